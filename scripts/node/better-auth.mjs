@@ -1,0 +1,234 @@
+#!/usr/bin/env node
+// Drives the real better-auth for tests: users and sessions made, changed and revoked by better-auth's own code.
+//
+// One request a line on stdin, a JSON array of a name and one object; one answer a line on stdout, in order:
+//   ["signUp",{"email":"a@b.example","password":"long enough","name":"A"}]
+//   {"ok":true,"value":{"token":"...","session":{...},"user":{...}}}   or   {"ok":false,"error":"STATUS CODE: message"}
+// The first line on stdout is {"ready":true}. It ends when stdin does. What better-auth logs goes to stderr.
+//
+//   migrate                                            {created, altered}: names of tables
+//   signUp          email password name [username displayUsername image ip userAgent]    {token, session, user}
+//   signIn          email password [ip userAgent]      {token, session, user}
+//   signInUsername  username password [ip userAgent]   {token, session, user}
+//   updateUser      token [name username displayUsername image]                          {user}
+//   changeEmail     token newEmail                     {user}
+//   signOut         token                              {success}
+//   revokeSession   token [by]                         {status}; by is another token of that user, else the session itself
+//   revokeSessions  userId                             {success}
+//   ban             userId [reason seconds]            {user}; better-auth deletes the user's sessions, too
+//   unban           userId                             {user}
+//   setRole         userId role                        {user}; role is a name or a list of them
+//   impersonate     userId                             {token, session, user}
+//   removeUser      userId                             {success}
+//   getSession      token [refresh]                    null or {session, user}; deletes an expired row, as better-auth does;
+//                                                      refresh true lets better-auth slide the expiry. With bearer in token's
+//                                                      place the value goes through the bearer plugin as it is.
+//   signedToken     token                              {plain, encoded}: "token.signature" as it is and as in the cookie
+//   age             token seconds                      {expiresAt}, moved back by SQL: better-auth has no call for that
+//
+// Those with a userId act as an administrator, "better-auth-driver@example.com", who is made at the first need.
+//
+//   DATABASE_URL         PostgreSQL (required)
+//   BETTER_AUTH_SECRET   signs the cookies (required)
+//   BA_SCHEMA            plugins  plugins username, admin and bearer; text ids, camelCase columns (default)
+//                        core     no plugins: no usernames, roles, bans or administrator
+//                        snake    plugins, with plural tables and snake_case columns
+//                        uuid     plugins, with uuid ids
+//                        serial   plugins, with integer ids
+//   BA_PASSWORD_HASH     fast (default: one SHA-256) or scrypt (better-auth's own)
+//   TZ                   matters where times are `timestamp` without zone: node-postgres writes them in the process's zone
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+import { betterAuth } from "better-auth";
+import { makeSignature } from "better-auth/crypto";
+import { getMigrations } from "better-auth/db/migration";
+import { admin, bearer, username } from "better-auth/plugins";
+import pg from "pg";
+
+// better-auth reads these behind our back: the first turns telemetry on whatever the options say, the second replaces the secret.
+delete process.env.BETTER_AUTH_TELEMETRY;
+delete process.env.BETTER_AUTH_SECRETS;
+
+const env = (name, fallback) => {
+  const value = process.env[name] || fallback;
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+};
+const oneOf = (name, values) => {
+  const value = env(name, values[0]);
+  if (!values.includes(value)) throw new Error(`${name} is ${value}, want one of ${values.join(", ")}`);
+  return value;
+};
+
+const secret = env("BETTER_AUTH_SECRET");
+const schema = oneOf("BA_SCHEMA", ["plugins", "core", "snake", "uuid", "serial"]);
+const hashing = oneOf("BA_PASSWORD_HASH", ["fast", "scrypt"]);
+
+const snakeCase = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+// Options of a table or of a plugin's part of it; nothing but in the schema "snake".
+const columns = (...names) => (schema === "snake" ? { fields: Object.fromEntries(names.map((n) => [n, snakeCase(n)])) } : {});
+const table = (modelName, ...names) => (schema === "snake" ? { modelName, ...columns(...names) } : {});
+
+const plugins = [
+  username({ schema: { user: columns("displayUsername") } }),
+  admin({ schema: { user: columns("banReason", "banExpires"), session: columns("impersonatedBy") } }),
+  bearer(),
+];
+const fastHash = (password) => createHash("sha256").update(password).digest("hex");
+
+const pool = new pg.Pool({ connectionString: env("DATABASE_URL"), max: 4 });
+pool.on("error", (err) => console.error(`idle connection: ${err.message}`));
+
+const options = {
+  appName: "database-service tests",
+  baseURL: "http://127.0.0.1:3000", // only a name: nothing listens there and nothing is fetched
+  secret,
+  database: pool,
+  plugins: schema === "core" ? [] : plugins,
+  user: {
+    ...table("users", "emailVerified", "createdAt", "updatedAt"),
+    changeEmail: { enabled: true, updateEmailWithoutVerification: true },
+  },
+  session: table("sessions", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent", "userId"),
+  account: table(
+    "accounts", "accountId", "providerId", "userId", "accessToken", "refreshToken", "idToken",
+    "accessTokenExpiresAt", "refreshTokenExpiresAt", "createdAt", "updatedAt",
+  ),
+  verification: table("verifications", "expiresAt", "createdAt", "updatedAt"),
+  emailAndPassword: {
+    enabled: true,
+    ...(hashing === "fast" && {
+      password: { hash: async (p) => fastHash(p), verify: async ({ hash, password }) => hash === fastHash(password) },
+    }),
+  },
+  advanced: { database: schema === "uuid" || schema === "serial" ? { generateId: schema } : {} },
+  rateLimit: { enabled: false },
+  telemetry: { enabled: false },
+  logger: { level: "error", log: (level, message, ...rest) => console.error(`better-auth ${level}: ${message}`, ...rest) },
+};
+const auth = betterAuth(options);
+const context = await auth.$context;
+
+async function signedToken({ token }) {
+  const plain = `${token}.${await makeSignature(token, secret)}`;
+  return { plain, encoded: encodeURIComponent(plain) };
+}
+
+// What a browser with this session sends.
+const cookieOf = async (token) =>
+  new Headers({ cookie: `${context.authCookies.sessionToken.name}=${(await signedToken({ token })).encoded}` });
+
+const device = ({ ip, userAgent }) => {
+  const headers = new Headers();
+  if (ip) headers.set("x-forwarded-for", ip);
+  if (userAgent) headers.set("user-agent", userAgent);
+  return headers;
+};
+
+async function getSession({ token, bearer: credential, refresh = false }) {
+  const headers = token ? await cookieOf(token) : new Headers({ authorization: `Bearer ${credential}` });
+  return auth.api.getSession({ headers, query: refresh ? {} : { disableRefresh: true } });
+}
+
+const signedIn = async ({ token }) => ({ token, ...(await getSession({ token })) });
+const userOf = async (token) => ({ user: (await getSession({ token })).user });
+
+const root = { email: "better-auth-driver@example.com", password: "better-auth-driver" };
+
+// Signs the administrator in for one call and out again, so that no session of his is left behind.
+async function asAdmin(call) {
+  if (schema === "core") throw new Error("the schema core has no admin plugin");
+  if (!(await context.internalAdapter.findUserByEmail(root.email))) {
+    const body = { ...root, name: "Driver", role: "admin", data: { username: "better_auth_driver" } };
+    await auth.api.createUser({ body });
+  }
+  const headers = await cookieOf((await auth.api.signInEmail({ body: root })).token);
+  try {
+    return await call(headers);
+  } finally {
+    await auth.api.signOut({ headers });
+  }
+}
+
+const operations = {
+  async migrate() {
+    const plan = await getMigrations(options);
+    await plan.runMigrations();
+    return { created: plan.toBeCreated.map((t) => t.table), altered: plan.toBeAdded.map((t) => t.table) };
+  },
+
+  async signUp({ ip, userAgent, ...body }) {
+    return signedIn(await auth.api.signUpEmail({ body, headers: device({ ip, userAgent }) }));
+  },
+  async signIn({ ip, userAgent, ...body }) {
+    return signedIn(await auth.api.signInEmail({ body, headers: device({ ip, userAgent }) }));
+  },
+  async signInUsername({ ip, userAgent, ...body }) {
+    if (schema === "core") throw new Error("the schema core has no username plugin");
+    return signedIn(await auth.api.signInUsername({ body, headers: device({ ip, userAgent }) }));
+  },
+
+  async updateUser({ token, ...body }) {
+    await auth.api.updateUser({ body, headers: await cookieOf(token) });
+    return userOf(token);
+  },
+  async changeEmail({ token, ...body }) {
+    await auth.api.changeEmail({ body, headers: await cookieOf(token) });
+    return userOf(token);
+  },
+
+  signOut: async ({ token }) => auth.api.signOut({ headers: await cookieOf(token) }),
+  revokeSession: async ({ token, by = token }) => auth.api.revokeSession({ body: { token }, headers: await cookieOf(by) }),
+
+  revokeSessions: ({ userId }) => asAdmin((headers) => auth.api.revokeUserSessions({ body: { userId }, headers })),
+  ban: ({ userId, reason, seconds }) =>
+    asAdmin((headers) => auth.api.banUser({ body: { userId, banReason: reason, banExpiresIn: seconds }, headers })),
+  unban: ({ userId }) => asAdmin((headers) => auth.api.unbanUser({ body: { userId }, headers })),
+  setRole: ({ userId, role }) => asAdmin((headers) => auth.api.setRole({ body: { userId, role }, headers })),
+  removeUser: ({ userId }) => asAdmin((headers) => auth.api.removeUser({ body: { userId }, headers })),
+  async impersonate({ userId }) {
+    const { session, user } = await asAdmin((headers) => auth.api.impersonateUser({ body: { userId }, headers }));
+    return { token: session.token, session, user };
+  },
+
+  getSession,
+  signedToken,
+
+  async age({ token, seconds }) {
+    const [name, column] = schema === "snake" ? ["sessions", "expires_at"] : ["session", '"expiresAt"'];
+    const { rows } = await pool.query(
+      `UPDATE ${name} SET ${column} = ${column} - make_interval(secs => $2) WHERE token = $1 RETURNING ${column} AS at`,
+      [token, seconds],
+    );
+    if (rows.length === 0) throw new Error("no session has that token");
+    return { expiresAt: rows[0].at };
+  },
+};
+
+// An error of better-auth's as "STATUS CODE: message", any other as its message.
+function describe(err) {
+  if (!err.body) return err.message;
+  return `${[err.status, err.body.code].filter(Boolean).join(" ")}: ${err.body.message ?? err.message}`;
+}
+
+async function answer(line) {
+  try {
+    const [name, args = {}] = JSON.parse(line);
+    if (!Object.hasOwn(operations, name)) throw new Error(`no operation ${name}`);
+    return { ok: true, value: (await operations[name](args)) ?? null };
+  } catch (err) {
+    return { ok: false, error: describe(err) };
+  }
+}
+
+const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+
+try {
+  await pool.query("SELECT 1");
+  say({ ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line.trim()) say(await answer(line));
+  }
+} finally {
+  await pool.end();
+}

@@ -1,0 +1,119 @@
+// Package boot turns the environment into what the services need. It dials nothing and reads nothing else, so that a
+// cold start costs no more than that; and it names every wrong variable at once.
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/credential"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// DefaultRedisURL is where Redis is looked for when REDIS_URL is not set.
+const DefaultRedisURL = "redis://127.0.0.1:6379"
+
+// Config is the environment, checked.
+type Config struct {
+	Listen          string // host:port
+	DatabaseURL     string
+	RedisURL        string
+	CacheTTL        time.Duration
+	LogLevel        slog.Level
+	LogFormat       string // "json", "text", or "" for text on a terminal
+	Verifier        credential.Verifier
+	RefuseSessionID bool
+
+	// Zero: the service's own default.
+	SessionWindow, SessionCap time.Duration
+	CharacterSlots            int
+	CharacterDeleteDelay      time.Duration
+	CharacterNameMin          int
+	CharacterNameMax          int
+	CharacterNamesReserved    []string
+}
+
+// Program is what the mains hand to the services.
+type Program struct {
+	Config Config
+	DB     *postgres.DB
+	Redis  redis.UniversalClient
+	Cache  *cache.Cache
+	Log    *slog.Logger
+}
+
+// Read checks the environment, which getenv returns. The error names every variable that is wrong, and no value.
+func Read(getenv func(string) string) (Config, error) {
+	e := env{get: getenv}
+	c := Config{
+		Listen:      net.JoinHostPort(e.text("LISTEN_ADDR", "0.0.0.0"), strconv.Itoa(e.number("SERVICE_PORT", 50052, 1, 65535))),
+		DatabaseURL: e.text("DATABASE_URL", ""),
+		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
+		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
+		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
+		Verifier:    credential.NewVerifier(e.text("BETTER_AUTH_SECRET", "")),
+	}
+	if err := c.LogLevel.UnmarshalText([]byte(e.text("LOG_LEVEL", "info"))); err != nil {
+		e.wrong("LOG_LEVEL", "is not debug, info, warn or error")
+	}
+	c.RefuseSessionID = e.oneOf("SESSION_ID_LOOKUP", "accept", "refuse") == "refuse"
+	c.SessionWindow = e.seconds("SESSION_WINDOW", 0, time.Minute, 365*24*time.Hour)
+	c.SessionCap = e.seconds("SESSION_CAP", 0, time.Minute, 365*24*time.Hour)
+	c.CharacterSlots = e.number("CHARACTER_SLOTS", 0, 1, 32)
+	c.CharacterDeleteDelay = e.seconds("CHARACTER_DELETE_DELAY", 0, time.Second, 365*24*time.Hour)
+	c.CharacterNameMin = e.number("CHARACTER_NAME_MIN", 0, 4, 20)
+	c.CharacterNameMax = e.number("CHARACTER_NAME_MAX", 0, 4, 20)
+	c.CharacterNamesReserved = strings.FieldsFunc(e.text("CHARACTER_NAMES_RESERVED", ""), func(r rune) bool { return r == ',' || r == ' ' })
+	return c, errors.Join(e.errs...)
+}
+
+// Open makes what the services need from c. It dials on first use.
+func Open(c Config) (*Program, error) {
+	var errs []error
+	if c.DatabaseURL == "" {
+		errs = append(errs, errors.New("DATABASE_URL is required"))
+	}
+	db, err := postgres.Open(c.DatabaseURL)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("DATABASE_URL %w", err))
+	}
+	client, err := cache.Connect(c.RedisURL)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &Program{
+		Config: c, DB: db, Redis: client, Log: Logger(c, os.Stderr),
+		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL}),
+	}, nil
+}
+
+// Close closes the connections.
+func (p *Program) Close() {
+	p.DB.Close()
+	_ = p.Redis.Close() // nothing is buffered
+}
+
+// Logger writes to f as c says: JSON, or text for a person at a terminal.
+func Logger(c Config, f *os.File) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.LogLevel}
+	format := c.LogFormat
+	if info, err := f.Stat(); format == "" && err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		format = "text"
+	}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(f, o))
+	}
+	return slog.New(slog.NewJSONHandler(f, o))
+}

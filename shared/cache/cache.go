@@ -1,0 +1,212 @@
+// Package cache keeps the bytes of entities in Redis and promises one thing: no read is staler than P = 1 s, however an
+// entity was changed and whatever happens to Redis, with no background process. What it cannot prove fresh it reads
+// from the database.
+//
+// PostgreSQL logs the last transaction that changed each entity (package postgres, Changes). A drain deletes from Redis
+// what the log has named since the last one, and publishes a watermark: the Redis clock when the drain began, and the
+// database snapshot that has been applied. A value is served only under a watermark that is at most P old. A miss takes
+// a lease before it reads the database, and fills only where nobody has deleted the lease since; so a value that was
+// read before a change is never written after it. Every value carries the epoch of the watermark, so one new epoch
+// forgets everything.
+//
+// An entity is a Redis hash named after it, user:{id} say; its fields are <fp> (epoch and bytes) and l<fp> (a lease),
+// where fp is the fingerprint of the bytes' format: two versions of the program never read each other's values.
+// The watermark is the hash wm (t, s, e, c, d), its lock the string wm:lock.
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+const (
+	// P is how old a watermark may be under which a value is served, and so the staleness bound of every read.
+	P = time.Second
+	// drainAge is the age from which a reader drains.
+	drainAge = P / 4
+	// leaseTime bounds how long a load may take and still fill.
+	leaseTime = time.Second
+	// lockTime is how long one drainer keeps others away. Where it fails, the lock is left to run out: that is the
+	// pause before the next try.
+	lockTime = 500 * time.Millisecond
+	// DefaultTTL is how long Redis keeps an entity that nobody changes.
+	DefaultTTL = 300 * time.Second
+
+	epochLen = 16
+)
+
+// Options of a Cache.
+type Options struct {
+	TTL time.Duration // at most how long Redis keeps a value; default DefaultTTL
+}
+
+// Cache is one program's view of the Redis behind it. Its methods may be called concurrently.
+type Cache struct {
+	client  redis.UniversalClient
+	db      *postgres.DB
+	cluster bool
+	ttl     time.Duration
+	now     func() time.Time
+
+	breaker breaker
+	bypass  bypass
+	// noDrainUntil holds, for each bucket, back the readers of this process whose drain would find another's lock.
+	noDrainUntil [buckets]atomic.Int64
+	tokenPrefix  string
+	tokens       atomic.Uint64
+	stats        counters
+}
+
+// New returns a Cache over client (see [Connect]); it reads the change log from db. It does not dial.
+func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
+	if o.TTL == 0 {
+		o.TTL = DefaultTTL
+	}
+	_, cluster := client.(*redis.ClusterClient)
+	return &Cache{
+		client: client, db: db, cluster: cluster, ttl: o.TTL, now: time.Now,
+		tokenPrefix: randomHex(epochLen / 2),
+	}
+}
+
+// Entry is an entity as the cache or the database had it.
+type Entry struct {
+	Bytes []byte
+	// Now is the database's clock, to count down deadlines with. It is exact to the time of one drain, some
+	// milliseconds.
+	Now time.Time
+	// TTL, when a load sets it, shortens how long this value is kept.
+	TTL time.Duration
+}
+
+// Load reads one entity from the primary. An error (not found, say) is returned to the reader and fills nothing.
+type Load func(ctx context.Context, id string) (Entry, error)
+
+// Kind is one kind of entity.
+type Kind struct {
+	cache      *Cache
+	prefix     string
+	field      string
+	leaseField string
+	load       Load
+	flights    flights
+}
+
+// Kind returns the entities whose keys are prefix + id. The fingerprint says what their bytes are: whatever changes the
+// meaning of the bytes must change it.
+func (c *Cache) Kind(prefix, fingerprint string, load Load) *Kind {
+	return &Kind{cache: c, prefix: prefix, field: fingerprint, leaseField: "l" + fingerprint, load: load}
+}
+
+// Get returns the entity as it was at most P ago, and never older than a write that this service has acknowledged. It
+// fails only where the load does.
+func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
+	c := k.cache
+	key := c.key(k.prefix, id)
+	if c.bypass.has(key, c.now) || !c.breaker.allow(c.now) {
+		c.stats.bypassed.Add(1)
+		return k.flights.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+	}
+	r, err := k.read(ctx, key)
+	if err == nil && !r.within(drainAge) && c.drain(ctx, key) == nil && !r.within(P) {
+		r, err = k.read(ctx, key)
+	}
+	switch {
+	case err != nil || !r.within(P):
+		c.stats.untrusted.Add(1)
+		return k.flights.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+	case r.value != nil:
+		c.stats.hits.Add(1)
+		return Entry{Bytes: r.value, Now: r.databaseNow()}, nil
+	}
+	c.stats.misses.Add(1)
+	return k.flights.do(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
+}
+
+// miss loads under a lease, and fills if the lease is still there.
+func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
+	token := k.cache.token()
+	l, err := k.lease(ctx, key, token)
+	if err == nil && l.value != nil {
+		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process was faster
+	}
+	e, loadErr := k.load(ctx, id)
+	if loadErr != nil || err != nil || !l.granted {
+		return e, loadErr
+	}
+	k.fill(ctx, key, token, l.epoch, e)
+	return e, nil
+}
+
+// Invalidate is called after the commit of an own write, or after one whose outcome is unknown, and before the caller
+// hears of it: no later read of this service returns the older value. Where Redis does not answer, this process reads
+// those keys from the database for P, and every other one learns of the change by the change log within P.
+func (c *Cache) Invalidate(ctx context.Context, keys ...string) {
+	for i, key := range keys {
+		keys[i] = c.key("", key)
+	}
+	// The caller may be gone; the change is not.
+	ctx = context.WithoutCancel(ctx)
+	if c.breaker.allow(c.now) && c.delete(ctx, keys) == nil {
+		return
+	}
+	c.stats.failedDeletes.Add(1)
+	c.bypass.add(c.now().Add(P), keys)
+}
+
+func (c *Cache) delete(ctx context.Context, keys []string) error {
+	if !c.cluster {
+		return c.report(c.client.Del(ctx, keys...).Err())
+	}
+	_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, key := range keys {
+			p.Del(ctx, key)
+		}
+		return nil
+	})
+	return c.report(err)
+}
+
+// report counts how a call went and tells the breaker of calls that got no answer. redis.Nil is an answer and no error;
+// an error reply (a key of the wrong type, say) is one that came quickly.
+func (c *Cache) report(err error) error {
+	if err == nil || err == redis.Nil {
+		c.breaker.success()
+		return nil
+	}
+	c.stats.redisErrors.Add(1)
+	if _, answered := errors.AsType[redis.Error](err); !answered {
+		c.breaker.failure(c.now)
+	}
+	return err
+}
+
+// token is unique to one lease or lock.
+func (c *Cache) token() string {
+	var b [8]byte
+	n := c.tokens.Add(1)
+	for i := range b {
+		b[i] = byte(n >> (8 * i))
+	}
+	return c.tokenPrefix + hex.EncodeToString(b[:])
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// jitter shortens a TTL by up to a tenth, so that what was filled together does not expire together.
+func jitter(ttl time.Duration) time.Duration {
+	return ttl - mathrand.N(ttl/10+1)
+}

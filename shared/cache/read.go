@@ -1,0 +1,141 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// reading is what one look into Redis showed.
+type reading struct {
+	value []byte // nil: none of this epoch
+	ms    int64  // the Redis clock at the look
+	t     int64  // the Redis clock when the watermark's drain began; 0: no watermark
+	d     int64  // the database's clock in that drain
+}
+
+// within reports whether the watermark is at most age old. One from the future (a failover to a node whose clock is
+// behind) proves nothing.
+func (r *reading) within(age time.Duration) bool {
+	return r.t != 0 && r.ms >= r.t && r.ms-r.t <= age.Milliseconds()
+}
+
+func (r *reading) databaseNow() time.Time { return time.UnixMilli(r.d + r.ms - r.t) }
+
+var errReply = errors.New("unexpected reply from redis")
+
+// read is the hit: one round trip, the watermark before the value and both before the clock. Were the value read first,
+// a drain between the two would vouch for a value that it has just deleted.
+func (k *Kind) read(ctx context.Context, key string) (reading, error) {
+	c := k.cache
+	if c.cluster {
+		l, err := k.script(ctx, key, "")
+		return l.reading, err
+	}
+	p := c.client.Pipeline()
+	wm := redis.NewSliceCmd(ctx, "hmget", watermarkKey, "t", "e", "d")
+	value := redis.NewStringCmd(ctx, "hget", key, k.field)
+	clock := redis.NewTimeCmd(ctx, "time")
+	_ = p.Process(ctx, wm)
+	_ = p.Process(ctx, value)
+	_ = p.Process(ctx, clock)
+	_, err := p.Exec(ctx)
+	if c.report(err) != nil {
+		return reading{}, err
+	}
+	return decodeRead(wm, value, clock)
+}
+
+func decodeRead(wm *redis.SliceCmd, value *redis.StringCmd, clock *redis.TimeCmd) (reading, error) {
+	if wm.Err() != nil || clock.Err() != nil {
+		return reading{}, errors.Join(wm.Err(), clock.Err())
+	}
+	r := reading{ms: clock.Val().UnixMilli()}
+	fields := wm.Val()
+	if len(fields) != 3 {
+		return reading{}, errReply
+	}
+	t, _ := fields[0].(string)
+	epoch, _ := fields[1].(string)
+	d, _ := fields[2].(string)
+	if t == "" || len(epoch) != epochLen {
+		return r, nil
+	}
+	var err1, err2 error
+	r.t, err1 = strconv.ParseInt(t, 10, 64)
+	r.d, err2 = strconv.ParseInt(d, 10, 64)
+	if err1 != nil || err2 != nil {
+		return reading{}, errReply
+	}
+	if b, err := value.Bytes(); err == nil && len(b) >= epochLen && string(b[:epochLen]) == epoch {
+		r.value = b[epochLen:]
+	}
+	return r, nil
+}
+
+// lease is what a miss got.
+type lease struct {
+	reading
+	granted bool
+	epoch   string
+}
+
+// lease asks for the right to fill.
+func (k *Kind) lease(ctx context.Context, key, token string) (lease, error) {
+	return k.script(ctx, key, token)
+}
+
+// script looks into Redis atomically; with a token it also takes the lease where there is no value.
+func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
+	c := k.cache
+	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(key)},
+		k.field, k.leaseField, token, leaseTime.Milliseconds(), P.Milliseconds()).Slice()
+	if c.report(err) != nil {
+		return lease{}, err
+	}
+	if len(reply) != 6 {
+		return lease{}, errReply
+	}
+	state, ok1 := reply[0].(int64)
+	value, ok2 := reply[1].(string)
+	epoch, ok3 := reply[2].(string)
+	ms, ok4 := reply[3].(int64)
+	t, err1 := strconv.ParseInt(text(reply[4]), 10, 64)
+	d, err2 := strconv.ParseInt(text(reply[5]), 10, 64)
+	if !ok1 || !ok2 || !ok3 || !ok4 || err1 != nil || err2 != nil {
+		return lease{}, errReply
+	}
+	l := lease{reading: reading{ms: ms, t: t, d: d}, granted: state == leaseGranted, epoch: epoch}
+	if state == leaseValue {
+		l.value = []byte(value)
+	}
+	return l, nil
+}
+
+func text(v any) string { s, _ := v.(string); return s }
+
+// fill writes the value if its lease still stands. A failure costs a later reader one load.
+func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
+	c := k.cache
+	ttl := c.ttl
+	if e.TTL > 0 {
+		ttl = min(ttl, e.TTL)
+	}
+	var b bytes.Buffer
+	b.Grow(epochLen + len(e.Bytes))
+	b.WriteString(epoch)
+	b.Write(e.Bytes)
+	n, err := fillScript.Run(ctx, c.client, []string{key, c.watermark(key)},
+		k.field, k.leaseField, token, epoch, b.Bytes(), jitter(ttl).Milliseconds()).Int()
+	switch {
+	case c.report(err) != nil:
+	case n == 1:
+		c.stats.fills.Add(1)
+	default:
+		c.stats.refusedFills.Add(1)
+	}
+}

@@ -1,0 +1,62 @@
+package cache
+
+import "github.com/redis/go-redis/v9"
+
+// States of the lease script.
+const (
+	leaseRefused = 0 // another reader holds it, or the watermark is too old to fill under
+	leaseValue   = 1 // there is a value
+	leaseGranted = 2
+)
+
+// KEYS: entity, wm. ARGV: field, lease field, token (” to look only), lease time ms, P ms.
+// Reply: state, value, epoch, now ms, t, d. Returned numbers of Redis' hash stay strings: Lua's are doubles.
+var leaseScript = redis.NewScript(`
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local w = redis.call('HMGET', KEYS[2], 't', 'e', 'd')
+if not (w[1] and w[2] and w[3]) then return {0, '', '', now, '0', '0'} end
+local age = now - tonumber(w[1])
+if age < 0 or age > tonumber(ARGV[5]) then return {0, '', w[2], now, w[1], w[3]} end
+local v = redis.call('HMGET', KEYS[1], ARGV[1], ARGV[2])
+if v[1] and string.sub(v[1], 1, #w[2]) == w[2] then
+	return {1, string.sub(v[1], #w[2] + 1), w[2], now, w[1], w[3]}
+end
+if ARGV[3] == '' then return {0, '', w[2], now, w[1], w[3]} end
+if v[2] then
+	local bar = string.find(v[2], '|', 1, true)
+	if tonumber(string.sub(v[2], bar + 1)) > now then return {0, '', w[2], now, w[1], w[3]} end
+end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3] .. '|' .. string.format('%.0f', now + tonumber(ARGV[4])))
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[4]) then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return {2, '', w[2], now, w[1], w[3]}
+`)
+
+// KEYS: entity, wm. ARGV: field, lease field, token, epoch, epoch and value, ttl ms. Reply: 1 filled, 0 refused.
+var fillScript = redis.NewScript(`
+local l = redis.call('HGET', KEYS[1], ARGV[2])
+if not l or string.sub(l, 1, #ARGV[3] + 1) ~= ARGV[3] .. '|' then return 0 end
+if redis.call('HGET', KEYS[2], 'e') ~= ARGV[4] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[2])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+return 1
+`)
+
+// KEYS: wm, lock. ARGV: token, lock time ms. Reply: nothing where another drains, else now ms, s, e, c.
+var beginScript = redis.NewScript(`
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
+local clock = redis.call('TIME')
+local w = redis.call('HMGET', KEYS[1], 's', 'e', 'c')
+return {string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)), w[1] or '', w[2] or '', w[3] or ''}
+`)
+
+// KEYS: wm, lock, entities. ARGV: token, the s that was read, new s, t, e, c, d. Reply: 1 applied, 0 another was faster.
+var applyScript = redis.NewScript(`
+if (redis.call('HGET', KEYS[1], 's') or '') ~= ARGV[2] then return 0 end
+for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
+redis.call('HSET', KEYS[1], 's', ARGV[3], 't', ARGV[4], 'e', ARGV[5], 'c', ARGV[6], 'd', ARGV[7])
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return 1
+`)

@@ -1,0 +1,200 @@
+package characters
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+const (
+	scheduleSQL = `
+UPDATE game.character AS c
+   SET delete_at = now() + @delay::interval, version = c.version + 1, updated_at = now()
+ WHERE ` + owned + `
+   AND ` + visible + `
+   AND c.delete_at IS NULL
+   AND (@expected_name = '' OR c.name = @expected_name)
+RETURNING` + fullColumns
+
+	deleteSQL = `
+UPDATE game.character AS c
+   SET deleted_at = now(), version = c.version + 1, updated_at = now()
+ WHERE ` + owned + `
+   AND ` + visible + `
+   AND (@expected_name = '' OR c.name = @expected_name)
+RETURNING` + fullColumns
+
+	restoreSQL = `
+UPDATE game.character AS c
+   SET delete_at = NULL, version = c.version + 1, updated_at = now()
+ WHERE ` + owned + `
+   AND ` + visible + `
+   AND c.delete_at IS NOT NULL
+RETURNING` + fullColumns
+
+	saveSQL = `
+UPDATE game.character AS c
+   SET level = coalesce(@level, c.level), job = coalesce(@job, c.job), money = coalesce(@money, c.money),
+       looks = coalesce(@looks::jsonb, c.looks), stats = coalesce(@stats::jsonb, c.stats),
+       position = coalesce(@position::jsonb, c.position), equipment = coalesce(@equipment::jsonb, c.equipment),
+       inventory = coalesce(@inventory::jsonb, c.inventory), skills = coalesce(@skills::jsonb, c.skills),
+       extra = coalesce(@extra::jsonb, c.extra),
+       play_seconds = c.play_seconds + @add_play_seconds::int,
+       last_played_at = CASE WHEN @add_play_seconds::int > 0 THEN now() ELSE c.last_played_at END,
+       last_save_id = @save_id, last_save_version = c.version + 1, version = c.version + 1, updated_at = now()
+ WHERE ` + owned + `
+   AND ` + visible + `
+   AND c.version = @expected_version
+RETURNING c.id, c.user_id::text AS user_id, c.version`
+
+	// What a write that changed nothing found instead.
+	selectStateSQL = `SELECT` + fullColumns + `, ` + visible + ` AS visible,
+       c.deleted_at IS NOT NULL AND (c.delete_at IS NULL OR c.deleted_at < c.delete_at) AS deleted_at_once,
+       c.last_save_id::text AS last_save_id, c.last_save_version
+  FROM game.character AS c
+ WHERE ` + owned
+)
+
+type stateRow struct {
+	fullRow
+	Visible         bool
+	DeletedAtOnce   bool
+	LastSaveID      *string
+	LastSaveVersion *int64
+}
+
+func (r *Repository) state(ctx context.Context, id int64, userID string) (*stateRow, error) {
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[stateRow], selectStateSQL, pgx.StrictNamedArgs{"id": id, "user_id": userID})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errNotFound
+	}
+	return row, err
+}
+
+// Schedule marks a character for deletion after delay; one that is marked keeps its deadline.
+func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedName string, delay time.Duration) (*databasev1.Character, error) {
+	row, err := write[fullRow](ctx, r, id, userID, scheduleSQL,
+		pgx.StrictNamedArgs{"id": id, "user_id": userID, "expected_name": expectedName, "delay": delay})
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return shownOr(row, err)
+	}
+	s, err := r.state(ctx, id, userID)
+	switch {
+	case err != nil:
+		return nil, err
+	case !s.Visible:
+		return nil, errNotFound
+	case expectedName != "" && s.Name != expectedName:
+		return nil, errNameMismatch
+	}
+	return shown(&s.fullRow)
+}
+
+// Delete deletes a character at once. One that was deleted so is answered alike, for a retry.
+func (r *Repository) Delete(ctx context.Context, id int64, userID, expectedName string) (*databasev1.Character, error) {
+	row, err := write[fullRow](ctx, r, id, userID, deleteSQL, pgx.StrictNamedArgs{"id": id, "user_id": userID, "expected_name": expectedName})
+	if err == nil {
+		return deleted(row)
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return nil, err
+	}
+	s, err := r.state(ctx, id, userID)
+	switch {
+	case err != nil:
+		return nil, err
+	case !s.Visible && !s.DeletedAtOnce:
+		return nil, errNotFound
+	case expectedName != "" && s.Name != expectedName:
+		return nil, errNameMismatch
+	case s.Visible:
+		return nil, errRetry // it came back between the two statements
+	}
+	return deleted(&s.fullRow)
+}
+
+func deleted(row *fullRow) (*databasev1.Character, error) {
+	c, err := row.proto()
+	if err != nil {
+		return nil, err
+	}
+	c.State, c.DeleteAt = databasev1.CharacterState_CHARACTER_STATE_DELETED, nil
+	return c, nil
+}
+
+// Restore takes the mark off; a character without one is answered as it is.
+func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*databasev1.Character, error) {
+	row, err := write[fullRow](ctx, r, id, userID, restoreSQL, pgx.StrictNamedArgs{"id": id, "user_id": userID})
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return shownOr(row, err)
+	}
+	s, err := r.state(ctx, id, userID)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Visible {
+		return nil, errNotFound
+	}
+	return shown(&s.fullRow)
+}
+
+func shownOr(row *fullRow, err error) (*databasev1.Character, error) {
+	if err != nil {
+		return nil, err
+	}
+	return shown(row)
+}
+
+// saving is a checked SaveCharacterRequest.
+type saving struct {
+	id              int64
+	userID          string
+	expectedVersion int64
+	saveID          *string
+	level, job      *int32
+	money           *int64
+	documents       columns
+	addPlaySeconds  int32
+}
+
+type savedRow struct {
+	ID      int64
+	UserID  string
+	Version int64
+}
+
+func (r *savedRow) owner() (int64, string) { return r.ID, r.UserID }
+
+// Save replaces the sections that it is given. replayed says that an earlier save of the same id did.
+func (r *Repository) Save(ctx context.Context, n saving) (version int64, replayed bool, err error) {
+	d := n.documents
+	row, err := write[savedRow](ctx, r, n.id, n.userID, saveSQL, pgx.StrictNamedArgs{
+		"id": n.id, "user_id": n.userID, "expected_version": n.expectedVersion, "save_id": n.saveID,
+		"level": n.level, "job": n.job, "money": n.money, "looks": d.looks, "stats": d.stats, "position": d.position,
+		"equipment": d.equipment, "inventory": d.inventory, "skills": d.skills, "extra": d.extra,
+		"add_play_seconds": n.addPlaySeconds,
+	})
+	if err == nil {
+		return row.Version, false, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return 0, false, err
+	}
+	s, err := r.state(ctx, n.id, n.userID)
+	switch {
+	case err != nil:
+		return 0, false, err
+	case !s.Visible:
+		return 0, false, errNotFound
+	case n.saveID != nil && s.LastSaveID != nil && *s.LastSaveID == *n.saveID && *s.LastSaveVersion == n.expectedVersion+1:
+		return *s.LastSaveVersion, true, nil
+	case s.Version == n.expectedVersion:
+		return 0, false, errRetry // it came back between the two statements
+	}
+	return 0, false, errVersionMismatch(s.Version)
+}

@@ -1,0 +1,54 @@
+package characters
+
+import (
+	"fmt"
+	"strings"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// checkTarget checks which character a request means.
+func checkTarget(id int64, userID string, userRequired bool) error {
+	if userRequired || userID != "" {
+		if err := rpcserver.CheckText("user_id", userID, maxUserID); err != nil {
+			return err
+		}
+	}
+	if id < 1 {
+		return rpcserver.InvalidArgument("character_id", "is required and positive")
+	}
+	return nil
+}
+
+func checkView(v databasev1.CharacterView) error {
+	if _, known := databasev1.CharacterView_name[int32(v)]; !known {
+		return rpcserver.InvalidArgument("view", "is unknown")
+	}
+	return nil
+}
+
+// checkUUID returns the id in the form that PostgreSQL prints, nil for none.
+func checkUUID(field, id string) (*string, error) {
+	if id == "" {
+		return nil, nil
+	}
+	if !isUUID(id) {
+		return nil, rpcserver.InvalidArgument(field, "is no UUID")
+	}
+	id = strings.ToLower(id)
+	return &id, nil
+}
+
+// checkScalars checks those that are given.
+func checkScalars(level, job *int32, money *int64, minLevel int32) error {
+	switch {
+	case level != nil && *level < minLevel:
+		return rpcserver.InvalidArgument("level", fmt.Sprintf("is less than %d", minLevel))
+	case job != nil && *job < 0:
+		return rpcserver.InvalidArgument("job", "is negative")
+	case money != nil && *money < 0:
+		return rpcserver.InvalidArgument("money", "is negative")
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package characters
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// Repository reads characters through the cache and writes them to the database.
+type Repository struct {
+	db     *postgres.DB
+	cache  *cache.Cache
+	single *cache.Kind // FULL, of any owner
+	lists  *cache.Kind // BASIC, by owner
+}
+
+// NewRepository returns a Repository on db and c.
+func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
+	r := &Repository{db: db, cache: c}
+	message := (*databasev1.Character)(nil)
+	r.single = c.Kind("character:", cache.Fingerprint(selectCharacterSQL, message), r.loadOne)
+	r.lists = c.Kind("characters:", cache.Fingerprint(selectCharactersSQL, message), r.loadList)
+	return r
+}
+
+const (
+	basicColumns = `
+       c.id, c.user_id::text AS user_id, c.slot, c.name, c.version, c.level, c.job, c.money, c.looks, c.stats,
+       c.position, c.equipment, c.play_seconds, c.created_at, c.updated_at, c.last_played_at, c.delete_at, now() AS now`
+	fullColumns = basicColumns + `, c.inventory, c.skills, c.extra`
+
+	// visible is every character that is not gone; one whose deadline has passed is, finished or not.
+	visible = `c.deleted_at IS NULL AND (c.delete_at IS NULL OR c.delete_at > now())`
+
+	// owned is the character of the request's user, of anyone where the request names none.
+	owned = `c.id = @id AND (@user_id = '' OR c.user_id = game.user_id(@user_id))`
+
+	selectCharacterSQL = `SELECT` + fullColumns + `
+  FROM game.character AS c
+ WHERE c.id = @id
+   AND ` + visible
+
+	selectCharactersSQL = `SELECT` + basicColumns + `
+  FROM game.character AS c
+ WHERE c.user_id = game.user_id(@user_id)
+   AND ` + visible + `
+ ORDER BY c.slot`
+
+	selectFullCharactersSQL = `SELECT` + fullColumns + `
+  FROM game.character AS c
+ WHERE c.user_id = game.user_id(@user_id)
+   AND ` + visible + `
+ ORDER BY c.slot`
+)
+
+type basicRow struct {
+	ID           int64
+	UserID       string
+	Slot         int32
+	Name         string
+	Version      int64
+	Level        int32
+	Job          int32
+	Money        int64
+	Looks        []byte
+	Stats        []byte
+	Position     []byte
+	Equipment    []byte
+	PlaySeconds  int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	LastPlayedAt *time.Time
+	DeleteAt     *time.Time
+	Now          time.Time
+}
+
+type fullRow struct {
+	basicRow
+	Inventory []byte
+	Skills    []byte
+	Extra     []byte
+}
+
+// proto returns the row as it is cached: what depends on the time of the reply is left to [present].
+func (r *basicRow) proto() (*databasev1.Character, error) {
+	equipment := &databasev1.EquipmentSet{}
+	c := &databasev1.Character{
+		Id: r.ID, UserId: r.UserID, Name: r.Name, Money: r.Money, CreatedAt: timestamppb.New(r.CreatedAt),
+		UpdatedAt: timestamppb.New(r.UpdatedAt), Version: r.Version, Slot: r.Slot, PlaySeconds: r.PlaySeconds,
+		Level: r.Level, Job: r.Job,
+		Looks: &databasev1.Looks{}, Stats: &databasev1.Stats{}, Position: &databasev1.Position{},
+	}
+	if r.DeleteAt != nil {
+		c.DeleteAt = timestamppb.New(*r.DeleteAt)
+	}
+	if r.LastPlayedAt != nil {
+		c.LastPlayedAt = timestamppb.New(*r.LastPlayedAt)
+	}
+	err := errors.Join(decode(r.Looks, c.Looks), decode(r.Stats, c.Stats), decode(r.Position, c.Position), decode(r.Equipment, equipment))
+	c.Equipment = equipment.Items
+	return c, err
+}
+
+func (r *fullRow) proto() (*databasev1.Character, error) {
+	c, err := r.basicRow.proto()
+	c.Inventory, c.Skills, c.Extra = &databasev1.Inventory{}, &databasev1.SkillBook{}, &structpb.Struct{}
+	return c, errors.Join(err, decode(r.Inventory, c.Inventory), decode(r.Skills, c.Skills), decode(r.Extra, c.Extra))
+}
+
+// present sets what depends on now, the database's clock. It is false where the deadline has passed.
+func present(c *databasev1.Character, now time.Time) bool {
+	c.State = databasev1.CharacterState_CHARACTER_STATE_ACTIVE
+	if c.DeleteAt == nil {
+		return true
+	}
+	left := c.DeleteAt.AsTime().Sub(now)
+	c.State = databasev1.CharacterState_CHARACTER_STATE_PENDING_DELETION
+	c.SecondsUntilDeletion = int64(math.Ceil(left.Seconds()))
+	return left > 0
+}
+
+// reduce takes from a FULL character what BASIC leaves out.
+func reduce(c *databasev1.Character) { c.Inventory, c.Skills, c.Extra = nil, nil, nil }
+
+// ByID returns the FULL character of any owner, at most 1 s old.
+func (r *Repository) ByID(ctx context.Context, id int64) (*databasev1.Character, error) {
+	e, err := r.single.Get(ctx, strconv.FormatInt(id, 10))
+	if err != nil {
+		return nil, err
+	}
+	c := &databasev1.Character{}
+	if err := proto.Unmarshal(e.Bytes, c); err != nil {
+		return nil, err
+	}
+	if !present(c, e.Now) {
+		return nil, errNotFound
+	}
+	return c, nil
+}
+
+func (r *Repository) loadOne(ctx context.Context, id string) (cache.Entry, error) {
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectCharacterSQL, pgx.StrictNamedArgs{"id": id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return cache.Entry{}, errNotFound
+	}
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	c, err := row.proto()
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	b, err := proto.Marshal(c)
+	return cache.Entry{Bytes: b, Now: row.Now}, err
+}
+
+// List returns the user's characters by slot, BASIC ones at most 1 s old.
+func (r *Repository) List(ctx context.Context, userID string) ([]*databasev1.Character, error) {
+	e, err := r.lists.Get(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	l := &databasev1.GetCharacterListResponse{}
+	if err := proto.Unmarshal(e.Bytes, l); err != nil {
+		return nil, err
+	}
+	there := l.Characters[:0]
+	for _, c := range l.Characters {
+		if present(c, e.Now) {
+			there = append(there, c)
+		}
+	}
+	return there, nil
+}
+
+func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, error) {
+	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[basicRow], selectCharactersSQL, pgx.StrictNamedArgs{"user_id": userID})
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	l := &databasev1.GetCharacterListResponse{}
+	e := cache.Entry{Now: time.Now()} // of an empty list nothing depends on the clock
+	for _, row := range rows {
+		c, err := row.proto()
+		if err != nil {
+			return cache.Entry{}, err
+		}
+		l.Characters = append(l.Characters, c)
+		e.Now = row.Now
+	}
+	e.Bytes, err = proto.Marshal(l)
+	return e, err
+}
+
+// FullList returns the user's FULL characters by slot, as they are now.
+func (r *Repository) FullList(ctx context.Context, userID string) ([]*databasev1.Character, error) {
+	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectFullCharactersSQL, pgx.StrictNamedArgs{"user_id": userID})
+	if err != nil {
+		return nil, err
+	}
+	var l []*databasev1.Character
+	for _, row := range rows {
+		c, err := row.proto()
+		if err != nil {
+			return nil, err
+		}
+		if present(c, row.Now) {
+			l = append(l, c)
+		}
+	}
+	return l, nil
+}
+
+// write runs one statement that returns at most one row, and tells the cache before anybody else hears of the change;
+// also where nobody knows whether the change took place. userID may be empty.
+func write[T any](ctx context.Context, r *Repository, id int64, userID string, sql string, args pgx.StrictNamedArgs) (*T, error) {
+	var row *T
+	err := r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
+		rows, err := q.Query(ctx, sql, args)
+		if err != nil {
+			return err
+		}
+		row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[T])
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, err // nothing was written
+	}
+	if o, ok := any(row).(interface{ owner() (int64, string) }); ok && row != nil {
+		id, userID = o.owner()
+	}
+	var keys []string
+	if id != 0 {
+		keys = append(keys, "character:"+strconv.FormatInt(id, 10))
+	}
+	if userID != "" {
+		keys = append(keys, "characters:"+userID)
+	}
+	r.cache.Invalidate(ctx, keys...)
+	return row, err
+}
+
+func (r *basicRow) owner() (int64, string) { return r.ID, r.UserID }

@@ -1,0 +1,55 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Changes is what the change log says about the time since a snapshot.
+type Changes struct {
+	Keys     []string // changed since then; at most MaxChangedKeys + 1
+	Snapshot string   // what this answer has seen: the next call's since
+	Cluster  string   // system identifier, timeline and database: snapshots compare only where these are equal
+	NowMS    int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
+	Standby  bool
+}
+
+const (
+	// AllKeys stands in the change log for "every entity": a table was truncated.
+	AllKeys = "*"
+	// MaxChangedKeys is how many keys one answer may list before it is cheaper to forget everything.
+	MaxChangedKeys = 10_000
+)
+
+var errStandby = errors.New("the server is a standby")
+
+// pg_control_checkpoint() goes on naming the old timeline until the first checkpoint after a promotion, which may take
+// minutes; min_recovery_end_timeline has the new one from the end of recovery until that checkpoint.
+const changesSQL = `
+SELECT
+	(SELECT array_agg(key)
+	   FROM (SELECT key
+	           FROM game.cache_change
+	          WHERE @since <> ''
+	            AND xid >= pg_snapshot_xmin(coalesce(nullif(@since, ''), '1:1:')::pg_snapshot)
+	            AND NOT pg_visible_in_snapshot(xid, coalesce(nullif(@since, ''), '1:1:')::pg_snapshot)
+	          LIMIT 10001) AS changed) AS keys,
+	pg_current_snapshot()::text AS snapshot,
+	(SELECT system_identifier::text FROM pg_control_system())
+		|| '/' || (SELECT greatest(k.timeline_id, r.min_recovery_end_timeline)
+		             FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r)
+		|| '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS cluster,
+	floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
+	pg_is_in_recovery() AS standby`
+
+// Changes lists the entities that transactions not visible in the snapshot since have changed. An empty since asks for
+// the current snapshot only. It fails on a standby, which may lack commits that the primary has acknowledged.
+func (db *DB) Changes(ctx context.Context, since string) (Changes, error) {
+	c, err := QueryOne(ctx, db, pgx.RowToStructByName[Changes], changesSQL, pgx.StrictNamedArgs{"since": since})
+	if err == nil && c.Standby {
+		err = &classified{ErrUnavailable, errStandby}
+	}
+	return c, err
+}

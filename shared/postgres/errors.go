@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
+)
+
+var (
+	// ErrUnavailable is in every error of a database that did not answer, or that cannot serve now: refused, hung,
+	// starting, out of connections, read-only after a failover. The outcome of a write is unknown then.
+	ErrUnavailable = errors.New("database unavailable")
+	// ErrRetry is in every error of a transaction that the database rolled back for the sake of another one.
+	ErrRetry = errors.New("database asks to try again")
+
+	errTooLate = fmt.Errorf("too late to start a statement: %w", context.DeadlineExceeded)
+)
+
+type classified struct {
+	class error
+	err   error
+}
+
+func (e *classified) Error() string   { return e.err.Error() }
+func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
+
+// classify puts ErrUnavailable or ErrRetry into err where they belong. ctx is the request's own: where that has ended,
+// the caller gave up, and the database is not to blame.
+func classify(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
+		return err
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if class := classOfState(pgErr.Code); class != nil {
+			return &classified{class, err}
+		}
+		return err
+	}
+	// No word from the server: a dial, a read or a write that failed, or one of our budgets that ran out.
+	if errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) || isBroken(err) {
+		return &classified{ErrUnavailable, err}
+	}
+	return err
+}
+
+// classOfState maps SQLSTATE to a class, nil where the statement itself is at fault.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+func classOfState(code string) error {
+	switch code {
+	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
+		return ErrRetry
+	case "25006", // read-only transaction: a standby, or the old primary after a failover
+		"57P01", "57P02", "57P03", "57P04", "57P05", // shut down, crashed, starting, dropped, idle too long
+		"57014", // canceled: statement_timeout
+		"55000", // in recovery
+		"3D000": // no such database: not created yet, or renamed away
+		return ErrUnavailable
+	}
+	for _, class := range []string{"08", "28", "53", "58"} { // connection, authorization, resources, system
+		if strings.HasPrefix(code, class) {
+			return ErrUnavailable
+		}
+	}
+	return nil
+}
+
+// isBroken reports whether err says that the flow to the server broke, or could not be made, and not that the server
+// answered.
+func isBroken(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, puddle.ErrClosedPool, pgconn.ErrConnClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+// Describe says of err what a log line may hold: its kind, SQLSTATE and the names of our own constraints; never the text
+// of a message, which may repeat values, SQL or addresses.
+func Describe(err error) string {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName))
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err):
+		return "timeout"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	}
+	var types []string
+	for ; err != nil; err = errors.Unwrap(err) {
+		types = append(types, fmt.Sprintf("%T", err))
+	}
+	return strings.Join(types, " of ")
+}

@@ -1,0 +1,122 @@
+-- The adapter: what the service sees of better-auth's tables, whatever their names, columns and types are here. It is
+-- made again whenever they change. Reads of them go through the view and the functions only.
+
+-- A caller's opaque user id as the column's own type, or NULL where it cannot be one. Only the form that the column
+-- itself prints is taken: an id in another form would be cached under a key that no change ever clears.
+CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+	$$ SELECT {{.UserIDCast "id"}} $$;
+
+DROP VIEW IF EXISTS game.users;
+CREATE VIEW game.users AS
+SELECT
+	u.id                 AS id,
+	{{.User.Text "username"}}        AS username,
+	{{.Login}}           AS login, -- lower case; not unique where it is the name
+	{{.User.Text "email"}}           AS email,
+	{{.User.Text "role"}}            AS role,
+	{{.User.Text "name"}}            AS name,
+	{{.User.Text "displayusername"}} AS display_username,
+	{{.User.Bool "emailverified"}}   AS email_verified,
+	{{.User.Text "image"}}           AS image,
+	{{.User.Bool "banned"}}          AS banned,
+	{{.User.Text "banreason"}}       AS ban_reason,
+	{{.User.Time "banexpires"}}      AS ban_expires_at,
+	{{.User.Time "createdat"}}       AS created_at,
+	{{.User.Time "updatedat"}}       AS updated_at,
+	{{.UserTrigger}}     AS change_logged
+FROM {{.User.Table}} AS u;
+GRANT SELECT ON game.users TO {{.Role}};
+
+-- The only doors to the session table. plpgsql, for a function in SQL that is SECURITY DEFINER is planned again at each
+-- call. STABLE, so that it reads with the snapshot of the statement that calls it. No row: no such session.
+DROP FUNCTION IF EXISTS game.session_by_token(text);
+CREATE FUNCTION game.session_by_token(p_token text)
+RETURNS TABLE (id text, user_id {{.UserIDType}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s WHERE s.{{.Session.Name "token"}} = p_token;
+END $$;
+
+DROP FUNCTION IF EXISTS game.session_by_id(text);
+CREATE FUNCTION game.session_by_id(p_id text)
+RETURNS TABLE (id text, user_id {{.UserIDType}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+{{- if .SerialSessionIDs}}
+	-- Serial numbers can be guessed, and an id alone opens the session.
+	RAISE EXCEPTION 'session ids are serial numbers here' USING ERRCODE = 'OS001';
+{{- else}}
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s WHERE s.id = {{.SessionIDCast "p_id"}};
+{{- end}}
+END $$;
+
+-- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only where that gains at
+-- least min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so that a revocation or a refresh
+-- by better-auth that committed while this waited for the lock is seen. The 5 s: a web server whose clock is ahead
+-- may have revoked the session by setting its expiry to its own "now".
+DROP FUNCTION IF EXISTS game.extend_session(text, interval, interval, interval);
+CREATE FUNCTION game.extend_session(p_id text, p_window interval, p_cap interval, p_min_gain interval)
+RETURNS TABLE (expires_at timestamptz, expires_in_seconds bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY
+	UPDATE {{.Session.Table}} AS s
+	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + p_window, %s + p_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}
+	  FROM {{.User.Table}} AS u
+	 WHERE s.id = {{.SessionIDCast "p_id"}}
+	   AND u.id = s.{{.Session.Name "userid"}}
+	   AND {{.Session.Time "expiresat"}} > clock_timestamp() + interval '5 seconds'
+	   AND least(clock_timestamp() + p_window, {{.Session.Time "createdat"}} + p_cap) >= {{.Session.Time "expiresat"}} + p_min_gain
+	   AND {{.Session.Text "impersonatedby"}} IS NULL
+	   AND NOT (coalesce({{.User.Bool "banned"}}, false)
+	            AND coalesce({{.User.Time "banexpires"}} > clock_timestamp(), true))
+	RETURNING {{.Session.Time "expiresat"}}, floor(extract(epoch FROM {{.Session.Time "expiresat"}} - clock_timestamp()))::bigint;
+END $$;
+
+REVOKE ALL ON FUNCTION game.session_by_token(text), game.session_by_id(text),
+	game.extend_session(text, interval, interval, interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION game.session_by_token(text), game.session_by_id(text),
+	game.extend_session(text, interval, interval, interval) TO {{.Role}};
+
+CREATE OR REPLACE FUNCTION game.log_user_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF TG_OP <> 'INSERT' THEN
+		INSERT INTO game.cache_change AS c (key, xid) VALUES ('user:' || OLD.id, pg_current_xact_id())
+		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
+	END IF;
+	IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
+		INSERT INTO game.cache_change AS c (key, xid) VALUES ('user:' || NEW.id, pg_current_xact_id())
+		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
+	END IF;
+	IF TG_OP = 'DELETE' THEN
+		-- A user who is gone has no characters: their names are free again, their rows stay for support.
+		UPDATE game.character AS c SET deleted_at = now(), version = c.version + 1, updated_at = now()
+		 WHERE c.user_id = OLD.id AND c.deleted_at IS NULL;
+	END IF;
+	RETURN NULL;
+END $$;
+
+DROP TRIGGER IF EXISTS database_service_log_change ON {{.User.Table}};
+DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
+{{- if .UserTrigger}}
+CREATE TRIGGER database_service_log_change AFTER INSERT OR UPDATE OR DELETE ON {{.User.Table}}
+	FOR EACH ROW EXECUTE FUNCTION game.log_user_change();
+CREATE TRIGGER database_service_log_truncate AFTER TRUNCATE ON {{.User.Table}}
+	FOR EACH STATEMENT EXECUTE FUNCTION game.log_truncate();
+ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_change;
+ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
+{{- end}}
+
+-- Old values may be of users whose changes were not logged until now.
+INSERT INTO game.cache_change AS c (key, xid) VALUES ('*', pg_current_xact_id())
+ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
+
+INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, user_table, user_trigger)
+VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .User.Table}}, {{.UserTrigger}})
+ON CONFLICT (one) DO UPDATE
+	SET version = excluded.version, fingerprint = excluded.fingerprint, sql_hash = excluded.sql_hash,
+	    auth_schema = excluded.auth_schema,
+	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, applied_at = now();

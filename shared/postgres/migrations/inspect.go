@@ -1,0 +1,157 @@
+package migrations
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Querier is a connection or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// table is one of better-auth's tables as it is here. Columns are found by their name without case and underscores, for
+// emailVerified, email_verified and emailverified are one field to better-auth.
+type table struct {
+	schema, name string
+	columns      map[string]column
+	alias, zone  string
+}
+
+type column struct {
+	name, typ string
+}
+
+// userFields and sessionFields are what the adapter reads; the first ones are in better-auth's core schema, the rest
+// belongs to plugins and may be missing.
+var (
+	userCore      = []string{"id", "name", "email", "emailverified", "image", "createdat", "updatedat"}
+	userFields    = append(slices.Clone(userCore), "username", "displayusername", "role", "banned", "banreason", "banexpires")
+	sessionCore   = []string{"id", "token", "userid", "expiresat", "createdat", "updatedat", "ipaddress", "useragent"}
+	sessionFields = append(slices.Clone(sessionCore), "impersonatedby")
+)
+
+// catalogSQL is readable by every role, also for tables that it may not read.
+const catalogSQL = `
+SELECT n.nspname AS schema, c.relname AS table, a.attname AS column, format_type(a.atttypid, NULL) AS type
+  FROM pg_class AS c
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relkind IN ('r', 'p')
+   AND lower(c.relname) IN ('user', 'users', 'session', 'sessions')
+   AND n.nspname NOT IN ('game', 'information_schema')
+   AND n.nspname !~ '^pg_'
+ ORDER BY n.nspname, c.relname, a.attnum`
+
+// authTables are better-auth's two tables that the service reads.
+type authTables struct {
+	User, Session table
+}
+
+// findAuth looks for better-auth's tables, in authSchema only where that is not empty.
+func findAuth(ctx context.Context, q Querier, authSchema string) (authTables, error) {
+	rows, err := q.Query(ctx, catalogSQL)
+	if err != nil {
+		return authTables{}, err
+	}
+	type row struct{ Schema, Table, Column, Type string }
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return authTables{}, err
+	}
+	found := map[string]*table{}
+	for _, r := range all {
+		if authSchema != "" && r.Schema != authSchema {
+			continue
+		}
+		t := found[r.Schema+"."+r.Table]
+		if t == nil {
+			t = &table{schema: r.Schema, name: r.Table, columns: map[string]column{}}
+			found[r.Schema+"."+r.Table] = t
+		}
+		t.columns[strings.ReplaceAll(strings.ToLower(r.Column), "_", "")] = column{r.Column, r.Type}
+	}
+	return pick(found)
+}
+
+func pick(found map[string]*table) (authTables, error) {
+	user, err := pickTable(found, "user", userCore)
+	if err != nil {
+		return authTables{}, err
+	}
+	if user == nil {
+		return authTables{}, errors.New(`better-auth's user table is missing: there is no table "user" or "users" with the ` +
+			`columns ` + strings.Join(userCore, ", ") + `; let the web application run better-auth's migration first`)
+	}
+	session, err := pickTable(found, "session", sessionCore)
+	if err != nil {
+		return authTables{}, err
+	}
+	if session == nil {
+		return authTables{}, errors.New(`better-auth's session table is missing: with a secondary storage better-auth keeps ` +
+			`sessions there alone; set session.storeSessionInDatabase: true in the web application and run its migration`)
+	}
+	user.alias, session.alias = "u", "s"
+	return authTables{User: *user, Session: *session}, nil
+}
+
+func pickTable(found map[string]*table, kind string, core []string) (*table, error) {
+	var fit []*table
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		t := found[key]
+		if strings.TrimSuffix(strings.ToLower(t.name), "s") == kind && t.has(core) {
+			fit = append(fit, t)
+		}
+	}
+	switch len(fit) {
+	case 0:
+		return nil, nil
+	case 1:
+		return fit[0], nil
+	}
+	return nil, fmt.Errorf("several tables could be better-auth's %s: %s and %s; name their schema with -auth-schema", kind, fit[0].Table(), fit[1].Table())
+}
+
+func (t *table) has(fields []string) bool {
+	for _, f := range fields {
+		if _, ok := t.columns[f]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// fingerprint changes when the adapter must be made again: with the name, columns or types of what it reads.
+func (a authTables) fingerprint() string {
+	h := sha256.New()
+	for _, part := range []struct {
+		t      table
+		fields []string
+	}{{a.User, userFields}, {a.Session, sessionFields}} {
+		fmt.Fprintln(h, part.t.Table())
+		for _, f := range part.fields {
+			fmt.Fprintln(h, f, part.t.columns[f].name, part.t.columns[f].typ)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// zoneless names a time column without zone, or "".
+func (a authTables) zoneless() string {
+	for _, t := range []table{a.User, a.Session} {
+		for _, f := range []string{"banexpires", "createdat", "updatedat", "expiresat"} {
+			if t.columns[f].typ == "timestamp without time zone" {
+				return t.Table() + "." + t.columns[f].name
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,96 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// state is how far a database is.
+type state struct {
+	version  int    // of the numbered migrations; 0 where there is no schema
+	adapter  int    // version of the adapter
+	hash     string // of its SQL
+	print    string // of better-auth's tables when it was made
+	schema   string // where they were looked for
+	view     bool   // game.users is there
+	triggers int    // of ours on the user table that fire
+	logged   bool   // triggers were asked for
+}
+
+const (
+	hasSchemaSQL = `SELECT to_regclass('game.adapter') IS NOT NULL`
+	stateSQL     = `
+SELECT (SELECT max(version) FROM game.migration) AS version,
+       coalesce(a.version, 0) AS adapter,
+       coalesce(a.sql_hash, '') AS hash,
+       coalesce(a.fingerprint, '') AS print,
+       coalesce(a.auth_schema, '') AS schema,
+       to_regclass('game.users') IS NOT NULL AS view,
+       (SELECT count(*) FROM pg_trigger AS t
+         WHERE t.tgrelid = to_regclass(a.user_table)
+           AND t.tgname IN ('database_service_log_change', 'database_service_log_truncate')
+           AND t.tgenabled IN ('O', 'A')) AS triggers,
+       coalesce(a.user_trigger, false) AS logged
+  FROM (VALUES (1)) AS one
+  LEFT JOIN game.adapter AS a ON true`
+)
+
+func currentState(ctx context.Context, q Querier) (state, error) {
+	rows, err := q.Query(ctx, hasSchemaSQL)
+	if err != nil {
+		return state{}, err
+	}
+	has, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	if err != nil || !has {
+		return state{}, err
+	}
+	if rows, err = q.Query(ctx, stateSQL); err != nil {
+		return state{}, err
+	}
+	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
+		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.view, &s.triggers, &s.logged)
+		return s, err
+	})
+}
+
+// ErrSchema is in every error of [Check] that a run of the migration mends.
+var ErrSchema = errors.New("run the migration")
+
+// Status is what [Check] says of a database that fits.
+type Status struct {
+	UserTrigger bool // changes of users are logged; without, users are cached for 10 s
+}
+
+// Check says whether the database fits this program: migrated at least as far, and the adapter made for better-auth's
+// tables as they are now. It needs no more rights than the service has.
+func Check(ctx context.Context, q Querier) (Status, error) {
+	at, err := currentState(ctx, q)
+	if err != nil {
+		return Status{}, err
+	}
+	numbered, err := numberedFiles()
+	if err != nil {
+		return Status{}, err
+	}
+	switch {
+	case at.version == 0:
+		return Status{}, fmt.Errorf("schema game is missing: %w", ErrSchema)
+	case at.version < len(numbered):
+		return Status{}, fmt.Errorf("schema game is at version %d, this program needs %d: %w", at.version, len(numbered), ErrSchema)
+	case at.adapter < adapterVersion || !at.view:
+		return Status{}, fmt.Errorf("the adapter to better-auth's tables is missing or old: %w", ErrSchema)
+	case at.logged && at.triggers != 2:
+		return Status{}, fmt.Errorf("the triggers on better-auth's user table are gone: %w", ErrSchema)
+	}
+	auth, err := findAuth(ctx, q, at.schema)
+	if err != nil {
+		return Status{}, fmt.Errorf("%w: %w", ErrSchema, err)
+	}
+	if auth.fingerprint() != at.print {
+		return Status{}, fmt.Errorf("better-auth's tables have changed: %w", ErrSchema)
+	}
+	return Status{UserTrigger: at.logged}, nil
+}

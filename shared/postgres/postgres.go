@@ -1,0 +1,139 @@
+// Package postgres is the way to the database: a pool that dials on first use, budgets for getting a connection and for
+// a statement, and the few classes of failure that callers tell apart. It knows no table but the change log
+// (changelog.go) and the bookkeeping of the migrations.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	acquireBudget   = 250 * time.Millisecond
+	statementBudget = 500 * time.Millisecond
+	pingTimeout     = 100 * time.Millisecond
+	connectTimeout  = 2 * time.Second
+	defaultMaxConns = 16
+	// minLeft is what must be left of a request for a statement to be worth its start; with less it would be cut off
+	// and its work thrown away.
+	minLeft = 100 * time.Millisecond
+	// replyShare is kept to write the answer.
+	replyShare = 20 * time.Millisecond
+)
+
+// Querier runs statements: a connection, or a transaction on one.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+// DB is a pool of connections to one PostgreSQL primary. Its methods may be called concurrently.
+type DB struct {
+	pool *pgxpool.Pool
+}
+
+// Open parses databaseURL (libpq's URL or key=value form; pool_max_conns, default 16, and default_query_exec_mode are
+// pgx's) and returns a DB that dials on first use. An error never repeats the URL, which may hold a password.
+func Open(databaseURL string) (*DB, error) {
+	cfg, err := pgxpool.ParseConfig(databaseURL)
+	if err != nil {
+		return nil, errors.New("is not a PostgreSQL URL")
+	}
+	if !strings.Contains(databaseURL, "pool_max_conns") {
+		cfg.MaxConns = defaultMaxConns
+	}
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	cfg.PingTimeout = pingTimeout
+	cfg.ConnConfig.RuntimeParams["application_name"] = "database-service"
+	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+	if err != nil {
+		return nil, errors.New("cannot make a pool of connections")
+	}
+	return &DB{pool: pool}, nil
+}
+
+// Close waits for the connections in use and closes all.
+func (db *DB) Close() { db.pool.Close() }
+
+// Address returns host:port/database, without user and password: fit for a log line.
+func (db *DB) Address() string {
+	c := db.pool.Config().ConnConfig
+	u := url.URL{Host: fmt.Sprintf("%s:%d", c.Host, c.Port), Path: "/" + c.Database}
+	return strings.TrimPrefix(u.String(), "//")
+}
+
+// Read runs f with a connection of its own, without a transaction around its statements. It waits at most 250 ms for the
+// connection and gives f 500 ms, less where ctx ends earlier. Where the connection turns out to be dead, f runs once
+// more on another: f must only read. An error has [ErrUnavailable] or [ErrRetry] in it where one of them applies.
+func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
+	err := db.do(ctx, f)
+	if err != nil && isBroken(err) && !pgconn.Timeout(err) && ctx.Err() == nil {
+		err = db.do(ctx, f)
+	}
+	return classify(ctx, err)
+}
+
+// Write is Read for an f that changes something, which runs once: after a broken connection nobody knows whether it
+// took effect.
+func (db *DB) Write(ctx context.Context, f func(context.Context, Querier) error) error {
+	return classify(ctx, db.do(ctx, f))
+}
+
+func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) error {
+	left := statementBudget
+	if deadline, ok := ctx.Deadline(); ok {
+		left = min(left, time.Until(deadline)-replyShare)
+		if left < minLeft {
+			return errTooLate
+		}
+	}
+	acquireCtx, cancel := context.WithTimeout(ctx, min(acquireBudget, left))
+	conn, err := db.pool.Acquire(acquireCtx)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("get a connection: %w", err)
+	}
+	defer conn.Release()
+	statementCtx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	return f(statementCtx, conn)
+}
+
+// QueryOne runs one reading statement that returns one row, and collects it with fn (pgx.RowToStructByName and the like). No row
+// is pgx.ErrNoRows.
+func QueryOne[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) (T, error) {
+	var row T
+	err := db.Read(ctx, func(ctx context.Context, q Querier) error {
+		rows, err := q.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		row, err = pgx.CollectExactlyOneRow(rows, fn)
+		return err
+	})
+	return row, err
+}
+
+// QueryAll runs one reading statement and collects its rows with fn.
+func QueryAll[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	var all []T
+	err := db.Read(ctx, func(ctx context.Context, q Querier) error {
+		rows, err := q.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, fn)
+		return err
+	})
+	return all, err
+}

@@ -1,0 +1,181 @@
+// Package rpcserver is the edge that all services share. It bounds a request in time and size, writes one log line for
+// each, and lets no error out that was not written for the caller.
+package rpcserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+const (
+	// Budget is the time of one request.
+	Budget = time.Second
+	// MaxBody is the size of a request's body in bytes.
+	MaxBody = 1 << 20
+)
+
+// Server wraps the services of one program.
+type Server struct {
+	log    *slog.Logger
+	prefix string // of request ids, unique to this process
+	calls  atomic.Uint64
+}
+
+// New returns a Server that logs to log.
+func New(log *slog.Logger) *Server {
+	var b [4]byte
+	rand.Read(b[:])
+	return &Server{log: log, prefix: hex.EncodeToString(b[:])}
+}
+
+// call is the state of one request, and its context, so that it costs one allocation.
+type call struct {
+	context.Context
+	server *Server
+	number uint64
+	method string // service/method once it is known
+	code   twirp.ErrorCode
+	cause  string // of an error that the caller does not get to see
+}
+
+type callKey struct{}
+
+// Value implements context.Context.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func (c *call) id() string { return c.server.prefix + "-" + strconv.FormatUint(c.number, 10) }
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options].
+func (s *Server) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(r.Context(), Budget)
+		defer cancel()
+		c := &call{Context: ctx, server: s, number: s.calls.Add(1)}
+		if err := limitBody(r); err != nil {
+			c.code = twirp.Malformed
+			_ = twirp.WriteError(w, err) // the caller has gone if this fails
+		} else {
+			next.ServeHTTP(w, r.WithContext(c))
+		}
+		s.logCall(c, start)
+	})
+}
+
+var errPanic = errors.New("panic")
+
+var errBody = Error(twirp.Malformed, "BODY_TOO_LARGE", fmt.Sprintf("the body is larger than %d bytes", MaxBody))
+
+// limitBody refuses a large body by its announced length; one of unknown length is read here, up to the limit.
+func limitBody(r *http.Request) error {
+	if r.ContentLength > MaxBody {
+		return errBody
+	}
+	if r.ContentLength >= 0 || r.Body == nil {
+		return nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	if err != nil {
+		return Error(twirp.Malformed, "BODY", "the body could not be read")
+	}
+	if len(body) > MaxBody {
+		return errBody
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+// Options are the server options of a generated Twirp handler.
+func (s *Server) Options() twirp.ServerOption {
+	interceptor := twirp.WithServerInterceptors(s.intercept)
+	hooks := twirp.WithServerHooks(&twirp.ServerHooks{
+		Error: func(ctx context.Context, err twirp.Error) context.Context {
+			if c := callOf(ctx); c != nil {
+				c.code = err.Code()
+				c.name(ctx)
+			}
+			return ctx
+		},
+	})
+	return func(o *twirp.ServerOptions) { interceptor(o); hooks(o) }
+}
+
+func (c *call) name(ctx context.Context) {
+	service, _ := twirp.ServiceName(ctx)
+	method, _ := twirp.MethodName(ctx)
+	c.method = service + "/" + method
+}
+
+// intercept stands between Twirp, which would send the text of any error, and a service's method.
+func (s *Server) intercept(next twirp.Method) twirp.Method {
+	return func(ctx context.Context, request any) (response any, err error) {
+		c := callOf(ctx)
+		if c == nil {
+			return nil, twirp.InternalError("internal error") // a handler outside Server.Handler: no budget, no log
+		}
+		c.name(ctx)
+		defer func() {
+			if p := recover(); p != nil {
+				// The value of the panic may hold data; where it happened says enough.
+				c.cause = fmt.Sprintf("panic: %T\n%s", p, debug.Stack())
+				response, err = nil, c.public(ctx, errPanic)
+			}
+		}()
+		response, err = next(ctx, request)
+		if err == nil {
+			return response, nil
+		}
+		public := c.public(ctx, err)
+		if !errors.Is(err, public) {
+			c.cause = postgres.Describe(err)
+		}
+		return nil, public
+	}
+}
+
+// logCall writes the one line of a request.
+func (s *Server) logCall(c *call, start time.Time) {
+	level := slog.LevelInfo
+	switch c.code {
+	case twirp.NoError:
+		c.code = "ok"
+	case twirp.Internal, twirp.Unknown, twirp.DataLoss:
+		level = slog.LevelError
+	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.Aborted:
+		level = slog.LevelWarn
+	}
+	if !s.log.Enabled(c.Context, level) {
+		return
+	}
+	ms := float64(time.Since(start).Microseconds()) / 1000
+	attrs := []slog.Attr{slog.String("rpc", c.method), slog.String("code", string(c.code)), slog.Float64("ms", ms), slog.String("request", c.id())}
+	if c.cause != "" {
+		attrs = append(attrs, slog.String("cause", c.cause))
+	}
+	s.log.LogAttrs(c.Context, level, "request", attrs...)
+}

@@ -1,0 +1,256 @@
+package testenv
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
+)
+
+const (
+	webRole      = "web_application" // owns better-auth's tables
+	serviceLogin = "game_service"    // the service logs in as this
+)
+
+// Database is a database of one test.
+type Database struct {
+	Variant string
+	Name    string
+	Owner   *pgxpool.Pool // superuser
+	Web     *pgxpool.Pool // the web application
+}
+
+var (
+	roles     sync.Once
+	templates = map[string]*template{}
+	templMu   sync.Mutex
+	names     atomic.Int64
+)
+
+type template struct {
+	once sync.Once
+	name string
+	err  error
+}
+
+// NewDatabase clones the migrated template of a variant.
+func NewDatabase(t testing.TB, variant string) *Database {
+	t.Helper()
+	Postgres(t)
+	templMu.Lock()
+	tmpl := templates[variant]
+	if tmpl == nil {
+		tmpl = &template{}
+		templates[variant] = tmpl
+	}
+	templMu.Unlock()
+	tmpl.once.Do(func() { tmpl.name, tmpl.err = makeTemplate(t, variant) })
+	if tmpl.err != nil {
+		t.Fatalf("template %s: %v", variant, tmpl.err)
+	}
+	d := newDatabase(t, "TEMPLATE "+tmpl.name)
+	d.Variant = variant
+	return d
+}
+
+// NewEmptyDatabase is one that nobody has migrated; schema names a file of better-auth's tables, or is empty.
+func NewEmptyDatabase(t testing.TB, schema string) *Database {
+	t.Helper()
+	Postgres(t)
+	makeRoles(t)
+	d := newDatabase(t, "OWNER "+webRole)
+	d.Variant = schema
+	if schema != "" {
+		if err := loadSchema(d.Name, schema); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+func newDatabase(t testing.TB, how string) *Database {
+	t.Helper()
+	d := &Database{Name: fmt.Sprintf("test_%d", names.Add(1))}
+	if err := superExec(t.Context(), "postgres", "CREATE DATABASE "+d.Name+" "+how); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := superExec(context.Background(), "postgres", "DROP DATABASE "+d.Name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	d.Owner = pool(t, server.started.URL(d.Name))
+	d.Web = pool(t, server.started.UserURL(webRole, "", d.Name))
+	return d
+}
+
+func pool(t testing.TB, url string) *pgxpool.Pool {
+	t.Helper()
+	p, err := pgxpool.New(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// superExec runs statements as superuser.
+func superExec(ctx context.Context, database, sql string) error {
+	conn, err := pgx.Connect(ctx, server.started.URL(database))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+func makeRoles(t testing.TB) {
+	roles.Do(func() {
+		err := superExec(context.Background(), "postgres", fmt.Sprintf(
+			"CREATE ROLE %s LOGIN; CREATE ROLE %s NOLOGIN; CREATE ROLE %s LOGIN IN ROLE %s",
+			webRole, migrations.DefaultRole, serviceLogin, migrations.DefaultRole))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func makeTemplate(t testing.TB, variant string) (string, error) {
+	makeRoles(t)
+	ctx := context.Background()
+	name := "template_" + variant
+	if err := superExec(ctx, "postgres", "CREATE DATABASE "+name+" OWNER "+webRole); err != nil {
+		return "", err
+	}
+	if err := loadSchema(name, variant); err != nil {
+		return "", err
+	}
+	conn, err := pgx.Connect(ctx, server.started.URL(name))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	_, err = migrations.Apply(ctx, conn, migrations.Options{AuthTimezone: "UTC"})
+	return name, err
+}
+
+// loadSchema makes better-auth's tables, owned by the web application.
+func loadSchema(database, schema string) error {
+	sql, err := embedded.Schemas.ReadFile("schema/" + schema + ".sql")
+	if err != nil {
+		return err
+	}
+	return superExec(context.Background(), database, "GRANT CREATE ON SCHEMA public TO "+webRole+"; SET ROLE "+webRole+"; "+string(sql))
+}
+
+// Plugins reports whether the variant has the columns of the username and admin plugins.
+func (d *Database) Plugins() bool { return d.Variant != "core" }
+
+// SerialIDs reports whether ids are numbers.
+func (d *Database) SerialIDs() bool { return d.Variant == "serial" }
+
+// Table is the quoted name of better-auth's table "user" or "session" in this variant.
+func (d *Database) Table(name string) string {
+	if d.Variant == "snake" {
+		name += "s"
+	}
+	return pgx.Identifier{name}.Sanitize()
+}
+
+// Column is the quoted name of a column that better-auth calls name, "banExpires" say.
+func (d *Database) Column(name string) string {
+	if d.Variant == "snake" {
+		var b strings.Builder
+		for _, r := range name {
+			if unicode.IsUpper(r) {
+				b.WriteByte('_')
+			}
+			b.WriteRune(unicode.ToLower(r))
+		}
+		name = b.String()
+	}
+	return pgx.Identifier{name}.Sanitize()
+}
+
+// WebExec runs a statement as the web application. {user} and {session} stand for the tables, [banExpires] for a column.
+func (d *Database) WebExec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	if _, err := d.Web.Exec(t.Context(), d.Expand(sql), args...); err != nil {
+		t.Fatalf("as the web application: %v", err)
+	}
+}
+
+// Expand replaces {table} and [column] by their names in this variant.
+func (d *Database) Expand(sql string) string {
+	replace := func(open, end byte, name func(string) string) {
+		for {
+			i := strings.IndexByte(sql, open)
+			if i < 0 {
+				return
+			}
+			j := i + strings.IndexByte(sql[i:], end)
+			sql = sql[:i] + name(sql[i+1:j]) + sql[j+1:]
+		}
+	}
+	replace('{', '}', d.Table)
+	replace('[', ']', d.Column)
+	return sql
+}
+
+// OwnerExec runs a statement as superuser.
+func (d *Database) OwnerExec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	if _, err := d.Owner.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// AddUser makes a user as better-auth does, and returns the id.
+func (d *Database) AddUser(t testing.TB, name string) string {
+	t.Helper()
+	columns := []string{"[name]", "[email]", "[emailVerified]", "[createdAt]", "[updatedAt]"}
+	args := []any{name, strings.ToLower(name) + "@example.com", true, time.Now().UTC(), time.Now().UTC()}
+	if d.Plugins() {
+		columns = append(columns, "[username]", "[displayUsername]", "[role]")
+		args = append(args, strings.ToLower(name), name, "user")
+	}
+	return d.insert(t, "{user}", columns, args)
+}
+
+// AddSession makes a session and returns its id and token.
+func (d *Database) AddSession(t testing.TB, userID string, lifetime time.Duration) (id, token string) {
+	t.Helper()
+	token = rand.Text() + "Aa0zZ9"
+	columns := []string{"[token]", "[userId]", "[createdAt]", "[updatedAt]", "[expiresAt]", "[ipAddress]", "[userAgent]"}
+	now := time.Now().UTC()
+	args := []any{token, userID, now, now, now.Add(lifetime), "203.0.113.7", "test agent"}
+	return d.insert(t, "{session}", columns, args), token
+}
+
+func (d *Database) insert(t testing.TB, table string, columns []string, args []any) (id string) {
+	t.Helper()
+	if d.Variant != "uuid" && d.Variant != "serial" {
+		columns, args = append(columns, "[id]"), append(args, rand.Text()+"xyzXYZ")
+	}
+	places := make([]string, len(args))
+	for i := range args {
+		places[i] = fmt.Sprintf("$%d", i+1)
+	}
+	sql := d.Expand("INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (" + strings.Join(places, ", ") + ") RETURNING id::text")
+	if err := d.Web.QueryRow(t.Context(), sql, args...).Scan(&id); err != nil {
+		t.Fatalf("as the web application: %v", err)
+	}
+	return id
+}

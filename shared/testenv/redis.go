@@ -1,0 +1,106 @@
+package testenv
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// Redis is a Redis of one test.
+type Redis struct {
+	Kind   string
+	Addr   string
+	Client *redis.Client // to look and meddle, past the program
+	Mini   *miniredis.Miniredis
+
+	start func(t testing.TB)
+	stop  func(t testing.TB)
+}
+
+// StartRedis starts a Redis of a kind (see RedisKinds), which stops with the test.
+func StartRedis(t testing.TB, kind string, args ...string) *Redis {
+	t.Helper()
+	r := &Redis{Kind: kind}
+	if kind == "miniredis" {
+		r.Mini = miniredis.NewMiniRedis()
+		if err := r.Mini.Start(); err != nil {
+			t.Fatal(err)
+		}
+		r.Mini.ClockTTL(true)
+		r.Addr = r.Mini.Addr()
+		t.Cleanup(r.Mini.Close)
+		r.stop = func(testing.TB) { r.Mini.Close() }
+		r.start = func(t testing.TB) {
+			if err := r.Mini.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	} else {
+		port := freePort(t)
+		r.Addr = fmt.Sprintf("127.0.0.1:%d", port)
+		var cmd *exec.Cmd
+		r.start = func(t testing.TB) { cmd = startRedisServer(t, port, args) }
+		r.stop = func(testing.TB) {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+		r.start(t)
+		t.Cleanup(func() { r.stop(t) })
+	}
+	r.Client = redis.NewClient(&redis.Options{Addr: r.Addr, Protocol: 2, DisableIdentity: true})
+	t.Cleanup(func() { _ = r.Client.Close() })
+	r.waitReady(t)
+	return r
+}
+
+// Stop kills the server, Start starts it again, empty, at the same address.
+func (r *Redis) Stop(t testing.TB) { r.stop(t) }
+
+// Start see Stop.
+func (r *Redis) Start(t testing.TB) {
+	r.start(t)
+	r.waitReady(t)
+	r.Client.FlushAll(t.Context())
+}
+
+func (r *Redis) waitReady(t testing.TB) {
+	t.Helper()
+	for range 500 {
+		err := r.Client.Ping(t.Context()).Err()
+		// A server that wants a password or speaks TLS has answered, too.
+		if err == nil || strings.Contains(fmt.Sprint(err), "NOAUTH") || strings.Contains(fmt.Sprint(err), "EOF") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("redis did not start within 5 s")
+}
+
+func startRedisServer(t testing.TB, port int, args []string) *exec.Cmd {
+	t.Helper()
+	args = append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)
+	cmd := exec.Command("redis-server", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	setParentDeath(cmd.SysProcAttr)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("redis-server: %v", err)
+	}
+	return cmd
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}

@@ -1,0 +1,38 @@
+package testenv
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Handler is a generated Twirp server.
+type Handler interface {
+	http.Handler
+	PathPrefix() string
+}
+
+// Serve mounts the handlers that mount makes with the edge's options, and returns the URL of the listener.
+func Serve(t testing.TB, mount func(twirp.ServerOption) []Handler) string {
+	t.Helper()
+	return ServeLog(t, io.Discard, mount)
+}
+
+// ServeLog is Serve with the log written to w.
+func ServeLog(t testing.TB, w io.Writer, mount func(twirp.ServerOption) []Handler) string {
+	t.Helper()
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	mux := http.NewServeMux()
+	for _, h := range mount(edge.Options()) {
+		mux.Handle(h.PathPrefix(), h)
+	}
+	s := httptest.NewServer(edge.Handler(mux))
+	t.Cleanup(s.Close)
+	return s.URL
+}

@@ -1,0 +1,229 @@
+package users
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// unloggedTTL bounds the staleness of users whose changes nobody logs.
+const unloggedTTL = 10 * time.Second
+
+// Repository reads users through the cache, and sessions past it.
+type Repository struct {
+	db    *postgres.DB
+	cache *cache.Cache
+	users *cache.Kind
+}
+
+// NewRepository returns a Repository on db and c.
+func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
+	r := &Repository{db: db, cache: c}
+	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load)
+	return r
+}
+
+const (
+	userColumns = `
+       u.id::text AS id, coalesce(u.username, '') AS username, coalesce(u.email, '') AS email,
+       coalesce(u.role, '') AS role, coalesce(u.name, '') AS name, coalesce(u.display_username, '') AS display_username,
+       coalesce(u.email_verified, false) AS email_verified, coalesce(u.image, '') AS image,
+       coalesce(u.banned, false) AS banned, coalesce(u.ban_reason, '') AS ban_reason, u.ban_expires_at,
+       u.created_at AS created_at, u.updated_at AS updated_at, u.change_logged, now() AS now`
+
+	selectUserSQL = `SELECT` + userColumns + `
+  FROM game.users AS u
+ WHERE u.id = game.user_id(@id)`
+
+	// The username is unique; a name that stands in for it need not be.
+	selectUserByLoginSQL = `SELECT` + userColumns + `
+  FROM game.users AS u
+ WHERE u.login = @login
+ LIMIT 2`
+
+	selectUserByEmailSQL = `SELECT` + userColumns + `
+  FROM game.users AS u
+ WHERE u.email = @email`
+)
+
+// userRow is a user as stored; the ban is not weighed yet.
+type userRow struct {
+	ID              string
+	Username        string
+	Email           string
+	Role            string
+	Name            string
+	DisplayUsername string
+	EmailVerified   bool
+	Image           string
+	Banned          bool
+	BanReason       string
+	BanExpiresAt    *time.Time
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+	ChangeLogged    bool
+	Now             time.Time
+}
+
+func (r *userRow) proto() *databasev1.User {
+	u := &databasev1.User{
+		Id: r.ID, Username: r.Username, Email: r.Email, Role: r.Role, Name: r.Name, DisplayUsername: r.DisplayUsername,
+		EmailVerified: r.EmailVerified, Image: r.Image, Banned: r.Banned, BanReason: r.BanReason,
+		CreatedAt: timestamppb.New(r.CreatedAt), UpdatedAt: timestamppb.New(r.UpdatedAt),
+	}
+	if r.BanExpiresAt != nil {
+		u.BanExpiresAt = timestamppb.New(*r.BanExpiresAt)
+	}
+	return u
+}
+
+// weighBan says whether a stored ban holds at now, the database's clock.
+func weighBan(u *databasev1.User, now time.Time) *databasev1.User {
+	u.Banned = u.Banned && (u.BanExpiresAt == nil || u.BanExpiresAt.AsTime().After(now))
+	return u
+}
+
+// ByID returns the user, at most 1 s old.
+func (r *Repository) ByID(ctx context.Context, id string) (*databasev1.User, error) {
+	e, err := r.users.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	u := &databasev1.User{}
+	if err := proto.Unmarshal(e.Bytes, u); err != nil {
+		return nil, err
+	}
+	return weighBan(u, e.Now), nil
+}
+
+func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userRow], selectUserSQL, pgx.StrictNamedArgs{"id": id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return cache.Entry{}, errNotFound
+	}
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	b, err := proto.Marshal(row.proto())
+	e := cache.Entry{Bytes: b, Now: row.Now}
+	if !row.ChangeLogged {
+		e.TTL = unloggedTTL
+	}
+	return e, err
+}
+
+// ByUsername returns the user who bears the lower-cased username now.
+func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
+	bears := func(u *databasev1.User) bool { return u.Username == username }
+	return r.byPointer(ctx, "user:username:"+username, bears, selectUserByLoginSQL, pgx.StrictNamedArgs{"login": username})
+}
+
+// ByEmail returns the user who has the lower-cased e-mail now. Redis gets to see a hash of it.
+func (r *Repository) ByEmail(ctx context.Context, email string) (*databasev1.User, error) {
+	sum := sha256.Sum256([]byte(email))
+	has := func(u *databasev1.User) bool { return u.Email == email }
+	return r.byPointer(ctx, "user:email:"+hex.EncodeToString(sum[:]), has, selectUserByEmailSQL, pgx.StrictNamedArgs{"email": email})
+}
+
+// byPointer follows a cached pointer to a user. A pointer is a hint only: names move from user to user, so whoever it
+// leads to must fit, else the database is asked.
+func (r *Repository) byPointer(ctx context.Context, key string, fits func(*databasev1.User) bool, sql string, args pgx.StrictNamedArgs) (*databasev1.User, error) {
+	id, redisErr := r.cache.Pointer(ctx, key)
+	if id != "" {
+		u, err := r.ByID(ctx, id)
+		if err == nil && fits(u) {
+			return u, nil
+		}
+		if err != nil && !errors.Is(err, errNotFound) {
+			return nil, err
+		}
+	}
+	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToStructByName[userRow], sql, args)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(rows) == 0:
+		return nil, errNotFound
+	case len(rows) > 1:
+		return nil, errAmbiguous
+	}
+	u := rows[0].proto()
+	if redisErr == nil && fits(u) { // a name that stands in for the username may become ambiguous: no pointer to it
+		r.cache.SetPointer(ctx, key, u.Id)
+	}
+	return weighBan(u, rows[0].Now), nil
+}
+
+const (
+	sessionColumns = `,
+       s.id AS session_id, s.created_at AS session_created_at, s.updated_at AS session_updated_at, s.expires_at, s.live,
+       s.expires_in_seconds, coalesce(s.ip_address, '') AS ip_address, coalesce(s.user_agent, '') AS user_agent, s.impersonated`
+
+	selectUserBySessionTokenSQL = `SELECT` + userColumns + sessionColumns + `
+  FROM game.session_by_token(@session) AS s
+  JOIN game.users AS u ON u.id = s.user_id`
+
+	selectUserBySessionIDSQL = `SELECT` + userColumns + sessionColumns + `
+  FROM game.session_by_id(@session) AS s
+  JOIN game.users AS u ON u.id = s.user_id`
+)
+
+type userSessionRow struct {
+	userRow
+	SessionID        string
+	SessionCreatedAt time.Time
+	SessionUpdatedAt time.Time
+	ExpiresAt        time.Time
+	Live             bool
+	ExpiresInSeconds int64
+	IPAddress        string
+	UserAgent        string
+	Impersonated     bool
+}
+
+// BySessionToken returns the user and the live session that the token opens, as they are now.
+func (r *Repository) BySessionToken(ctx context.Context, token string) (*databasev1.User, *databasev1.Session, error) {
+	return r.bySession(ctx, selectUserBySessionTokenSQL, token)
+}
+
+// BySessionID returns the user and the live session of that id, as they are now.
+func (r *Repository) BySessionID(ctx context.Context, id string) (*databasev1.User, *databasev1.Session, error) {
+	return r.bySession(ctx, selectUserBySessionIDSQL, id)
+}
+
+func (r *Repository) bySession(ctx context.Context, sql, session string) (*databasev1.User, *databasev1.Session, error) {
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userSessionRow], sql, pgx.StrictNamedArgs{"session": session})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil, errSessionNotFound
+	case isSessionIDRefused(err):
+		return nil, nil, errSessionIDRefused
+	case err != nil:
+		return nil, nil, err
+	case !row.Live:
+		return nil, nil, errSessionExpired
+	}
+	u := row.userRow.proto()
+	return weighBan(u, row.Now), &databasev1.Session{
+		Id: row.SessionID, UserId: u.Id, CreatedAt: timestamppb.New(row.SessionCreatedAt),
+		UpdatedAt: timestamppb.New(row.SessionUpdatedAt), ExpiresAt: timestamppb.New(row.ExpiresAt),
+		ExpiresInSeconds: row.ExpiresInSeconds, IpAddress: row.IPAddress, UserAgent: row.UserAgent, Impersonated: row.Impersonated,
+	}, nil
+}
+
+// isSessionIDRefused knows the adapter's refusal, where session ids are serial numbers.
+func isSessionIDRefused(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "OS001"
+}

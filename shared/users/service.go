@@ -1,0 +1,114 @@
+// Package users answers questions about users. better-auth owns them; this package only reads.
+//
+// A user may be up to 1 s old (package cache), but where the owner of the database refuses the trigger on the user table:
+// then up to 10 s. GetUserBySession decides who gets in and is never old: user and session are read together from the
+// primary.
+package users
+
+import (
+	"context"
+	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/credential"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+var _ databasev1.UserService = (*Service)(nil)
+
+// maxArgument is the longest id, username or e-mail in bytes. An e-mail has 254 at most (RFC 5321, 4.5.3.1.3).
+const maxArgument = 256
+
+// Service is UserService.
+type Service struct {
+	repository *Repository
+	verifier   credential.Verifier
+	refuseID   bool
+}
+
+// NewService returns a UserService. It refuses session_id where refuseSessionID says so.
+func NewService(r *Repository, v credential.Verifier, refuseSessionID bool) *Service {
+	return &Service{repository: r, verifier: v, refuseID: refuseSessionID}
+}
+
+// GetUser implements databasev1.UserService.
+func (s *Service) GetUser(ctx context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	if err := rpcserver.CheckText("user_id", r.UserId, maxArgument); err != nil {
+		return nil, err
+	}
+	u, err := s.repository.ByID(ctx, r.UserId)
+	if err != nil {
+		return nil, err
+	}
+	return &databasev1.GetUserResponse{User: u}, nil
+}
+
+// GetUserByUsername implements databasev1.UserService.
+func (s *Service) GetUserByUsername(ctx context.Context, r *databasev1.GetUserByUsernameRequest) (*databasev1.GetUserByUsernameResponse, error) {
+	if err := rpcserver.CheckText("username", r.Username, maxArgument); err != nil {
+		return nil, err
+	}
+	u, err := s.repository.ByUsername(ctx, lower(r.Username))
+	if err != nil {
+		return nil, err
+	}
+	return &databasev1.GetUserByUsernameResponse{User: u}, nil
+}
+
+// GetUserByEmail implements databasev1.UserService.
+func (s *Service) GetUserByEmail(ctx context.Context, r *databasev1.GetUserByEmailRequest) (*databasev1.GetUserByEmailResponse, error) {
+	if err := rpcserver.CheckText("email", r.Email, maxArgument); err != nil {
+		return nil, err
+	}
+	u, err := s.repository.ByEmail(ctx, lower(r.Email))
+	if err != nil {
+		return nil, err
+	}
+	return &databasev1.GetUserByEmailResponse{User: u}, nil
+}
+
+// GetUserBySession implements databasev1.UserService.
+func (s *Service) GetUserBySession(ctx context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
+	var u *databasev1.User
+	var session *databasev1.Session
+	var err error
+	switch key := r.Session.(type) {
+	case *databasev1.GetUserBySessionRequest_Token:
+		if err := rpcserver.CheckText("token", key.Token, credential.MaxLen); err != nil {
+			return nil, err
+		}
+		token, ok := s.verifier.Token(key.Token)
+		if !ok {
+			return nil, errSessionNotFound
+		}
+		u, session, err = s.repository.BySessionToken(ctx, token)
+	case *databasev1.GetUserBySessionRequest_SessionId:
+		if err := rpcserver.CheckText("session_id", key.SessionId, maxArgument); err != nil {
+			return nil, err
+		}
+		if s.refuseID {
+			return nil, errSessionIDRefused
+		}
+		u, session, err = s.repository.BySessionID(ctx, key.SessionId)
+	default:
+		return nil, rpcserver.InvalidArgument("session", "is required: token or session_id")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &databasev1.GetUserBySessionResponse{User: u, Session: session}, nil
+}
+
+// lower does what better-auth does to usernames and e-mails before it stores them: JavaScript's toLowerCase, which
+// knows the mappings that depend on context.
+func lower(s string) string {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return cases.Lower(language.Und).String(s)
+		}
+	}
+	return strings.ToLower(s)
+}
