@@ -15,7 +15,7 @@ type Proxy struct {
 	flows    map[*flow]struct{}
 	refuse   atomic.Bool
 	hold     atomic.Pointer[chan struct{}]
-	onSend atomic.Pointer[func([]byte)]
+	onSend   atomic.Pointer[func([]byte)]
 }
 
 // NewProxy listens on a port of its own and passes everything to target.

@@ -31,27 +31,45 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // CharacterDbService Interface
 // ============================
 
+// Keeps characters. GetCharacter and a BASIC list may be 1 s old, but never older than a write that this service has
+// acknowledged. All clocks are the database's.
+//
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), aborted RETRY (a concurrent change won),
+// deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
+// and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
+// reason ARGUMENT, and meta.argument names the field.
 type CharacterDbService interface {
-	// Errors: invalid_argument, not_found (CHARACTER_NOT_FOUND: unknown, another user's, or past its deadline).
+	// One character.
+	// Errors: invalid_argument ARGUMENT (character_id, user_id), not_found CHARACTER_NOT_FOUND (there is none, it is another
+	// user's, or its deadline has passed: the three cannot be told apart), invalid_argument
+	// ARGUMENT (view is unknown).
 	GetCharacter(context.Context, *GetCharacterRequest) (*GetCharacterResponse, error)
 
-	// Ordered by slot; marked characters are included. An unknown user has an empty list.
+	// The characters of a user by slot, those marked for deletion included. A user who is not known has none.
+	// Errors: invalid_argument ARGUMENT (user_id, view).
 	GetCharacterList(context.Context, *GetCharacterListRequest) (*GetCharacterListResponse, error)
 
-	// Takes the lowest free slot. Safe to retry with the same request_id.
-	// Errors: invalid_argument (NAME_INVALID, NAME_RESERVED, DOCUMENT_TOO_LARGE, REQUEST_ID_REUSED), not_found
-	// (USER_NOT_FOUND), already_exists (NAME_TAKEN), failed_precondition (SLOTS_FULL, CREATION_BLOCKED).
+	// Makes a character in the user's lowest free slot. With a request_id it may be sent again: a later one with the same
+	// content is answered with the character that the first one made.
+	// Errors: invalid_argument with the reason ARGUMENT, NAME_INVALID, NAME_RESERVED, DOCUMENT_TOO_LARGE, or
+	// REQUEST_ID_REUSED (the id came with another content, or its character is gone); not_found USER_NOT_FOUND;
+	// already_exists NAME_TAKEN (case does not count); failed_precondition SLOTS_FULL or CREATION_BLOCKED (the user is
+	// banned).
 	CreateCharacter(context.Context, *CreateCharacterRequest) (*CreateCharacterResponse, error)
 
-	// Marks a character for deletion after a delay, or deletes it at once. Safe to retry.
-	// Errors: as GetCharacter, failed_precondition (NAME_MISMATCH).
+	// Marks a character for deletion in 24 h (configurable), or deletes it at once. Until the deadline it keeps its name and
+	// slot and can be restored; one that is marked already keeps its deadline. It may be sent again.
+	// Errors: as GetCharacter; failed_precondition NAME_MISMATCH (expected_name is not its name, case counts).
 	DeleteCharacter(context.Context, *DeleteCharacterRequest) (*DeleteCharacterResponse, error)
 
-	// Takes the mark off again until the deadline. Safe to retry. Errors: as GetCharacter.
+	// Takes the mark off, before the deadline. A character without a mark is answered as it is, so it may be sent again.
+	// Errors: as GetCharacter.
 	RestoreCharacter(context.Context, *RestoreCharacterRequest) (*RestoreCharacterResponse, error)
 
-	// Replaces the sections that the request carries. Safe to retry with the same save_id.
-	// Errors: as GetCharacter, invalid_argument (DOCUMENT_TOO_LARGE), aborted (VERSION_MISMATCH).
+	// Replaces the sections that the request carries and leaves the others. With a save_id it may be sent again.
+	// Errors: as GetCharacter; invalid_argument ARGUMENT (save_id, expected_version, level, job, money, add_play_seconds,
+	// position, ...) or DOCUMENT_TOO_LARGE; aborted VERSION_MISMATCH (somebody else saved since it was read;
+	// meta.current_version says what it is at now).
 	SaveCharacter(context.Context, *SaveCharacterRequest) (*SaveCharacterResponse, error)
 }
 

@@ -26,12 +26,25 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // SessionService Interface
 // ========================
 
+// Reads and extends sessions. Nothing is cached: a session that was revoked before a call began is refused by it.
+//
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), aborted RETRY (a concurrent change won),
+// deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
+// and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
+// reason ARGUMENT, and meta.argument names the field.
 type SessionService interface {
-	// Errors: invalid_argument, not_found (SESSION_NOT_FOUND, SESSION_EXPIRED).
+	// The session, if it is live.
+	// Errors: invalid_argument ARGUMENT (session: neither was sent; token: empty, over 512 bytes, with a NUL; session_id:
+	// empty, over 256 bytes, with a NUL), invalid_argument SESSION_ID_REFUSED (session_id is not taken in this
+	// deployment: ids are serial numbers, or a setting says so), not_found SESSION_NOT_FOUND (unknown, revoked, or a
+	// signature that does not fit), not_found SESSION_EXPIRED (the row is there and its time is over).
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
 
-	// Slides the expiry: max(current, min(now + window, created_at + cap)). Never shortens, never revives.
-	// Errors: as GetSession, permission_denied (USER_BANNED), failed_precondition (SESSION_IMPERSONATED).
+	// Moves the expiry of a live session to now + window (1 h, configurable), at most 30 days (configurable) after the
+	// session was created; never earlier than it is. A gain of less than 5 minutes is not written, nor is a session in its
+	// last 5 seconds: extended is false then, and the answer is the session as it stands.
+	// Errors: as GetSession; invalid_argument ARGUMENT (extend_seconds is negative), permission_denied USER_BANNED,
+	// failed_precondition SESSION_IMPERSONATED (an administrator in a user's place).
 	RefreshSession(context.Context, *RefreshSessionRequest) (*RefreshSessionResponse, error)
 }
 

@@ -26,19 +26,32 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // UserService Interface
 // =====================
 
+// Looks users up. Answers may be 1 s old, but for GetUserBySession, which reads the database each time.
+//
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), aborted RETRY (a concurrent change won),
+// deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
+// and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
+// reason ARGUMENT, and meta.argument names the field.
 type UserService interface {
-	// Errors: invalid_argument (empty or over 256 bytes), not_found (USER_NOT_FOUND).
+	// The user of an id.
+	// Errors: invalid_argument ARGUMENT (user_id: empty, over 256 bytes, or with a NUL), not_found USER_NOT_FOUND.
 	GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error)
 
-	// Case-insensitive. Where better-auth's username plugin is not installed the user's name stands in for it.
-	// Errors: as GetUser, failed_precondition (AMBIGUOUS_USERNAME) where several users bear that name.
+	// The user of a username, in any case. A database without better-auth's username plugin has no usernames; the user's
+	// name is looked up then, and need not be unique.
+	// Errors: invalid_argument ARGUMENT (username, as user_id above), not_found USER_NOT_FOUND,
+	// failed_precondition AMBIGUOUS_USERNAME (only without the plugin: more than one user has that name).
 	GetUserByUsername(context.Context, *GetUserByUsernameRequest) (*GetUserByUsernameResponse, error)
 
-	// Case-insensitive. Errors: as GetUser.
+	// The user of an e-mail address, in any case.
+	// Errors: invalid_argument ARGUMENT (email, as user_id above), not_found USER_NOT_FOUND.
 	GetUserByEmail(context.Context, *GetUserByEmailRequest) (*GetUserByEmailResponse, error)
 
-	// The user behind a live session and that session, in one call.
-	// Errors: invalid_argument, not_found (SESSION_NOT_FOUND, SESSION_EXPIRED). A banned user is returned with banned = true.
+	// Who a player is, and whether to let them in: the user and the session in one read of the database, never cached. A
+	// banned user is answered with banned = true, and refusing them is the caller's part.
+	// Errors: invalid_argument ARGUMENT (session: neither was sent; token: empty, over 512 bytes, with a NUL; session_id),
+	// invalid_argument SESSION_ID_REFUSED (session_id is not taken in this deployment), not_found SESSION_NOT_FOUND
+	// (unknown, revoked, or a signature that does not fit), not_found SESSION_EXPIRED.
 	GetUserBySession(context.Context, *GetUserBySessionRequest) (*GetUserBySessionResponse, error)
 }
 
