@@ -1,0 +1,227 @@
+package migrations_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+var utc = migrations.Options{AuthTimezone: "UTC"}
+
+func connect(t testing.TB, d *testenv.Database) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), d.Owner.Config().ConnConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func apply(t testing.TB, d *testenv.Database, o migrations.Options) []string {
+	t.Helper()
+	done, err := migrations.Apply(t.Context(), connect(t, d), o)
+	if err != nil {
+		t.Fatalf("Apply: %v", err)
+	}
+	return done
+}
+
+func check(t testing.TB, d *testenv.Database) error {
+	t.Helper()
+	_, err := migrations.Check(t.Context(), connect(t, d))
+	return err
+}
+
+func TestApply(t *testing.T) {
+	t.Parallel()
+	for _, variant := range testenv.Variants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			d := testenv.NewEmptyDatabase(t, variant)
+			if err := check(t, d); !errors.Is(err, migrations.ErrSchema) {
+				t.Errorf("Check before = %v, want ErrSchema", err)
+			}
+			if done := apply(t, d, utc); len(done) == 0 {
+				t.Error("Apply did nothing")
+			}
+			if err := check(t, d); err != nil {
+				t.Errorf("Check after = %v", err)
+			}
+			if done := apply(t, d, utc); len(done) != 0 {
+				t.Errorf("Apply again did %v, want nothing", done)
+			}
+		})
+	}
+}
+
+func TestApplyTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	const runs = 8
+	results := make(chan error, runs)
+	start := make(chan struct{})
+	for range runs {
+		conn := connect(t, d)
+		go func() {
+			<-start
+			_, err := migrations.Apply(context.Background(), conn, utc)
+			results <- err
+		}()
+	}
+	close(start)
+	for range runs {
+		if err := <-results; err != nil {
+			t.Errorf("one of %d concurrent runs: %v", runs, err)
+		}
+	}
+	if err := check(t, d); err != nil {
+		t.Error(err)
+	}
+}
+
+// The printed text is all that the owner of the database needs.
+func TestSQL(t *testing.T) {
+	t.Parallel()
+	for _, variant := range testenv.Variants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			d := testenv.NewEmptyDatabase(t, variant)
+			sql, err := migrations.SQL(t.Context(), connect(t, d), utc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := check(t, d); !errors.Is(err, migrations.ErrSchema) {
+				t.Errorf("printing changed the database: Check = %v", err)
+			}
+			d.OwnerExec(t, sql)
+			if err := check(t, d); err != nil {
+				t.Errorf("Check after the printed SQL: %v", err)
+			}
+			if again, err := migrations.SQL(t.Context(), connect(t, d), utc); err != nil || again != "" {
+				t.Errorf("SQL again = %q, %v; want nothing", again, err)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, schema, before string
+		options              migrations.Options
+		want                 string
+	}{
+		{"no tables at all", "", "", utc, "user table is missing"},
+		{"sessions in a secondary storage only", "plugins", `DROP TABLE session`, utc, "storeSessionInDatabase"},
+		{"a session table of somebody else", "plugins", `ALTER TABLE session DROP COLUMN token`, utc, "session table is missing"},
+		{"times without zone", "timestamp", "", migrations.Options{}, "AUTH_TIMEZONE"},
+		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema"},
+		{"ids of an unknown type", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE numeric USING 1`, utc, "numeric"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d := testenv.NewEmptyDatabase(t, test.schema)
+			d.OwnerExec(t, test.before)
+			_, err := migrations.Apply(t.Context(), connect(t, d), test.options)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Apply = %v, want an error with %q", err, test.want)
+			}
+			var there bool
+			if err := d.Owner.QueryRow(t.Context(), `SELECT to_regnamespace('game') IS NOT NULL`).Scan(&there); err != nil || there {
+				t.Errorf("the refused run left the schema game behind (%v)", err)
+			}
+		})
+	}
+}
+
+func TestNamedSchema(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	d.OwnerExec(t, `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`)
+	apply(t, d, migrations.Options{AuthSchema: "public"})
+	if err := check(t, d); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+}
+
+// What the web application does to its tables later.
+func TestCheckNoticesChanges(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, change string }{
+		{"a plugin was installed", `ALTER TABLE "user" ADD COLUMN username text UNIQUE`},
+		{"a column was renamed", `ALTER TABLE "user" RENAME COLUMN "emailVerified" TO email_verified`},
+		{"a type was changed", `ALTER TABLE session ALTER COLUMN "expiresAt" TYPE timestamp`},
+		{"the user table was made again", `DROP TABLE session, account; ALTER TABLE "user" RENAME TO old; CREATE TABLE "user" (LIKE old); DROP TABLE old CASCADE;
+			CREATE TABLE session (id text, token text, "userId" text, "expiresAt" timestamptz, "createdAt" timestamptz, "updatedAt" timestamptz, "ipAddress" text, "userAgent" text)`},
+		{"the trigger was dropped", `DROP TRIGGER database_service_log_change ON "user"`},
+		{"the trigger was disabled", `ALTER TABLE "user" DISABLE TRIGGER database_service_log_change`},
+		{"the view was dropped", `DROP VIEW game.users`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d := testenv.NewEmptyDatabase(t, "core")
+			apply(t, d, utc)
+			d.OwnerExec(t, test.change)
+			if err := check(t, d); !errors.Is(err, migrations.ErrSchema) {
+				t.Errorf("Check = %v, want ErrSchema", err)
+			}
+			if done := apply(t, d, utc); len(done) == 0 {
+				t.Error("Apply found nothing to do")
+			}
+			if err := check(t, d); err != nil {
+				t.Errorf("Check after Apply = %v", err)
+			}
+		})
+	}
+	t.Run("a column that is not ours", func(t *testing.T) {
+		t.Parallel()
+		d := testenv.NewEmptyDatabase(t, "core")
+		apply(t, d, utc)
+		d.OwnerExec(t, `ALTER TABLE "user" ADD COLUMN favourite text`)
+		if err := check(t, d); err != nil {
+			t.Errorf("Check = %v, want nil", err)
+		}
+	})
+}
+
+func TestWithoutUserTrigger(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	apply(t, d, migrations.Options{NoUserTrigger: true})
+	s, err := migrations.Check(t.Context(), connect(t, d))
+	if err != nil || s.UserTrigger {
+		t.Errorf("Check = %+v, %v; want no trigger", s, err)
+	}
+	var n int
+	if err := d.Owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_trigger WHERE tgrelid = '"user"'::regclass AND NOT tgisinternal`).Scan(&n); err != nil || n != 0 {
+		t.Errorf("%d triggers on the user table (%v), want none", n, err)
+	}
+}
+
+// Whoever may not create roles runs the migration after somebody who may has made the role.
+func TestRoleMadeBefore(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	// The owner of better-auth's tables is an ordinary role.
+	d.OwnerExec(t, `DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO web_application', current_database()); END $$`)
+	conn, err := d.Web.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	if _, err := migrations.Apply(t.Context(), conn.Conn(), utc); err != nil {
+		t.Fatalf("Apply as the owner of the tables: %v", err)
+	}
+	if err := check(t, d); err != nil {
+		t.Error(err)
+	}
+}
