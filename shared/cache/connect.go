@@ -16,7 +16,8 @@ const (
 // Connect returns a client for redisURL that dials on first use: redis://host:6379, rediss://user:pass@host for TLS and
 // an ACL user, with ?cluster=true for a Redis Cluster. An error never repeats the URL, which may hold a password.
 //
-// go-redis' own settings let a request wait for seconds on a Redis that hangs; here each call has one try of 50 ms.
+// go-redis' own settings let a request wait for seconds on a Redis that hangs; here each call has one try of 50 ms,
+// unless the URL says otherwise (dial_timeout, read_timeout, write_timeout, pool_timeout, pool_size).
 func Connect(redisURL string) (redis.UniversalClient, error) {
 	u, err := url.Parse(redisURL)
 	if err != nil {
@@ -31,18 +32,29 @@ func Connect(redisURL string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, errors.New("is not a Redis Cluster URL")
 		}
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+		setDefaults(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.PoolSize)
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 3
-		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol, o.PoolSize = true, true, 2, poolSize
+		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 		return redis.NewClusterClient(o), nil
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil {
 		return nil, errors.New("is not a Redis URL")
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = callTimeout, callTimeout, callTimeout, callTimeout
+	setDefaults(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.PoolSize)
 	o.MaxRetries, o.DialerRetries = -1, 1
 	// RESP2 has no push messages, which each call would look for.
-	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol, o.PoolSize = true, true, 2, poolSize
+	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 	return redis.NewClient(o), nil
+}
+
+func setDefaults(dial, read, write, pool *time.Duration, size *int) {
+	for _, d := range []*time.Duration{dial, read, write, pool} {
+		if *d == 0 {
+			*d = callTimeout
+		}
+	}
+	if *size == 0 {
+		*size = poolSize
+	}
 }

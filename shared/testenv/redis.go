@@ -43,7 +43,7 @@ func StartRedis(t testing.TB, kind string, args ...string) *Redis {
 			}
 		}
 	} else {
-		port := freePort(t)
+		port := FreePort(t)
 		r.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 		var cmd *exec.Cmd
 		r.start = func(t testing.TB) { cmd = startRedisServer(t, port, args) }
@@ -68,6 +68,37 @@ func (r *Redis) Start(t testing.TB) {
 	r.start(t)
 	r.waitReady(t)
 	r.Client.FlushAll(t.Context())
+}
+
+// StartRedisCluster starts that many primaries which share the slots. It needs redis-server.
+func StartRedisCluster(t testing.TB, n int) []*Redis {
+	t.Helper()
+	const slots = 16384
+	var nodes []*Redis
+	for i := range n {
+		r := StartRedis(t, "redis-server", "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(FreePort(t)))
+		if err := r.Client.ClusterAddSlotsRange(t.Context(), i*slots/n, (i+1)*slots/n-1).Err(); err != nil {
+			t.Fatal(err)
+		}
+		nodes = append(nodes, r)
+	}
+	for _, r := range nodes[1:] {
+		host, port, _ := strings.Cut(r.Addr, ":")
+		bus := r.Client.ConfigGet(t.Context(), "cluster-port").Val()["cluster-port"]
+		if err := nodes[0].Client.Do(t.Context(), "cluster", "meet", host, port, bus).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range nodes {
+		for !strings.Contains(r.Client.ClusterInfo(t.Context()).Val(), "cluster_state:ok") ||
+			!strings.Contains(r.Client.ClusterInfo(t.Context()).Val(), "cluster_slots_ok:16384") {
+			if t.Context().Err() != nil {
+				t.Fatal("the cluster did not form")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	return nodes
 }
 
 func (r *Redis) waitReady(t testing.TB) {
@@ -95,7 +126,8 @@ func startRedisServer(t testing.TB, port int, args []string) *exec.Cmd {
 	return cmd
 }
 
-func freePort(t testing.TB) int {
+// FreePort is one that nobody listens on now.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -67,6 +67,10 @@ func Postgres(t testing.TB) *embedded.Postgres {
 	return server.started
 }
 
+// PatientRedis is a query for a Redis URL: a test machine that is short of CPU is not a Redis that hangs. Tests of that
+// go without it.
+const PatientRedis = "?dial_timeout=5s&read_timeout=5s&write_timeout=5s&pool_timeout=5s"
+
 // Env is a database, a Redis and the program between them, of one test.
 type Env struct {
 	*Database
@@ -95,7 +99,7 @@ func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
 		t.Fatal(err)
 	}
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
-	c.RedisURL = "redis://" + e.RDProxy.Addr()
+	c.RedisURL = "redis://" + e.RDProxy.Addr() + PatientRedis
 	c.Verifier = credential.NewVerifier(Secret)
 	if change != nil {
 		change(&c)
@@ -135,6 +139,12 @@ func EachRedis(t *testing.T, f func(t *testing.T, e *Env)) {
 			f(t, New(t, Variants[0], kind))
 		})
 	}
+}
+
+// Impatient is a program with the timeouts of production, to meet a Redis that hangs.
+func (e *Env) Impatient(t testing.TB) *boot.Program {
+	t.Helper()
+	return e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + e.RDProxy.Addr() })
 }
 
 // RedisKinds are the kinds of Redis on this machine: "redis-server" where it is installed, and "miniredis", which runs

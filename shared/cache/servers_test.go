@@ -1,0 +1,168 @@
+package cache_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// Where redis-server is not installed there is nothing to ask for a cluster, TLS or users; .ci/run always has it.
+func hasRedisServer() bool { return testenv.RedisKinds()[0] == "redis-server" }
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	if !hasRedisServer() {
+		t.Log("no redis-server here: miniredis has no cluster")
+		return
+	}
+	e := testenv.New(t, "plugins", "miniredis")
+	nodes := testenv.StartRedisCluster(t, 3)
+	p := e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + nodes[0].Addr + testenv.PatientRedis + "&cluster=true" })
+	x := newEntity(t, e)
+	k := p.Cache.Kind("thing:", "v1", func(_ context.Context, id string) (cache.Entry, error) {
+		x.loads.Add(1)
+		return cache.Entry{Bytes: fmt.Append(nil, id, " ", x.value.Load())}, nil
+	})
+	const ids = 100 // in every bucket, on every node
+	get := func(id int) string {
+		t.Helper()
+		got, err := k.Get(t.Context(), fmt.Sprint(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got.Bytes)
+	}
+	for range 2 {
+		for id := range ids {
+			if got, want := get(id), fmt.Sprint(id, " 0"); got != want {
+				t.Fatalf("Get(%d) = %q, want %q", id, got, want)
+			}
+		}
+	}
+	if s := p.Cache.Stats(); s.Hits < ids/2 || s.RedisErrors > 0 {
+		t.Errorf("%+v, want hits and no errors", s)
+	}
+	x.value.Add(1)
+	for id := range ids {
+		x.log(t, fmt.Sprint("thing:", id))
+	}
+	var invalidated []string
+	for id := range ids / 2 {
+		invalidated = append(invalidated, fmt.Sprint("thing:", id))
+	}
+	p.Cache.Invalidate(t.Context(), invalidated...)
+	for id := range ids / 2 {
+		if got, want := get(id), fmt.Sprint(id, " 1"); got != want {
+			t.Errorf("own write: Get(%d) = %q, want %q", id, got, want)
+		}
+	}
+	for _, n := range nodes {
+		for _, wm := range n.Client.Keys(t.Context(), "*:wm").Val() {
+			n.Client.HIncrBy(t.Context(), wm, "t", -2000)
+		}
+	}
+	for id := range ids {
+		if got, want := get(id), fmt.Sprint(id, " 1"); got != want {
+			t.Errorf("after the drains: Get(%d) = %q, want %q", id, got, want)
+		}
+	}
+}
+
+func TestTLSAndUser(t *testing.T) {
+	t.Parallel()
+	if !hasRedisServer() {
+		t.Log("no redis-server here: miniredis has no ACL")
+		return
+	}
+	dir := certificate(t)
+	port := testenv.FreePort(t)
+	testenv.StartRedis(t, "redis-server", "--tls-port", fmt.Sprint(port), "--tls-auth-clients", "no",
+		"--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"),
+		"--user", "default", "off",
+		// What README says the service needs, and nothing else.
+		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hset", "+hdel", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
+	e := testenv.New(t, "plugins", "miniredis")
+	p := e.Open(t, func(c *boot.Config) { c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d%s", port, testenv.PatientRedis) })
+	x := newEntity(t, e)
+	k := x.open(p, "v1")
+	for range 3 {
+		read(t, k)
+	}
+	if s := p.Cache.Stats(); s.Hits != 2 || s.RedisErrors != 0 {
+		t.Errorf("%+v, want 2 hits and no errors", s)
+	}
+	p.Cache.Invalidate(t.Context(), x.key)
+	if s := p.Cache.Stats(); s.FailedDeletes != 0 {
+		t.Errorf("%+v: the user may not delete", s)
+	}
+
+	t.Run("wrong password", func(t *testing.T) {
+		p := e.Open(t, func(c *boot.Config) { c.RedisURL = fmt.Sprintf("rediss://game:wrong@127.0.0.1:%d%s", port, testenv.PatientRedis) })
+		k := x.open(p, "v1")
+		for range 3 {
+			read(t, k)
+		}
+		if s := p.Cache.Stats(); s.Hits != 0 {
+			t.Errorf("%+v, want no hits", s)
+		}
+	})
+}
+
+func TestConnectHidesTheURL(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"redis://:s3cret@host:port", "http://s3cret@host", "redis://h/x?s3cret=1", "://s3cret", "redis://:s3cret@h?cluster=true&bad=1"} {
+		if _, err := cache.Connect(url); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("Connect(%q) = %v, want an error without the secret", url, err)
+		}
+	}
+}
+
+// certificate makes a self-signed one for 127.0.0.1 that this process trusts.
+func certificate(t testing.TB) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "EC PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The system's roots are read once, at the first TLS connection of this process, which is this test's.
+	if err := os.Setenv("SSL_CERT_FILE", filepath.Join(dir, "cert.pem")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}

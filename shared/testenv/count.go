@@ -1,0 +1,158 @@
+package testenv
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Counter counts what the program of an Env asks of PostgreSQL and of Redis. It reads the frontend messages of all
+// connections as one stream, so it is for calls made one after another.
+type Counter struct {
+	mu       sync.Mutex
+	rest     []byte            // the beginning of a message whose end has not come
+	texts    map[string]string // of the prepared statements, by name
+	bound    string            // the statement that Execute runs
+	queries  []string
+	drains   int
+	commands []string
+}
+
+// Count begins to count. It takes the place of PGProxy.OnSend, and must come before the program's first statement.
+func (e *Env) Count(t testing.TB) *Counter {
+	t.Helper()
+	c := &Counter{texts: map[string]string{}}
+	e.PGProxy.OnSend(c.see)
+	t.Cleanup(func() { e.PGProxy.OnSend(nil) })
+	e.Program.Redis.AddHook(hook{c})
+	return c
+}
+
+// Reset begins again at zero.
+func (c *Counter) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queries, c.drains, c.commands = nil, 0, nil
+}
+
+// Queries are the statements that were executed, in order, but for drains and the pool's pings. Each of them is a
+// transaction of its own unless there is a BEGIN among them.
+func (c *Counter) Queries() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.queries...)
+}
+
+// Drains is how many times the cache read the change log, which depends on the time and not on the call.
+func (c *Counter) Drains() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.drains
+}
+
+// Commands are the Redis commands of that name, in order, with their arguments: "del user:1". No name: all of them.
+func (c *Counter) Commands(name string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []string
+	for _, command := range c.commands {
+		if name == "" || strings.HasPrefix(command+" ", name+" ") {
+			found = append(found, command)
+		}
+	}
+	return found
+}
+
+// see takes the next bytes that the program sends to PostgreSQL.
+func (c *Counter) see(chunk []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest = append(c.rest, chunk...)
+	for {
+		// The first message of a connection has no type, and its length begins with a zero byte.
+		header := 1
+		if len(c.rest) > 0 && c.rest[0] == 0 {
+			header = 0
+		}
+		if len(c.rest) < header+4 {
+			return
+		}
+		size := header + int(binary.BigEndian.Uint32(c.rest[header:]))
+		if len(c.rest) < size {
+			return
+		}
+		if header == 1 {
+			c.message(c.rest[0], c.rest[5:size])
+		}
+		c.rest = c.rest[size:]
+	}
+}
+
+// message follows https://www.postgresql.org/docs/current/protocol-message-formats.html.
+func (c *Counter) message(kind byte, body []byte) {
+	text, more := cString(body)
+	switch kind {
+	case 'P': // Parse: name, text
+		c.texts[text], _ = cString(more)
+	case 'B': // Bind: portal, name
+		c.bound, _ = cString(more)
+	case 'E': // Execute
+		c.executed(c.texts[c.bound])
+	case 'Q':
+		c.executed(text)
+	}
+}
+
+func (c *Counter) executed(sql string) {
+	switch {
+	case strings.HasPrefix(sql, "-- ping"):
+	case strings.Contains(sql, "game.cache_change"):
+		c.drains++
+	default:
+		c.queries = append(c.queries, sql)
+	}
+}
+
+func cString(b []byte) (s string, rest []byte) {
+	before, after, _ := bytes.Cut(b, []byte{0})
+	return string(before), after
+}
+
+// hook notes the commands of a Redis client.
+type hook struct{ c *Counter }
+
+func (h hook) note(commands ...redis.Cmder) {
+	h.c.mu.Lock()
+	defer h.c.mu.Unlock()
+	for _, command := range commands {
+		h.c.commands = append(h.c.commands, strings.Trim(fmt.Sprint(command.Args()), "[]"))
+	}
+}
+
+// DialHook implements redis.Hook.
+func (h hook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessHook implements redis.Hook.
+func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		h.note(command)
+		return next(ctx, command)
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h hook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		h.note(commands...)
+		return next(ctx, commands)
+	}
+}
