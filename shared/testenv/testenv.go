@@ -83,7 +83,13 @@ type Env struct {
 // New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds).
 func New(t testing.TB, variant, redisKind string) *Env {
 	t.Helper()
-	e := &Env{Database: NewDatabase(t, variant), Redis: StartRedis(t, redisKind)}
+	return NewOn(t, NewDatabase(t, variant), redisKind)
+}
+
+// NewOn starts an Env on a database that is there.
+func NewOn(t testing.TB, d *Database, redisKind string) *Env {
+	t.Helper()
+	e := &Env{Database: d, Redis: StartRedis(t, redisKind)}
 	e.PGProxy = NewProxy(t, Postgres(t).Addr())
 	e.RDProxy = NewProxy(t, e.Redis.Addr)
 	e.Program = e.Open(t, nil)
