@@ -1,0 +1,44 @@
+//go:build e2e
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// README's TypeScript client, generated from the same .proto by a library that is not ours.
+func TestTypeScriptClient(t *testing.T) {
+	t.Parallel()
+	generate := exec.Command("npm", "run", "--silent", "generate")
+	generate.Dir = "../scripts/node"
+	if out, err := generate.CombinedOutput(); err != nil {
+		t.Fatalf("npm run generate: %v\n%s", err, out)
+	}
+	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
+	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
+		for _, s := range services(e.Program, o) {
+			hs = append(hs, s)
+		}
+		return hs
+	})
+	_, token := e.AddSession(t, e.AddUser(t, "Player1"), time.Hour)
+	for _, test := range []struct{ args, want string }{
+		{token, `"displayUsername": "Player1"`},
+		{"--json " + token, `"displayUsername": "Player1"`},
+		{"nonsense", "SESSION_NOT_FOUND"},
+	} {
+		call := exec.Command("node", append([]string{"client.mjs"}, strings.Fields(test.args)...)...)
+		call.Dir, call.Env = "../scripts/node", append(os.Environ(), "DATABASE_SERVICE_URL="+url+"/twirp")
+		if out, _ := call.CombinedOutput(); !strings.Contains(string(out), test.want) {
+			t.Errorf("node client.mjs %s printed %s, want %s in it", strings.TrimSuffix(test.args, token), out, test.want)
+		}
+	}
+}
