@@ -1,0 +1,26 @@
+# One static binary, nothing else: no shell, no package manager. It writes nothing, so the root may be read-only, and
+# /tmp is not needed. It needs DATABASE_URL and REDIS_URL; the database is migrated by the same image:
+#   docker run --rm -e DATABASE_URL=... IMAGE migrate
+ARG GO_IMAGE=golang:1.26
+
+FROM ${GO_IMAGE} AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/database-service ./local \
+ && echo 'nonroot:x:65532:65532::/:/database-service' > /out/passwd \
+ && echo 'nonroot:x:65532:' > /out/group
+
+FROM scratch
+# rediss:// and sslmode=verify-full verify against these.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/passwd /out/group /etc/
+COPY --from=build /out/database-service /database-service
+# Without DATABASE_URL it shall say so, and not try to fetch a PostgreSQL.
+ENV POSTGRES_FETCH=never
+USER 65532:65532
+EXPOSE 50052
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 CMD ["/database-service", "healthcheck"]
+ENTRYPOINT ["/database-service"]

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+)
+
+// greeting is what a person reads when the service has started.
+type greeting struct {
+	url      string
+	database string // its address
+	redis    string // its address
+	backends *backends
+	note     string
+}
+
+func (g greeting) print(w io.Writer) {
+	b := g.backends
+	fmt.Fprintf(w, "\nosirose database-service listens at %s\n\n", g.url)
+	if b.postgres == nil {
+		fmt.Fprintf(w, "  PostgreSQL  at %s\n", g.database)
+	} else {
+		fmt.Fprintf(w, "  PostgreSQL  %s, embedded, at %s, %s\n", b.postgres.Version(), g.database, b.kept())
+		fmt.Fprintf(w, "              psql '%s'\n", b.postgres.URL(databaseName))
+	}
+	if b.redis == nil {
+		fmt.Fprintf(w, "  Redis       at %s\n", g.redis)
+	} else {
+		fmt.Fprintf(w, "  Redis       embedded (miniredis), at %s\n", g.redis)
+	}
+	token := b.demo.token
+	if token != "" {
+		fmt.Fprintln(w, "  Users       alice, bob and carol, who is banned")
+		fmt.Fprintf(w, "  Token       %s (a session of alice)\n", token)
+	} else {
+		token = "TOKEN"
+	}
+	if g.note != "" {
+		fmt.Fprintf(w, "\n%s\n", g.note)
+	}
+	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))
+}
+
+func (b *backends) kept() string {
+	if b.data == "" {
+		return "data is gone at the end (-data DIR keeps it)"
+	}
+	dir, err := filepath.Abs(b.data)
+	if err != nil {
+		dir = b.data
+	}
+	return "data is kept in " + dir
+}
+
+// curl is a line for a shell.
+func curl(url, token string) string {
+	return fmt.Sprintf(`curl -s -H 'Content-Type: application/json' -d '{"token":"%s"}' %s/twirp/osirose.database.v1.UserService/GetUserBySession`, token, url)
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
+)
+
+const (
+	checkTimeout = time.Second
+	// checkAge is how long an outcome is told again, so that nobody can load the database by asking.
+	checkAge = time.Second
+)
+
+// readiness is the answer of /readyz. Anybody may read it: it names no address and no SQL.
+type readiness struct {
+	Ready    bool   `json:"ready"`
+	Database string `json:"database"` // "ok" or "down"
+	Schema   string `json:"schema"`   // "ok", or what is wrong with it
+	Redis    string `json:"redis"`    // "ok" or "down": reads go to the database then
+
+	userTrigger bool
+}
+
+// health answers /healthz and /readyz.
+type health struct {
+	program  *boot.Program
+	draining atomic.Bool
+
+	mu      sync.Mutex // held during a check, so that there is one at a time
+	last    readiness
+	checked time.Time
+}
+
+func newHealth(p *boot.Program) *health { return &health{program: p} }
+
+func (h *health) serveAlive(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprintln(w, "ok")
+}
+
+func (h *health) serveReady(w http.ResponseWriter, _ *http.Request) {
+	r := h.report()
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if !r.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(r) // whoever asked has gone if this fails
+}
+
+// report is at most checkAge old, but for draining, which holds at once.
+func (h *health) report() readiness {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.checked) > checkAge {
+		h.last = check(h.program)
+		h.checked = time.Now()
+	}
+	r := h.last
+	r.Ready = r.Ready && !h.draining.Load()
+	return r
+}
+
+// check asks both servers at once. Its time is its own: a prober who hangs up does not spoil the answer for the others.
+func check(p *boot.Program) readiness {
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	redis := make(chan string, 1)
+	go func() { redis <- checkRedis(ctx, p) }()
+	r := checkDatabase(ctx, p.DB)
+	r.Redis = <-redis
+	return r
+}
+
+func checkRedis(ctx context.Context, p *boot.Program) string {
+	if p.Redis.Ping(ctx).Err() != nil {
+		return "down"
+	}
+	return "ok"
+}
+
+func checkDatabase(ctx context.Context, db *postgres.DB) readiness {
+	var status migrations.Status
+	err := db.Read(ctx, func(ctx context.Context, q postgres.Querier) (err error) {
+		status, err = migrations.Check(ctx, q)
+		return err
+	})
+	_, refused := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case err == nil:
+		return readiness{Ready: true, Database: "ok", Schema: "ok", userTrigger: status.UserTrigger}
+	case errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded):
+		return readiness{Database: "down", Schema: "unknown"}
+	case refused:
+		return readiness{Database: "ok", Schema: "the service's role may not look at it: " + migrations.ErrSchema.Error()}
+	case errors.Is(err, migrations.ErrSchema):
+		return readiness{Database: "ok", Schema: err.Error()} // our own words
+	}
+	return readiness{Database: "down", Schema: "unknown"}
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/boot"
+)
+
+// probeTimeout is longer than a busy process takes to say "ok", and shorter than the patience of who runs the probe.
+const probeTimeout = 2 * time.Second
+
+// runHealthcheck is the container's HEALTHCHECK: the image has no curl.
+func runHealthcheck(ctx context.Context, args []string) error {
+	if err := parse(flag.NewFlagSet("healthcheck", flag.ContinueOnError), args, usage); err != nil {
+		return err
+	}
+	c, err := boot.Read(os.Getenv)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(c.Listen)+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{}} // past any HTTP_PROXY
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", request.URL, response.Status)
+	}
+	return nil
+}

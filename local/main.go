@@ -1,0 +1,95 @@
+// Command local is the whole service as one program on one port: on a developer's machine, where it brings PostgreSQL
+// and Redis along, and in the container, where DATABASE_URL and REDIS_URL name them.
+//
+// What it tells a person goes to stdout, its log to stderr. It exits with 0 after a signal, with 1 when it could not
+// start or go on, and with 2 when it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+const usage = `The database service: users, characters and sessions on one port.
+
+  local [flags]          serve
+  local migrate [flags]  bring the database at DATABASE_URL up to date (see local migrate -h)
+  local healthcheck      exit with 0 where the service on this machine answers, else with 1
+
+Flags of serve:
+  -data DIR   keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
+  -grace D    after a signal, say "not ready" for D (5s, say) before connections are refused, so that
+              a load balancer can look elsewhere first; default 0
+
+Environment, as far as most need it:
+  DATABASE_URL   postgres://user:password@host:5432/database of a migrated database
+                 not set: an embedded PostgreSQL (one that is installed, else fetched) with demo data
+  REDIS_URL      redis://host:6379, rediss:// for TLS; not set: an embedded Redis
+  LISTEN_ADDR    default 0.0.0.0
+  SERVICE_PORT   default 50052
+  LOG_LEVEL      debug, info, warn or error; default info
+  LOG_FORMAT     json or text; default text on a terminal, else json
+
+GET /healthz says that the process runs, GET /readyz whether it can serve.
+`
+
+// errUsage is in every error of a call that was wrong.
+var errUsage = errors.New("see local -h")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the second signal then ends the process at once
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(2)
+	default:
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	command := "serve"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "serve":
+		return runServe(ctx, args)
+	case "migrate":
+		return runMigrate(ctx, args, os.Stdout)
+	case "healthcheck":
+		return runHealthcheck(ctx, args)
+	case "help":
+		fmt.Print(usage)
+		return nil
+	}
+	return fmt.Errorf("there is no command %q: %w", command, errUsage)
+}
+
+// parse reads the flags of a command that takes nothing else. -h prints text.
+func parse(f *flag.FlagSet, args []string, text string) error {
+	f.SetOutput(io.Discard) // a mistake is worth one line, not the whole text
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(text)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", err, errUsage)
+	case f.NArg() > 0:
+		return fmt.Errorf("unknown argument %q: %w", f.Arg(0), errUsage)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
+)
+
+const migrateUsage = `Brings the database at DATABASE_URL up to date: schema "game" and the adapter to better-auth's tables.
+
+  local migrate [flags]
+
+DATABASE_URL must name a role that owns better-auth's tables, or that may read them and create triggers on the user
+table; not the service's own. Running it again is safe, and so is running it twice at once. Run it before a new version
+is started, and when /readyz says so, after better-auth's own migration.
+
+  -print            write the SQL of what is missing to stdout, for psql, and run nothing
+  -role NAME        group role that gets the rights (default ` + migrations.DefaultRole + `); the service's login
+                    must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
+  -auth-schema NAME where better-auth's tables are; needed only where they are in several schemas
+  -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
+
+Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times where its columns have none (UTC for Drizzle
+and Prisma).
+`
+
+// runMigrate migrates, or prints to w what it would do.
+func runMigrate(ctx context.Context, args []string, w io.Writer) error {
+	o := migrations.Options{AuthTimezone: os.Getenv("AUTH_TIMEZONE")}
+	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
+	f.StringVar(&o.Role, "role", migrations.DefaultRole, "")
+	f.StringVar(&o.AuthSchema, "auth-schema", "", "")
+	f.BoolVar(&o.NoUserTrigger, "no-user-trigger", false, "")
+	onlyPrint := f.Bool("print", false, "")
+	if err := parse(f, args, migrateUsage); err != nil {
+		return err
+	}
+	pool, err := openOwner(ctx, os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if *onlyPrint {
+		return printSQL(ctx, pool, o, w)
+	}
+	steps, err := migrations.Apply(ctx, pool, o)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if len(steps) == 0 {
+		steps = []string{"nothing to do"}
+	}
+	for _, s := range steps {
+		fmt.Fprintln(w, s)
+	}
+	return nil
+}
+
+func printSQL(ctx context.Context, pool *pgxpool.Pool, o migrations.Options, w io.Writer) error {
+	sql, err := migrations.SQL(ctx, pool, o)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	if sql == "" {
+		fmt.Fprintln(os.Stderr, "nothing to do")
+	}
+	_, err = io.WriteString(w, sql)
+	return err
+}
+
+// openOwner connects as the owner of the tables. The pool reads the same URLs as the service, pool_max_conns included.
+// Its owner needs no protection from pgx's errors: they never hold the password.
+func openOwner(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
+	if databaseURL == "" {
+		return nil, errors.New("DATABASE_URL is required: see local migrate -h")
+	}
+	pool, err := pgxpool.New(ctx, databaseURL)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL is not a PostgreSQL URL")
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	return pool, nil
+}

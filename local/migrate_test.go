@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// owner names d for a superuser.
+func owner(t *testing.T, d *testenv.Database) []string {
+	t.Helper()
+	return []string{"DATABASE_URL=" + testenv.Postgres(t).URL(d.Name)}
+}
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	t.Run("twice", func(t *testing.T) {
+		t.Parallel()
+		env := owner(t, testenv.NewEmptyDatabase(t, "plugins"))
+		wantText(t, &runToEnd(t, 0, env, "migrate").stdout, "0001_game.sql\n", "adapter to")
+		if got := runToEnd(t, 0, env, "migrate").stdout.String(); got != "nothing to do\n" {
+			t.Errorf("the second run: got %q, want nothing to do", got)
+		}
+		if got := runToEnd(t, 0, env, "migrate", "-print").stdout.String(); got != "" {
+			t.Errorf("-print: got %q, want nothing", got)
+		}
+	})
+	t.Run("two at once", func(t *testing.T) {
+		t.Parallel()
+		env := owner(t, testenv.NewEmptyDatabase(t, "plugins"))
+		a, b := launch(t, env, "migrate"), launch(t, env, "migrate")
+		a.wantExit(t, 0)
+		b.wantExit(t, 0)
+		both := a.stdout.String() + b.stdout.String()
+		if strings.Count(both, "0001_game.sql") != 1 || strings.Count(both, "nothing to do") != 1 {
+			t.Errorf("got %q, want one that did it and one that had nothing to do", both)
+		}
+	})
+	t.Run("print", func(t *testing.T) {
+		t.Parallel()
+		d := testenv.NewEmptyDatabase(t, "plugins")
+		sql := runToEnd(t, 0, owner(t, d), "migrate", "-print").stdout.String()
+		if again := runToEnd(t, 0, owner(t, d), "migrate", "-print").stdout.String(); again != sql {
+			t.Error("-print has changed something")
+		}
+		d.OwnerExec(t, sql)
+		wantText(t, &runToEnd(t, 0, owner(t, d), "migrate").stdout, "nothing to do")
+	})
+}
+
+func TestMigrateRefuses(t *testing.T) {
+	t.Parallel()
+	t.Run("no session table", func(t *testing.T) {
+		t.Parallel()
+		d := testenv.NewEmptyDatabase(t, "plugins")
+		d.OwnerExec(t, "DROP TABLE session")
+		wantText(t, &runToEnd(t, 1, owner(t, d), "migrate").stderr, "session")
+	})
+	t.Run("no time zone", func(t *testing.T) {
+		t.Parallel()
+		env := owner(t, testenv.NewEmptyDatabase(t, "timestamp"))
+		wantText(t, &runToEnd(t, 1, env, "migrate").stderr, "AUTH_TIMEZONE")
+		runToEnd(t, 0, append(env, "AUTH_TIMEZONE=UTC"), "migrate")
+	})
+	t.Run("no server", func(t *testing.T) {
+		t.Parallel()
+		wantText(t, &runToEnd(t, 1, nil, "migrate").stderr, "DATABASE_URL is required")
+		address := "127.0.0.1:" + freePort(t)
+		p := runToEnd(t, 1, []string{"DATABASE_URL=postgres://me:hidden@" + address + "/game"}, "migrate")
+		wantText(t, &p.stderr, address)
+		if strings.Contains(p.stderr.String(), "hidden") {
+			t.Errorf("the password is in %q", &p.stderr)
+		}
+	})
+}
+
+func TestServeUnmigrated(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	service := []string{fmt.Sprintf("DATABASE_URL=postgres://game_service@%s/%s?sslmode=disable", testenv.Postgres(t).Addr(), d.Name)}
+	p := start(t, service)
+	code, answer := p.ready(t)
+	if code != http.StatusServiceUnavailable || answer["schema"] != "schema game is missing: run the migration" {
+		t.Errorf("/readyz: got %d %v, want 503 and what to do", code, answer)
+	}
+	wantText(t, &p.stdout, "local migrate")
+
+	runToEnd(t, 0, owner(t, d), "migrate", "-no-user-trigger")
+	eventually(t, "it to be ready", func() bool {
+		code, _ := p.ready(t)
+		return code == http.StatusOK
+	})
+	wantText(t, &start(t, service).stdout, "10 s")
+}

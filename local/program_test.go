@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// programVariable makes this test binary the program that a test runs; so it is built once, with the race detector
+// where the tests are.
+const programVariable = "LOCAL_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programVariable) != "" {
+		main()
+		return
+	}
+	testenv.Main(m)
+}
+
+// program is a running one.
+type program struct {
+	cmd            *exec.Cmd
+	url            string
+	stdout, stderr output
+	exited         chan struct{}
+}
+
+// output may be read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// launch runs the program with nothing in its environment but env, a free port, and what embedding needs.
+func launch(t *testing.T, env []string, args ...string) *program {
+	t.Helper()
+	port := freePort(t)
+	p := &program{cmd: exec.Command(os.Args[0], args...), url: "http://127.0.0.1:" + port, exited: make(chan struct{})}
+	p.cmd.Env = []string{programVariable + "=1", "LISTEN_ADDR=127.0.0.1", "SERVICE_PORT=" + port}
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "POSTGRES_BIN", "POSTGRES_FETCH", "XDG_CACHE_HOME"} {
+		p.cmd.Env = append(p.cmd.Env, name+"="+os.Getenv(name))
+	}
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // wantExit looks at how it ended
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("%q\nstdout: %s\nstderr: %s", p.cmd.Args[1:], &p.stdout, &p.stderr)
+		}
+	})
+	return p
+}
+
+// start launches a serving program and waits for the line that ends its greeting.
+func start(t *testing.T, env []string, args ...string) *program {
+	t.Helper()
+	began := time.Now()
+	p := launch(t, env, args...)
+	eventually(t, "the greeting", func() bool {
+		select {
+		case <-p.exited:
+			t.Fatalf("ended at the start, %v", p.cmd.ProcessState)
+		default:
+		}
+		return strings.Contains(p.stdout.String(), "GetUserBySession\n")
+	})
+	t.Logf("started in %v", time.Since(began).Round(time.Millisecond))
+	return p
+}
+
+// runToEnd runs a program that ends on its own.
+func runToEnd(t *testing.T, wantCode int, env []string, args ...string) *program {
+	t.Helper()
+	p := launch(t, env, args...)
+	p.wantExit(t, wantCode)
+	return p
+}
+
+func (p *program) signal(t *testing.T, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *program) wantExit(t *testing.T, want int) {
+	t.Helper()
+	select {
+	case <-p.exited:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not end")
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != want {
+		t.Errorf("%q: exit code %d, want %d", p.cmd.Args[1:], got, want)
+	}
+}
+
+// post sends JSON to an rpc, "UserService/GetUser" say, and returns the status and the answer.
+func (p *program) post(t *testing.T, rpc, body string) (int, map[string]any) {
+	t.Helper()
+	return request(t, http.MethodPost, p.url+"/twirp/osirose.database.v1."+rpc, body)
+}
+
+func (p *program) ready(t *testing.T) (int, map[string]any) {
+	t.Helper()
+	return request(t, http.MethodGet, p.url+"/readyz", "")
+}
+
+var curlLine = regexp.MustCompile(`curl -s -H 'Content-Type: application/json' -d '(\{.*\})' (http://\S+)`)
+
+// try does what the printed curl line does.
+func (p *program) try(t *testing.T) (int, map[string]any) {
+	t.Helper()
+	part := curlLine.FindStringSubmatch(p.stdout.String())
+	if part == nil {
+		t.Fatal("no curl line in the greeting")
+	}
+	return request(t, http.MethodPost, part[2], part[1])
+}
+
+func request(t *testing.T, method, url, body string) (int, map[string]any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Errorf("%s: %v", url, err)
+		return 0, nil
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Errorf("%s: %v", url, err)
+	}
+	answer := map[string]any{}
+	if json.Unmarshal(text, &answer) != nil {
+		answer["text"] = string(text)
+	}
+	return response.StatusCode, answer
+}
+
+// at follows names into an answer.
+func at(answer any, names ...string) any {
+	for _, name := range names {
+		m, _ := answer.(map[string]any)
+		answer = m[name]
+	}
+	return answer
+}
+
+// nextPort starts below the ports that the kernel gives out on its own: what a test is given stays free until its
+// program listens there, while other tests connect and listen.
+var nextPort atomic.Int64
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 1000 {
+		port := strconv.FormatInt(15000+(int64(os.Getpid())*64+nextPort.Add(1))%15000, 10)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
+// openDir is a directory that PostgreSQL's user can enter where root runs the tests; t.TempDir is closed to it.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "local-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// processes are those that have dir in their command line, as an embedded PostgreSQL has. Linux only.
+func processes(t *testing.T, dir string) (pids []int) {
+	t.Helper()
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // fails for a bad pattern only
+	for _, f := range files {
+		line, err := os.ReadFile(f)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) || !strings.Contains(string(line), dir) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(30 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("waited 30 s for %s", what)
+		}
+	}
+}
+
+func wantText(t *testing.T, text fmt.Stringer, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text.String(), part) {
+			t.Errorf("got %q, want %q in it", text, part)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// outside are the variables that name e's servers, through its proxies.
+func outside(e *testenv.Env) []string {
+	return []string{"DATABASE_URL=" + e.Program.Config.DatabaseURL, "REDIS_URL=" + e.Program.Config.RedisURL}
+}
+
+func TestServices(t *testing.T) {
+	t.Parallel()
+	p := start(t, outside(testenv.New(t, "plugins", "miniredis")))
+	var names []string
+	protoregistry.GlobalFiles.RangeFilesByPackage(databasev1.File_osirose_database_v1_user_proto.Package(), func(f protoreflect.FileDescriptor) bool {
+		for i := range f.Services().Len() {
+			s := f.Services().Get(i)
+			for j := range s.Methods().Len() {
+				names = append(names, string(s.Name())+"/"+string(s.Methods().Get(j).Name()))
+			}
+		}
+		return true
+	})
+	if len(names) == 0 {
+		t.Fatal("no rpc found in the .proto files")
+	}
+	for _, name := range names {
+		// An empty request is at fault everywhere; only a service answers so.
+		if code, answer := p.post(t, name, "{}"); code != http.StatusBadRequest || at(answer, "meta", "reason") == nil {
+			t.Errorf("%s: got %d %v, want an answer of the service", name, code, answer)
+		}
+	}
+}
+
+func TestServersGoDown(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	user := e.AddUser(t, "Alice")
+	p := start(t, outside(e))
+	wantReady := func(wantCode int, field, want string) {
+		t.Helper()
+		var code int
+		var answer map[string]any
+		eventually(t, field+" "+want, func() bool {
+			code, answer = p.ready(t)
+			return answer[field] == want
+		})
+		if code != wantCode || answer["ready"] != (wantCode == http.StatusOK) {
+			t.Errorf("/readyz: got %d %v, want %d", code, answer, wantCode)
+		}
+		if text := fmt.Sprint(answer); strings.Contains(text, "127.0.0.1") || strings.Contains(text, "SELECT") {
+			t.Errorf("/readyz tells too much: %s", text)
+		}
+	}
+	wantReady(http.StatusOK, "redis", "ok")
+	e.RDProxy.Refuse()
+	wantReady(http.StatusOK, "redis", "down")
+	if code, answer := p.post(t, "UserService/GetUser", `{"user_id":"`+user+`"}`); code != http.StatusOK {
+		t.Errorf("GetUser without Redis: got %d %v", code, answer)
+	}
+	e.PGProxy.Refuse()
+	wantReady(http.StatusServiceUnavailable, "database", "down")
+	e.PGProxy.Accept()
+	e.PGProxy.Hold()
+	wantReady(http.StatusServiceUnavailable, "database", "down")
+	e.PGProxy.Release()
+	e.RDProxy.Accept()
+	wantReady(http.StatusOK, "database", "ok")
+	wantReady(http.StatusOK, "redis", "ok")
+	if strings.Contains(p.stderr.String(), e.RDProxy.Addr()) || strings.Contains(p.stderr.String(), e.PGProxy.Addr()) {
+		t.Errorf("the log holds addresses: %s", &p.stderr)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	t.Run("a request in flight", func(t *testing.T) {
+		t.Parallel()
+		b := startBlocked(t)
+		b.program.signal(t, syscall.SIGTERM)
+		eventually(t, "new connections to be refused", func() bool { return !accepts(b.program.url) })
+		b.release()
+		if code := <-b.answered; code != http.StatusOK {
+			t.Errorf("the request got %d, want 200", code)
+		}
+		b.program.wantExit(t, 0)
+	})
+	t.Run("a second signal", func(t *testing.T) {
+		t.Parallel()
+		b := startBlocked(t)
+		b.program.signal(t, syscall.SIGTERM)
+		eventually(t, "new connections to be refused", func() bool { return !accepts(b.program.url) })
+		b.program.signal(t, syscall.SIGTERM)
+		<-b.program.exited // while the request is still held
+		status, _ := b.program.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if status.Signal() != syscall.SIGTERM {
+			t.Errorf("it ended with %v, want by the signal", b.program.cmd.ProcessState)
+		}
+		b.release()
+		<-b.answered
+	})
+}
+
+func TestGrace(t *testing.T) {
+	t.Parallel()
+	p := start(t, outside(testenv.New(t, "plugins", "miniredis")), "-grace", "1s")
+	p.signal(t, syscall.SIGTERM)
+	eventually(t, "not ready", func() bool {
+		code, answer := p.ready(t)
+		return code == http.StatusServiceUnavailable && answer["ready"] == false && answer["database"] == "ok"
+	})
+	p.wantExit(t, 0)
+}
+
+// blocked is a program whose one request waits in the database.
+type blocked struct {
+	program  *program
+	answered chan int // the request's status; 0: none
+	release  func()
+}
+
+func startBlocked(t *testing.T) blocked {
+	t.Helper()
+	e := testenv.New(t, "plugins", "miniredis")
+	_, token := e.AddSession(t, e.AddUser(t, "Alice"), time.Hour)
+	arrived, released := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	p := start(t, outside(e))
+	e.PGProxy.OnSend(func(b []byte) {
+		if bytes.Contains(b, []byte("session_by_token")) {
+			once.Do(func() { close(arrived) })
+			<-released
+		}
+	})
+	answered := make(chan int, 1)
+	go func() {
+		r, err := http.Post(p.url+"/twirp/osirose.database.v1.SessionService/GetSession", "application/json", strings.NewReader(`{"token":"`+token+`"}`))
+		if err != nil {
+			answered <- 0
+			return
+		}
+		defer r.Body.Close()
+		answered <- r.StatusCode
+	}()
+	select {
+	case <-arrived:
+	case code := <-answered:
+		t.Fatalf("the request got %d before it came to the database", code)
+	}
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
+	return blocked{p, answered, release}
+}
+
+func accepts(url string) bool {
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+func TestRefuseToStart(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	database, rd := "DATABASE_URL="+e.Program.Config.DatabaseURL, "REDIS_URL="+e.Program.Config.RedisURL
+	refused, hung := "127.0.0.1:"+freePort(t), hungServer(t)
+
+	for _, test := range []struct {
+		name string
+		code int
+		env  []string
+		args []string
+		want []string
+	}{
+		{"database refuses", 1, []string{"DATABASE_URL=postgres://me:hidden@" + refused + "/game", rd}, nil, []string{"DATABASE_URL", refused + "/game", "refused"}},
+		{"database hangs", 1, []string{"DATABASE_URL=postgres://me:hidden@" + hung + "/game", rd}, nil, []string{"DATABASE_URL", hung + "/game", "timeout"}},
+		{"no such login", 1, []string{"DATABASE_URL=postgres://nobody_here:hidden@" + testenv.Postgres(t).Addr() + "/postgres", rd}, nil, []string{"/postgres", `"nobody_here" does not exist`}},
+		{"redis refuses", 1, []string{database, "REDIS_URL=redis://:hidden@" + refused + "/0"}, nil, []string{"REDIS_URL", refused, "refused"}},
+		{"redis hangs", 1, []string{database, "REDIS_URL=redis://:hidden@" + hung + "/0"}, nil, []string{"REDIS_URL", hung, "timeout"}},
+		{
+			"wrong environment", 1,
+			[]string{"SERVICE_PORT=hidden", "LOG_LEVEL=hidden", "DATABASE_URL=postgres://me:hidden@x:y/z", "REDIS_URL=http://hidden", "CHARACTER_SLOTS=hidden"}, nil,
+			[]string{"SERVICE_PORT", "LOG_LEVEL", "DATABASE_URL", "REDIS_URL", "CHARACTER_SLOTS"},
+		},
+		{"wrong REDIS_URL alone", 1, []string{"REDIS_URL=http://hidden"}, nil, []string{"REDIS_URL"}},
+		{"-data and DATABASE_URL", 2, []string{database}, []string{"-data", "x"}, []string{"-data", "DATABASE_URL"}},
+		{"unknown flag", 2, nil, []string{"-hidde"}, []string{"-hidde", "local -h"}},
+		{"unknown command", 2, nil, []string{"migrat"}, []string{"migrat", "local -h"}},
+		{"nobody to check", 1, nil, []string{"healthcheck"}, []string{"refused"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := runToEnd(t, test.code, test.env, test.args...)
+			wantText(t, &p.stderr, test.want...)
+			if strings.Contains(p.stderr.String(), "hidden") || p.stdout.String() != "" {
+				t.Errorf("got %q, and on stdout %q, want no secrets and nothing", &p.stderr, &p.stdout)
+			}
+		})
+	}
+}
+
+// hungServer is the address of a server that never answers: the kernel takes the connection, and nobody reads from it.
+func hungServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	wantText(t, &runToEnd(t, 0, nil, "-h").stdout, "-data DIR", "migrate", "healthcheck", "DATABASE_URL")
+	wantText(t, &runToEnd(t, 0, nil, "migrate", "-h").stdout, "-print", "-role", "-auth-schema", "-no-user-trigger", "AUTH_TIMEZONE")
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+// routes is everything that the port answers. What watches the service is neither limited nor logged.
+func routes(p *boot.Program, h *health) http.Handler {
+	edge := rpcserver.New(p.Log)
+	rpc := http.NewServeMux()
+	for _, s := range services(p, edge.Options()) {
+		rpc.Handle(s.PathPrefix(), s)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", edge.Handler(rpc))
+	mux.HandleFunc("GET /healthz", h.serveAlive)
+	mux.HandleFunc("GET /readyz", h.serveReady)
+	return mux
+}
+
+// services are all that there are, a line each.
+func services(p *boot.Program, o twirp.ServerOption) []databasev1.TwirpServer {
+	c := p.Config
+	return []databasev1.TwirpServer{
+		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Verifier, c.RefuseSessionID), o),
+		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characterConfig(c)), o),
+		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessionConfig(c)), o),
+	}
+}
+
+func characterConfig(c boot.Config) characters.Config {
+	return characters.Config{
+		Slots: c.CharacterSlots, DeleteDelay: c.CharacterDeleteDelay,
+		Names: characters.NameRules{MinLen: c.CharacterNameMin, MaxLen: c.CharacterNameMax, Reserved: c.CharacterNamesReserved},
+	}
+}
+
+func sessionConfig(c boot.Config) sessions.Config {
+	return sessions.Config{Verifier: c.Verifier, RefuseSessionID: c.RefuseSessionID, Window: c.SessionWindow, Cap: c.SessionCap}
+}
