@@ -54,8 +54,12 @@ type Program struct {
 // Read checks the environment, which getenv returns. The error names every variable that is wrong, and no value.
 func Read(getenv func(string) string) (Config, error) {
 	e := env{get: getenv}
+	host, port := e.text("LISTEN_ADDR", "0.0.0.0"), e.number("SERVICE_PORT", 50052, 1, 65535)
+	if strings.Contains(host, ":") && net.ParseIP(host) == nil {
+		e.wrong("LISTEN_ADDR", "is not a host alone; the port is SERVICE_PORT")
+	}
 	c := Config{
-		Listen:      net.JoinHostPort(e.text("LISTEN_ADDR", "0.0.0.0"), strconv.Itoa(e.number("SERVICE_PORT", 50052, 1, 65535))),
+		Listen:      net.JoinHostPort(host, strconv.Itoa(port)),
 		DatabaseURL: e.text("DATABASE_URL", ""),
 		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
@@ -72,8 +76,25 @@ func Read(getenv func(string) string) (Config, error) {
 	c.CharacterDeleteDelay = e.seconds("CHARACTER_DELETE_DELAY", 0, time.Second, 365*24*time.Hour)
 	c.CharacterNameMin = e.number("CHARACTER_NAME_MIN", 0, 4, 20)
 	c.CharacterNameMax = e.number("CHARACTER_NAME_MAX", 0, 4, 20)
+	if least, most := c.CharacterNameMin, c.CharacterNameMax; least > 0 && most > 0 && least > most {
+		e.wrong("CHARACTER_NAME_MIN", "is more than CHARACTER_NAME_MAX")
+	}
 	c.CharacterNamesReserved = strings.FieldsFunc(e.text("CHARACTER_NAMES_RESERVED", ""), func(r rune) bool { return r == ',' || r == ' ' })
+	if len(e.errs) > 0 {
+		e.errs = append(e.errs, checkURLs(c)) // for nobody will call Open, which names them
+	}
 	return c, errors.Join(e.errs...)
+}
+
+func checkURLs(c Config) error {
+	if c.DatabaseURL == "" {
+		c.DatabaseURL = "postgres://" // local can do without one
+	}
+	p, err := Open(c)
+	if err == nil {
+		p.Close()
+	}
+	return err
 }
 
 // Open makes what the services need from c. It dials on first use.
@@ -91,6 +112,9 @@ func Open(c Config) (*Program, error) {
 		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
 	}
 	if err := errors.Join(errs...); err != nil {
+		if db != nil {
+			db.Close()
+		}
 		return nil, err
 	}
 	return &Program{

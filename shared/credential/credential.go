@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxLen is the length in bytes from which on a string is no credential. better-auth's token has 32 characters, its
@@ -23,11 +24,11 @@ type Verifier struct {
 func NewVerifier(secret string) Verifier { return Verifier{secret: []byte(secret)} }
 
 // Token returns the token in raw: the bare token, or the cookie form token.signature, perhaps percent-encoded. It is
-// false where the signature does not fit: nobody who was given that string by better-auth holds it.
+// false for what better-auth never handed out: where the signature does not fit, or no text column could hold the token.
 func (v Verifier) Token(raw string) (token string, ok bool) {
 	if strings.Contains(raw, "%") {
 		decoded, err := url.PathUnescape(raw)
-		if err != nil {
+		if err != nil || !utf8.ValidString(decoded) || strings.IndexByte(decoded, 0) >= 0 {
 			return "", false
 		}
 		raw = decoded
@@ -37,7 +38,10 @@ func (v Verifier) Token(raw string) (token string, ok bool) {
 		return raw, raw != ""
 	}
 	token = raw[:dot]
-	return token, token != "" && (len(v.secret) == 0 || v.signed(token, raw[dot+1:]))
+	if token == "" || len(v.secret) > 0 && !v.signed(token, raw[dot+1:]) {
+		return "", false
+	}
+	return token, true
 }
 
 // signed checks base64(HMAC-SHA-256(secret, token)), the signature of better-auth's cookies (better-call's signed

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 )
@@ -43,9 +44,10 @@ func New(log *slog.Logger) *Server {
 	return &Server{log: log, prefix: hex.EncodeToString(b[:])}
 }
 
-// call is the state of one request, and its context, so that it costs one allocation.
+// call is the state of one request, its context and the writer of its response, so that it costs one allocation.
 type call struct {
 	context.Context
+	http.ResponseWriter
 	server *Server
 	number uint64
 	method string // service/method once it is known
@@ -63,6 +65,17 @@ func (c *call) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// WriteHeader implements http.ResponseWriter. It sees the answer that no service gave: the mux's to an unknown path.
+func (c *call) WriteHeader(status int) {
+	if c.code == twirp.NoError && status == http.StatusNotFound {
+		c.code = twirp.BadRoute
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
 func (c *call) id() string { return c.server.prefix + "-" + strconv.FormatUint(c.number, 10) }
 
 func callOf(ctx context.Context) *call {
@@ -76,35 +89,45 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(r.Context(), Budget)
 		defer cancel()
-		c := &call{Context: ctx, server: s, number: s.calls.Add(1)}
-		if err := limitBody(r); err != nil {
-			c.code = twirp.Malformed
+		c := &call{Context: ctx, ResponseWriter: w, server: s, number: s.calls.Add(1)}
+		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
+			// A little later than the budget's, for then it is the budget that ran out and not the caller who went.
+			_ = body.SetReadDeadline(start.Add(Budget + 50*time.Millisecond)) // without, the server's own timeout applies
+		}
+		if err := c.limitBody(r); err != nil {
+			c.code = err.Code()
 			_ = twirp.WriteError(w, err) // the caller has gone if this fails
 		} else {
-			next.ServeHTTP(w, r.WithContext(c))
+			next.ServeHTTP(c, r.WithContext(c))
 		}
 		s.logCall(c, start)
 	})
 }
 
-var errPanic = errors.New("panic")
+var (
+	errPanic = errors.New("panic")
+	errNil   = errors.New("neither a response nor an error")
+)
 
 var errBody = Error(twirp.Malformed, "BODY_TOO_LARGE", fmt.Sprintf("the body is larger than %d bytes", MaxBody))
 
 // limitBody refuses a large body by its announced length; one of unknown length is read here, up to the limit.
-func limitBody(r *http.Request) error {
+func (c *call) limitBody(r *http.Request) twirp.Error {
 	if r.ContentLength > MaxBody {
 		return errBody
 	}
 	if r.ContentLength >= 0 || r.Body == nil {
 		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
-	if err != nil {
-		return Error(twirp.Malformed, "BODY", "the body could not be read")
-	}
-	if len(body) > MaxBody {
+	body, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, r.Body, MaxBody)) // which has net/http not wait for the rest
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errBody
+	}
+	switch {
+	case err != nil && c.Err() != nil:
+		return c.public(c, c.Err())
+	case err != nil:
+		return Error(twirp.Malformed, "BODY", "the body could not be read")
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return nil
@@ -147,6 +170,9 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 			}
 		}()
 		response, err = next(ctx, request)
+		if m, ok := response.(proto.Message); err == nil && (!ok || !m.ProtoReflect().IsValid()) {
+			err = errNil // Twirp would name our types to the caller
+		}
 		if err == nil {
 			return response, nil
 		}

@@ -91,16 +91,9 @@ func (r *Repository) ByKey(ctx context.Context, k Key) (*sessionRow, error) {
 // Extend moves the expiry of a live session to now + window, at most limit after its creation, and returns the session
 // as it is then. It does nothing where that gains less than five minutes.
 func (r *Repository) Extend(ctx context.Context, k Key, window, limit time.Duration) (*sessionRow, bool, error) {
-	row, err := selectByKey[sessionBanRow](ctx, r.db, k, selectWithBanByTokenSQL, selectWithBanByIDSQL)
-	switch {
-	case err != nil:
+	row, err := r.extendable(ctx, k)
+	if err != nil {
 		return nil, false, err
-	case !row.Live:
-		return nil, false, errExpired
-	case row.Banned:
-		return nil, false, errBanned
-	case row.Impersonated:
-		return nil, false, errImpersonated
 	}
 	target := row.Now.Add(window)
 	if latest := row.CreatedAt.Add(limit); latest.Before(target) {
@@ -110,10 +103,34 @@ func (r *Repository) Extend(ctx context.Context, k Key, window, limit time.Durat
 		return &row.sessionRow, false, nil
 	}
 	extended, err := r.extend(ctx, row, window, limit)
-	return &row.sessionRow, extended, err
+	if err == nil && !extended {
+		// Extended, revoked or about to expire since it was read, by somebody whose lock this may have waited for.
+		row, err = r.extendable(ctx, k)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return &row.sessionRow, extended, nil
 }
 
-// extend writes; the function in the database weighs everything again on the locked row.
+// extendable returns the session, which is live and of the kind that may be extended.
+func (r *Repository) extendable(ctx context.Context, k Key) (*sessionBanRow, error) {
+	row, err := selectByKey[sessionBanRow](ctx, r.db, k, selectWithBanByTokenSQL, selectWithBanByIDSQL)
+	switch {
+	case err != nil:
+		return nil, err
+	case !row.Live:
+		return nil, errExpired
+	case row.Banned:
+		return nil, errBanned
+	case row.Impersonated:
+		return nil, errImpersonated
+	}
+	return row, nil
+}
+
+// extend writes, and puts the new expiry into row; the function in the database weighs everything again on the locked
+// row, and it is false where that came out otherwise.
 func (r *Repository) extend(ctx context.Context, row *sessionBanRow, window, limit time.Duration) (bool, error) {
 	type extension struct {
 		ExpiresAt        time.Time
@@ -129,7 +146,7 @@ func (r *Repository) extend(ctx context.Context, row *sessionBanRow, window, lim
 		return err
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil // extended, revoked or about to expire since it was read
+		return false, nil
 	}
 	if err != nil {
 		return false, err

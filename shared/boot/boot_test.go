@@ -1,0 +1,203 @@
+package boot_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/cache"
+)
+
+// environment is what Read gets to see.
+func environment(variables map[string]string) func(string) string {
+	return func(name string) string { return variables[name] }
+}
+
+// names are the variables that an error names, one a line.
+func names(err error) []string {
+	var all []string
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			name, _, _ := strings.Cut(line, " ")
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	defaults := boot.Config{
+		Listen: "0.0.0.0:50052", RedisURL: boot.DefaultRedisURL, CacheTTL: cache.DefaultTTL, LogLevel: slog.LevelInfo,
+	}
+	for what, test := range map[string]struct {
+		environment map[string]string
+		want        boot.Config
+	}{
+		"nothing is set": {nil, defaults},
+		"everything is set": {
+			map[string]string{
+				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache",
+				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
+				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
+				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
+				"CHARACTER_NAMES_RESERVED": "guild, council,,king",
+			},
+			boot.Config{
+				Listen: "127.0.0.1:1", DatabaseURL: "postgres://db", RedisURL: "rediss://cache", CacheTTL: 90 * time.Second,
+				LogLevel: slog.LevelDebug, LogFormat: "text", RefuseSessionID: true, SessionWindow: 30 * time.Minute,
+				SessionCap: 48 * time.Hour, CharacterSlots: 32, CharacterDeleteDelay: 90 * time.Minute, CharacterNameMin: 5,
+				CharacterNameMax: 5, CharacterNamesReserved: []string{"guild", "council", "king"},
+			},
+		},
+		"an IPv6 address": {map[string]string{"LISTEN_ADDR": "::1"}, func(c boot.Config) boot.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
+		"a host's name":   {map[string]string{"LISTEN_ADDR": "localhost"}, func(c boot.Config) boot.Config { c.Listen = "localhost:50052"; return c }(defaults)},
+	} {
+		got, err := boot.Read(environment(test.environment))
+		if err != nil {
+			t.Errorf("%s: Read: %v", what, err)
+		}
+		if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(boot.Config{}, "Verifier")); diff != "" {
+			t.Errorf("%s: Read (-want +got):\n%s", what, diff)
+		}
+		secret := test.environment["BETTER_AUTH_SECRET"]
+		if _, unread := got.Verifier.Token("token.x"); unread != (secret == "") {
+			t.Errorf("%s: a wrong signature is accepted: %t", what, unread)
+		}
+	}
+}
+
+func TestReadWrong(t *testing.T) {
+	t.Parallel()
+
+	t.Run("each value", func(t *testing.T) {
+		t.Parallel()
+		for name, values := range map[string][]string{
+			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]"},
+			"SERVICE_PORT":           {"0", "65536", "-1", "http", "5e4", "99999999999999999999"},
+			"CACHE_TTL":              {"0", "-5", "0.5", "25h", "soon", "99999999999999999999", "10000000000000", "5x"},
+			"LOG_LEVEL":              {"loud", "5"},
+			"LOG_FORMAT":             {"xml", "JSON"},
+			"SESSION_ID_LOOKUP":      {"yes", "REFUSE"},
+			"SESSION_WINDOW":         {"59", "-1h", "366d", "9000h"},
+			"SESSION_CAP":            {"0", "1s", "x"},
+			"CHARACTER_SLOTS":        {"0", "33", "five"},
+			"CHARACTER_DELETE_DELAY": {"0", "0s", "9000h"},
+			"CHARACTER_NAME_MIN":     {"3", "21"},
+			"CHARACTER_NAME_MAX":     {"3", "21"},
+		} {
+			for _, value := range values {
+				_, err := boot.Read(environment(map[string]string{name: value}))
+				if diff := cmp.Diff([]string{name}, names(err)); diff != "" {
+					t.Errorf("Read(%s=%s) = %v names (-want +got):\n%s", name, value, err, diff)
+				}
+			}
+		}
+	})
+
+	t.Run("all at once, and no value", func(t *testing.T) {
+		t.Parallel()
+		const canary = "hunter2canary"
+		wrong := map[string]string{
+			"LISTEN_ADDR": canary + ":80", "DATABASE_URL": "postgres://user:" + canary + "@[", "REDIS_URL": "redis://:" + canary + "@[",
+		}
+		for _, name := range []string{
+			"SERVICE_PORT", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
+			"CHARACTER_SLOTS", "CHARACTER_DELETE_DELAY", "CHARACTER_NAME_MIN", "CHARACTER_NAME_MAX",
+		} {
+			wrong[name] = canary
+		}
+		want := make([]string, 0, len(wrong))
+		for name := range wrong {
+			want = append(want, name)
+		}
+		slices.Sort(want)
+		wrong["BETTER_AUTH_SECRET"] = canary // nothing is wrong with it
+		_, err := boot.Read(environment(wrong))
+		if diff := cmp.Diff(want, names(err)); diff != "" {
+			t.Errorf("Read names (-want +got):\n%s", diff)
+		}
+		if err != nil && strings.Contains(err.Error(), canary) {
+			t.Errorf("Read = %v, which repeats a value", err)
+		}
+	})
+
+	t.Run("no name is long enough and short enough", func(t *testing.T) {
+		t.Parallel()
+		_, err := boot.Read(environment(map[string]string{"CHARACTER_NAME_MIN": "9", "CHARACTER_NAME_MAX": "8"}))
+		if diff := cmp.Diff([]string{"CHARACTER_NAME_MIN"}, names(err)); diff != "" {
+			t.Errorf("Read names (-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("no DATABASE_URL is not named: local starts a server of its own", func(t *testing.T) {
+		t.Parallel()
+		_, err := boot.Read(environment(map[string]string{"LOG_LEVEL": "loud"}))
+		if diff := cmp.Diff([]string{"LOG_LEVEL"}, names(err)); diff != "" {
+			t.Errorf("Read names (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	const canary = "hunter2canary"
+	for what, test := range map[string]struct {
+		database, redis string
+		want            []string
+	}{
+		"no database":                    {"", "redis://cache", []string{"DATABASE_URL"}},
+		"neither":                        {"", "http://" + canary, []string{"DATABASE_URL", "REDIS_URL"}},
+		"broken addresses":               {"postgres://u:" + canary + "@[/x", "redis://:" + canary + "@h:port", []string{"DATABASE_URL", "REDIS_URL"}},
+		"broken settings":                {"postgres://u:" + canary + "@h/x?pool_max_conns=" + canary, "redis://:" + canary + "@h?db=" + canary, []string{"DATABASE_URL", "REDIS_URL"}},
+		"a file of keys that is missing": {"postgres://u:" + canary + "@h/x?sslmode=verify-full&sslrootcert=/" + canary, "redis://h", []string{"DATABASE_URL"}},
+		"broken cluster":                 {"postgres://h/x", "redis://:" + canary + "@h?cluster=true&nonsense=" + canary, []string{"REDIS_URL"}},
+		"neither server is there":        {"postgres://" + canary + ".invalid/x", "redis://" + canary + ".invalid", nil},
+		"a cluster":                      {"host=" + canary + ".invalid dbname=x", "rediss://u:p@" + canary + ".invalid?cluster=true", nil},
+	} {
+		p, err := boot.Open(boot.Config{DatabaseURL: test.database, RedisURL: test.redis})
+		if diff := cmp.Diff(test.want, names(err)); diff != "" {
+			t.Errorf("%s: Open = %v names (-want +got):\n%s", what, err, diff)
+		}
+		if err != nil && strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: Open = %v, which repeats a value", what, err)
+		}
+		if err == nil {
+			p.Close()
+		}
+	}
+}
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"", "json", "text"} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		log := boot.Logger(boot.Config{LogFormat: format, LogLevel: slog.LevelWarn}, f)
+		log.Info("quiet")
+		log.Warn("loud", "n", 1)
+		b, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := json.Valid(b), format != "text"; got != want {
+			t.Errorf("format %q wrote %s: JSON is %t, want %t", format, b, got, want)
+		}
+		if got := string(b); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") || strings.Count(got, "\n") != 1 {
+			t.Errorf("format %q wrote %s, want the warning only", format, got)
+		}
+	}
+}

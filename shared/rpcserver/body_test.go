@@ -1,0 +1,78 @@
+package rpcserver_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// TestBody announces and sends bodies that are too large; the connections are made by hand, for the answer comes before
+// the body was read.
+func TestBody(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	url := serveAll(t, io.Discard, e.Program)
+	for name, m := range methods(t, e, url) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := strings.TrimPrefix(m.path, url)
+			// Nothing is sent of what is announced here.
+			a := raw(t, url, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, rpcserver.MaxBody+1))
+			wantAnswer(t, name+" with a large Content-Length", a, twirp.Malformed, "BODY_TOO_LARGE", "")
+			a = raw(t, url, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", path, 1<<24, strings.Repeat(" ", rpcserver.MaxBody+1)))
+			wantAnswer(t, name+" with a large chunk", a, twirp.Malformed, "BODY_TOO_LARGE", "")
+			a = raw(t, url, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", path))
+			wantAnswer(t, name+" with a broken chunk", a, twirp.Malformed, "BODY", "")
+			a = post(t, m.path, asJSON, "{}"+strings.Repeat(" ", rpcserver.MaxBody-2))
+			if a.Code != twirp.InvalidArgument || a.Meta["argument"] == "" {
+				t.Errorf("%s with a body of 1 MiB = %v, want it read, and a field missing", name, a)
+			}
+			// A reader of no known length goes in chunks.
+			a = send(t, http.MethodPost, m.path, asProtobuf, io.MultiReader(bytes.NewReader([]byte(encode(t, m.valid(t))[asProtobuf]))))
+			if a.Code == twirp.Malformed || a.Status >= http.StatusInternalServerError {
+				t.Errorf("%s in chunks = %v, want it read", name, a)
+			}
+		})
+	}
+
+	for what, test := range map[string]struct{ header, body string }{
+		"announced": {"Content-Length: 100", "{"}, "chunked": {"Transfer-Encoding: chunked", "5\r\n{"},
+	} {
+		t.Run("a body that does not come, "+what, func(t *testing.T) {
+			t.Parallel()
+			a := raw(t, url, "POST "+getUserPath+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+test.header+"\r\n\r\n"+test.body)
+			if a.Code != twirp.DeadlineExceeded {
+				t.Errorf("GetUser = %v, want %s", a, twirp.DeadlineExceeded)
+			}
+			wantNoLeak(t, "GetUser", a)
+		})
+	}
+}
+
+// raw sends bytes, no more, and reads the answer while the connection stays open.
+func raw(t testing.TB, url, request string) answer {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("read the answer: %v", err)
+	}
+	return readAnswer(t, r)
+}

@@ -1,0 +1,190 @@
+package rpcserver_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/testenv"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// serveAll mounts all services in front of p.
+func serveAll(t testing.TB, log io.Writer, p *boot.Program) string {
+	t.Helper()
+	return testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
+		return []testenv.Handler{
+			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Verifier, false), o),
+			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config{Verifier: p.Config.Verifier}), o),
+			databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
+		}
+	})
+}
+
+// answer is what a caller gets, whatever its client makes of it.
+type answer struct {
+	Status int               `json:"-"`
+	Body   string            `json:"-"`
+	Code   twirp.ErrorCode   `json:"code"` // empty: no error
+	Msg    string            `json:"msg"`
+	Meta   map[string]string `json:"meta"`
+}
+
+func (a answer) String() string { return http.StatusText(a.Status) + " " + a.Body }
+
+const (
+	asProtobuf = "application/protobuf"
+	asJSON     = "application/json"
+)
+
+// send makes a request. An empty contentType sends none.
+func send(t testing.TB, method, url, contentType string, body io.Reader) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	return readAnswer(t, response)
+}
+
+func readAnswer(t testing.TB, r *http.Response) answer {
+	t.Helper()
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatalf("read the answer: %v", err)
+	}
+	a := answer{Status: r.StatusCode, Body: string(b)}
+	if r.StatusCode != http.StatusOK {
+		if err := json.Unmarshal(b, &a); err != nil || a.Code == "" {
+			t.Errorf("%d %s is no error of Twirp's: %v", r.StatusCode, b, err)
+		}
+	}
+	return a
+}
+
+// post repeats the request while the database is said not to answer, as callers do: on a machine under load the budget of
+// a statement may run out.
+func post(t testing.TB, url, contentType, body string) (a answer) {
+	t.Helper()
+	for range 30 {
+		a = postOnce(t, url, contentType, body)
+		if a.Code != twirp.Unavailable && a.Code != twirp.DeadlineExceeded {
+			break
+		}
+	}
+	return a
+}
+
+func postOnce(t testing.TB, url, contentType, body string) answer {
+	t.Helper()
+	return send(t, http.MethodPost, url, contentType, strings.NewReader(body))
+}
+
+// inner is what no caller may get to see: SQL, our libraries, addresses, types and places in the source.
+var inner = regexp.MustCompile(`(?i)\b(select|insert into|update|delete from|from game|game\.|sqlstate)\b|pgx|pgconn|postgres|redis|127\.0\.0\.1|localhost|databasev1|\*\w+\.\w+|goroutine|\.go:|runtime error|proto:|json:`)
+
+// wantNoLeak checks the body of an error; canaries are what was sent and must not come back.
+func wantNoLeak(t testing.TB, call string, a answer, canaries ...string) {
+	t.Helper()
+	if a.Code == "" {
+		return
+	}
+	if found := inner.FindString(a.Body); found != "" {
+		t.Errorf("%s = %v, which tells %q", call, a, found)
+	}
+	for _, c := range canaries {
+		if strings.Contains(a.Body, c) {
+			t.Errorf("%s = %v, which repeats %q", call, a, c)
+		}
+	}
+}
+
+// wantAnswer checks an error: its code, meta.reason and meta.argument.
+func wantAnswer(t testing.TB, call string, a answer, code twirp.ErrorCode, reason, argument string) {
+	t.Helper()
+	if a.Code != code || a.Meta["reason"] != reason || a.Meta["argument"] != argument || a.Status != twirp.ServerHTTPStatusFromErrorCode(code) {
+		t.Errorf("%s = %d %v, want %s reason=%q argument=%q", call, a.Status, a, code, reason, argument)
+	}
+	wantNoLeak(t, call, a)
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// lines is a log whose lines are taken one by one, as they come.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+type line struct {
+	Level   string
+	Msg     string
+	RPC     string
+	Code    string
+	MS      *float64
+	Request string
+	Cause   string
+	raw     string
+}
+
+// next waits for a line.
+func (l lines) next(t testing.TB) line {
+	t.Helper()
+	return parseLine(t, <-l)
+}
+
+func parseLine(t testing.TB, raw string) line {
+	t.Helper()
+	got := line{raw: raw}
+	if err := json.Unmarshal([]byte(raw), &got); err != nil || got.MS == nil || *got.MS < 0 || got.Request == "" || got.Msg != "request" {
+		t.Errorf("log line %s: %v, want msg request, ms and request", raw, err)
+	}
+	return got
+}
+
+// wantLine checks what a line says of a request.
+func wantLine(t testing.TB, call string, got line, level, rpc string, code twirp.ErrorCode) {
+	t.Helper()
+	if got.Level != level || got.RPC != rpc || got.Code != string(code) {
+		t.Errorf("%s logged %s, want level %s, rpc %q, code %s", call, got.raw, level, rpc, code)
+	}
+}

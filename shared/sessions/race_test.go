@@ -1,0 +1,154 @@
+package sessions_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// TestRefreshWhileTheWebWrites lets a refresh read the session, then wait for the lock of a transaction of the web
+// application's, which then commits.
+func TestRefreshWhileTheWebWrites(t *testing.T) {
+	t.Parallel()
+	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
+		c := client(t, e.Program, nil)
+		for what, test := range map[string]struct {
+			sql      string
+			reason   string // of the error, empty: none
+			extended bool
+		}{
+			"better-auth moves the expiry farther":   {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "7 days") + ", [updatedAt] = " + at(e, "0 s")},
+			"better-auth moves it less far":          {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "20 minutes"), extended: true},
+			"revoked by deletion":                    {sql: "DELETE FROM {session}", reason: "SESSION_NOT_FOUND"},
+			"revoked by expiry":                      {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "0 s"), reason: "SESSION_EXPIRED"},
+			"revoked by a host whose clock is ahead": {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "3 s")},
+			"the row is written, not its expiry":     {sql: "UPDATE {session} SET [updatedAt] = " + at(e, "1 s"), extended: true},
+		} {
+			_, id, token := addSession(t, e, "10 minutes")
+			tx := begin(t, e, test.sql+" WHERE id::text = $1", id)
+			var got *databasev1.RefreshSessionResponse
+			var err error
+			var wg sync.WaitGroup
+			wg.Go(func() { got, err = c.RefreshSession(t.Context(), refreshToken(token)) })
+			waitBlocked(t, e)
+			if err := tx.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			var committed row
+			if test.reason != "SESSION_NOT_FOUND" && !test.extended {
+				committed = readRow(t, e, id)
+			}
+			wg.Wait()
+			switch {
+			case what == "revoked by a host whose clock is ahead":
+				wantUnchanged(t, e, what, id, committed)
+			case test.reason != "":
+				wantError(t, "RefreshSession: "+what, err, twirp.NotFound, test.reason, "")
+				if committed.Xmin != "" {
+					wantUnchanged(t, e, what, id, committed)
+				}
+			case err != nil || got.Extended != test.extended:
+				t.Errorf("RefreshSession: %s = %v, %v, want extended %t", what, got, err, test.extended)
+			default:
+				after := readRow(t, e, id)
+				wantBetween(t, what+": expires_at of the reply", got.Session.ExpiresAt.AsTime(), after.ExpiresAt, after.ExpiresAt)
+				if committed.Xmin != "" {
+					wantUnchanged(t, e, what, id, committed)
+				}
+			}
+		}
+	})
+}
+
+// begin runs a statement on a session in a transaction of the web application's, which holds the lock of its row.
+func begin(t testing.TB, e *testenv.Env, sql, id string) pgx.Tx {
+	t.Helper()
+	tx, err := e.Web.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	if _, err := tx.Exec(t.Context(), e.Expand(sql), id); err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+// waitBlocked returns when a statement of the service waits for a lock.
+func waitBlocked(t testing.TB, e *testenv.Env) {
+	t.Helper()
+	for blocked := 0; blocked == 0; {
+		err := e.Owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'database-service' AND wait_event_type = 'Lock'`).Scan(&blocked)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRefreshBySixteen(t *testing.T) {
+	t.Parallel()
+	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
+		const callers = 16
+		// Two processes, as two functions are.
+		clients := []databasev1.SessionService{client(t, e.Program, nil), client(t, e.Open(t, nil), nil)}
+		all := func(token string, started func()) (replies [callers]*databasev1.RefreshSessionResponse) {
+			var wg sync.WaitGroup
+			for i := range callers {
+				wg.Go(func() {
+					var err error
+					if replies[i], err = clients[i%len(clients)].RefreshSession(t.Context(), refreshToken(token)); err != nil {
+						t.Errorf("RefreshSession by caller %d = %v, want none", i, err)
+						replies[i] = &databasev1.RefreshSessionResponse{}
+					}
+				})
+			}
+			started()
+			wg.Wait()
+			return replies
+		}
+
+		_, id, token := addSession(t, e, "10 minutes")
+		before := readRow(t, e, id)
+		replies := all(token, func() {})
+		after := readRow(t, e, id)
+		wantBetween(t, "alone: expiresAt", after.ExpiresAt, before.Clock.Add(sessions.DefaultWindow), after.Clock.Add(sessions.DefaultWindow))
+		wantReplies(t, "alone", replies[:], after.ExpiresAt, 1)
+
+		_, id, token = addSession(t, e, "10 minutes")
+		tx := begin(t, e, "UPDATE {session} SET [expiresAt] = "+at(e, "7 days")+" WHERE id::text = $1", id)
+		replies = all(token, func() {
+			waitBlocked(t, e)
+			if err := tx.Commit(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		after = readRow(t, e, id)
+		wantBetween(t, "with better-auth: expiresAt", after.ExpiresAt, after.Clock.Add(6*24*time.Hour), after.Clock.Add(7*24*time.Hour))
+		wantReplies(t, "with better-auth", replies[:], after.ExpiresAt, 0)
+	})
+}
+
+// wantReplies checks that all callers were told the expiry that there is in the end, and how many of them moved it. A
+// caller that had to repeat its refresh may have moved it without being told so.
+func wantReplies(t *testing.T, what string, replies []*databasev1.RefreshSessionResponse, expires time.Time, mostExtended int) {
+	t.Helper()
+	extended := 0
+	for i, r := range replies {
+		if r.Extended {
+			extended++
+		}
+		wantBetween(t, what+": expires_at of the reply to caller "+string(rune('a'+i)), r.GetSession().GetExpiresAt().AsTime(), expires, expires)
+	}
+	if extended > mostExtended {
+		t.Errorf("%s: %d replies say extended, want %d at most", what, extended, mostExtended)
+	}
+}

@@ -1,0 +1,162 @@
+package sessions_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// testRefreshBanned is the part of TestRefreshSession that needs the columns of the admin plugin.
+func testRefreshBanned(t *testing.T, e *testenv.Env, c databasev1.SessionService) {
+	if !e.Plugins() {
+		t.Skip("no admin plugin in this variant")
+	}
+	for what, test := range map[string]struct {
+		set     string
+		allowed bool
+	}{
+		"for ever":       {set: "banned = true, [banExpires] = NULL"},
+		"until tomorrow": {set: "banned = true, [banExpires] = " + at(e, "1 day")},
+		"until just now": {"banned = true, [banExpires] = " + at(e, "0 s"), true},
+		"until a past":   {"banned = true, [banExpires] = " + at(e, "-1 day"), true},
+		"no longer":      {"banned = false, [banExpires] = " + at(e, "1 day"), true},
+		"never":          {"banned = NULL, [banExpires] = NULL", true},
+	} {
+		user, id, token := addSession(t, e, "10 minutes")
+		e.WebExec(t, "UPDATE {user} SET "+test.set+" WHERE id::text = $1", user)
+		before := readRow(t, e, id)
+		got, err := c.RefreshSession(t.Context(), refreshToken(token))
+		if test.allowed {
+			if err != nil || !got.Extended {
+				t.Errorf("RefreshSession(banned %s) = %v, %v, want it extended", what, got, err)
+			}
+			continue
+		}
+		wantError(t, "RefreshSession(banned "+what+")", err, twirp.PermissionDenied, "USER_BANNED", "")
+		wantUnchanged(t, e, "RefreshSession(banned "+what+")", id, before)
+		if _, err := c.GetSession(t.Context(), byToken(token)); err != nil {
+			t.Errorf("GetSession(banned %s) = %v, want it", what, err)
+		}
+		setTime(t, e, id, "[expiresAt]", "7 days")
+		_, err = c.RefreshSession(t.Context(), refreshToken(token))
+		wantError(t, "RefreshSession(nothing to gain, banned "+what+")", err, twirp.PermissionDenied, "USER_BANNED", "")
+	}
+
+	user, id, token := addSession(t, e, "10 minutes")
+	e.WebExec(t, "UPDATE {session} SET [impersonatedBy] = $1 WHERE id::text = $2", user, id)
+	before := readRow(t, e, id)
+	_, err := c.RefreshSession(t.Context(), refreshToken(token))
+	wantError(t, "RefreshSession(impersonated)", err, twirp.FailedPrecondition, "SESSION_IMPERSONATED", "")
+	wantUnchanged(t, e, "RefreshSession(impersonated)", id, before)
+}
+
+// TestRights logs in as the service does and tries what it must not be able to do.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
+		user, id, token := addSession(t, e, "10 minutes")
+		before := readRow(t, e, id)
+		conn, err := pgx.Connect(t.Context(), e.Program.Config.DatabaseURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		for what, sql := range map[string]string{
+			"read tokens":          "SELECT token FROM {session}",
+			"count sessions":       "SELECT count(*) FROM {session}",
+			"lock a session":       "SELECT 1 FROM {session} FOR UPDATE",
+			"create a session":     "INSERT INTO {session} SELECT * FROM {session}",
+			"create a bare one":    "INSERT INTO {session} DEFAULT VALUES",
+			"extend at will":       "UPDATE {session} SET [expiresAt] = " + at(e, "99 days"),
+			"revoke":               "DELETE FROM {session}",
+			"truncate":             "TRUNCATE {session}",
+			"write users":          "UPDATE {user} SET name = 'x'",
+			"read users past view": "SELECT email FROM {user}",
+			"write the view":       "UPDATE game.users SET name = 'x'",
+			"become the web":       "SET ROLE web_application",
+			"drop the door":        "DROP FUNCTION game.session_by_token(text)",
+			"replace the door":     "CREATE FUNCTION game.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+		} {
+			_, err := conn.Exec(t.Context(), e.Expand(sql))
+			if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "42501" {
+				t.Errorf("%s as the service: %v, want SQLSTATE 42501 (permission denied)", what, err)
+			}
+		}
+		// What the doors let through holds no token.
+		for _, sql := range []string{"SELECT to_jsonb(s)::text FROM game.session_by_token($1) AS s", "SELECT to_jsonb(u)::text FROM game.users AS u WHERE $1 <> ''"} {
+			var got string
+			if err := conn.QueryRow(t.Context(), sql, token).Scan(&got); err != nil || strings.Contains(got, token) || !strings.Contains(got, user) {
+				t.Errorf("%s = %s, %v, want the user %s and no token", sql, got, err, user)
+			}
+		}
+		wantUnchanged(t, e, "the service's login", id, before)
+	})
+}
+
+// TestNeverCached watches the way to Redis, and looks into it.
+func TestNeverCached(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		var sent atomic.Int64
+		e.RDProxy.OnSend(func(b []byte) { sent.Add(int64(len(b))) })
+		c := client(t, e.Program, nil)
+		_, id, token := addSession(t, e, "10 minutes")
+		for _, form := range []string{token, sign(token, testenv.Secret), token + "x"} {
+			for range 3 {
+				_, _ = c.GetSession(t.Context(), byToken(form))
+				_, _ = c.RefreshSession(t.Context(), refreshToken(form))
+			}
+		}
+		_, _ = c.GetSession(t.Context(), byID(id))
+		if n := sent.Load(); n != 0 {
+			t.Errorf("%d bytes went to Redis, want none", n)
+		}
+		if n, err := e.Redis.Client.DBSize(t.Context()).Result(); err != nil || n != 0 {
+			t.Errorf("Redis holds %d keys, %v, want none", n, err)
+		}
+	})
+}
+
+func TestDatabaseFaults(t *testing.T) {
+	t.Parallel()
+	for fault, f := range map[string]struct {
+		begin, end func(*testenv.Proxy)
+	}{
+		"hung":    {(*testenv.Proxy).Hold, (*testenv.Proxy).Release},
+		"refused": {(*testenv.Proxy).Refuse, (*testenv.Proxy).Accept},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+				c := databasev1.NewSessionServiceProtobufClient(serve(t, e.Program, nil), http.DefaultClient)
+				patient := client(t, e.Program, nil)
+				_, id, token := addSession(t, e, "10 minutes")
+				before := readRow(t, e, id)
+				for _, when := range []string{"cold", "after a success"} {
+					f.begin(e.PGProxy)
+					_, err := c.GetSession(t.Context(), byToken(token))
+					wantError(t, "GetSession, "+when, err, twirp.Unavailable, "DATABASE_UNAVAILABLE", "")
+					_, err = c.RefreshSession(t.Context(), refreshToken(token))
+					wantError(t, "RefreshSession, "+when, err, twirp.Unavailable, "DATABASE_UNAVAILABLE", "")
+					wantUnchanged(t, e, "RefreshSession, "+when, id, before)
+					f.end(e.PGProxy)
+					if _, err := patient.GetSession(t.Context(), byToken(token)); err != nil {
+						t.Errorf("GetSession, healed = %v, want it", err)
+					}
+				}
+				if got, err := patient.RefreshSession(t.Context(), refreshToken(token)); err != nil || !got.Extended {
+					t.Errorf("RefreshSession, healed = %v, %v, want it extended", got, err)
+				}
+			})
+		})
+	}
+}
