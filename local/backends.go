@@ -126,8 +126,5 @@ func describeRedis(err error) string {
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		return reply.Error()
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "timeout"
-	}
 	return postgres.Describe(err)
 }

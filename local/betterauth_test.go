@@ -300,4 +300,3 @@ func (a *asker) administrator(auth *betterAuth, id, token string) {
 	auth.do(t, "revokeSessions", fields{"userId": id})
 	a.wantNoSession("all revoked", in.Token, "SESSION_NOT_FOUND")
 }
-

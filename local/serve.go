@@ -11,8 +11,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/osirose-new/database-service/shared/boot"
 )
 
@@ -43,8 +41,6 @@ func runServe(ctx context.Context, args []string) error {
 	if *data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", errUsage)
 	}
-	log := boot.Logger(c, os.Stderr)
-	redis.SetLogger(redisLogger{log})
 	b, err := startBackends(ctx, &c, *data)
 	if err == nil {
 		err = serve(ctx, c, b, *grace)
@@ -163,11 +159,4 @@ func baseURL(listen string) string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, port)
-}
-
-// redisLogger takes what go-redis logs on its own. The arguments of its messages hold addresses and are left out.
-type redisLogger struct{ log *slog.Logger }
-
-func (l redisLogger) Printf(ctx context.Context, format string, _ ...any) {
-	l.log.DebugContext(ctx, "go-redis", "message", format)
 }

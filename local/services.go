@@ -20,6 +20,7 @@ func routes(p *boot.Program, h *health) http.Handler {
 	for _, s := range services(p, edge.Options()) {
 		rpc.Handle(s.PathPrefix(), s)
 	}
+	rpc.HandleFunc("/", rpcserver.NotFound)
 	mux := http.NewServeMux()
 	mux.Handle("/", edge.Handler(rpc))
 	mux.HandleFunc("GET /healthz", h.serveAlive)

@@ -3,6 +3,7 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,10 +118,19 @@ func Open(c Config) (*Program, error) {
 		}
 		return nil, err
 	}
+	log := Logger(c, os.Stderr)
+	redis.SetLogger(redisLogger{log})
 	return &Program{
-		Config: c, DB: db, Redis: client, Log: Logger(c, os.Stderr),
+		Config: c, DB: db, Redis: client, Log: log,
 		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL}),
 	}, nil
+}
+
+// redisLogger takes what go-redis logs on its own. The arguments of its messages hold addresses and are left out.
+type redisLogger struct{ log *slog.Logger }
+
+func (l redisLogger) Printf(ctx context.Context, format string, _ ...any) {
+	l.log.DebugContext(ctx, "go-redis", "message", format)
 }
 
 // Close closes the connections.

@@ -98,7 +98,9 @@ func TestTLSAndUser(t *testing.T) {
 		// What README says the service needs, and nothing else.
 		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hset", "+hdel", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
 	e := testenv.New(t, "plugins", "miniredis")
-	p := e.Open(t, func(c *boot.Config) { c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d%s", port, testenv.PatientRedis) })
+	p := e.Open(t, func(c *boot.Config) {
+		c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d%s", port, testenv.PatientRedis)
+	})
 	x := newEntity(t, e)
 	k := x.open(p, "v1")
 	for range 3 {
@@ -113,7 +115,9 @@ func TestTLSAndUser(t *testing.T) {
 	}
 
 	t.Run("wrong password", func(t *testing.T) {
-		p := e.Open(t, func(c *boot.Config) { c.RedisURL = fmt.Sprintf("rediss://game:wrong@127.0.0.1:%d%s", port, testenv.PatientRedis) })
+		p := e.Open(t, func(c *boot.Config) {
+			c.RedisURL = fmt.Sprintf("rediss://game:wrong@127.0.0.1:%d%s", port, testenv.PatientRedis)
+		})
 		k := x.open(p, "v1")
 		for range 3 {
 			read(t, k)

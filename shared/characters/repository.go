@@ -25,6 +25,9 @@ type Repository struct {
 	lists  *cache.Kind // BASIC, by owner
 }
 
+// emptyTTL is how long an empty list is kept: whoever makes up user ids shall not fill Redis with them.
+const emptyTTL = 10 * time.Second
+
 // NewRepository returns a Repository on db and c.
 func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
 	r := &Repository{db: db, cache: c}
@@ -191,6 +194,9 @@ func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, 
 	}
 	l := &databasev1.GetCharacterListResponse{}
 	e := cache.Entry{Now: time.Now()} // of an empty list nothing depends on the clock
+	if len(rows) == 0 {
+		e.TTL = emptyTTL
+	}
 	for _, row := range rows {
 		c, err := row.proto()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 
@@ -99,7 +100,7 @@ func Describe(err error) string {
 		return errno.Error()
 	}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), pgconn.Timeout(err):
 		return "timeout"
 	case errors.Is(err, context.Canceled):
 		return "canceled"

@@ -133,6 +133,11 @@ func (c *call) limitBody(r *http.Request) twirp.Error {
 	return nil
 }
 
+// NotFound answers what no service has: in Twirp's words, for Twirp's clients.
+func NotFound(w http.ResponseWriter, r *http.Request) {
+	_ = twirp.WriteError(w, twirp.NewError(twirp.BadRoute, "no such service")) // the caller has gone if this fails
+}
+
 // Options are the server options of a generated Twirp handler.
 func (s *Server) Options() twirp.ServerOption {
 	interceptor := twirp.WithServerInterceptors(s.intercept)

@@ -32,6 +32,7 @@ func ServeLog(t testing.TB, w io.Writer, mount func(twirp.ServerOption) []Handle
 	for _, h := range mount(edge.Options()) {
 		mux.Handle(h.PathPrefix(), h)
 	}
+	mux.HandleFunc("/", rpcserver.NotFound)
 	s := httptest.NewServer(edge.Handler(mux))
 	t.Cleanup(s.Close)
 	return s.URL

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -88,7 +87,7 @@ func pick(found map[string]*table) (authTables, error) {
 		return authTables{}, err
 	}
 	if user == nil {
-		return authTables{}, errors.New(`better-auth's user table is missing: there is no table "user" or "users" with the ` +
+		return authTables{}, missing(`better-auth's user table is missing: there is no table "user" or "users" with the ` +
 			`columns ` + strings.Join(userCore, ", ") + `; let the web application run better-auth's migration first`)
 	}
 	session, err := pickTable(found, "session", sessionCore)
@@ -96,12 +95,18 @@ func pick(found map[string]*table) (authTables, error) {
 		return authTables{}, err
 	}
 	if session == nil {
-		return authTables{}, errors.New(`better-auth's session table is missing: with a secondary storage better-auth keeps ` +
+		return authTables{}, missing(`better-auth's session table is missing: with a secondary storage better-auth keeps ` +
 			`sessions there alone; set session.storeSessionInDatabase: true in the web application and run its migration`)
 	}
 	user.alias, session.alias = "u", "s"
 	return authTables{User: *user, Session: *session}, nil
 }
+
+// missing is an error that the web application's migration, and then ours, mends.
+type missing string
+
+func (m missing) Error() string        { return string(m) }
+func (m missing) Is(target error) bool { return target == ErrSchema }
 
 func pickTable(found map[string]*table, kind string, core []string) (*table, error) {
 	var fit []*table
@@ -117,7 +122,7 @@ func pickTable(found map[string]*table, kind string, core []string) (*table, err
 	case 1:
 		return fit[0], nil
 	}
-	return nil, fmt.Errorf("several tables could be better-auth's %s: %s and %s; name their schema with -auth-schema", kind, fit[0].Table(), fit[1].Table())
+	return nil, missing(fmt.Sprintf("several tables could be better-auth's %s: %s and %s; name their schema with -auth-schema", kind, fit[0].Table(), fit[1].Table()))
 }
 
 func (t *table) has(fields []string) bool {

@@ -87,7 +87,7 @@ func Check(ctx context.Context, q Querier) (Status, error) {
 	}
 	auth, err := findAuth(ctx, q, at.schema)
 	if err != nil {
-		return Status{}, fmt.Errorf("%w: %w", ErrSchema, err)
+		return Status{}, err
 	}
 	if auth.fingerprint() != at.print {
 		return Status{}, fmt.Errorf("better-auth's tables have changed: %w", ErrSchema)

@@ -267,7 +267,7 @@ type RefreshSessionRequest struct {
 	//	*RefreshSessionRequest_SessionId
 	//	*RefreshSessionRequest_Token
 	Session       isRefreshSessionRequest_Session `protobuf_oneof:"session"`
-	ExtendSeconds int32                           `protobuf:"varint,3,opt,name=extend_seconds,json=extendSeconds,proto3" json:"extend_seconds,omitempty"` // the window of this call; 0 or more than the configured one: that one
+	ExtendSeconds int32                           `protobuf:"varint,3,opt,name=extend_seconds,json=extendSeconds,proto3" json:"extend_seconds,omitempty"` // the window of this call, of use from 300 on; 0, or more than the configured one: that one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
