@@ -99,12 +99,15 @@ type Kind struct {
 	leaseField string
 	load       Load
 	flights    flights
+	looks      looks
 }
 
 // Kind returns the entities whose keys are prefix + id. The fingerprint says what their bytes are: whatever changes the
 // meaning of the bytes must change it.
 func (c *Cache) Kind(prefix, fingerprint string, load Load) *Kind {
-	return &Kind{cache: c, prefix: prefix, field: fingerprint, leaseField: "l" + fingerprint, load: load}
+	k := &Kind{cache: c, prefix: prefix, field: fingerprint, leaseField: "l" + fingerprint, load: load}
+	k.looks.New = func() any { return k.newLook() }
+	return k
 }
 
 // Get returns the entity as it was at most P ago, and never older than a write that this service has acknowledged. It

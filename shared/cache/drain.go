@@ -29,9 +29,13 @@ func (c *Cache) drain(ctx context.Context, key string) error {
 		return errNotMine
 	}
 	token := c.token()
-	m, err := c.begin(ctx, b, token)
+	m, fresh, err := c.begin(ctx, b, token)
 	if err != nil {
 		return err
+	}
+	if fresh {
+		next.Store(0)
+		return nil
 	}
 	// The Redis clock was read before this snapshot is taken: what commits in between is in neither.
 	changes, err := c.db.Changes(ctx, m.snapshot)
@@ -59,20 +63,21 @@ type mark struct {
 	snapshot, epoch, cluster string
 }
 
-// begin takes the lock and reads the clock, in that order.
-func (c *Cache) begin(ctx context.Context, b int, token string) (mark, error) {
+// begin takes the lock and reads the clock and the watermark, unless that is fresh: another process was faster.
+func (c *Cache) begin(ctx context.Context, b int, token string) (m mark, fresh bool, err error) {
 	reply, err := beginScript.Run(ctx, c.client, []string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)},
-		token, lockTime.Milliseconds()).StringSlice()
-	if c.report(err) != nil {
-		return mark{}, err
+		token, lockTime.Milliseconds(), drainAge.Milliseconds()).StringSlice()
+	switch {
+	case c.report(err) != nil:
+		return mark{}, false, err
+	case err != nil:
+		return mark{}, false, errNotMine
+	case len(reply) == 1:
+		return mark{}, true, nil
+	case len(reply) != 4:
+		return mark{}, false, errReply
 	}
-	if err != nil {
-		return mark{}, errNotMine
-	}
-	if len(reply) != 4 {
-		return mark{}, errReply
-	}
-	return mark{t: reply[0], snapshot: reply[1], epoch: reply[2], cluster: reply[3]}, nil
+	return mark{t: reply[0], snapshot: reply[1], epoch: reply[2], cluster: reply[3]}, false, nil
 }
 
 // apply deletes the changed keys and moves the watermark, unless another drain moved it first.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // reading is what one look into Redis showed.
@@ -36,43 +34,40 @@ func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 		l, err := k.script(ctx, key, "")
 		return l.reading, err
 	}
-	p := c.client.Pipeline()
-	wm := redis.NewSliceCmd(ctx, "hmget", watermarkKey, "t", "e", "d")
-	value := redis.NewStringCmd(ctx, "hget", key, k.field)
-	clock := redis.NewTimeCmd(ctx, "time")
-	_ = p.Process(ctx, wm)
-	_ = p.Process(ctx, value)
-	_ = p.Process(ctx, clock)
-	_, err := p.Exec(ctx)
+	l := k.looks.Get().(*look)
+	reply, err := l.run(ctx, key)
 	if c.report(err) != nil {
 		return reading{}, err
 	}
-	return decodeRead(wm, value, clock)
+	r, err := decodeRead(resp{rest: reply})
+	k.looks.Put(l)
+	if err != nil { // an error reply, or garbage
+		c.stats.redisErrors.Add(1)
+	}
+	return r, err
 }
 
-func decodeRead(wm *redis.SliceCmd, value *redis.StringCmd, clock *redis.TimeCmd) (reading, error) {
-	if wm.Err() != nil || clock.Err() != nil {
-		return reading{}, errors.Join(wm.Err(), clock.Err())
-	}
-	r := reading{ms: clock.Val().UnixMilli()}
-	fields := wm.Val()
-	if len(fields) != 3 {
+// decodeRead reads the replies to HMGET wm t e d, HGET key fp and TIME.
+func decodeRead(in resp) (reading, error) {
+	in.array(3)
+	t, epoch, d := in.text(), in.text(), in.text()
+	value := in.text()
+	in.array(2)
+	r := reading{ms: in.number()*1000 + in.number()/1000}
+	if in.bad {
 		return reading{}, errReply
 	}
-	t, _ := fields[0].(string)
-	epoch, _ := fields[1].(string)
-	d, _ := fields[2].(string)
-	if t == "" || len(epoch) != epochLen {
+	if t == nil || d == nil || len(epoch) != epochLen {
 		return r, nil
 	}
 	var err1, err2 error
-	r.t, err1 = strconv.ParseInt(t, 10, 64)
-	r.d, err2 = strconv.ParseInt(d, 10, 64)
+	r.t, err1 = strconv.ParseInt(string(t), 10, 64)
+	r.d, err2 = strconv.ParseInt(string(d), 10, 64)
 	if err1 != nil || err2 != nil {
 		return reading{}, errReply
 	}
-	if b, err := value.Bytes(); err == nil && len(b) >= epochLen && string(b[:epochLen]) == epoch {
-		r.value = b[epochLen:]
+	if after, ok := bytes.CutPrefix(value, epoch); ok {
+		r.value = append(make([]byte, 0, len(after)), after...) // the buffer is used again
 	}
 	return r, nil
 }

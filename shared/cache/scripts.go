@@ -44,12 +44,16 @@ redis.call('PEXPIRE', KEYS[1], ARGV[6])
 return 1
 `)
 
-// KEYS: wm, lock. ARGV: token, lock time ms. Reply: nothing where another drains, else now ms, s, e, c.
+// KEYS: wm, lock. ARGV: token, lock time ms, drain age ms. Reply: nothing where another drains, nothing but now where
+// another just has, else now ms, s, e, c.
 var beginScript = redis.NewScript(`
-if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
 local clock = redis.call('TIME')
-local w = redis.call('HMGET', KEYS[1], 's', 'e', 'c')
-return {string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000)), w[1] or '', w[2] or '', w[3] or ''}
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local w = redis.call('HMGET', KEYS[1], 's', 'e', 'c', 't')
+local age = w[4] and tonumber(w[4]) and now - tonumber(w[4])
+if age and age >= 0 and age < tonumber(ARGV[3]) then return {string.format('%.0f', now)} end
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
+return {string.format('%.0f', now), w[1] or '', w[2] or '', w[3] or ''}
 `)
 
 // KEYS: wm, lock, entities. ARGV: token, the s that was read, new s, t, e, c, d. Reply: 1 applied, 0 another was faster.

@@ -69,7 +69,7 @@ type stateRow struct {
 }
 
 func (r *Repository) state(ctx context.Context, id int64, userID string) (*stateRow, error) {
-	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[stateRow], selectStateSQL, pgx.StrictNamedArgs{"id": id, "user_id": userID})
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[stateRow], selectStateSQL, postgres.Args{"id": id, "user_id": userID})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errNotFound
 	}
@@ -79,7 +79,7 @@ func (r *Repository) state(ctx context.Context, id int64, userID string) (*state
 // Schedule marks a character for deletion after delay; one that is marked keeps its deadline.
 func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedName string, delay time.Duration) (*databasev1.Character, error) {
 	row, err := write[fullRow](ctx, r, id, userID, scheduleSQL,
-		pgx.StrictNamedArgs{"id": id, "user_id": userID, "expected_name": expectedName, "delay": delay})
+		postgres.Args{"id": id, "user_id": userID, "expected_name": expectedName, "delay": delay})
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return shownOr(row, err)
 	}
@@ -91,13 +91,15 @@ func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedNam
 		return nil, errNotFound
 	case expectedName != "" && s.Name != expectedName:
 		return nil, errNameMismatch
+	case s.DeleteAt == nil:
+		return nil, errRetry // it was restored, or renamed, between the two statements
 	}
 	return shown(&s.fullRow)
 }
 
 // Delete deletes a character at once. One that was deleted so is answered alike, for a retry.
 func (r *Repository) Delete(ctx context.Context, id int64, userID, expectedName string) (*databasev1.Character, error) {
-	row, err := write[fullRow](ctx, r, id, userID, deleteSQL, pgx.StrictNamedArgs{"id": id, "user_id": userID, "expected_name": expectedName})
+	row, err := write[fullRow](ctx, r, id, userID, deleteSQL, postgres.Args{"id": id, "user_id": userID, "expected_name": expectedName})
 	if err == nil {
 		return deleted(row)
 	}
@@ -129,16 +131,18 @@ func deleted(row *fullRow) (*databasev1.Character, error) {
 
 // Restore takes the mark off; a character without one is answered as it is.
 func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*databasev1.Character, error) {
-	row, err := write[fullRow](ctx, r, id, userID, restoreSQL, pgx.StrictNamedArgs{"id": id, "user_id": userID})
+	row, err := write[fullRow](ctx, r, id, userID, restoreSQL, postgres.Args{"id": id, "user_id": userID})
 	if !errors.Is(err, pgx.ErrNoRows) {
 		return shownOr(row, err)
 	}
 	s, err := r.state(ctx, id, userID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !s.Visible {
+	case !s.Visible:
 		return nil, errNotFound
+	case s.DeleteAt != nil:
+		return nil, errRetry // it was marked between the two statements
 	}
 	return shown(&s.fullRow)
 }
@@ -173,7 +177,7 @@ func (r *savedRow) owner() (int64, string) { return r.ID, r.UserID }
 // Save replaces the sections that it is given. replayed says that an earlier save of the same id did.
 func (r *Repository) Save(ctx context.Context, n saving) (version int64, replayed bool, err error) {
 	d := n.documents
-	row, err := write[savedRow](ctx, r, n.id, n.userID, saveSQL, pgx.StrictNamedArgs{
+	row, err := write[savedRow](ctx, r, n.id, n.userID, saveSQL, postgres.Args{
 		"id": n.id, "user_id": n.userID, "expected_version": n.expectedVersion, "save_id": n.saveID,
 		"level": n.level, "job": n.job, "money": n.money, "looks": d.looks, "stats": d.stats, "position": d.position,
 		"equipment": d.equipment, "inventory": d.inventory, "skills": d.skills, "extra": d.extra,

@@ -73,7 +73,7 @@ type creation struct {
 // Create makes a character in the lowest free slot. replayed says that an earlier request of the same id did.
 func (r *Repository) Create(ctx context.Context, n creation) (c *databasev1.Character, replayed bool, err error) {
 	d := n.documents
-	args := pgx.StrictNamedArgs{
+	args := postgres.Args{
 		"user_id": n.userID, "name": n.name, "level": n.level, "job": n.job, "money": n.money, "slots": n.slots,
 		"looks": d.looks, "stats": d.stats, "position": d.position, "equipment": d.equipment, "inventory": d.inventory,
 		"skills": d.skills, "extra": d.extra, "request_id": n.requestID, "request_hash": n.requestHash,
@@ -109,7 +109,7 @@ func (r *Repository) replay(ctx context.Context, n creation) (*databasev1.Charac
 		Visible     bool
 	}
 	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[requestRow], selectByRequestSQL,
-		pgx.StrictNamedArgs{"user_id": n.userID, "request_id": n.requestID})
+		postgres.Args{"user_id": n.userID, "request_id": n.requestID})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil
@@ -125,9 +125,9 @@ func (r *Repository) replay(ctx context.Context, n creation) (*databasev1.Charac
 // deadline held it, which is finished then.
 func (r *Repository) explain(ctx context.Context, n creation) error {
 	type reasons struct{ Known, Banned, NameTaken, Full bool }
-	args := pgx.StrictNamedArgs{"user_id": n.userID, "name": n.name}
+	args := postgres.Args{"user_id": n.userID, "name": n.name}
 	why, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[reasons], explainCreateSQL,
-		pgx.StrictNamedArgs{"user_id": n.userID, "name": n.name, "slots": n.slots})
+		postgres.Args{"user_id": n.userID, "name": n.name, "slots": n.slots})
 	switch {
 	case err != nil:
 		return err

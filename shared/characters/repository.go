@@ -153,7 +153,7 @@ func (r *Repository) ByID(ctx context.Context, id int64) (*databasev1.Character,
 }
 
 func (r *Repository) loadOne(ctx context.Context, id string) (cache.Entry, error) {
-	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectCharacterSQL, pgx.StrictNamedArgs{"id": id})
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectCharacterSQL, postgres.Args{"id": id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return cache.Entry{}, errNotFound
 	}
@@ -188,7 +188,7 @@ func (r *Repository) List(ctx context.Context, userID string) ([]*databasev1.Cha
 }
 
 func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, error) {
-	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[basicRow], selectCharactersSQL, pgx.StrictNamedArgs{"user_id": userID})
+	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[basicRow], selectCharactersSQL, postgres.Args{"user_id": userID})
 	if err != nil {
 		return cache.Entry{}, err
 	}
@@ -211,7 +211,7 @@ func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, 
 
 // FullList returns the user's FULL characters by slot, as they are now.
 func (r *Repository) FullList(ctx context.Context, userID string) ([]*databasev1.Character, error) {
-	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectFullCharactersSQL, pgx.StrictNamedArgs{"user_id": userID})
+	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectFullCharactersSQL, postgres.Args{"user_id": userID})
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func (r *Repository) FullList(ctx context.Context, userID string) ([]*databasev1
 
 // write runs one statement that returns at most one row, and tells the cache before anybody else hears of the change;
 // also where nobody knows whether the change took place. userID may be empty.
-func write[T any](ctx context.Context, r *Repository, id int64, userID string, sql string, args pgx.StrictNamedArgs) (*T, error) {
+func write[T any](ctx context.Context, r *Repository, id int64, userID string, sql string, args postgres.Args) (*T, error) {
 	var row *T
 	err := r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
 		rows, err := q.Query(ctx, sql, args)

@@ -47,7 +47,7 @@ SELECT
 // Changes lists the entities that transactions not visible in the snapshot since have changed. An empty since asks for
 // the current snapshot only. It fails on a standby, which may lack commits that the primary has acknowledged.
 func (db *DB) Changes(ctx context.Context, since string) (Changes, error) {
-	c, err := QueryOne(ctx, db, pgx.RowToStructByName[Changes], changesSQL, pgx.StrictNamedArgs{"since": since})
+	c, err := QueryOne(ctx, db, pgx.RowToStructByName[Changes], changesSQL, Args{"since": since})
 	if err == nil && c.Standby {
 		err = &classified{ErrUnavailable, errStandby}
 	}

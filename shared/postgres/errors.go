@@ -22,7 +22,8 @@ var (
 	// ErrRetry is in every error of a transaction that the database rolled back for the sake of another one.
 	ErrRetry = errors.New("database asks to try again")
 
-	errTooLate = fmt.Errorf("too late to start a statement: %w", context.DeadlineExceeded)
+	errNoConnection = fmt.Errorf("no connection in time: %w", context.DeadlineExceeded)
+	errTooLate      = fmt.Errorf("too late to start a statement: %w", context.DeadlineExceeded)
 )
 
 type classified struct {

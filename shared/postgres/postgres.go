@@ -97,16 +97,27 @@ func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) er
 			return errTooLate
 		}
 	}
-	acquireCtx, cancel := context.WithTimeout(ctx, min(acquireBudget, left))
-	conn, err := db.pool.Acquire(acquireCtx)
-	cancel()
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	conn, err := db.acquire(ctx, cancel, min(acquireBudget, left))
 	if err != nil {
 		return fmt.Errorf("get a connection: %w", err)
 	}
 	defer conn.Release()
-	statementCtx, cancel := context.WithTimeout(ctx, left)
-	defer cancel()
-	return f(statementCtx, conn)
+	return f(ctx, conn)
+}
+
+// acquire cancels ctx after the budget: a timer alone costs half of a second context.
+func (db *DB) acquire(ctx context.Context, cancel context.CancelFunc, budget time.Duration) (*pgxpool.Conn, error) {
+	timer := time.AfterFunc(budget, cancel)
+	conn, err := db.pool.Acquire(ctx)
+	if timer.Stop() {
+		return conn, err
+	}
+	if conn != nil {
+		conn.Release()
+	}
+	return nil, errNoConnection
 }
 
 // QueryOne runs one reading statement that returns one row, and collects it with fn (pgx.RowToStructByName and the like). No row

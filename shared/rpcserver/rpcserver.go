@@ -204,9 +204,11 @@ func (s *Server) logCall(c *call, start time.Time) {
 		return
 	}
 	ms := float64(time.Since(start).Microseconds()) / 1000
-	attrs := []slog.Attr{slog.String("rpc", c.method), slog.String("code", string(c.code)), slog.Float64("ms", ms), slog.String("request", c.id())}
+	// The logger's own methods would look for the line of this file, too.
+	record := slog.NewRecord(time.Now(), level, "request", 0)
+	record.AddAttrs(slog.String("rpc", c.method), slog.String("code", string(c.code)), slog.Float64("ms", ms), slog.String("request", c.id()))
 	if c.cause != "" {
-		attrs = append(attrs, slog.String("cause", c.cause))
+		record.AddAttrs(slog.String("cause", c.cause))
 	}
-	s.log.LogAttrs(c.Context, level, "request", attrs...)
+	_ = s.log.Handler().Handle(c.Context, record) // as the logger's own methods do
 }

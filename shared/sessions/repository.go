@@ -138,7 +138,7 @@ func (r *Repository) extend(ctx context.Context, row *sessionBanRow, window, lim
 	}
 	var e extension
 	err := r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
-		rows, err := q.Query(ctx, extendSQL, pgx.StrictNamedArgs{"id": row.ID, "window": window, "cap": limit, "min_gain": minGain})
+		rows, err := q.Query(ctx, extendSQL, postgres.Args{"id": row.ID, "window": window, "cap": limit, "min_gain": minGain})
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func selectByKey[T any](ctx context.Context, db *postgres.DB, k Key, byToken, by
 	if k.ID != "" {
 		sql, session = byID, k.ID
 	}
-	row, err := postgres.QueryOne(ctx, db, pgx.RowToAddrOfStructByName[T], sql, pgx.StrictNamedArgs{"session": session})
+	row, err := postgres.QueryOne(ctx, db, pgx.RowToAddrOfStructByName[T], sql, postgres.Args{"session": session})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errNotFound
 	}

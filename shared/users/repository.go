@@ -108,7 +108,7 @@ func (r *Repository) ByID(ctx context.Context, id string) (*databasev1.User, err
 }
 
 func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
-	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userRow], selectUserSQL, pgx.StrictNamedArgs{"id": id})
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userRow], selectUserSQL, postgres.Args{"id": id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return cache.Entry{}, errNotFound
 	}
@@ -126,19 +126,19 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 // ByUsername returns the user who bears the lower-cased username now.
 func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
 	bears := func(u *databasev1.User) bool { return u.Username == username }
-	return r.byPointer(ctx, "user:username:"+username, bears, selectUserByLoginSQL, pgx.StrictNamedArgs{"login": username})
+	return r.byPointer(ctx, "user:username:"+username, bears, selectUserByLoginSQL, postgres.Args{"login": username})
 }
 
 // ByEmail returns the user who has the lower-cased e-mail now. Redis gets to see a hash of it.
 func (r *Repository) ByEmail(ctx context.Context, email string) (*databasev1.User, error) {
 	sum := sha256.Sum256([]byte(email))
 	has := func(u *databasev1.User) bool { return u.Email == email }
-	return r.byPointer(ctx, "user:email:"+hex.EncodeToString(sum[:]), has, selectUserByEmailSQL, pgx.StrictNamedArgs{"email": email})
+	return r.byPointer(ctx, "user:email:"+hex.EncodeToString(sum[:]), has, selectUserByEmailSQL, postgres.Args{"email": email})
 }
 
 // byPointer follows a cached pointer to a user. A pointer is a hint only: names move from user to user, so whoever it
 // leads to must fit, else the database is asked.
-func (r *Repository) byPointer(ctx context.Context, key string, fits func(*databasev1.User) bool, sql string, args pgx.StrictNamedArgs) (*databasev1.User, error) {
+func (r *Repository) byPointer(ctx context.Context, key string, fits func(*databasev1.User) bool, sql string, args postgres.Args) (*databasev1.User, error) {
 	id, redisErr := r.cache.Pointer(ctx, key)
 	if id != "" {
 		u, err := r.ByID(ctx, id)
@@ -203,7 +203,7 @@ func (r *Repository) BySessionID(ctx context.Context, id string) (*databasev1.Us
 }
 
 func (r *Repository) bySession(ctx context.Context, sql, session string) (*databasev1.User, *databasev1.Session, error) {
-	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userSessionRow], sql, pgx.StrictNamedArgs{"session": session})
+	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userSessionRow], sql, postgres.Args{"session": session})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil, errSessionNotFound
