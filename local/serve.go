@@ -41,6 +41,11 @@ func runServe(ctx context.Context, args []string) error {
 	if *data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", errUsage)
 	}
+	if !boot.OnTerminal(os.Stderr) {
+		log := boot.NewLogBuffer(os.Stderr)
+		defer log.Close()
+		c.LogTo = log
+	}
 	b, err := startBackends(ctx, &c, *data)
 	if err == nil {
 		err = serve(ctx, c, b, *grace)

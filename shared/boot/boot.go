@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -30,7 +31,8 @@ type Config struct {
 	RedisURL        string
 	CacheTTL        time.Duration
 	LogLevel        slog.Level
-	LogFormat       string // "json", "text", or "" for text on a terminal
+	LogFormat       string    // "json", "text", or "" for text on a terminal
+	LogTo           io.Writer // nil: stderr
 	Verifier        credential.Verifier
 	RefuseSessionID bool
 
@@ -118,7 +120,7 @@ func Open(c Config) (*Program, error) {
 		}
 		return nil, err
 	}
-	log := Logger(c, os.Stderr)
+	log := Logger(c)
 	redis.SetLogger(redisLogger{log})
 	return &Program{
 		Config: c, DB: db, Redis: client, Log: log,
@@ -139,15 +141,25 @@ func (p *Program) Close() {
 	_ = p.Redis.Close() // nothing is buffered
 }
 
-// Logger writes to f as c says: JSON, or text for a person at a terminal.
-func Logger(c Config, f *os.File) *slog.Logger {
+// Logger logs as c says: JSON, or text for a person at a terminal.
+func Logger(c Config) *slog.Logger {
+	w := c.LogTo
+	if w == nil {
+		w = os.Stderr
+	}
 	o := &slog.HandlerOptions{Level: c.LogLevel}
-	format := c.LogFormat
-	if info, err := f.Stat(); format == "" && err == nil && info.Mode()&os.ModeCharDevice != 0 {
-		format = "text"
+	if c.LogFormat == "text" || c.LogFormat == "" && OnTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
 	}
-	if format == "text" {
-		return slog.New(slog.NewTextHandler(f, o))
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// OnTerminal reports whether a person reads w.
+func OnTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
 	}
-	return slog.New(slog.NewJSONHandler(f, o))
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

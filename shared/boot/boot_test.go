@@ -1,7 +1,9 @@
 package boot_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -186,7 +188,7 @@ func TestLogger(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		log := boot.Logger(boot.Config{LogFormat: format, LogLevel: slog.LevelWarn}, f)
+		log := boot.Logger(boot.Config{LogFormat: format, LogLevel: slog.LevelWarn, LogTo: f})
 		log.Info("quiet")
 		log.Warn("loud", "n", 1)
 		b, err := os.ReadFile(f.Name())
@@ -199,5 +201,23 @@ func TestLogger(t *testing.T) {
 		if got := string(b); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") || strings.Count(got, "\n") != 1 {
 			t.Errorf("format %q wrote %s, want the warning only", format, got)
 		}
+	}
+}
+
+func TestLogBuffer(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	b := boot.NewLogBuffer(&out)
+	var want string
+	for i := range 1000 { // more than it holds
+		line := fmt.Sprintf("line %d of a length that fills the buffer now and then\n", i)
+		want += line
+		if n, err := b.Write([]byte(line)); n != len(line) || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+	}
+	b.Close()
+	if got := out.String(); got != want {
+		t.Errorf("%d bytes came out, want %d, in order", len(got), len(want))
 	}
 }

@@ -34,8 +34,10 @@ func (k *Kind) newLook() *look {
 	return l
 }
 
-// run looks up the key; the reply is valid until the next run.
-func (l *look) run(ctx context.Context, key string) ([]byte, error) {
+// run looks up the key; the reply is valid until the next run. A call to Redis ends by its own timeouts, which are far
+// shorter than a request's, so that the request's context would only cost.
+func (l *look) run(key string) ([]byte, error) {
+	ctx := context.Background()
 	l.reply.Reset()
 	*l.key = key
 	for _, c := range l.cmds {

@@ -35,7 +35,7 @@ func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 		return l.reading, err
 	}
 	l := k.looks.Get().(*look)
-	reply, err := l.run(ctx, key)
+	reply, err := l.run(key)
 	if c.report(err) != nil {
 		return reading{}, err
 	}

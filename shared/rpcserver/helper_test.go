@@ -160,7 +160,7 @@ type line struct {
 	Msg     string
 	RPC     string
 	Code    string
-	MS      *float64
+	US      *int64
 	Request string
 	Cause   string
 	raw     string
@@ -175,7 +175,7 @@ func (l lines) next(t testing.TB) line {
 func parseLine(t testing.TB, raw string) line {
 	t.Helper()
 	got := line{raw: raw}
-	if err := json.Unmarshal([]byte(raw), &got); err != nil || got.MS == nil || *got.MS < 0 || got.Request == "" || got.Msg != "request" {
+	if err := json.Unmarshal([]byte(raw), &got); err != nil || got.US == nil || *got.US < 0 || got.Request == "" || got.Msg != "request" {
 		t.Errorf("log line %s: %v, want msg request, ms and request", raw, err)
 	}
 	return got

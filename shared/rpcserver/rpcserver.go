@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +31,7 @@ const (
 
 // Server wraps the services of one program.
 type Server struct {
-	log    *slog.Logger
+	lines  lines
 	prefix string // of request ids, unique to this process
 	calls  atomic.Uint64
 }
@@ -41,66 +40,26 @@ type Server struct {
 func New(log *slog.Logger) *Server {
 	var b [4]byte
 	rand.Read(b[:])
-	return &Server{log: log, prefix: hex.EncodeToString(b[:])}
-}
-
-// call is the state of one request, its context and the writer of its response, so that it costs one allocation.
-type call struct {
-	context.Context
-	http.ResponseWriter
-	server *Server
-	number uint64
-	method string // service/method once it is known
-	code   twirp.ErrorCode
-	cause  string // of an error that the caller does not get to see
-}
-
-type callKey struct{}
-
-// Value implements context.Context.
-func (c *call) Value(key any) any {
-	if key == (callKey{}) {
-		return c
-	}
-	return c.Context.Value(key)
-}
-
-// WriteHeader implements http.ResponseWriter. It sees the answer that no service gave: the mux's to an unknown path.
-func (c *call) WriteHeader(status int) {
-	if c.code == twirp.NoError && status == http.StatusNotFound {
-		c.code = twirp.BadRoute
-	}
-	c.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap is for http.ResponseController.
-func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
-func (c *call) id() string { return c.server.prefix + "-" + strconv.FormatUint(c.number, 10) }
-
-func callOf(ctx context.Context) *call {
-	c, _ := ctx.Value(callKey{}).(*call)
-	return c
+	return &Server{lines: lines{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
 }
 
 // Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options].
 func (s *Server) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(r.Context(), Budget)
-		defer cancel()
-		c := &call{Context: ctx, ResponseWriter: w, server: s, number: s.calls.Add(1)}
+		c := &call{parent: r.Context(), deadline: start.Add(Budget), ResponseWriter: w, server: s, number: s.calls.Add(1)}
+		defer c.end()
 		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
 			// A little later than the budget's, for then it is the budget that ran out and not the caller who went.
 			_ = body.SetReadDeadline(start.Add(Budget + 50*time.Millisecond)) // without, the server's own timeout applies
 		}
 		if err := c.limitBody(r); err != nil {
-			c.code = err.Code()
+			c.line.code = err.Code()
 			_ = twirp.WriteError(w, err) // the caller has gone if this fails
 		} else {
 			next.ServeHTTP(c, r.WithContext(c))
 		}
-		s.logCall(c, start)
+		s.lines.write(c, start)
 	})
 }
 
@@ -144,19 +103,13 @@ func (s *Server) Options() twirp.ServerOption {
 	hooks := twirp.WithServerHooks(&twirp.ServerHooks{
 		Error: func(ctx context.Context, err twirp.Error) context.Context {
 			if c := callOf(ctx); c != nil {
-				c.code = err.Code()
+				c.line.code = err.Code()
 				c.name(ctx)
 			}
 			return ctx
 		},
 	})
 	return func(o *twirp.ServerOptions) { interceptor(o); hooks(o) }
-}
-
-func (c *call) name(ctx context.Context) {
-	service, _ := twirp.ServiceName(ctx)
-	method, _ := twirp.MethodName(ctx)
-	c.method = service + "/" + method
 }
 
 // intercept stands between Twirp, which would send the text of any error, and a service's method.
@@ -187,28 +140,4 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 		}
 		return nil, public
 	}
-}
-
-// logCall writes the one line of a request.
-func (s *Server) logCall(c *call, start time.Time) {
-	level := slog.LevelInfo
-	switch c.code {
-	case twirp.NoError:
-		c.code = "ok"
-	case twirp.Internal, twirp.Unknown, twirp.DataLoss:
-		level = slog.LevelError
-	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.Aborted:
-		level = slog.LevelWarn
-	}
-	if !s.log.Enabled(c.Context, level) {
-		return
-	}
-	ms := float64(time.Since(start).Microseconds()) / 1000
-	// The logger's own methods would look for the line of this file, too.
-	record := slog.NewRecord(time.Now(), level, "request", 0)
-	record.AddAttrs(slog.String("rpc", c.method), slog.String("code", string(c.code)), slog.Float64("ms", ms), slog.String("request", c.id()))
-	if c.cause != "" {
-		record.AddAttrs(slog.String("cause", c.cause))
-	}
-	_ = s.log.Handler().Handle(c.Context, record) // as the logger's own methods do
 }

@@ -24,25 +24,26 @@ type Repository struct {
 // NewRepository returns a Repository on db.
 func NewRepository(db *postgres.DB) *Repository { return &Repository{db: db} }
 
+// Statements of one argument have it by position.
 const (
 	columns = `s.id, s.user_id::text AS user_id, s.created_at, s.updated_at, s.expires_at, s.live, s.expires_in_seconds,
        coalesce(s.ip_address, '') AS ip_address, coalesce(s.user_agent, '') AS user_agent, s.impersonated`
 
 	selectByTokenSQL = `SELECT ` + columns + `
-  FROM game.session_by_token(@session) AS s`
+  FROM game.session_by_token($1) AS s`
 
 	selectByIDSQL = `SELECT ` + columns + `
-  FROM game.session_by_id(@session) AS s`
+  FROM game.session_by_id($1) AS s`
 
 	banColumns = `,
        coalesce(u.banned AND coalesce(u.ban_expires_at > now(), true), false) AS banned, now() AS now`
 
 	selectWithBanByTokenSQL = `SELECT ` + columns + banColumns + `
-  FROM game.session_by_token(@session) AS s
+  FROM game.session_by_token($1) AS s
   JOIN game.users AS u ON u.id = s.user_id`
 
 	selectWithBanByIDSQL = `SELECT ` + columns + banColumns + `
-  FROM game.session_by_id(@session) AS s
+  FROM game.session_by_id($1) AS s
   JOIN game.users AS u ON u.id = s.user_id`
 
 	extendSQL = `SELECT expires_at, expires_in_seconds
@@ -68,6 +69,14 @@ type sessionBanRow struct {
 	Now    time.Time
 }
 
+// scanSession reads columns in their order. This statement is the whole of GetSession, asked at every login and more, so
+// it does without the reflection of pgx's collectors; a test compares every field.
+func scanSession(row pgx.CollectableRow) (*sessionRow, error) {
+	r := &sessionRow{}
+	return r, row.Scan(&r.ID, &r.UserID, &r.CreatedAt, &r.UpdatedAt, &r.ExpiresAt, &r.Live, &r.ExpiresInSeconds,
+		&r.IPAddress, &r.UserAgent, &r.Impersonated)
+}
+
 func (r *sessionRow) proto() *databasev1.Session {
 	return &databasev1.Session{
 		Id: r.ID, UserId: r.UserID, CreatedAt: timestamppb.New(r.CreatedAt), UpdatedAt: timestamppb.New(r.UpdatedAt),
@@ -78,7 +87,7 @@ func (r *sessionRow) proto() *databasev1.Session {
 
 // ByKey returns the session, which is live.
 func (r *Repository) ByKey(ctx context.Context, k Key) (*sessionRow, error) {
-	row, err := selectByKey[sessionRow](ctx, r.db, k, selectByTokenSQL, selectByIDSQL)
+	row, err := selectByKey(ctx, r.db, k, scanSession, selectByTokenSQL, selectByIDSQL)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +124,7 @@ func (r *Repository) Extend(ctx context.Context, k Key, window, limit time.Durat
 
 // extendable returns the session, which is live and of the kind that may be extended.
 func (r *Repository) extendable(ctx context.Context, k Key) (*sessionBanRow, error) {
-	row, err := selectByKey[sessionBanRow](ctx, r.db, k, selectWithBanByTokenSQL, selectWithBanByIDSQL)
+	row, err := selectByKey(ctx, r.db, k, pgx.RowToAddrOfStructByName[sessionBanRow], selectWithBanByTokenSQL, selectWithBanByIDSQL)
 	switch {
 	case err != nil:
 		return nil, err
@@ -155,12 +164,12 @@ func (r *Repository) extend(ctx context.Context, row *sessionBanRow, window, lim
 	return true, nil
 }
 
-func selectByKey[T any](ctx context.Context, db *postgres.DB, k Key, byToken, byID string) (*T, error) {
+func selectByKey[T any](ctx context.Context, db *postgres.DB, k Key, fn pgx.RowToFunc[*T], byToken, byID string) (*T, error) {
 	sql, session := byToken, k.Token
 	if k.ID != "" {
 		sql, session = byID, k.ID
 	}
-	row, err := postgres.QueryOne(ctx, db, pgx.RowToAddrOfStructByName[T], sql, postgres.Args{"session": session})
+	row, err := postgres.QueryOne(ctx, db, fn, sql, session)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errNotFound
 	}

@@ -1,0 +1,111 @@
+// Command bench measures what the project promises, on this machine: `go run ./scripts/bench` runs all of it,
+// `go run ./scripts/bench cpu` (or races, queries, redis-kill) one part; -o FILE writes the tables as Markdown, too.
+//
+//	cpu         CPU of the server process and allocations per request, as ratios to a constant Twirp answer and to a
+//	            Twirp handler with one SELECT
+//	races       parallel creates: the slot limit, one name, one request id
+//	queries     statements and DELs per call, counted on the wire
+//	redis-kill  reads while Redis is killed and started again
+//	profile     CPU and allocation profiles of one variant of cpu: profile -variant "GetUser hit"
+//
+// It starts PostgreSQL, Redis and, as a process of its own, the server; all on 127.0.0.1, and all end with it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+type options struct {
+	rounds, requests, connections int
+	variant, dir                  string
+}
+
+// part is one thing to measure.
+type part struct {
+	name string
+	run  func(ctx context.Context, w *world, o options) (section, error)
+}
+
+var parts = []part{{"cpu", runCPU}, {"races", runRaces}, {"queries", runQueries}, {"redis-kill", runRedisKill}}
+
+// errMissed says that a promise does not hold; the table says which.
+var errMissed = errors.New("a goal was missed")
+
+func main() {
+	// A child dies with the thread that started it, and this one lasts as long as the process.
+	runtime.LockOSThread()
+	log.SetFlags(log.Ltime)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == serverMode {
+		if err := serve(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	if err := run(ctx, os.Args[1:]); err != nil {
+		stop()
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var chosen []part
+	name := "all"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	for _, p := range append(parts, part{"profile", runProfile}) {
+		if p.name == name || name == "all" && p.name != "profile" {
+			chosen = append(chosen, p)
+		}
+	}
+	if chosen == nil {
+		return fmt.Errorf("%s is not known: cpu, races, queries, redis-kill, profile or all", name)
+	}
+	var o options
+	var file string
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
+	flags.StringVar(&file, "o", "", "write Markdown to this file, scripts/bench/results.md say")
+	flags.IntVar(&o.rounds, "rounds", 40, "cpu: slices of each variant")
+	flags.IntVar(&o.requests, "requests", 1000, "cpu: requests of one slice, at most 4000")
+	flags.IntVar(&o.connections, "connections", 32, "cpu: connections")
+	flags.StringVar(&o.variant, "variant", "", "profile: which path, GetUser hit by default; cpu: only this and what it is compared with")
+	flags.StringVar(&o.dir, "dir", os.TempDir(), "profile: where to write the profiles")
+	_ = flags.Parse(args) // exits where it fails
+	return measure(ctx, chosen, o, file)
+}
+
+// measure runs the parts one after the other, and all of them also where one misses its goal.
+func measure(ctx context.Context, chosen []part, o options, file string) (err error) {
+	w, err := newWorld(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	report := newReport(w, o)
+	for _, p := range chosen {
+		log.Print(p.name)
+		s, partErr := p.run(ctx, w, o)
+		if partErr != nil && !errors.Is(partErr, errMissed) {
+			return fmt.Errorf("%s: %w", p.name, partErr)
+		}
+		report.add(s)
+		if partErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", p.name, partErr))
+		}
+	}
+	if file != "" {
+		err = errors.Join(err, report.write(file))
+	}
+	return err
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+// process is a running server, seen from the load generator.
+type process struct {
+	urls   map[string]string
+	client *http.Client // for loads
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	log    *os.File
+}
+
+// addresses of what a server runs on, where it is not the world's own.
+type addresses struct{ postgres, redis string }
+
+// startServer starts this program again as a server.
+func startServer(w *world, a addresses, connections int, env ...string) (*process, error) {
+	if a.postgres == "" {
+		a.postgres = w.pg.Addr()
+	}
+	if a.redis == "" {
+		a.redis = w.redis.addr
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{client: newHTTPClient(connections), urls: map[string]string{}}
+	if p.log, err = os.Create(filepath.Join(w.dir, "server.log")); err != nil {
+		return nil, err
+	}
+	p.cmd = exec.Command(self, serverMode)
+	p.cmd.Env = append(os.Environ(),
+		"DATABASE_URL="+fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, a.postgres, database),
+		"BENCH_PLAIN_DATABASE_URL="+w.pg.URL(database)+"&pool_max_conns=16",
+		"REDIS_URL=redis://"+a.redis, "LOG_LEVEL=info", "LOG_FORMAT=json", "CACHE_TTL=1h")
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Stderr, p.cmd.SysProcAttr = p.log, dieWithParent()
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := json.NewDecoder(stdout).Decode(&p.urls); err != nil {
+		text, _ := os.ReadFile(p.log.Name())
+		return nil, fmt.Errorf("the server did not start: %w\n%s", err, text)
+	}
+	return p, nil
+}
+
+func (p *process) stop() {
+	_ = p.stdin.Close()
+	_ = p.cmd.Wait()
+	_ = p.log.Close()
+}
+
+func (p *process) users(listener string) databasev1.UserService {
+	return databasev1.NewUserServiceProtobufClient(p.urls[listener], p.client)
+}
+
+func (p *process) sessions(listener string) databasev1.SessionService {
+	return databasev1.NewSessionServiceProtobufClient(p.urls[listener], p.client)
+}
+
+func (p *process) characters(listener string) databasev1.CharacterDbService {
+	return databasev1.NewCharacterDbServiceProtobufClient(p.urls[listener], p.client)
+}
+
+// get reads from the control listener.
+func (p *process) get(ctx context.Context, path string, to func(io.Reader) error) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.urls[control]+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return to(resp.Body)
+}
+
+func (p *process) usage(ctx context.Context) (u usage, err error) {
+	err = p.get(ctx, "/usage", func(r io.Reader) error { return json.NewDecoder(r).Decode(&u) })
+	return u, err
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	killLoad     = 16                    // readers
+	killBefore   = 3 * time.Second       // of load, then Redis is killed
+	killDown     = 3 * time.Second       // without Redis
+	killAfter    = 6 * time.Second       // with an empty one
+	killPoll     = 20 * time.Millisecond // how exact the time until hits is
+	maxHitsAgain = 5 * time.Second
+)
+
+// reads counts the requests of the load.
+type reads struct {
+	all, failed, slowest atomic.Int64 // slowest in ns
+	first                atomic.Pointer[string]
+}
+
+func (r *reads) add(took time.Duration, err error) {
+	r.all.Add(1)
+	for old := r.slowest.Load(); int64(took) > old && !r.slowest.CompareAndSwap(old, int64(took)); old = r.slowest.Load() {
+	}
+	if err != nil {
+		text := err.Error()
+		r.first.CompareAndSwap(nil, &text)
+		r.failed.Add(1)
+	}
+}
+
+func runRedisKill(ctx context.Context, w *world, _ options) (section, error) {
+	s := section{title: "Redis killed under load", head: []string{"phase", "seconds", "reads", "failed", "hits", "from the database", "slowest ms"}}
+	if w.redis.cmd == nil {
+		s.note("Not measured: redis-server is not installed, and miniredis cannot be killed.")
+		return s, nil
+	}
+	p, err := startServer(w, addresses{}, killLoad)
+	if err != nil {
+		return s, err
+	}
+	defer p.stop()
+	loadCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	var r reads
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = spread(loadCtx, killLoad, 1<<40, timed(&r, mixedReads(w, p)))
+	}()
+	again, err := killPhases(ctx, &s, w, p, &r)
+	stop()
+	<-done
+	if err != nil {
+		return s, err
+	}
+	s.note("Failed reads in all: %d (goal 0: %s). First hit %v after Redis answered again (goal under %v: %s); nine of ten reads were hits after %v.",
+		r.failed.Load(), held(r.failed.Load() == 0), again.first.Round(time.Millisecond), maxHitsAgain, held(again.first < maxHitsAgain), again.most.Round(time.Millisecond))
+	if e := r.first.Load(); e != nil {
+		s.note("The first failure: %s", *e)
+	}
+	if r.failed.Load() > 0 || again.first >= maxHitsAgain {
+		return s, errMissed
+	}
+	return s, nil
+}
+
+func timed(r *reads, do call) call {
+	return func(ctx context.Context, i int) error {
+		start := time.Now()
+		err := do(ctx, i)
+		if ctx.Err() == nil { // else the load has ended
+			r.add(time.Since(start), err)
+		}
+		return nil
+	}
+}
+
+// mixedReads asks for users, characters and lists in turn, over a few hundred of them.
+func mixedReads(w *world, p *process) call {
+	users, characters := p.users(stack), p.characters(stack)
+	return func(ctx context.Context, i int) error {
+		n := i * 7919 % 500
+		var err error
+		switch i % 3 {
+		case 0:
+			_, err = users.GetUser(ctx, &databasev1.GetUserRequest{UserId: w.users[n]})
+		case 1:
+			_, err = characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: w.characters[n]})
+		default:
+			_, err = characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: w.users[n]})
+		}
+		return err
+	}
+}
+
+// hitsAgain is the time from Redis' first answer to the first hit, and to nine hits of ten reads.
+type hitsAgain struct{ first, most time.Duration }
+
+func killPhases(ctx context.Context, s *section, w *world, p *process, r *reads) (again hitsAgain, err error) {
+	phase := func(name string, f func() error) {
+		if err != nil {
+			return
+		}
+		var before, after usage
+		reads, failed, start := r.all.Load(), r.failed.Load(), time.Now()
+		r.slowest.Store(0)
+		if before, err = p.usage(ctx); err != nil {
+			return
+		}
+		if err = f(); err != nil {
+			return
+		}
+		after, err = p.usage(ctx)
+		hits := after.Cache.Hits - before.Cache.Hits
+		s.row(name, fmt.Sprintf("%.1f", time.Since(start).Seconds()), r.all.Load()-reads, r.failed.Load()-failed, hits,
+			misses(after)-misses(before), fmt.Sprintf("%.0f", float64(r.slowest.Load())/1e6))
+	}
+	phase("with Redis", func() error { return wait(ctx, killBefore) })
+	phase("killed", func() error {
+		if err := w.redis.kill(); err != nil {
+			return err
+		}
+		return wait(ctx, killDown)
+	})
+	phase("started again", func() error {
+		if err := w.redis.launch(); err != nil {
+			return err
+		}
+		if err := w.redis.ready(ctx); err != nil {
+			return err
+		}
+		again, err = awaitHits(ctx, p)
+		return err
+	})
+	return again, err
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if !pause(ctx, d) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+func misses(u usage) uint64 { return u.Cache.Misses + u.Cache.Untrusted + u.Cache.Bypassed }
+
+// awaitHits watches the server's own counts for killAfter.
+func awaitHits(ctx context.Context, p *process) (again hitsAgain, err error) {
+	again = hitsAgain{killAfter, killAfter}
+	start := time.Now()
+	last, err := p.usage(ctx)
+	for err == nil && time.Since(start) < killAfter && pause(ctx, killPoll) {
+		var u usage
+		u, err = p.usage(ctx)
+		hits, lost := u.Cache.Hits-last.Cache.Hits, misses(u)-misses(last)
+		if hits > 0 {
+			again.first = min(again.first, time.Since(start))
+		}
+		if hits > 9*lost {
+			again.most = min(again.most, time.Since(start))
+		}
+		last = u
+	}
+	return again, err
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// section is the outcome of one part: a table, and sentences under it.
+type section struct {
+	title string
+	head  []string
+	rows  [][]string
+	notes []string
+}
+
+func (s *section) row(cells ...any) {
+	text := make([]string, len(cells))
+	for i, c := range cells {
+		text[i] = fmt.Sprint(c)
+	}
+	s.rows = append(s.rows, text)
+}
+
+func (s *section) note(format string, args ...any) {
+	s.notes = append(s.notes, fmt.Sprintf(format, args...))
+}
+
+// report collects the sections of a run, prints each as it comes, and writes all as Markdown.
+type report struct {
+	head     string
+	markdown strings.Builder
+}
+
+func newReport(w *world, _ options) *report {
+	r := &report{head: fmt.Sprintf("%s; %d CPUs (%s, %s/%s); %s; PostgreSQL %s; Redis %s", time.Now().UTC().Format(time.DateOnly),
+		runtime.NumCPU(), cpuModel(), runtime.GOOS, runtime.GOARCH, runtime.Version(), w.pg.Version(), w.redis.version)}
+	args := append([]string{"go run ./scripts/bench"}, os.Args[1:]...)
+	fmt.Println(r.head)
+	fmt.Fprintf(&r.markdown, "# Measured\n\n%s\n\nMade by `%s`; what the parts measure stands in main.go.\n", r.head, strings.Join(args, " "))
+	return r
+}
+
+func (r *report) add(s section) {
+	t := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "\n%s\n%s\n", s.title, strings.Join(s.head, "\t"))
+	for _, row := range s.rows {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	_ = t.Flush()
+	fmt.Println(strings.Join(s.notes, "\n"))
+
+	fmt.Fprintf(&r.markdown, "\n## %s\n\n| %s |\n|%s\n", s.title, strings.Join(s.head, " | "), strings.Repeat("---|", len(s.head)))
+	for _, row := range s.rows {
+		fmt.Fprintf(&r.markdown, "| %s |\n", strings.Join(row, " | "))
+	}
+	fmt.Fprintf(&r.markdown, "\n%s\n", strings.Join(s.notes, "\n\n"))
+}
+
+func (r *report) write(file string) error {
+	return os.WriteFile(file, []byte(r.markdown.String()), 0o644) //nolint:gosec // for everybody to read
+}
+
+// cpuModel is what Linux says, "" elsewhere.
+func cpuModel() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	_, after, _ := strings.Cut(string(text), "model name")
+	line, _, _ := strings.Cut(after, "\n")
+	return strings.TrimLeft(line, "\t :")
+}
+
+// held says whether a goal is met.
+func held(ok bool) string {
+	if ok {
+		return "holds"
+	}
+	return "MISSED"
+}
+
+// pause waits, and is false where ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

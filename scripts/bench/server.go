@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	_ "net/http/pprof" // on the control listener
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+const (
+	serverMode = "-serve" // what the bench starts itself with
+
+	// The listeners of a server: the whole stack, and what it is compared with.
+	stack        = "stack"
+	plain        = "plain"
+	plainGet     = "plain GET"
+	plainRow     = "plain SELECT"
+	plainSession = "plain session"
+	plainList    = "plain SELECT of five"
+	control      = "control"
+)
+
+// usage is what the server process has used so far.
+type usage struct {
+	CPU     time.Duration
+	Mallocs uint64
+	Bytes   uint64
+	Cache   cache.Stats
+}
+
+// serve runs until stdin ends, which it does with the parent. Its environment is the service's own; the URLs of its
+// listeners go to stdout and its log to stderr.
+func serve() error {
+	runtime.UnlockOSThread()
+	if os.Getenv("BENCH_PROFILE") != "" {
+		runtime.MemProfileRate = 1 << 10
+	}
+	handlers, err := newHandlers()
+	if err != nil {
+		return err
+	}
+	urls := map[string]string{}
+	for name, h := range handlers {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		urls[name] = "http://" + l.Addr().String()
+		go http.Serve(l, h) //nolint:errcheck,gosec // ends with the process
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(urls); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+func newHandlers() (map[string]http.Handler, error) {
+	c, err := boot.Read(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	c.LogTo = boot.NewLogBuffer(os.Stderr) // as local does
+	p, err := boot.Open(c)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.New(context.Background(), os.Getenv("BENCH_PLAIN_DATABASE_URL"))
+	if err != nil {
+		return nil, err
+	}
+	o, err := redis.ParseURL(c.RedisURL)
+	if err != nil {
+		return nil, err
+	}
+	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache) })
+	return map[string]http.Handler{
+		stack:        newStack(p),
+		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
+		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(o)}),
+		plainRow:     databasev1.NewUserServiceServer(selectUser{pool: pool}),
+		plainSession: databasev1.NewSessionServiceServer(selectSession{pool: pool}),
+		plainList:    databasev1.NewCharacterDbServiceServer(selectList{pool: pool}),
+		control:      http.DefaultServeMux,
+	}, nil
+}
+
+// newStack mounts the services as the mains do.
+func newStack(p *boot.Program) http.Handler {
+	edge := rpcserver.New(p.Log)
+	o := edge.Options()
+	mux := http.NewServeMux()
+	for _, h := range []databasev1.TwirpServer{
+		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Verifier, p.Config.RefuseSessionID), o),
+		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config{Verifier: p.Config.Verifier}), o),
+		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
+	} {
+		mux.Handle(h.PathPrefix(), h)
+	}
+	return edge.Handler(mux)
+}
+
+func writeUsage(w io.Writer, c *cache.Cache) {
+	var r syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails for a bad argument only
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	_ = json.NewEncoder(w).Encode(usage{
+		CPU:     time.Duration(r.Utime.Nano() + r.Stime.Nano()),
+		Mallocs: m.Mallocs, Bytes: m.TotalAlloc, Cache: c.Stats(),
+	})
+}
+
+// constantUser has the shape of the seeded ones.
+func constantUser() *databasev1.User {
+	now := timestamppb.Now()
+	return &databasev1.User{
+		Id: "ee11cbb19052e40b07aac0ca060c23ee", Username: "player1000", Email: "player1000@example.com", Role: "user",
+		Name: "Player 1000", DisplayUsername: "Player1000", EmailVerified: true,
+		Image: "https://cdn.example.com/avatars/78805a221a988e79ef3f42d7c5bfd418.png", CreatedAt: now, UpdatedAt: now,
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	maxHit     = 2.2  // GetUser hit to a constant Twirp answer
+	maxSession = 1.25 // GetSession to Twirp and one SELECT
+
+	constantVariant  = "Twirp, constant"
+	selectVariant    = "Twirp, one SELECT"
+	statementVariant = "Twirp, GetSession's statement"
+	listVariant      = "Twirp, SELECT of five rows"
+	hitVariant       = "GetUser hit"
+)
+
+func newVariants(w *world, p *process) []*variant {
+	sessions, users, characters := p.sessions(stack), p.users(stack), p.characters(stack)
+	return []*variant{
+		{name: constantVariant, call: getUser(w, p.users(plain))},
+		{name: "Twirp, go-redis GET", call: getUser(w, p.users(plainGet))},
+		{name: hitVariant, goal: maxHit, call: getUser(w, users)},
+		{name: selectVariant, call: getUser(w, p.users(plainRow))},
+		{name: statementVariant, base: selectVariant, call: getSession(w, p.sessions(plainSession))},
+		{name: "GetSession", base: selectVariant, goal: maxSession, call: getSession(w, sessions)},
+		{name: "GetUserBySession", base: selectVariant, call: func(ctx context.Context, i int) error {
+			token := &databasev1.GetUserBySessionRequest_Token{Token: w.tokens[i%len(w.tokens)]}
+			_, err := users.GetUserBySession(ctx, &databasev1.GetUserBySessionRequest{Session: token})
+			return err
+		}},
+		{name: "GetCharacter FULL 4 KB hit", base: hitVariant, call: func(ctx context.Context, i int) error {
+			_, err := characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: w.characters[i%len(w.characters)]})
+			return err
+		}},
+		{name: listVariant, call: getList(w, p.characters(plainList))},
+		{name: "GetCharacterList BASIC hit", base: hitVariant, call: getList(w, characters)},
+		{name: "GetCharacterList BASIC miss", base: listVariant, call: getList(w, characters), prepare: func(ctx context.Context, n int) error {
+			return w.forget(ctx, "characters:", n)
+		}},
+	}
+}
+
+// The calls go round the users who have characters.
+
+func getUser(w *world, s databasev1.UserService) call {
+	return func(ctx context.Context, i int) error {
+		_, err := s.GetUser(ctx, &databasev1.GetUserRequest{UserId: w.users[i%withRoster]})
+		return err
+	}
+}
+
+func getSession(w *world, s databasev1.SessionService) call {
+	return func(ctx context.Context, i int) error {
+		token := &databasev1.GetSessionRequest_Token{Token: w.tokens[i%withRoster]}
+		_, err := s.GetSession(ctx, &databasev1.GetSessionRequest{Session: token})
+		return err
+	}
+}
+
+func getList(w *world, s databasev1.CharacterDbService) call {
+	return func(ctx context.Context, i int) error {
+		l, err := s.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: w.users[i%withRoster]})
+		if err == nil && len(l.Characters) != 5 {
+			err = fmt.Errorf("%d characters", len(l.Characters))
+		}
+		return err
+	}
+}
