@@ -176,11 +176,11 @@ func TestGetSession(t *testing.T) {
 			wantError(t, "RefreshSession", err, twirp.NotFound, "SESSION_NOT_FOUND", "")
 		})
 
+		if !e.Plugins() {
+			return // the rest needs a column of the admin plugin
+		}
 		t.Run("impersonated", func(t *testing.T) {
 			t.Parallel()
-			if !e.Plugins() {
-				t.Skip("no admin plugin in this variant")
-			}
 			user, id, token := addSession(t, e, "1 hour")
 			e.WebExec(t, "UPDATE {session} SET [impersonatedBy] = $1 WHERE id::text = $2", user, id)
 			got, err := c.GetSession(t.Context(), byToken(token))

@@ -18,7 +18,7 @@ import (
 // testRefreshBanned is the part of TestRefreshSession that needs the columns of the admin plugin.
 func testRefreshBanned(t *testing.T, e *testenv.Env, c databasev1.SessionService) {
 	if !e.Plugins() {
-		t.Skip("no admin plugin in this variant")
+		return
 	}
 	for what, test := range map[string]struct {
 		set     string
