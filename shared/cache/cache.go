@@ -111,7 +111,7 @@ func (c *Cache) Kind(prefix, fingerprint string, load Load) *Kind {
 }
 
 // Get returns the entity as it was at most P ago, and never older than a write that this service has acknowledged. It
-// fails only where the load does.
+// fails only where the load does, or the database does not answer.
 func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	key := c.key(k.prefix, id)
@@ -120,8 +120,15 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 		return k.flights.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	}
 	r, err := k.read(ctx, key)
-	if err == nil && !r.within(drainAge) && c.drain(ctx, key) == nil && !r.within(P) {
-		r, err = k.read(ctx, key)
+	if err == nil && !r.within(drainAge) {
+		drainErr := c.drain(ctx, key)
+		switch {
+		case r.within(P): // what was read is good in any case
+		case drainErr == nil:
+			r, err = k.read(ctx, key)
+		case errors.Is(drainErr, postgres.ErrUnavailable):
+			return Entry{}, drainErr // nor would the load get an answer, and there is no time to wait for two
+		}
 	}
 	switch {
 	case err != nil || !r.within(P):
