@@ -77,7 +77,8 @@ func (db *DB) Address() string {
 // more on another: f must only read. An error has [ErrUnavailable] or [ErrRetry] in it where one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
 	err := db.do(ctx, f)
-	if err != nil && isBroken(err) && !pgconn.Timeout(err) && ctx.Err() == nil {
+	slow := errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err)
+	if err != nil && isBroken(err) && !slow && ctx.Err() == nil {
 		err = db.do(ctx, f)
 	}
 	return classify(ctx, err)
