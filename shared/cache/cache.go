@@ -146,7 +146,7 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
 	token := k.cache.token()
 	l, err := k.lease(ctx, key, token)
-	if err == nil && l.value != nil {
+	if err == nil && l.value != nil && !k.cache.bypass.has(key, k.cache.now) {
 		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process was faster
 	}
 	e, loadErr := k.load(ctx, id)
@@ -187,14 +187,14 @@ func (c *Cache) delete(ctx context.Context, keys []string) error {
 }
 
 // report counts how a call went and tells the breaker of calls that got no answer. redis.Nil is an answer and no error;
-// an error reply (a key of the wrong type, say) is one that came quickly.
+// an error reply (a key of the wrong type, say) is one that came quickly, and a caller who gave up is not its fault.
 func (c *Cache) report(err error) error {
 	if err == nil || err == redis.Nil {
 		c.breaker.success()
 		return nil
 	}
 	c.stats.redisErrors.Add(1)
-	if _, answered := errors.AsType[redis.Error](err); !answered {
+	if _, answered := errors.AsType[redis.Error](err); !answered && !errors.Is(err, context.Canceled) {
 		c.breaker.failure(c.now)
 	}
 	return err

@@ -33,7 +33,8 @@ func Connect(redisURL string) (redis.UniversalClient, error) {
 			return nil, errors.New("is not a Redis Cluster URL")
 		}
 		setDefaults(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.PoolSize)
-		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 3
+		// A redirect is needed after slots have moved; the same loop also repeats a call that timed out.
+		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 		return redis.NewClusterClient(o), nil
 	}

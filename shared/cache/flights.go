@@ -19,9 +19,11 @@ type slot struct {
 }
 
 type flight struct {
-	done  chan struct{}
-	entry Entry
-	err   error
+	done    chan struct{}
+	waiting int // readers, while it has not started
+	entry   Entry
+	err     error
+	gaveUp  bool // the leader's caller did
 }
 
 func (f *flights) do(ctx context.Context, key string, load func() (Entry, error)) (Entry, error) {
@@ -34,24 +36,26 @@ func (f *flights) do(ctx context.Context, key string, load func() (Entry, error)
 		s = &slot{running: &flight{done: make(chan struct{})}}
 		f.m[key] = s
 		f.mu.Unlock()
-		return f.lead(key, s, s.running, load)
+		return f.lead(ctx, key, s, s.running, load)
 	}
 	if s.next == nil {
 		s.next = &flight{done: make(chan struct{})}
 	}
 	before, mine := s.running, s.next
+	mine.waiting++
 	f.mu.Unlock()
 
 	select {
 	case <-before.done:
 	case <-ctx.Done():
+		f.leave(key, s, mine)
 		return Entry{}, ctx.Err()
 	}
 	f.mu.Lock()
 	if s.next == mine { // the first to wake leads
 		s.running, s.next = mine, nil
 		f.mu.Unlock()
-		return f.lead(key, s, mine, load)
+		return f.lead(ctx, key, s, mine, load)
 	}
 	f.mu.Unlock()
 	select {
@@ -59,24 +63,43 @@ func (f *flights) do(ctx context.Context, key string, load func() (Entry, error)
 	case <-ctx.Done():
 		return Entry{}, ctx.Err()
 	}
-	if errors.Is(mine.err, context.Canceled) || errors.Is(mine.err, context.DeadlineExceeded) {
-		return load() // the leader's caller gave up; this one has not
+	if mine.gaveUp {
+		return f.do(ctx, key, load) // this reader's caller has not
 	}
 	return mine.entry, mine.err
 }
 
-func (f *flights) lead(key string, s *slot, mine *flight, load func() (Entry, error)) (Entry, error) {
+// lead loads for all who wait for mine.
+func (f *flights) lead(ctx context.Context, key string, s *slot, mine *flight, load func() (Entry, error)) (Entry, error) {
 	mine.err = errPanicked
 	defer func() {
 		f.mu.Lock()
-		if s.next == nil && f.m[key] == s {
-			delete(f.m, key)
-		}
-		f.mu.Unlock()
+		mine.gaveUp = mine.err != nil && ctx.Err() != nil
+		f.drop(key, s)
 		close(mine.done)
+		f.mu.Unlock()
 	}()
 	mine.entry, mine.err = load()
 	return mine.entry, mine.err
+}
+
+// leave is for a reader who waits no longer.
+func (f *flights) leave(key string, s *slot, mine *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	mine.waiting--
+	select {
+	case <-s.running.done:
+		f.drop(key, s)
+	default: // its leader will
+	}
+}
+
+// drop forgets a slot that has nothing running and nobody waiting.
+func (f *flights) drop(key string, s *slot) {
+	if (s.next == nil || s.next.waiting == 0) && f.m[key] == s {
+		delete(f.m, key)
+	}
 }
 
 var errPanicked = errors.New("the load panicked")

@@ -94,6 +94,7 @@ func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedNam
 	case s.DeleteAt == nil:
 		return nil, errRetry // it was restored, or renamed, between the two statements
 	}
+	r.invalidate(ctx, s.ID, s.UserID)
 	return shown(&s.fullRow)
 }
 
@@ -117,6 +118,7 @@ func (r *Repository) Delete(ctx context.Context, id int64, userID, expectedName 
 	case s.Visible:
 		return nil, errRetry // it came back between the two statements
 	}
+	r.invalidate(ctx, s.ID, s.UserID)
 	return deleted(&s.fullRow)
 }
 
@@ -144,6 +146,7 @@ func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*dat
 	case s.DeleteAt != nil:
 		return nil, errRetry // it was marked between the two statements
 	}
+	r.invalidate(ctx, s.ID, s.UserID)
 	return shown(&s.fullRow)
 }
 
@@ -196,6 +199,7 @@ func (r *Repository) Save(ctx context.Context, n saving) (version int64, replaye
 	case !s.Visible:
 		return 0, false, errNotFound
 	case n.saveID != nil && s.LastSaveID != nil && *s.LastSaveID == *n.saveID && *s.LastSaveVersion == n.expectedVersion+1:
+		r.invalidate(ctx, s.ID, s.UserID)
 		return *s.LastSaveVersion, true, nil
 	case s.Version == n.expectedVersion:
 		return 0, false, errRetry // it came back between the two statements

@@ -118,6 +118,7 @@ func (r *Repository) replay(ctx context.Context, n creation) (*databasev1.Charac
 	case !row.Visible || !bytes.Equal(row.RequestHash, n.requestHash):
 		return nil, errRequestIDReused
 	}
+	r.invalidate(ctx, row.ID, row.UserID)
 	return shown(&row.fullRow)
 }
 

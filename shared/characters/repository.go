@@ -246,6 +246,12 @@ func write[T any](ctx context.Context, r *Repository, id int64, userID string, s
 	if o, ok := any(row).(interface{ owner() (int64, string) }); ok && row != nil {
 		id, userID = o.owner()
 	}
+	r.invalidate(ctx, id, userID)
+	return row, err
+}
+
+// invalidate is also for the answer to a retry: whoever made the change may have died before telling the cache.
+func (r *Repository) invalidate(ctx context.Context, id int64, userID string) {
 	var keys []string
 	if id != 0 {
 		keys = append(keys, "character:"+strconv.FormatInt(id, 10))
@@ -254,7 +260,6 @@ func write[T any](ctx context.Context, r *Repository, id int64, userID string, s
 		keys = append(keys, "characters:"+userID)
 	}
 	r.cache.Invalidate(ctx, keys...)
-	return row, err
 }
 
 func (r *basicRow) owner() (int64, string) { return r.ID, r.UserID }

@@ -11,7 +11,7 @@ import (
 type Changes struct {
 	Keys     []string // changed since then; at most MaxChangedKeys + 1
 	Snapshot string   // what this answer has seen: the next call's since
-	Cluster  string   // system identifier, timeline and database: snapshots compare only where these are equal
+	Cluster  string   // system identifier, timeline, start and database: snapshots compare only where these are equal
 	NowMS    int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
 	Standby  bool
 }
@@ -26,7 +26,8 @@ const (
 var errStandby = errors.New("the server is a standby")
 
 // pg_control_checkpoint() goes on naming the old timeline until the first checkpoint after a promotion, which may take
-// minutes; min_recovery_end_timeline has the new one from the end of recovery until that checkpoint.
+// minutes; min_recovery_end_timeline has the new one from the end of recovery until that checkpoint. The time of the
+// start is there for a crash: a transaction that was visible but not yet on disk is gone then, and its id is used again.
 const changesSQL = `
 SELECT
 	(SELECT array_agg(key)
@@ -40,6 +41,7 @@ SELECT
 	(SELECT system_identifier::text FROM pg_control_system())
 		|| '/' || (SELECT greatest(k.timeline_id, r.min_recovery_end_timeline)
 		             FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r)
+		|| '/' || extract(epoch FROM pg_postmaster_start_time())
 		|| '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS cluster,
 	floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
 	pg_is_in_recovery() AS standby`

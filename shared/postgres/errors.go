@@ -80,6 +80,9 @@ func isBroken(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.HasPrefix(pgErr.Code, "57P") // the server's last word on this connection
+	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}

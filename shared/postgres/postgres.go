@@ -72,8 +72,8 @@ func (db *DB) Address() string {
 	return strings.TrimPrefix(u.String(), "//")
 }
 
-// Read runs f with a connection of its own, without a transaction around its statements. It waits at most 250 ms for the
-// connection and gives f 500 ms, less where ctx ends earlier. Where the connection turns out to be dead, f runs once
+// Read runs f with a connection of its own, without a transaction around its statements. Connection and f share
+// 500 ms, of which at most 250 ms are waited for the connection; less where ctx ends earlier. Where the connection turns out to be dead, f runs once
 // more on another: f must only read. An error has [ErrUnavailable] or [ErrRetry] in it where one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
 	err := db.do(ctx, f)

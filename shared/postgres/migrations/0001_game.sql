@@ -1,5 +1,5 @@
 -- What is ours: the schema game with the characters and the change log. {{.UserIDType}} is the type of better-auth's
--- user ids here; {{.Role}} is the role that the service's login belongs to.
+-- user ids here. The rights are granted in adapter.sql, which runs again where the role changes.
 
 CREATE SCHEMA game;
 
@@ -14,7 +14,8 @@ CREATE TABLE game.adapter (
 	version      int NOT NULL,
 	fingerprint  text NOT NULL, -- of better-auth's tables
 	sql_hash     text NOT NULL,
-	auth_schema  text NOT NULL, -- that the run was told to look in; empty: none
+	auth_schema  text NOT NULL, -- where better-auth's tables are; empty: in two schemas
+	role         text NOT NULL, -- that has the rights
 	user_table   text NOT NULL,
 	user_trigger boolean NOT NULL,
 	applied_at   timestamptz NOT NULL DEFAULT now()
@@ -98,7 +99,3 @@ CREATE TRIGGER log_truncate AFTER TRUNCATE ON game.character
 -- ALWAYS: also for rows that replication applies.
 ALTER TABLE game.character ENABLE ALWAYS TRIGGER log_change;
 ALTER TABLE game.character ENABLE ALWAYS TRIGGER log_truncate;
-
-GRANT USAGE ON SCHEMA game TO {{.Role}};
-GRANT SELECT ON game.migration, game.adapter, game.cache_change TO {{.Role}};
-GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};

@@ -99,6 +99,13 @@ BEGIN
 	RETURN NULL;
 END $$;
 
+-- They run as their owner, so only their triggers shall run them.
+REVOKE ALL ON FUNCTION game.log_user_change(), game.log_character_change(), game.log_truncate() FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA game TO {{.Role}};
+GRANT SELECT ON game.migration, game.adapter, game.cache_change TO {{.Role}};
+GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};
+
 DROP TRIGGER IF EXISTS database_service_log_change ON {{.User.Table}};
 DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
 {{- if .UserTrigger}}
@@ -114,9 +121,9 @@ ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
 INSERT INTO game.cache_change AS c (key, xid) VALUES ('*', pg_current_xact_id())
 ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 
-INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, user_table, user_trigger)
-VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .User.Table}}, {{.UserTrigger}})
+INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, role, user_table, user_trigger)
+VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .RoleName}}, {{.Literal .User.Table}}, {{.UserTrigger}})
 ON CONFLICT (one) DO UPDATE
 	SET version = excluded.version, fingerprint = excluded.fingerprint, sql_hash = excluded.sql_hash,
-	    auth_schema = excluded.auth_schema,
+	    auth_schema = excluded.auth_schema, role = excluded.role,
 	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, applied_at = now();

@@ -6,6 +6,7 @@ package migrations
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -33,8 +34,8 @@ const (
 
 // Options of a run.
 type Options struct {
-	Role          string // group role that gets the rights; it is created where it is missing. Default: DefaultRole
-	AuthSchema    string // where better-auth's tables are; empty: wherever they are, if that is clear
+	Role          string // group role that gets the rights; it is created where it is missing. Default: as before, else DefaultRole
+	AuthSchema    string // where better-auth's tables are. Default: as before, else wherever they are, if that is clear
 	AuthTimezone  string // zone of the times in columns without zone; required where there are such columns
 	NoUserTrigger bool   // the owner of better-auth's tables refuses the triggers: users are then cached for 10 s
 }
@@ -93,11 +94,13 @@ type step struct {
 
 // plan lists the steps that are missing.
 func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
-	data, err := inspect(ctx, q, o)
+	at, err := currentState(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	at, err := currentState(ctx, q)
+	o.Role = cmp.Or(o.Role, at.role, DefaultRole)
+	o.AuthSchema = cmp.Or(o.AuthSchema, at.schema)
+	data, err := inspect(ctx, q, o)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +148,10 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 			"(UTC for Drizzle and Prisma; the web server's own zone for tables made by better-auth 1.3.10 and older)")
 	}
 	auth.User.zone, auth.Session.zone = o.AuthTimezone, o.AuthTimezone
-	data := adapter{authTables: auth, Role: o.Role, UserTrigger: !o.NoUserTrigger, AdapterVersion: adapterVersion, Fingerprint: auth.fingerprint(), AuthSchema: o.AuthSchema}
-	if data.Role == "" {
-		data.Role = DefaultRole
+	data := adapter{authTables: auth, RoleName: o.Role, Role: pgx.Identifier{o.Role}.Sanitize(), UserTrigger: !o.NoUserTrigger, AdapterVersion: adapterVersion, Fingerprint: auth.fingerprint(), AuthSchema: o.AuthSchema}
+	if auth.User.schema == auth.Session.schema {
+		data.AuthSchema = auth.User.schema // one that appears later elsewhere is somebody else's
 	}
-	data.Role = pgx.Identifier{data.Role}.Sanitize()
 	switch typ := data.UserIDType(); typ {
 	case "text", "uuid", "integer", "bigint", "character varying":
 	default:

@@ -207,6 +207,45 @@ func TestWithoutUserTrigger(t *testing.T) {
 	}
 }
 
+// A role that was named once keeps its rights when a later run does not name it; another one gets all of them.
+func TestRole(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	can := func(role string) (yes bool) {
+		t.Helper()
+		if err := d.Owner.QueryRow(t.Context(), `SELECT has_schema_privilege($1, 'game', 'usage') AND has_table_privilege($1, 'game.users', 'select')
+			AND has_table_privilege($1, 'game.character', 'update') AND has_function_privilege($1, 'game.session_by_token(text)', 'execute')
+			AND NOT has_function_privilege($1, 'game.log_truncate()', 'execute') AND NOT has_function_privilege($1, 'game.log_user_change()', 'execute')`,
+			role).Scan(&yes); err != nil {
+			t.Fatal(err)
+		}
+		return yes
+	}
+	apply(t, d, migrations.Options{Role: "first role"})
+	if done := apply(t, d, migrations.Options{}); len(done) != 0 {
+		t.Errorf("a run without a role did %v, want nothing", done)
+	}
+	apply(t, d, migrations.Options{Role: "second_role"})
+	if !can("second_role") {
+		t.Error("the second role lacks rights, or has too many")
+	}
+	d.OwnerExec(t, `DROP OWNED BY "first role"; DROP ROLE "first role"; DROP OWNED BY second_role; DROP ROLE second_role`)
+}
+
+// The schema that was found stays the one that is meant.
+func TestTablesElsewhereLater(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	apply(t, d, utc)
+	d.OwnerExec(t, `CREATE SCHEMA backup; CREATE TABLE backup."user" (LIKE public."user"); CREATE TABLE backup.session (LIKE public.session)`)
+	if err := check(t, d); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+	if done := apply(t, d, utc); len(done) != 0 {
+		t.Errorf("Apply did %v, want nothing", done)
+	}
+}
+
 // Whoever may not create roles runs the migration after somebody who may has made the role.
 func TestRoleMadeBefore(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,7 @@ func (t table) FromTZ(field, expression string) string {
 // adapter is the data of the templates.
 type adapter struct {
 	authTables
-	Role           string
+	Role, RoleName string // quoted for SQL, and as it is
 	UserTrigger    bool
 	AdapterVersion int
 	Fingerprint    string

@@ -14,7 +14,8 @@ type state struct {
 	adapter  int    // version of the adapter
 	hash     string // of its SQL
 	print    string // of better-auth's tables when it was made
-	schema   string // where they were looked for
+	schema   string // where they were
+	role     string // that has the rights
 	view     bool   // game.users is there
 	triggers int    // of ours on the user table that fire
 	logged   bool   // triggers were asked for
@@ -28,9 +29,12 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
        coalesce(a.sql_hash, '') AS hash,
        coalesce(a.fingerprint, '') AS print,
        coalesce(a.auth_schema, '') AS schema,
+       coalesce(a.role, '') AS role,
        to_regclass('game.users') IS NOT NULL AS view,
        (SELECT count(*) FROM pg_trigger AS t
-         WHERE t.tgrelid = to_regclass(a.user_table)
+          JOIN pg_class AS c ON c.oid = t.tgrelid
+          JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         WHERE '"' || n.nspname || '"."' || c.relname || '"' = a.user_table
            AND t.tgname IN ('database_service_log_change', 'database_service_log_truncate')
            AND t.tgenabled IN ('O', 'A')) AS triggers,
        coalesce(a.user_trigger, false) AS logged
@@ -51,7 +55,7 @@ func currentState(ctx context.Context, q Querier) (state, error) {
 		return state{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
-		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.view, &s.triggers, &s.logged)
+		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged)
 		return s, err
 	})
 }
