@@ -64,24 +64,12 @@ func runServe(ctx context.Context, args []string) error {
 func readConfig() (boot.Config, error) {
 	c, err := boot.Read(os.Getenv)
 	if err == nil {
-		err = checkURLs(c)
+		err = boot.CheckURLs(c)
 	}
 	if err != nil {
 		return c, fmt.Errorf("wrong environment variables:\n%w", err)
 	}
 	return c, nil
-}
-
-// checkURLs opens and closes: nothing is dialed.
-func checkURLs(c boot.Config) error {
-	if c.DatabaseURL == "" {
-		c.DatabaseURL = "postgres://" // that of the embedded one is not known yet
-	}
-	p, err := boot.Open(c)
-	if err == nil {
-		p.Close()
-	}
-	return err
 }
 
 // serve runs the services on b until ctx ends, or b does.

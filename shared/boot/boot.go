@@ -84,14 +84,15 @@ func Read(getenv func(string) string) (Config, error) {
 	}
 	c.CharacterNamesReserved = strings.FieldsFunc(e.text("CHARACTER_NAMES_RESERVED", ""), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(e.errs) > 0 {
-		e.errs = append(e.errs, checkURLs(c)) // for nobody will call Open, which names them
+		e.errs = append(e.errs, CheckURLs(c)) // for nobody will call Open, which names them
 	}
 	return c, errors.Join(e.errs...)
 }
 
-func checkURLs(c Config) error {
+// CheckURLs says what is wrong with the URLs of c. It opens and closes: nothing is dialed.
+func CheckURLs(c Config) error {
 	if c.DatabaseURL == "" {
-		c.DatabaseURL = "postgres://" // local can do without one
+		c.DatabaseURL = "postgres://" // local embeds one then
 	}
 	p, err := Open(c)
 	if err == nil {

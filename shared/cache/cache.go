@@ -110,8 +110,9 @@ func (c *Cache) Kind(prefix, fingerprint string, load Load) *Kind {
 	return k
 }
 
-// Get returns the entity as it was at most P ago, and never older than a write that this service has acknowledged. It
-// fails only where the load does, or the database does not answer.
+// Get returns the entity as it was at most P ago, and never older than a write that was acknowledged before: by this
+// process, or by another one that could tell Redis (see [Cache.Invalidate]). It fails only where the load does, or the
+// database does not answer.
 func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	key := c.key(k.prefix, id)

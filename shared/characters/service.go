@@ -2,7 +2,7 @@
 // character a slot, no negative money), and every deadline is weighed by the database's clock.
 //
 // A single character and a BASIC list may be up to 1 s old (package cache), but never older than a write that this
-// service has acknowledged. A deadline that has passed hides a character at once, also in a cached reply.
+// service has acknowledged, as far as package cache promises that. A deadline that has passed hides a character at once, also in a cached reply.
 package characters
 
 import (

@@ -73,8 +73,9 @@ func (db *DB) Address() string {
 }
 
 // Read runs f with a connection of its own, without a transaction around its statements. Connection and f share
-// 500 ms, of which at most 250 ms are waited for the connection; less where ctx ends earlier. Where the connection turns out to be dead, f runs once
-// more on another: f must only read. An error has [ErrUnavailable] or [ErrRetry] in it where one of them applies.
+// 500 ms, of which at most 250 ms are waited for the connection; less where ctx ends earlier. Where the connection turns
+// out to be dead, f runs once more on another: f must only read. An error has [ErrUnavailable] or [ErrRetry] in it where
+// one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
 	err := db.do(ctx, f)
 	slow := errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err)
@@ -121,8 +122,8 @@ func (db *DB) acquire(ctx context.Context, cancel context.CancelFunc, budget tim
 	return nil, errNoConnection
 }
 
-// QueryOne runs one reading statement that returns one row, and collects it with fn (pgx.RowToStructByName and the like). No row
-// is pgx.ErrNoRows.
+// QueryOne runs one reading statement that returns one row, and collects it with fn (pgx.RowToStructByName and the like).
+// No row is pgx.ErrNoRows.
 func QueryOne[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) (T, error) {
 	var row T
 	err := db.Read(ctx, func(ctx context.Context, q Querier) error {

@@ -32,7 +32,7 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // ============================
 
 // Keeps characters. GetCharacter and a BASIC list may be 1 s old, but never older than a write that this service has
-// acknowledged. All clocks are the database's.
+// acknowledged (only where Redis failed at that write can another process be 1 s behind it). All clocks are the database's.
 //
 // Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), aborted RETRY (a concurrent change won),
 // deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
