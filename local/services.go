@@ -32,19 +32,8 @@ func routes(p *boot.Program, h *health) http.Handler {
 func services(p *boot.Program, o twirp.ServerOption) []databasev1.TwirpServer {
 	c := p.Config
 	return []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Verifier, c.RefuseSessionID), o),
-		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characterConfig(c)), o),
-		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessionConfig(c)), o),
+		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID), o),
+		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)), o),
+		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)), o),
 	}
-}
-
-func characterConfig(c boot.Config) characters.Config {
-	return characters.Config{
-		Slots: c.CharacterSlots, DeleteDelay: c.CharacterDeleteDelay,
-		Names: characters.NameRules{MinLen: c.CharacterNameMin, MaxLen: c.CharacterNameMax, Reserved: c.CharacterNamesReserved},
-	}
-}
-
-func sessionConfig(c boot.Config) sessions.Config {
-	return sessions.Config{Verifier: c.Verifier, RefuseSessionID: c.RefuseSessionID, Window: c.SessionWindow, Cap: c.SessionCap}
 }

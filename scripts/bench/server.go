@@ -109,8 +109,8 @@ func newStack(p *boot.Program) http.Handler {
 	o := edge.Options()
 	mux := http.NewServeMux()
 	for _, h := range []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Verifier, p.Config.RefuseSessionID), o),
-		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config{Verifier: p.Config.Verifier}), o),
+		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID), o),
+		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions)), o),
 		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
 	} {
 		mux.Handle(h.PathPrefix(), h)

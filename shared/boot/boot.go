@@ -26,23 +26,31 @@ const DefaultRedisURL = "redis://127.0.0.1:6379"
 
 // Config is the environment, checked.
 type Config struct {
-	Listen          string // host:port
-	DatabaseURL     string
-	RedisURL        string
-	CacheTTL        time.Duration
-	LogLevel        slog.Level
-	LogFormat       string    // "json", "text", or "" for text on a terminal
-	LogTo           io.Writer // nil: stderr
+	Listen      string // host:port
+	DatabaseURL string
+	RedisURL    string
+	CacheTTL    time.Duration
+	Concurrency int // requests at once, and so connections to each server; 0: many
+	LogLevel    slog.Level
+	LogFormat   string    // "json", "text", or "" for text on a terminal
+	LogTo       io.Writer // nil: stderr
+	Sessions    Sessions
+	Characters  Characters
+}
+
+// Sessions has the fields of sessions.Config, so that one converts to the other. Zero: the service's own default.
+type Sessions struct {
 	Verifier        credential.Verifier
 	RefuseSessionID bool
+	Window, Cap     time.Duration
+}
 
-	// Zero: the service's own default.
-	SessionWindow, SessionCap time.Duration
-	CharacterSlots            int
-	CharacterDeleteDelay      time.Duration
-	CharacterNameMin          int
-	CharacterNameMax          int
-	CharacterNamesReserved    []string
+// Characters has the fields of characters.Config. Zero: the service's own default.
+type Characters struct {
+	Slots            int
+	DeleteDelay      time.Duration
+	NameMin, NameMax int
+	NamesReserved    []string
 }
 
 // Program is what the mains hand to the services.
@@ -67,22 +75,22 @@ func Read(getenv func(string) string) (Config, error) {
 		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
-		Verifier:    credential.NewVerifier(e.text("BETTER_AUTH_SECRET", "")),
 	}
+	c.Sessions.Verifier = credential.NewVerifier(e.text("BETTER_AUTH_SECRET", ""))
 	if err := c.LogLevel.UnmarshalText([]byte(e.text("LOG_LEVEL", "info"))); err != nil {
 		e.wrong("LOG_LEVEL", "is not debug, info, warn or error")
 	}
-	c.RefuseSessionID = e.oneOf("SESSION_ID_LOOKUP", "accept", "refuse") == "refuse"
-	c.SessionWindow = e.seconds("SESSION_WINDOW", 0, time.Minute, 365*24*time.Hour)
-	c.SessionCap = e.seconds("SESSION_CAP", 0, time.Minute, 365*24*time.Hour)
-	c.CharacterSlots = e.number("CHARACTER_SLOTS", 0, 1, 32)
-	c.CharacterDeleteDelay = e.seconds("CHARACTER_DELETE_DELAY", 0, time.Second, 365*24*time.Hour)
-	c.CharacterNameMin = e.number("CHARACTER_NAME_MIN", 0, 4, 20)
-	c.CharacterNameMax = e.number("CHARACTER_NAME_MAX", 0, 4, 20)
-	if least, most := c.CharacterNameMin, c.CharacterNameMax; least > 0 && most > 0 && least > most {
+	c.Sessions.RefuseSessionID = e.oneOf("SESSION_ID_LOOKUP", "accept", "refuse") == "refuse"
+	c.Sessions.Window = e.seconds("SESSION_WINDOW", 0, time.Minute, 365*24*time.Hour)
+	c.Sessions.Cap = e.seconds("SESSION_CAP", 0, time.Minute, 365*24*time.Hour)
+	c.Characters.Slots = e.number("CHARACTER_SLOTS", 0, 1, 32)
+	c.Characters.DeleteDelay = e.seconds("CHARACTER_DELETE_DELAY", 0, time.Second, 365*24*time.Hour)
+	c.Characters.NameMin = e.number("CHARACTER_NAME_MIN", 0, 4, 20)
+	c.Characters.NameMax = e.number("CHARACTER_NAME_MAX", 0, 4, 20)
+	if least, most := c.Characters.NameMin, c.Characters.NameMax; least > 0 && most > 0 && least > most {
 		e.wrong("CHARACTER_NAME_MIN", "is more than CHARACTER_NAME_MAX")
 	}
-	c.CharacterNamesReserved = strings.FieldsFunc(e.text("CHARACTER_NAMES_RESERVED", ""), func(r rune) bool { return r == ',' || r == ' ' })
+	c.Characters.NamesReserved = strings.FieldsFunc(e.text("CHARACTER_NAMES_RESERVED", ""), func(r rune) bool { return r == ',' || r == ' ' })
 	if len(e.errs) > 0 {
 		e.errs = append(e.errs, CheckURLs(c)) // for nobody will call Open, which names them
 	}

@@ -57,9 +57,11 @@ func TestRead(t *testing.T) {
 			},
 			boot.Config{
 				Listen: "127.0.0.1:1", DatabaseURL: "postgres://db", RedisURL: "rediss://cache", CacheTTL: 90 * time.Second,
-				LogLevel: slog.LevelDebug, LogFormat: "text", RefuseSessionID: true, SessionWindow: 30 * time.Minute,
-				SessionCap: 48 * time.Hour, CharacterSlots: 32, CharacterDeleteDelay: 90 * time.Minute, CharacterNameMin: 5,
-				CharacterNameMax: 5, CharacterNamesReserved: []string{"guild", "council", "king"},
+				LogLevel: slog.LevelDebug, LogFormat: "text",
+				Sessions: boot.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
+				Characters: boot.Characters{
+					Slots: 32, DeleteDelay: 90 * time.Minute, NameMin: 5, NameMax: 5, NamesReserved: []string{"guild", "council", "king"},
+				},
 			},
 		},
 		"an IPv6 address": {map[string]string{"LISTEN_ADDR": "::1"}, func(c boot.Config) boot.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
@@ -69,11 +71,11 @@ func TestRead(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: Read: %v", what, err)
 		}
-		if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(boot.Config{}, "Verifier")); diff != "" {
+		if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(boot.Sessions{}, "Verifier")); diff != "" {
 			t.Errorf("%s: Read (-want +got):\n%s", what, diff)
 		}
 		secret := test.environment["BETTER_AUTH_SECRET"]
-		if _, unread := got.Verifier.Token("token.x"); unread != (secret == "") {
+		if _, unread := got.Sessions.Verifier.Token("token.x"); unread != (secret == "") {
 			t.Errorf("%s: a wrong signature is accepted: %t", what, unread)
 		}
 	}

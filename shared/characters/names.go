@@ -13,13 +13,6 @@ const (
 	maxNameLen = 20
 )
 
-// NameRules say which names a character may get. The zero value holds the rules of the database's CHECK; a
-// configuration can only be stricter.
-type NameRules struct {
-	MinLen, MaxLen int      // in bytes; 0: 4 and 20
-	Reserved       []string // besides the built-in words
-}
-
 // reservedWords are names that would let a player pass for the operators.
 var reservedWords = []string{
 	"admin", "administrator", "gamemaster", "gmaster", "moderator", "system", "server", "support", "staff", "official",
@@ -31,12 +24,12 @@ type nameChecker struct {
 	reserved       map[string]bool
 }
 
-func newNameChecker(r NameRules) nameChecker {
-	c := nameChecker{minLen: max(r.MinLen, minNameLen), maxLen: maxNameLen, reserved: map[string]bool{}}
-	if r.MaxLen > 0 {
-		c.maxLen = min(r.MaxLen, maxNameLen)
+func newNameChecker(rules Config) nameChecker {
+	c := nameChecker{minLen: max(rules.NameMin, minNameLen), maxLen: maxNameLen, reserved: map[string]bool{}}
+	if rules.NameMax > 0 {
+		c.maxLen = min(rules.NameMax, maxNameLen)
 	}
-	for _, words := range [][]string{reservedWords, r.Reserved} {
+	for _, words := range [][]string{reservedWords, rules.NamesReserved} {
 		for _, w := range words {
 			c.reserved[fold(w)] = true
 		}

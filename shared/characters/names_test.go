@@ -58,19 +58,19 @@ func TestNameRules(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
-		rules characters.NameRules
+		rules characters.Config
 		want  map[string]fault
 	}{
-		{"stricter", characters.NameRules{MinLen: 6, MaxLen: 8, Reserved: []string{"Dragon"}}, map[string]fault{
+		{"stricter", characters.Config{NameMin: 6, NameMax: 8, NamesReserved: []string{"Dragon"}}, map[string]fault{
 			"Abcde": nameInvalid, "Abcdef": {}, "Abcdefgh": {}, "Abcdefghi": nameInvalid, "dr4g0n": nameReserved, "Adm1n-": nameInvalid, "ad-min": nameReserved,
 		}},
-		{"never laxer", characters.NameRules{MinLen: 1, MaxLen: 100}, map[string]fault{
+		{"never laxer", characters.Config{NameMin: 1, NameMax: 100}, map[string]fault{
 			"Abc": nameInvalid, "Abcd": {}, "abcdefghijklmnopqrstu": nameInvalid, "admin": nameReserved,
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			e := one(t, characters.Config{Names: test.rules})
+			e := one(t, test.rules)
 			user := e.user(t)
 			for name, want := range test.want {
 				_, err := patiently(t, e.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: user, Name: name, RequestId: newUUID()})

@@ -35,7 +35,10 @@ const (
 type Config struct {
 	Slots       int           // default DefaultSlots, at most 32
 	DeleteDelay time.Duration // default DefaultDeleteDelay
-	Names       NameRules
+
+	// Which names a character may get; a configuration can only be stricter than the database's CHECK.
+	NameMin, NameMax int      // in bytes; 0: 4 and 20
+	NamesReserved    []string // besides the built-in words
 }
 
 // Service is CharacterDbService.
@@ -54,7 +57,7 @@ func NewService(r *Repository, c Config) *Service {
 	if c.DeleteDelay == 0 {
 		c.DeleteDelay = DefaultDeleteDelay
 	}
-	return &Service{repository: r, slots: int32(min(c.Slots, maxSlots)), deleteDelay: c.DeleteDelay, names: newNameChecker(c.Names)}
+	return &Service{repository: r, slots: int32(min(c.Slots, maxSlots)), deleteDelay: c.DeleteDelay, names: newNameChecker(c)}
 }
 
 // GetCharacter implements databasev1.CharacterDbService.

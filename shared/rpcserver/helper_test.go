@@ -27,8 +27,8 @@ func serveAll(t testing.TB, log io.Writer, p *boot.Program) string {
 	t.Helper()
 	return testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
 		return []testenv.Handler{
-			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Verifier, false), o),
-			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config{Verifier: p.Config.Verifier}), o),
+			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false), o),
+			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions)), o),
 			databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
 		}
 	})

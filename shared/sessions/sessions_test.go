@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // serve mounts the service in front of p; change may alter its configuration.
 func serve(t testing.TB, p *boot.Program, change func(*sessions.Config)) string {
 	t.Helper()
-	c := sessions.Config{Verifier: p.Config.Verifier}
+	c := sessions.Config(p.Config.Sessions)
 	if change != nil {
 		change(&c)
 	}

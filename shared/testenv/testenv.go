@@ -106,7 +106,7 @@ func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
 	}
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
 	c.RedisURL = "redis://" + e.RDProxy.Addr() + PatientRedis
-	c.Verifier = credential.NewVerifier(Secret)
+	c.Sessions.Verifier = credential.NewVerifier(Secret)
 	if change != nil {
 		change(&c)
 	}

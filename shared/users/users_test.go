@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 func client(t testing.TB, p *boot.Program) databasev1.UserService {
 	t.Helper()
 	url := testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
-		s := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Verifier, p.Config.RefuseSessionID)
+		s := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)
 		return []testenv.Handler{databasev1.NewUserServiceServer(s, o)}
 	})
 	return databasev1.NewUserServiceProtobufClient(url, http.DefaultClient)
