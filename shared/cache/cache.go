@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"errors"
 	mathrand "math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,19 +94,18 @@ type Load func(ctx context.Context, id string) (Entry, error)
 
 // Kind is one kind of entity.
 type Kind struct {
-	cache      *Cache
-	prefix     string
-	field      string
-	leaseField string
-	load       Load
-	flights    flights
-	looks      looks
+	cache   *Cache
+	prefix  string
+	format  func() string // the field of the hash that has the value
+	load    Load
+	flights flights
+	looks   looks
 }
 
-// Kind returns the entities whose keys are prefix + id. The fingerprint says what their bytes are: whatever changes the
-// meaning of the bytes must change it.
-func (c *Cache) Kind(prefix, fingerprint string, load Load) *Kind {
-	k := &Kind{cache: c, prefix: prefix, field: fingerprint, leaseField: "l" + fingerprint, load: load}
+// Kind returns the entities whose keys are prefix + id. The format says what their bytes are (see [Fingerprint]): whatever
+// changes the meaning of the bytes must change it. It is asked at the first use.
+func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
+	k := &Kind{cache: c, prefix: prefix, format: sync.OnceValue(format), load: load}
 	k.looks.New = func() any { return k.newLook() }
 	return k
 }

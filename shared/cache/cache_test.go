@@ -35,7 +35,7 @@ func newEntity(t testing.TB, e *testenv.Env) *entity {
 
 // open is the same entity as another process, or another version of the program, sees it.
 func (x *entity) open(p *boot.Program, fingerprint string) *cache.Kind {
-	return p.Cache.Kind("thing:", fingerprint, func(context.Context, string) (cache.Entry, error) {
+	return p.Cache.Kind("thing:", format(fingerprint), func(context.Context, string) (cache.Entry, error) {
 		x.loads.Add(1)
 		v := strconv.FormatInt(x.value.Load(), 10)
 		if f := x.onLoad.Load(); f != nil {
@@ -173,7 +173,7 @@ func TestFillAfterInvalidation(t *testing.T) {
 		"drain": func(t *testing.T, x *entity) {
 			x.age(t, cache.P/2)
 			p := x.Open(t, nil)
-			other := p.Cache.Kind("other:", "v1", func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, nil })
+			other := p.Cache.Kind("other:", format("v1"), func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, nil })
 			if _, err := other.Get(t.Context(), "1"); err != nil || p.Cache.Stats().Drains != 1 {
 				t.Errorf("no drain: %v, %+v", err, p.Cache.Stats())
 			}
@@ -229,7 +229,7 @@ func TestLoadFails(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	gone := errors.New("gone")
-	k := e.Program.Cache.Kind("thing:", "v1", func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, gone })
+	k := e.Program.Cache.Kind("thing:", format("v1"), func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, gone })
 	for range 2 {
 		if _, err := k.Get(t.Context(), "1"); !errors.Is(err, gone) {
 			t.Errorf("Get = %v, want the load's error", err)
@@ -243,7 +243,7 @@ func TestLoadFails(t *testing.T) {
 func TestShorterTTL(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
-		k := e.Program.Cache.Kind("thing:", "v1", func(context.Context, string) (cache.Entry, error) {
+		k := e.Program.Cache.Kind("thing:", format("v1"), func(context.Context, string) (cache.Entry, error) {
 			return cache.Entry{Bytes: []byte("x"), TTL: 10 * time.Second}, nil
 		})
 		for id := range 20 {

@@ -200,7 +200,7 @@ func TestDatabaseClock(t *testing.T) {
 func TestManyKeys(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
-	k := e.Program.Cache.Kind("many:", "v1", func(_ context.Context, id string) (cache.Entry, error) {
+	k := e.Program.Cache.Kind("many:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
 		return cache.Entry{Bytes: []byte(id)}, nil
 	})
 	for range 2 {

@@ -180,7 +180,7 @@ func TestLeaderGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	inside := make(chan struct{})
 	first := true
-	k := e.Program.Cache.Kind("thing:", "v1", func(ctx context.Context, _ string) (cache.Entry, error) {
+	k := e.Program.Cache.Kind("thing:", format("v1"), func(ctx context.Context, _ string) (cache.Entry, error) {
 		if first {
 			first = false
 			close(inside)

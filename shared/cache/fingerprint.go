@@ -3,20 +3,47 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Fingerprint is the name of a format: of the statement that loads it and the file that declares the message. Two
-// programs that differ in either do not read each other's values.
-func Fingerprint(sql string, m proto.Message) string {
-	file := protodesc.ToFileDescriptorProto(m.ProtoReflect().Descriptor().ParentFile())
-	// Deterministic within one build, which is what a fingerprint needs: another build may only miss.
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(file)
-	if err != nil {
-		panic(err) // a descriptor that was compiled in always marshals
+// Fingerprint is the name of a format: of the statement that loads it and of the message, with all that it is made of. Two
+// programs that differ in either do not read each other's values. It is a function, for a cold start has no use for it.
+func Fingerprint(sql string, m proto.Message) func() string {
+	return func() string {
+		h := sha256.New()
+		describeMessage(h, m.ProtoReflect().Descriptor(), map[protoreflect.FullName]bool{})
+		_, _ = io.WriteString(h, sql) // a hash takes everything
+		return hex.EncodeToString(h.Sum(nil)[:4])
 	}
-	sum := sha256.Sum256(append(b, sql...))
-	return hex.EncodeToString(sum[:4])
+}
+
+// describeMessage writes what the bytes of a message depend on. The package protodesc has it ready, and would double the
+// time that a function needs to start.
+func describeMessage(w io.Writer, m protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) {
+	if seen[m.FullName()] {
+		return
+	}
+	seen[m.FullName()] = true
+	fmt.Fprintln(w, "message", m.FullName())
+	for i := range m.Fields().Len() {
+		f := m.Fields().Get(i)
+		fmt.Fprintln(w, f.Number(), f.Name(), f.Kind(), f.Cardinality(), f.HasPresence(), f.IsPacked())
+		if f.Message() != nil {
+			describeMessage(w, f.Message(), seen)
+		}
+		if f.Enum() != nil {
+			describeEnum(w, f.Enum())
+		}
+	}
+}
+
+func describeEnum(w io.Writer, e protoreflect.EnumDescriptor) {
+	fmt.Fprintln(w, "enum", e.FullName())
+	for i := range e.Values().Len() {
+		fmt.Fprintln(w, e.Values().Get(i).Number(), e.Values().Get(i).Name())
+	}
 }

@@ -24,7 +24,7 @@ type looks struct{ sync.Pool }
 func (k *Kind) newLook() *look {
 	ctx := context.Background() // of the commands; the call has its own
 	l := &look{pipe: k.cache.client.Pipeline()}
-	hget := []any{"hget", "", k.field}
+	hget := []any{"hget", "", k.format()}
 	l.key = &hget[1]
 	l.cmds = []redis.Cmder{
 		redis.NewRawWriteToCmd(ctx, &l.reply, "hmget", watermarkKey, "t", "e", "d"),

@@ -88,7 +88,7 @@ func (k *Kind) lease(ctx context.Context, key, token string) (lease, error) {
 func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 	c := k.cache
 	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(key)},
-		k.field, k.leaseField, token, leaseTime.Milliseconds(), P.Milliseconds()).Slice()
+		k.format(), leaseField(k.format()), token, leaseTime.Milliseconds(), P.Milliseconds()).Slice()
 	if c.report(err) != nil {
 		return lease{}, err
 	}
@@ -125,7 +125,7 @@ func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
 	b.WriteString(epoch)
 	b.Write(e.Bytes)
 	n, err := fillScript.Run(ctx, c.client, []string{key, c.watermark(key)},
-		k.field, k.leaseField, token, epoch, b.Bytes(), jitter(ttl).Milliseconds()).Int()
+		k.format(), leaseField(k.format()), token, epoch, b.Bytes(), jitter(ttl).Milliseconds()).Int()
 	switch {
 	case c.report(err) != nil:
 	case n == 1:
@@ -134,3 +134,5 @@ func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
 		c.stats.refusedFills.Add(1)
 	}
 }
+
+func leaseField(format string) string { return "l" + format }

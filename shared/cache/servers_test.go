@@ -36,7 +36,7 @@ func TestCluster(t *testing.T) {
 	nodes := testenv.StartRedisCluster(t, 3)
 	p := e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + nodes[0].Addr + testenv.PatientRedis + "&cluster=true" })
 	x := newEntity(t, e)
-	k := p.Cache.Kind("thing:", "v1", func(_ context.Context, id string) (cache.Entry, error) {
+	k := p.Cache.Kind("thing:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
 		x.loads.Add(1)
 		return cache.Entry{Bytes: fmt.Append(nil, id, " ", x.value.Load())}, nil
 	})
@@ -175,3 +175,6 @@ func certificate(t testing.TB) string {
 	}
 	return dir
 }
+
+// format is a format of the tests.
+func format(name string) func() string { return func() string { return name } }
