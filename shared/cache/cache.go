@@ -61,7 +61,7 @@ type Cache struct {
 	breaker breaker
 	bypass  bypass
 	// noDrainUntil holds, for each bucket, back the readers of this process whose drain would find another's lock.
-	noDrainUntil [buckets]atomic.Int64
+	noDrainUntil [buckets]atomic.Pointer[time.Time]
 	tokenPrefix  string
 	tokens       atomic.Uint64
 	stats        counters

@@ -24,8 +24,8 @@ func (c *Cache) drain(ctx context.Context, key string) error {
 	b := c.bucket(key)
 	next := &c.noDrainUntil[b]
 	now := c.now()
-	until := next.Load()
-	if now.UnixNano() < until || !next.CompareAndSwap(until, now.Add(lostRace).UnixNano()) {
+	until, later := next.Load(), now.Add(lostRace)
+	if until != nil && now.Before(*until) || !next.CompareAndSwap(until, &later) {
 		return errNotMine
 	}
 	token := c.token()
@@ -34,7 +34,7 @@ func (c *Cache) drain(ctx context.Context, key string) error {
 		return err
 	}
 	if fresh {
-		next.Store(0)
+		next.Store(nil)
 		return nil
 	}
 	// The Redis clock was read before this snapshot is taken: what commits in between is in neither.
@@ -92,7 +92,7 @@ func (c *Cache) apply(ctx context.Context, b int, token string, m mark, changes 
 		return errNotMine
 	}
 	c.stats.drains.Add(1)
-	c.noDrainUntil[b].Store(0)
+	c.noDrainUntil[b].Store(nil)
 	return nil
 }
 

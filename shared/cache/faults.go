@@ -15,16 +15,16 @@ const (
 // but one request each 250 ms that tries.
 type breaker struct {
 	failures atomic.Int32
-	nextTry  atomic.Int64 // unix ns
+	nextTry  atomic.Pointer[time.Time]
 }
 
 func (b *breaker) allow(now func() time.Time) bool {
 	if b.failures.Load() < breakAfter {
 		return true
 	}
-	next := b.nextTry.Load()
-	t := now()
-	return t.UnixNano() >= next && b.nextTry.CompareAndSwap(next, t.Add(breakFor).UnixNano())
+	next, t := b.nextTry.Load(), now()
+	later := t.Add(breakFor)
+	return (next == nil || !t.Before(*next)) && b.nextTry.CompareAndSwap(next, &later)
 }
 
 func (b *breaker) success() {
@@ -35,7 +35,8 @@ func (b *breaker) success() {
 
 func (b *breaker) failure(now func() time.Time) {
 	if b.failures.Add(1) == breakAfter {
-		b.nextTry.Store(now().Add(breakFor).UnixNano())
+		later := now().Add(breakFor)
+		b.nextTry.Store(&later)
 	}
 }
 
