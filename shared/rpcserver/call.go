@@ -99,4 +99,21 @@ func (c *call) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-func (c *call) id() string { return c.server.prefix + "-" + strconv.FormatUint(c.number, 10) }
+// id names the request in the log, and to the caller of an INTERNAL.
+func (c *call) id() string {
+	if id, ok := c.parent.Value(idKey{}).(string); ok {
+		return id
+	}
+	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
+}
+
+type idKey struct{}
+
+// WithRequestID has a request with the context returned be named id, in place of a number of this process. It is for an
+// id that the platform gave the request and logs itself; an empty one changes nothing.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	if id == "" {
+		return ctx
+	}
+	return context.WithValue(ctx, idKey{}, id)
+}

@@ -48,6 +48,9 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &call{parent: r.Context(), deadline: start.Add(Budget), ResponseWriter: w, server: s, number: s.calls.Add(1)}
+		if d, ok := c.parent.Deadline(); ok && d.Before(c.deadline) {
+			c.deadline = d // of a Lambda function that has little time left
+		}
 		defer c.end()
 		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
 			// A little later than the budget's, for then it is the budget that ran out and not the caller who went.

@@ -1,0 +1,17 @@
+// Command character is the Lambda function of CharacterDbService.
+package main
+
+import (
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+func main() {
+	p := boot.Function(lambdahttp.MaxConcurrency())
+	edge := rpcserver.New(p.Log)
+	service := characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(p.Config.Characters))
+	lambdahttp.Start(p.Log, edge.Handler(databasev1.NewCharacterDbServiceServer(service, edge.Options())))
+}

@@ -1,0 +1,17 @@
+// Command session is the Lambda function of SessionService.
+package main
+
+import (
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessions"
+)
+
+func main() {
+	p := boot.Function(lambdahttp.MaxConcurrency())
+	edge := rpcserver.New(p.Log)
+	service := sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions))
+	lambdahttp.Start(p.Log, edge.Handler(databasev1.NewSessionServiceServer(service, edge.Options())))
+}

@@ -1,0 +1,180 @@
+package lambdahttp
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// kind is the form of an event, which is that of its response too.
+type kind int
+
+const (
+	nothing  kind = iota // no request, but welcome: keeps a process warm
+	v2                   // HTTP API with payload 2.0, Function URL
+	v1                   // REST API, HTTP API with payload 1.0
+	alb                  // load balancer that sends one value for each header
+	albMulti             // load balancer that sends all values
+)
+
+// event is what is used of an event of any kind.
+type event struct {
+	kind             kind
+	method, path     string
+	query            string // raw
+	body             string
+	base64           bool
+	requestID, stage string
+	domain, sourceIP string
+	identity         string
+
+	headers, cookies, authorizer string // JSON
+}
+
+var errNoObject = errors.New("the event is not a JSON object in UTF-8")
+
+// decode reads an event. What has not the type that AWS documents is taken as missing.
+func decode(payload []byte) (*event, error) {
+	if !utf8.Valid(payload) {
+		return nil, errNoObject
+	}
+	raw := strings.TrimSpace(string(payload)) // the only copy, and the payload's buffer is used again
+	if raw == "" || raw == "null" {
+		return &event{}, nil
+	}
+	var t top
+	if !members(raw, t.member) {
+		return nil, errNoObject
+	}
+	return t.event(raw)
+}
+
+// top is the outermost object of an event of any kind: strings, and JSON where it says so.
+type top struct {
+	version, source, detailType           string
+	method, path, rawPath, rawQuery, body string
+
+	headers, multiHeaders, query, multiQuery, cookies, context string // JSON
+
+	base64 bool
+}
+
+func (t *top) member(name, value string) {
+	switch name {
+	case "version":
+		t.version = text(value)
+	case "source":
+		t.source = text(value)
+	case "detail-type":
+		t.detailType = text(value)
+	case "httpMethod":
+		t.method = text(value)
+	case "path":
+		t.path = text(value)
+	case "rawPath":
+		t.rawPath = text(value)
+	case "rawQueryString":
+		t.rawQuery = text(value)
+	case "body":
+		t.body = text(value)
+	case "headers":
+		t.headers = value
+	case "multiValueHeaders":
+		t.multiHeaders = value
+	case "queryStringParameters":
+		t.query = value
+	case "multiValueQueryStringParameters":
+		t.multiQuery = value
+	case "cookies":
+		t.cookies = value
+	case "requestContext":
+		t.context = value
+	case "isBase64Encoded":
+		t.base64 = value == "true"
+	}
+}
+
+// event tells the kinds apart, and asks for nothing that test events leave out.
+func (t *top) event(raw string) (*event, error) {
+	e := &event{method: t.method, path: t.path, headers: t.headers, body: t.body, base64: t.base64}
+	elb := false
+	members(t.context, func(name, value string) { elb = elb || name == "elb" && isObject(value) })
+	switch {
+	case t.version == "2.0":
+		e.kind, e.path, e.query, e.cookies = v2, t.rawPath, t.rawQuery, t.cookies
+		members(t.context, e.context)
+		return e, nil
+	case elb && isObject(t.multiHeaders):
+		e.kind = albMulti
+	case elb:
+		e.kind = alb
+	case t.method != "":
+		e.kind = v1
+		members(t.context, e.context)
+	case t.source == "aws.events", t.source == "aws.scheduler", t.detailType == "Scheduled Event":
+		return e, nil
+	default:
+		return e, unknown(raw)
+	}
+	if isFilled(t.multiHeaders) {
+		e.headers = t.multiHeaders
+	}
+	e.query = rawQuery(t, e.kind == v1)
+	return e, nil
+}
+
+// context reads a requestContext. A gateway fills in either http or identity.
+func (e *event) context(name, value string) {
+	switch name {
+	case "requestId":
+		e.requestID = text(value)
+	case "stage":
+		e.stage = text(value)
+	case "domainName":
+		e.domain = text(value)
+	case "authorizer":
+		e.authorizer = value
+	case "http":
+		if e.kind == v2 {
+			members(value, func(name, value string) {
+				switch name {
+				case "method":
+					e.method = text(value)
+				case "sourceIp":
+					e.sourceIP = text(value)
+				}
+			})
+		}
+	case "identity":
+		if e.kind == v1 {
+			members(value, func(name, value string) {
+				switch name {
+				case "userArn":
+					e.identity = text(value)
+				case "sourceIp":
+					e.sourceIP = text(value)
+				}
+			})
+		}
+	}
+}
+
+// maxNames bounds what is told of an event that is no request.
+const maxNames = 20
+
+// unknown tells the names, never the values, of what came instead of a request. An empty object keeps a process warm.
+func unknown(raw string) error {
+	var names []string
+	members(raw, func(name, _ string) { names = append(names, strconv.Quote(name)) })
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	if more := len(names) - maxNames; more > 0 {
+		names = append(names[:maxNames], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("the event is no request of a known kind; its keys are %s", strings.Join(names, ", "))
+}

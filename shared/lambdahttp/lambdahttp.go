@@ -1,0 +1,129 @@
+// Package lambdahttp runs an http.Handler as an AWS Lambda function behind API Gateway, a Function URL or an Application
+// Load Balancer. It is the only package that knows the Lambda runtime. A handler sees what it would see behind net/http,
+// and none of its mistakes ends the process or reaches the gateway as a failed function. Nothing of it runs after the
+// response.
+package lambdahttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// margin is kept of the function's time to send the response: a function that Lambda has to stop answers nothing.
+const margin = 200 * time.Millisecond
+
+// Adapter turns events into requests to a handler, and its responses into what the gateway wants to get. It may be used
+// for many events at once.
+type Adapter struct {
+	log     *slog.Logger
+	handler http.Handler
+	late    sync.Once
+}
+
+// New returns an Adapter.
+func New(log *slog.Logger, handler http.Handler) *Adapter {
+	return &Adapter{log: log, handler: handler}
+}
+
+// Invoke implements lambda.Handler. Its errors are those of an event that is no request.
+func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	e, err := decode(payload)
+	if err != nil {
+		return nil, err
+	}
+	w := &response{head: e.method == http.MethodHead}
+	if e.kind == nothing {
+		return w.encode(e.kind), nil
+	}
+	id := requestID(ctx)
+	ctx = rpcserver.WithRequestID(ctx, id)
+	ctx, cancel := a.deadline(context.WithValue(ctx, callerKey{}, e))
+	defer cancel()
+	if r, ok := e.request(ctx); ok {
+		a.serve(w, r, id)
+	} else {
+		w.error(errBody)
+	}
+	out := w.encode(e.kind)
+	if limit := e.kind.limit(); len(out) > limit {
+		a.log.WarnContext(ctx, "the response is too large for the gateway", "request", id, "limit", limit)
+		w.reset()
+		w.error(errTooLarge)
+		out = w.encode(e.kind)
+	}
+	return out, nil
+}
+
+// serve calls the handler, and answers for it if it panics before it wrote anything.
+func (a *Adapter) serve(w *response, r *http.Request, id string) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.ErrorContext(r.Context(), "panic", "request", id, "cause", describePanic(p))
+			if w.status == 0 {
+				w.reset()
+				w.error(errInternal.WithMeta("request_id", id))
+			}
+		}
+	}()
+	a.handler.ServeHTTP(w, r)
+}
+
+// describePanic says where; the value may hold data.
+func describePanic(p any) string { return fmt.Sprintf("%T\n%s", p, debug.Stack()) }
+
+// deadline is the function's less the margin. Some emulators send one of 1970: that is none.
+func (a *Adapter) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	d, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	if !time.Now().Before(d) {
+		a.late.Do(func() { a.log.WarnContext(ctx, "deadlines that are past at the start of an invocation are ignored") })
+		return context.WithoutCancel(ctx), func() {}
+	}
+	return context.WithDeadline(ctx, d.Add(-margin))
+}
+
+// requestID is Lambda's, empty outside it.
+func requestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
+}
+
+// Start serves events with handler until the process ends.
+func Start(log *slog.Logger, handler http.Handler) {
+	lambda.StartWithOptions(New(log, handler))
+}
+
+// StartTask runs task for each event, whatever is in it, until the process ends. The context has the function's deadline.
+// The task's error, or its panic, fails the invocation; Lambda's log gets its kind and not its text, which may hold data.
+func StartTask(task func(context.Context) error) {
+	lambda.StartWithOptions(func(ctx context.Context) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = errors.New("panic: " + describePanic(p))
+			}
+		}()
+		if err := task(ctx); err != nil {
+			return errors.New(postgres.Describe(err))
+		}
+		return nil
+	})
+}
+
+// MaxConcurrency is how many events one process gets at once: 1, but for Lambda's managed instances.
+func MaxConcurrency() int { return max(1, lambdacontext.MaxConcurrency()) }
