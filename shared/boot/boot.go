@@ -34,8 +34,17 @@ type Config struct {
 	LogLevel    slog.Level
 	LogFormat   string    // "json", "text", or "" for text on a terminal
 	LogTo       io.Writer // nil: stderr
+	AWS         AWS
 	Sessions    Sessions
 	Characters  Characters
+}
+
+// AWS says which logins come from there. Zero: none.
+type AWS struct {
+	DatabaseSecretARN  string
+	DatabaseIAM        bool
+	RedisIAMCache      string // a replication group, or a serverless cache
+	RedisIAMServerless bool
 }
 
 // Sessions has the fields of sessions.Config, so that one converts to the other. Zero: the service's own default.
@@ -76,6 +85,10 @@ func Read(getenv func(string) string) (Config, error) {
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
 	}
+	c.AWS = e.aws(c)
+	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
+		c.DatabaseURL = "postgres://" // the secret says the rest
+	}
 	c.Sessions.Verifier = credential.NewVerifier(e.text("BETTER_AUTH_SECRET", ""))
 	if err := c.LogLevel.UnmarshalText([]byte(e.text("LOG_LEVEL", "info"))); err != nil {
 		e.wrong("LOG_LEVEL", "is not debug, info, warn or error")
@@ -112,20 +125,27 @@ func CheckURLs(c Config) error {
 // Open makes what the services need from c. It dials on first use.
 func Open(c Config) (*Program, error) {
 	var errs []error
-	if c.DatabaseURL == "" {
-		errs = append(errs, errors.New("DATABASE_URL is required"))
+	dbOptions, redisOptions := postgres.Options{MaxConns: c.Concurrency}, cache.ConnectOptions{Concurrency: c.Concurrency}
+	if err := logins(c.AWS, &dbOptions, &redisOptions); err != nil {
+		errs = append(errs, err)
 	}
-	db, err := postgres.Open(c.DatabaseURL)
-	if err != nil {
+	db, err := postgres.Open(c.DatabaseURL, dbOptions)
+	switch {
+	case c.DatabaseURL == "":
+		errs = append(errs, errors.New("DATABASE_URL is required"))
+	case err != nil:
 		errs = append(errs, fmt.Errorf("DATABASE_URL %w", err))
 	}
-	client, err := cache.Connect(c.RedisURL)
+	client, err := cache.Connect(c.RedisURL, redisOptions)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		if db != nil {
 			db.Close()
+		}
+		if client != nil {
+			_ = client.Close()
 		}
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // environment is what Read gets to see.
@@ -49,20 +50,29 @@ func TestRead(t *testing.T) {
 		"nothing is set": {nil, defaults},
 		"everything is set": {
 			map[string]string{
-				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache",
+				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
 				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
 				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
 				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
-				"CHARACTER_NAMES_RESERVED": "guild, council,,king",
+				"CHARACTER_NAMES_RESERVED": "guild, council,,king", "DATABASE_IAM_AUTH": "true", "REDIS_IAM_CACHE": "game-1",
+				"REDIS_IAM_SERVERLESS": "true", "AWS_REGION": "eu-central-1",
 			},
 			boot.Config{
-				Listen: "127.0.0.1:1", DatabaseURL: "postgres://db", RedisURL: "rediss://cache", CacheTTL: 90 * time.Second,
+				Listen: "127.0.0.1:1", DatabaseURL: "postgres://db", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
 				LogLevel: slog.LevelDebug, LogFormat: "text",
+				AWS:      boot.AWS{DatabaseIAM: true, RedisIAMCache: "game-1", RedisIAMServerless: true},
 				Sessions: boot.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
 				Characters: boot.Characters{
 					Slots: 32, DeleteDelay: 90 * time.Minute, NameMin: 5, NameMax: 5, NamesReserved: []string{"guild", "council", "king"},
 				},
 			},
+		},
+		"a secret says where the database is": {
+			map[string]string{"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"},
+			func(c boot.Config) boot.Config {
+				c.DatabaseURL, c.AWS.DatabaseSecretARN = "postgres://", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"
+				return c
+			}(defaults),
 		},
 		"an IPv6 address": {map[string]string{"LISTEN_ADDR": "::1"}, func(c boot.Config) boot.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
 		"a host's name":   {map[string]string{"LISTEN_ADDR": "localhost"}, func(c boot.Config) boot.Config { c.Listen = "localhost:50052"; return c }(defaults)},
@@ -179,6 +189,16 @@ func TestOpen(t *testing.T) {
 		if err == nil {
 			p.Close()
 		}
+	}
+}
+
+// TestOpenDialsNothing is about a cold start.
+func TestOpenDialsNothing(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	e.Open(t, func(c *boot.Config) { c.Concurrency = 1 }).Close() // which waits for a dial, had one begun
+	if postgres, redis := e.PGProxy.Accepted(), e.RDProxy.Accepted(); postgres+redis > 0 {
+		t.Errorf("%d connections to PostgreSQL and %d to Redis before the first request", postgres, redis)
 	}
 }
 

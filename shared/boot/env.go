@@ -60,3 +60,32 @@ func (e *env) seconds(name string, fallback, least, most time.Duration) time.Dur
 	}
 	return d
 }
+
+// aws reads which logins come from AWS, and what has to be there for them.
+func (e *env) aws(c Config) AWS {
+	a := AWS{
+		DatabaseSecretARN:  e.text("DATABASE_SECRET_ARN", ""),
+		DatabaseIAM:        e.oneOf("DATABASE_IAM_AUTH", "false", "true") == "true",
+		RedisIAMCache:      e.text("REDIS_IAM_CACHE", ""),
+		RedisIAMServerless: e.oneOf("REDIS_IAM_SERVERLESS", "false", "true") == "true",
+	}
+	if p := strings.SplitN(a.DatabaseSecretARN, ":", 7); a.DatabaseSecretARN != "" && (len(p) < 7 || p[0] != "arn" || p[2] != "secretsmanager") {
+		e.wrong("DATABASE_SECRET_ARN", "is not the ARN of a secret (arn:aws:secretsmanager:...)")
+	}
+	if a.DatabaseIAM && a.DatabaseSecretARN != "" {
+		e.wrong("DATABASE_IAM_AUTH", "and DATABASE_SECRET_ARN are two logins")
+	}
+	if strings.ContainsFunc(a.RedisIAMCache, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
+		e.wrong("REDIS_IAM_CACHE", "is not the name of a cache: a to z, 0 to 9 and -")
+	}
+	if a.RedisIAMServerless && a.RedisIAMCache == "" {
+		e.wrong("REDIS_IAM_SERVERLESS", "says of which kind REDIS_IAM_CACHE is, which is not set")
+	}
+	if a.RedisIAMServerless && !strings.Contains(c.RedisURL, "cluster=true") {
+		e.wrong("REDIS_IAM_SERVERLESS", "needs ?cluster=true in REDIS_URL: a serverless cache is a cluster")
+	}
+	if region := e.text("AWS_REGION", e.get("AWS_DEFAULT_REGION")); region == "" && e.get("AWS_PROFILE") == "" && (a.DatabaseIAM || a.RedisIAMCache != "") {
+		e.wrong("AWS_REGION", "is required for tokens")
+	}
+	return a
+}

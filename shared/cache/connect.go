@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/url"
 	"time"
@@ -11,17 +13,34 @@ import (
 const (
 	callTimeout = 50 * time.Millisecond // of one call to Redis, and of a dial
 	poolSize    = 64
+	// functionIdleTime is for how long a function trusts a connection that nobody uses, by the wall clock: the process may
+	// have been frozen for all of it, and a flow that died meanwhile would cost a call's time-out.
+	functionIdleTime = 10 * time.Second
+	// loginLifetime is less than the 12 h after which ElastiCache ends a connection that logged in with a token.
+	loginLifetime = 11 * time.Hour
+	loginJitter   = 30 * time.Minute
 )
+
+// ConnectOptions is what the URL of a Redis does not say.
+type ConnectOptions struct {
+	// Concurrency is how many calls a function makes at once, and so its connections; 0: this is no function.
+	Concurrency int
+	// Password returns a password for a new connection of the URL's user, where the URL has none. It has 50 ms.
+	Password func(ctx context.Context, user string) (string, error)
+}
 
 // Connect returns a client for redisURL that dials on first use: redis://host:6379, rediss://user:pass@host for TLS and
 // an ACL user, with ?cluster=true for a Redis Cluster. An error never repeats the URL, which may hold a password.
 //
 // go-redis' own settings let a request wait for seconds on a Redis that hangs; here each call has one try of 50 ms,
 // unless the URL says otherwise (dial_timeout, read_timeout, write_timeout, pool_timeout, pool_size).
-func Connect(redisURL string) (redis.UniversalClient, error) {
+func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 	u, err := url.Parse(redisURL)
 	if err != nil {
 		return nil, errors.New("is not a Redis URL")
+	}
+	if err := c.check(u); err != nil {
+		return nil, err
 	}
 	query := u.Query()
 	cluster := query.Get("cluster") == "true"
@@ -32,7 +51,9 @@ func Connect(redisURL string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, errors.New("is not a Redis Cluster URL")
 		}
-		setDefaults(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.PoolSize)
+		c.setDefaults(settings{&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.ConnMaxIdleTime,
+			&o.ConnMaxLifetime, &o.ConnMaxLifetimeJitter, &o.PoolSize, &o.PipelinePoolSize})
+		o.CredentialsProviderContext = c.credentials(o.Username)
 		// A redirect is needed after slots have moved; the same loop also repeats a call that timed out.
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
@@ -42,20 +63,64 @@ func Connect(redisURL string) (redis.UniversalClient, error) {
 	if err != nil {
 		return nil, errors.New("is not a Redis URL")
 	}
-	setDefaults(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.PoolSize)
+	c.setDefaults(settings{&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.ConnMaxIdleTime,
+		&o.ConnMaxLifetime, &o.ConnMaxLifetimeJitter, &o.PoolSize, &o.PipelinePoolSize})
+	o.CredentialsProviderContext = c.credentials(o.Username)
 	o.MaxRetries, o.DialerRetries = -1, 1
 	// RESP2 has no push messages, which each call would look for.
 	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 	return redis.NewClient(o), nil
 }
 
-func setDefaults(dial, read, write, pool *time.Duration, size *int) {
-	for _, d := range []*time.Duration{dial, read, write, pool} {
-		if *d == 0 {
-			*d = callTimeout
-		}
+// check refuses a URL that a token must not be sent to.
+func (c ConnectOptions) check(u *url.URL) error {
+	if c.Password == nil {
+		return nil
 	}
-	if *size == 0 {
-		*size = poolSize
+	_, has := u.User.Password()
+	switch {
+	case u.Scheme != "rediss":
+		return errors.New("needs rediss://: IAM authentication sends its token as it is")
+	case u.Query().Get("skip_verify") != "":
+		return errors.New("has skip_verify, and IAM authentication sends its token as it is")
+	case u.User.Username() == "":
+		return errors.New("names no user, which IAM authentication needs")
+	case has:
+		return errors.New("has a password, and the login is to come from AWS")
+	}
+	return nil
+}
+
+func (c ConnectOptions) credentials(user string) func(context.Context) (string, string, error) {
+	if c.Password == nil {
+		return nil
+	}
+	return func(ctx context.Context) (string, string, error) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		password, err := c.Password(ctx, user)
+		return user, password, err
+	}
+}
+
+// settings are the fields that redis.Options and redis.ClusterOptions share.
+type settings struct {
+	dial, read, write, pool, idle, lifetime, jitter *time.Duration
+	size, pipelines                                 *int
+}
+
+// setDefaults fills in what the URL does not say.
+func (c ConnectOptions) setDefaults(s settings) {
+	for _, d := range []*time.Duration{s.dial, s.read, s.write, s.pool} {
+		*d = cmp.Or(*d, callTimeout)
+	}
+	if c.Concurrency > 0 {
+		*s.idle = cmp.Or(*s.idle, functionIdleTime)
+		// One pool for pipelines and other calls: each connection is a handshake that a request waits for.
+		*s.pipelines = cmp.Or(*s.pipelines, -1)
+	}
+	*s.size = cmp.Or(*s.size, c.Concurrency, poolSize)
+	if c.Password != nil && *s.lifetime == 0 {
+		*s.lifetime, *s.jitter = loginLifetime, loginJitter
 	}
 }

@@ -40,6 +40,9 @@ func classify(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
 		return err
 	}
+	if _, ok := errors.AsType[*LoginError](err); ok {
+		return &classified{ErrUnavailable, err}
+	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		if class := classOfState(pgErr.Code); class != nil {
 			return &classified{class, err}
@@ -47,7 +50,7 @@ func classify(ctx context.Context, err error) error {
 		return err
 	}
 	// No word from the server: a dial, a read or a write that failed, or one of our budgets that ran out.
-	if errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) || isBroken(err) {
+	if isSlow(err) || isBroken(err) {
 		return &classified{ErrUnavailable, err}
 	}
 	return err
@@ -74,6 +77,9 @@ func classOfState(code string) error {
 	return nil
 }
 
+// isSlow reports whether a budget ran out.
+func isSlow(err error) bool { return errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) }
+
 // isBroken reports whether err says that the flow to the server broke, or could not be made, and not that the server
 // answered.
 func isBroken(err error) bool {
@@ -97,6 +103,9 @@ func isBroken(err error) bool {
 // Describe says of err what a log line may hold: its kind, SQLSTATE and the names of our own constraints; never the text
 // of a message, which may repeat values, SQL or addresses.
 func Describe(err error) string {
+	if login, ok := errors.AsType[*LoginError](err); ok {
+		return "login: " + login.What
+	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName))
 	}

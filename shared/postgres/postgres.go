@@ -4,6 +4,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,29 +38,61 @@ type Querier interface {
 
 // DB is a pool of connections to one PostgreSQL primary. Its methods may be called concurrently.
 type DB struct {
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	login Login // nil: the URL says all
+	thaw  thaw
 }
 
-// Open parses databaseURL (libpq's URL or key=value form; pool_max_conns, default 16, and default_query_exec_mode are
-// pgx's) and returns a DB that dials on first use. An error never repeats the URL, which may hold a password.
-func Open(databaseURL string) (*DB, error) {
-	cfg, err := pgxpool.ParseConfig(databaseURL)
+// Options of a DB.
+type Options struct {
+	MaxConns int   // connections at most, where the URL does not say; 0: 16
+	Login    Login // nil: the URL has user and password
+	// Token says that the login's passwords are tokens, which go to the server as they are and open it to whoever has
+	// one. The URL must name user and host then, and verify the server.
+	Token bool
+}
+
+// Open parses databaseURL (libpq's URL or key=value form; pool_max_conns and default_query_exec_mode are pgx's) and
+// returns a DB that dials on first use. An error never repeats the URL, which may hold a password.
+func Open(databaseURL string, o Options) (*DB, error) {
+	cfg, err := parse(databaseURL, o)
 	if err != nil {
-		return nil, errors.New("is not a PostgreSQL URL")
+		return nil, err
 	}
 	if !strings.Contains(databaseURL, "pool_max_conns") {
-		cfg.MaxConns = defaultMaxConns
+		cfg.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns))
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	cfg.PingTimeout = pingTimeout
+	db := &DB{login: o.Login, thaw: thaw{now: time.Now}}
+	cfg.AfterConnect = db.thaw.note
+	// The pool would keep a dead connection's place for as long as pgx tries to end it properly: see acquire.
+	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	cfg.ConnConfig.RuntimeParams["application_name"] = "database-service"
-	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
-	if err != nil {
+	if db.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
 		return nil, errors.New("cannot make a pool of connections")
 	}
-	return &DB{pool: pool}, nil
+	return db, nil
+}
+
+func parse(databaseURL string, o Options) (*pgxpool.Config, error) {
+	if o.Login == nil {
+		cfg, err := pgxpool.ParseConfig(databaseURL)
+		if err != nil {
+			return nil, errors.New("is not a PostgreSQL URL")
+		}
+		return cfg, nil
+	}
+	t, err := parseTarget(databaseURL, o.Token)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := t.config()
+	if err == nil {
+		cfg.BeforeConnect = t.beforeConnect(o.Login)
+	}
+	return cfg, err
 }
 
 // Close waits for the connections in use and closes all.
@@ -78,8 +111,8 @@ func (db *DB) Address() string {
 // one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
 	err := db.do(ctx, f)
-	slow := errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err)
-	if err != nil && isBroken(err) && !slow && ctx.Err() == nil {
+	_, refused := refusedPassword(err)
+	if err != nil && isBroken(err) && !isSlow(err) && !refused && ctx.Err() == nil {
 		err = db.do(ctx, f)
 	}
 	return classify(ctx, err)
@@ -91,7 +124,22 @@ func (db *DB) Write(ctx context.Context, f func(context.Context, Querier) error)
 	return classify(ctx, db.do(ctx, f))
 }
 
+// do lets the login answer a password that the server refused, which is how a rotation shows, once.
 func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) error {
+	if db.login == nil {
+		return db.try(ctx, f)
+	}
+	if err := db.login.Ready(ctx); err != nil {
+		return err
+	}
+	err := db.try(ctx, f)
+	if password, ok := refusedPassword(err); ok && db.login.Renew(ctx, password) {
+		err = db.try(ctx, f)
+	}
+	return err
+}
+
+func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) error {
 	left := statementBudget
 	if deadline, ok := ctx.Deadline(); ok {
 		left = min(left, time.Until(deadline)-replyShare)
@@ -105,19 +153,19 @@ func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) er
 	if err != nil {
 		return fmt.Errorf("get a connection: %w", err)
 	}
-	defer conn.Release()
+	defer release(conn)
 	return f(ctx, conn)
 }
 
 // acquire cancels ctx after the budget: a timer alone costs half of a second context.
 func (db *DB) acquire(ctx context.Context, cancel context.CancelFunc, budget time.Duration) (*pgxpool.Conn, error) {
 	timer := time.AfterFunc(budget, cancel)
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.acquireLive(ctx)
 	if timer.Stop() {
 		return conn, err
 	}
 	if conn != nil {
-		conn.Release()
+		release(conn)
 	}
 	return nil, errNoConnection
 }

@@ -101,7 +101,7 @@ func TestCallerGivesUp(t *testing.T) {
 func TestOpenHidesTheURL(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"postgres://u:s3cret@h:port/d", "postgres://u:s3cret@h/d?sslmode=s3cret", "s3cret"} {
-		if _, err := postgres.Open(url); err == nil || strings.Contains(err.Error(), "s3cret") {
+		if _, err := postgres.Open(url, postgres.Options{}); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("Open(%q) = %v, want an error without the secret", url, err)
 		}
 	}

@@ -16,6 +16,7 @@ type Proxy struct {
 	refuse   atomic.Bool
 	hold     atomic.Pointer[chan struct{}]
 	onSend   atomic.Pointer[func([]byte)]
+	accepted atomic.Int64
 }
 
 // NewProxy listens on a port of its own and passes everything to target.
@@ -69,6 +70,19 @@ func (p *Proxy) Reset() {
 	}
 }
 
+// Silence kills the open connections without a word: what is sent on them, by either side, is lost. New ones work. So a
+// firewall forgets a flow that was idle for long, as those of a frozen function are.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f := range p.flows {
+		f.silent.Store(true)
+	}
+}
+
+// Accepted is how many connections there have been so far.
+func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
+
 // OnSend has f see what the program sends, chunk by chunk, before it goes on; nil ends that. f may block.
 func (p *Proxy) OnSend(f func([]byte)) {
 	if f == nil {
@@ -80,6 +94,7 @@ func (p *Proxy) OnSend(f func([]byte)) {
 
 type flow struct {
 	client, server net.Conn
+	silent         atomic.Bool
 }
 
 func (f *flow) reset() {
@@ -98,7 +113,7 @@ func (p *Proxy) accept() {
 			return
 		}
 		if p.refuse.Load() {
-			(&flow{c, c}).reset()
+			(&flow{client: c, server: c}).reset()
 			continue
 		}
 		s, err := net.Dial("tcp", p.target)
@@ -106,7 +121,8 @@ func (p *Proxy) accept() {
 			_ = c.Close()
 			continue
 		}
-		f := &flow{c, s}
+		p.accepted.Add(1)
+		f := &flow{client: c, server: s}
 		p.mu.Lock()
 		p.flows[f] = struct{}{}
 		p.mu.Unlock()
@@ -117,6 +133,10 @@ func (p *Proxy) accept() {
 
 func (p *Proxy) pipe(f *flow, dst, src net.Conn, sending bool) {
 	defer func() {
+		if f.silent.Load() {
+			_ = src.Close()
+			return // the other side does not hear of it, until the test ends
+		}
 		_ = dst.Close()
 		_ = src.Close()
 		p.mu.Lock()
@@ -132,6 +152,9 @@ func (p *Proxy) pipe(f *flow, dst, src net.Conn, sending bool) {
 			}
 			if held := p.hold.Load(); held != nil {
 				<-*held
+			}
+			if f.silent.Load() {
+				continue
 			}
 			if _, err := dst.Write(buf[:n]); err != nil {
 				return

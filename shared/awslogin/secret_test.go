@@ -1,0 +1,229 @@
+package awslogin_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/osirose-new/database-service/shared/awslogin"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+const secretARN = "arn:aws:secretsmanager:ap-south-1:123456789012:secret:hidden-AbCdEf"
+
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	const current, pending = "AWSCURRENT", "AWSPENDING"
+	start := func(t *testing.T, first map[string]string) (*manager, *awslogin.Secret) {
+		t.Helper()
+		m := newManager(t)
+		m.set(first, false, 0)
+		s := m.account.Secret(secretARN)
+		for range 3 {
+			if err := s.Ready(t.Context()); err != nil {
+				t.Fatalf("Ready: %v", err)
+			}
+		}
+		return m, s
+	}
+	renew := func(t *testing.T, s *awslogin.Secret, refused string, want bool) {
+		t.Helper()
+		if got := s.Renew(t.Context(), refused); got != want {
+			t.Errorf("Renew(%s) = %t, want %t", refused, got, want)
+		}
+	}
+
+	t.Run("fetched once", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", ""))
+		m.want(t, "at first", s, "a", current)
+	})
+
+	t.Run("rotated", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", ""))
+		m.set(stages("b", ""), false, 0)
+		renew(t, s, "a", true)
+		renew(t, s, "a", true) // somebody else's connection, which began before
+		m.want(t, "afterwards", s, "b", current, current)
+	})
+
+	t.Run("in the middle of a rotation", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", ""))
+		m.set(stages("a", "b"), false, 0)
+		renew(t, s, "a", true)
+		m.want(t, "pending", s, "b", current, current, pending)
+		m.set(stages("b", ""), false, 0)
+		m.want(t, "done", s, "b")
+	})
+
+	t.Run("at the end of a rotation", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", ""))
+		m.after(current, stages("b", ""))
+		renew(t, s, "a", true)
+		m.want(t, "done", s, "b", current, current, pending, current)
+	})
+
+	t.Run("a wrong password", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", ""))
+		for range 5 {
+			renew(t, s, "a", false)
+		}
+		m.want(t, "at once", s, "a", current, current, pending, current)
+		m.set(stages("a", ""), false, time.Second)
+		for range 5 {
+			renew(t, s, "a", false)
+		}
+		m.want(t, "a second later", s, "a", current, pending, current)
+		m.set(stages("b", ""), false, time.Second)
+		renew(t, s, "a", true)
+		m.want(t, "when it is right", s, "b", current)
+	})
+
+	t.Run("a wrong pending one, too", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", "b"))
+		renew(t, s, "a", true)
+		renew(t, s, "b", true) // back to a, which may be right by now
+		m.calls()
+		for range 5 {
+			renew(t, s, "a", false)
+		}
+		m.want(t, "both refused", s, "a")
+	})
+
+	t.Run("down while there is one", func(t *testing.T) {
+		t.Parallel()
+		m, s := start(t, stages("a", ""))
+		m.set(nil, true, 0)
+		renew(t, s, "a", false)
+		if err := s.Ready(t.Context()); err != nil {
+			t.Errorf("Ready: %v", err)
+		}
+		m.want(t, "down", s, "a", current, current)
+	})
+
+	t.Run("down at first", func(t *testing.T) {
+		t.Parallel()
+		m := newManager(t)
+		m.set(nil, true, 0)
+		s := m.account.Secret(secretARN)
+		for range 5 {
+			if err := s.Ready(t.Context()); err == nil {
+				t.Error("Ready without a secret")
+			}
+		}
+		if got := len(m.calls()); got != 1 {
+			t.Errorf("%d calls, want one a second", got)
+		}
+		m.set(stages("a", ""), false, time.Second)
+		if err := s.Ready(t.Context()); err != nil {
+			t.Errorf("Ready after it came back: %v", err)
+		}
+	})
+
+	t.Run("many ask for one", func(t *testing.T) {
+		t.Parallel()
+		m := newManager(t)
+		m.set(stages("a", ""), false, 0)
+		m.hold = make(chan struct{})
+		s := m.account.Secret(secretARN)
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if err := s.Ready(gone); err == nil { // the fetch goes on without the one who began it
+			t.Error("Ready for a caller who is gone")
+		}
+		errs := make(chan error)
+		for range 16 {
+			go func() { errs <- s.Ready(context.Background()) }()
+		}
+		close(m.hold)
+		for range 16 {
+			if err := <-errs; err != nil {
+				t.Errorf("Ready: %v", err)
+			}
+		}
+		m.want(t, "many", s, "a", current)
+	})
+}
+
+func TestSecretWrong(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "hidden", "[]", `{"username": "hidden"}`, `{"password": "hidden"}`, `{"username": "u", "password": 1}`,
+		`{"username": "u", "password": "hidden", "port": "hidden"}`, `{"username": "u", "password": "hidden", "port": 70000}`,
+	} {
+		m := newManager(t)
+		m.set(map[string]string{"AWSCURRENT": text}, false, 0)
+		db, err := postgres.Open("", postgres.Options{Login: m.account.Secret(secretARN)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = selectOne(t.Context(), db)
+		if !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(err.Error()+postgres.Describe(err), "hidden") {
+			t.Errorf("Read with the secret %s = %v, want ErrUnavailable without it", text, err)
+		}
+		db.Close()
+	}
+}
+
+// TestSecretHost has the secret say where the server is, which must show a certificate for that name.
+func TestSecretHost(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewDatabase(t, testenv.Variants[0])
+	server := testenv.Postgres(t).Addr()
+	names := make(chan string, 100)
+	f := newFront(t, func(f *front, c net.Conn) error {
+		if _, err := io.ReadFull(c, make([]byte, 8)); err != nil {
+			return err
+		}
+		_, _ = c.Write([]byte("S"))
+		secure := tls.Server(c, f.tls)
+		first, err := pgproto3.NewBackend(secure, secure).ReceiveStartupMessage()
+		names <- secure.ConnectionState().ServerName
+		if err != nil {
+			return nil // the client did not like the certificate
+		}
+		s, err := net.Dial("tcp", server)
+		if err != nil {
+			return err
+		}
+		hello, err := first.Encode(nil)
+		if err != nil {
+			return err
+		}
+		_, _ = s.Write(hello)
+		splice(secure, s)
+		return nil
+	})
+	for _, host := range []string{"localhost", "127.0.0.1"} {
+		m := newManager(t)
+		secret := fmt.Sprintf(`{"username": "game_service", "password": "p", "host": %q, "port": %s, "dbname": %q, "engine": "postgres"}`, host, f.port(), d.Name)
+		m.set(map[string]string{"AWSCURRENT": secret}, false, 0)
+		db, err := postgres.Open("postgres://?sslrootcert="+f.ca, postgres.Options{Login: m.account.Secret(secretARN)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(db.Close)
+		if host == "localhost" {
+			eventually(t, db)
+			if got := <-names; got != host {
+				t.Errorf("the server was asked for the certificate of %q, want %q", got, host)
+			}
+		} else if err := selectOne(t.Context(), db); !errors.Is(err, postgres.ErrUnavailable) {
+			t.Errorf("Read from %s, whose certificate is another's = %v, want ErrUnavailable", host, err)
+		}
+	}
+}

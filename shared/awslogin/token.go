@@ -1,0 +1,78 @@
+package awslogin
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+var _ postgres.Login = (*RDS)(nil)
+
+// RDS is IAM authentication: the password of each new connection is a token, which is good for 15 minutes.
+type RDS struct {
+	account *Account
+	ready   atomic.Bool
+}
+
+// RDS returns the login of RDS and of RDS Proxy.
+func (a *Account) RDS() *RDS { return &RDS{account: a} }
+
+// Ready implements postgres.Login.
+func (r *RDS) Ready(ctx context.Context) error {
+	if r.ready.Load() {
+		return nil
+	}
+	_, _, err := r.account.signing(ctx)
+	r.ready.Store(err == nil)
+	return err
+}
+
+// Credentials implements postgres.Login.
+func (r *RDS) Credentials(ctx context.Context, host string, port uint16, user string) (postgres.Credentials, error) {
+	c, _, err := r.account.signing(ctx)
+	if err != nil {
+		return postgres.Credentials{}, err
+	}
+	token, err := auth.BuildAuthToken(ctx, net.JoinHostPort(host, strconv.Itoa(int(port))), c.Region, user, c.Credentials)
+	if err != nil {
+		return postgres.Credentials{}, &postgres.LoginError{What: "the token cannot be signed", Err: err}
+	}
+	return postgres.Credentials{User: user, Password: token}, nil
+}
+
+// Renew implements postgres.Login: a token that is refused was refused for its signer.
+func (r *RDS) Renew(context.Context, string) bool { return false }
+
+// ElastiCache returns passwords for the users of a cache with IAM authentication; see cache.ConnectOptions. name is the
+// replication group's, or the serverless cache's.
+func (a *Account) ElastiCache(name string, serverless bool) func(ctx context.Context, user string) (string, error) {
+	const emptyBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // its SHA-256
+	return func(ctx context.Context, user string) (string, error) {
+		c, credentials, err := a.signing(ctx)
+		if err != nil {
+			return "", err
+		}
+		query := url.Values{"Action": {"connect"}, "User": {user}, "X-Amz-Expires": {"900"}}
+		if serverless {
+			query.Set("ResourceType", "ServerlessCache")
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+name+"/?"+query.Encode(), nil)
+		if err != nil {
+			return "", &postgres.LoginError{What: "the cache's name does not fit into a token"}
+		}
+		signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, request, emptyBody, "elasticache", c.Region, a.now().UTC())
+		if err != nil {
+			return "", &postgres.LoginError{What: "the token cannot be signed", Err: err}
+		}
+		return strings.TrimPrefix(signed, "http://"), nil
+	}
+}

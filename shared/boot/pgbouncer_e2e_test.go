@@ -1,0 +1,192 @@
+//go:build e2e
+
+package boot_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// startPgBouncer starts a pooler in transaction mode before the server, and returns its address.
+func startPgBouncer(t *testing.T, server string, size int, users ...string) string {
+	t.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		t.Fatal("pgbouncer is not there: apt install pgbouncer")
+	}
+	host, port, _ := net.SplitHostPort(server)
+	// Not TempDir: the user whom it runs as could not enter that.
+	dir, err := os.MkdirTemp("", "pgbouncer-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	own := testenv.FreePort(t)
+	config := fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
+		"auth_type = trust\nauth_file = %s/users\npool_mode = transaction\ndefault_pool_size = %d\nmax_client_conn = 1000\nlogfile = %s/log\n",
+		host, port, own, dir, size, dir)
+	list := ""
+	for _, u := range users {
+		list += fmt.Sprintf("%q \"\"\n", u)
+	}
+	for name, text := range map[string]string{"pgbouncer.ini": config, "users": list} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(program, filepath.Join(dir, "pgbouncer.ini"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if os.Geteuid() == 0 { // whom it refuses
+		nobody, err := user.Lookup("nobody")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid, _ := strconv.Atoi(nobody.Uid)
+		gid, _ := strconv.Atoi(nobody.Gid)
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(dir, uid, gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	address := fmt.Sprintf("127.0.0.1:%d", own)
+	for t.Context().Err() == nil {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+			return address
+		}
+		if err := syscall.Kill(cmd.Process.Pid, 0); err != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(dir, "log"))
+	t.Fatalf("pgbouncer did not start: %s", log)
+	return ""
+}
+
+// TestPgBouncer has 32 players play all there is through a pooler with fewer connections than they have.
+func TestPgBouncer(t *testing.T) {
+	const players, rounds = 32, 10
+	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])
+	address := startPgBouncer(t, testenv.Postgres(t).Addr(), 8, "game_service")
+	for _, mode := range poolerModes {
+		t.Run(mode, func(t *testing.T) {
+			var log bytes.Buffer
+			url := serveAll(t, &log, e.Open(t, func(c *boot.Config) {
+				c.DatabaseURL = fmt.Sprintf("postgres://game_service@%s/%s?sslmode=disable&pool_max_conns=%d&default_query_exec_mode=%s", address, e.Name, players, mode)
+			}))
+			var all sync.WaitGroup
+			calls := make([]int, players)
+			for i := range players {
+				p := newPlayer(t, e, url, fmt.Sprintf("%s-%d", strings.ReplaceAll(mode, "_", "")[:4], i))
+				all.Go(func() {
+					for round := range rounds {
+						if err := errors.Join(p.login(t.Context()), p.play(t.Context(), round)); err != nil {
+							t.Error(err)
+							break
+						}
+					}
+					calls[i] = p.calls
+				})
+			}
+			all.Wait()
+			sum := 0
+			for _, n := range calls {
+				sum += n
+			}
+			answered := strings.Count(log.String(), "\n") - strings.Count(log.String(), "unavailable") - strings.Count(log.String(), "deadline_exceeded")
+			t.Logf("%d calls, %d answered in time", sum, answered)
+			for line := range strings.Lines(log.String()) {
+				if strings.Contains(line, "SQLSTATE") || strings.Contains(line, `"internal"`) {
+					t.Errorf("behind the pooler: %s", line)
+				}
+			}
+		})
+	}
+}
+
+// TestManyClients connects more clients than the server takes, without the pooler and with it.
+func TestManyClients(t *testing.T) {
+	const clients = 300
+	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{Trust: true, Settings: map[string]string{"max_connections": "100"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	direct := 0
+	for range clients {
+		conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+		if err == nil {
+			defer conn.Close(context.Background())
+			direct++
+		}
+	}
+	if t.Logf("directly: %d of %d", direct, clients); direct >= clients {
+		t.Error("all of them connected directly: this shows nothing")
+	}
+	// The pooler needs some of those places.
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	address := startPgBouncer(t, server.Addr(), 20, "postgres")
+	var all sync.WaitGroup
+	var connected atomic.Int64
+	for range clients {
+		db, err := postgres.Open("postgres://postgres@"+address+"/postgres?sslmode=disable&default_query_exec_mode=cache_describe", postgres.Options{MaxConns: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close() // when all of them are there
+		all.Go(func() {
+			err := selectOne(t.Context(), db)
+			for errors.Is(err, context.DeadlineExceeded) && t.Context().Err() == nil {
+				err = selectOne(t.Context(), db) // on a machine that is short of CPU
+			}
+			if err != nil {
+				t.Errorf("behind the pooler: %v", err)
+				return
+			}
+			connected.Add(1)
+		})
+	}
+	all.Wait()
+	if got := connected.Load(); got != clients {
+		t.Errorf("%d of %d clients connected through the pooler", got, clients)
+	}
+}
+
+func selectOne(ctx context.Context, db *postgres.DB) error {
+	return db.Read(ctx, func(ctx context.Context, q postgres.Querier) error {
+		_, err := q.Exec(ctx, "SELECT 1")
+		return err
+	})
+}

@@ -1,0 +1,87 @@
+package postgres
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A Lambda process is frozen between requests, and while it is, flows die in silence and the monotonic clock may stand
+// still. So a connection that was not used for a second, by the clock that saw more of it, has to answer before it is
+// handed out. Once one of them has kept us waiting, the others that are as old are closed unasked: were each waited for,
+// a request's time would be over before a new connection is made.
+
+// trusted is for how long after its use a connection is not asked.
+const trusted = time.Second
+
+type thaw struct {
+	now func() time.Time
+	// silent is when a connection last did not answer in time, in unix ns.
+	silent atomic.Int64
+}
+
+// lastUse is kept with the connection.
+type lastUse struct{ at time.Time }
+
+const lastUseKey = "lastUse"
+
+// note is pgxpool's AfterConnect.
+func (t *thaw) note(_ context.Context, conn *pgx.Conn) error {
+	conn.PgConn().CustomData()[lastUseKey] = &lastUse{t.now()}
+	return nil
+}
+
+// answers reports whether conn can be used.
+func (t *thaw) answers(ctx context.Context, conn *pgx.Conn) bool {
+	use := conn.PgConn().CustomData()[lastUseKey].(*lastUse)
+	now, before := t.now(), use.at
+	use.at = now
+	// Round takes the monotonic clock's reading off.
+	if now.Sub(before) <= trusted && now.Round(0).Sub(before.Round(0)) <= trusted {
+		return true
+	}
+	if before.UnixNano() < t.silent.Load() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	err := conn.Ping(ctx)
+	if isSlow(err) {
+		t.silent.Store(now.UnixNano())
+	}
+	return err == nil
+}
+
+// acquireLive returns a connection that is new, was used a moment ago, or has answered just now.
+func (db *DB) acquireLive(ctx context.Context) (*pgxpool.Conn, error) {
+	for {
+		conn, err := db.pool.Acquire(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if db.thaw.answers(ctx, conn.Conn()) {
+			return conn, nil
+		}
+		drop(ctx, conn)
+	}
+}
+
+// drop closes a connection on which nobody waits for anything.
+func drop(ctx context.Context, conn *pgxpool.Conn) {
+	c := conn.Hijack()
+	_ = c.Close(ctx)              // says good-bye, which takes no answer; nothing where the ping has failed
+	_ = c.PgConn().Conn().Close() // pgx reads on for 15 s after a ping that got no answer
+}
+
+// release gives a connection back. One that broke leaves the pool at once: pgx goes on for up to 15 s to have the server
+// cancel what ran there, and for so long the pool would count it as open, which is the only one that a function has.
+func release(conn *pgxpool.Conn) {
+	if conn.Conn().IsClosed() {
+		conn.Hijack()
+		return
+	}
+	conn.Release()
+}

@@ -1,0 +1,161 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// wallClock is a clock whose monotonic reading stands still in a gap, as a frozen machine's may.
+type wallClock struct{ gap atomic.Int64 }
+
+func (c *wallClock) now() time.Time {
+	if gap := c.gap.Load(); gap > 0 {
+		return time.Now().Round(0).Add(time.Duration(gap))
+	}
+	return time.Now()
+}
+
+// frozen is a program with n connections in its pool, which are all dead, after a gap.
+type frozen struct {
+	*testenv.Env
+	db    *postgres.DB
+	pings atomic.Int64
+	clock wallClock
+}
+
+func freeze(t *testing.T, n int, gap time.Duration) *frozen {
+	t.Helper()
+	f := &frozen{Env: testenv.New(t, "plugins", "miniredis")}
+	f.db = f.Env.Open(t, func(c *boot.Config) { c.Concurrency = n }).DB
+	f.db.SetNow(f.clock.now)
+	use(t, f.db, n)
+	if open, _ := f.db.Open(); open != n {
+		t.Fatalf("%d connections are open, want %d", open, n)
+	}
+	f.PGProxy.OnSend(func(b []byte) {
+		if bytes.Contains(b, []byte("-- ping")) {
+			f.pings.Add(1)
+		}
+	})
+	f.PGProxy.Silence()
+	f.clock.gap.Store(int64(gap))
+	return f
+}
+
+// use opens n connections, by n reads at once.
+func use(t *testing.T, db *postgres.DB, n int) {
+	t.Helper()
+	var all sync.WaitGroup
+	all.Add(n)
+	errs := make(chan error)
+	for range n {
+		go func() {
+			errs <- db.Write(context.Background(), func(context.Context, postgres.Querier) error {
+				all.Done()
+				all.Wait()
+				return nil
+			})
+		}()
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestThaw finds that no request fails where the connections died while the process was frozen, and that only one of
+// them is waited for.
+func TestThaw(t *testing.T) {
+	t.Parallel()
+	for what, n := range map[string]int{"the only connection": 1, "four": 4} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			f := freeze(t, n, time.Hour)
+			for i := range 3 {
+				if err := query(t.Context(), f.db, `SELECT 'thawed'`); err != nil {
+					t.Errorf("request %d after the gap: %v", i, err)
+				}
+			}
+			if got := f.pings.Load(); got != 1 {
+				t.Errorf("%d connections were asked, want one", got)
+			}
+			if open, made := f.db.Open(); open != 1 || made != int64(n+1) {
+				t.Errorf("%d connections are open and %d were made, want 1 and %d", open, made, n+1)
+			}
+		})
+	}
+
+	t.Run("writes at once", func(t *testing.T) {
+		t.Parallel()
+		f := freeze(t, 4, time.Hour)
+		use(t, f.db, 4)
+		if got := f.pings.Load(); got > 4 {
+			t.Errorf("%d connections were asked, want each at most once", got)
+		}
+	})
+
+	t.Run("connections that live", func(t *testing.T) {
+		t.Parallel()
+		e := testenv.New(t, "plugins", "miniredis")
+		var clock wallClock
+		db := e.Open(t, func(c *boot.Config) { c.Concurrency = 4 }).DB
+		db.SetNow(clock.now)
+		use(t, db, 4)
+		clock.gap.Store(int64(time.Hour))
+		use(t, db, 4)
+		if _, made := db.Open(); made != 4 {
+			t.Errorf("%d connections were made, want the 4 of before the gap only", made)
+		}
+	})
+}
+
+// TestNoGap is about a connection that dies between two requests: the request that meets it fails, for nobody knows what
+// became of its statement, and holds up no other one, though it had the only connection there may be.
+func TestNoGap(t *testing.T) {
+	t.Parallel()
+	f := freeze(t, 1, 0)
+	err := f.db.Write(t.Context(), func(ctx context.Context, q postgres.Querier) error {
+		_, err := q.Exec(ctx, `SELECT 1`)
+		return err
+	})
+	if f.pings.Load() == 0 && !errors.Is(err, postgres.ErrUnavailable) {
+		t.Errorf("Write on the dead connection = %v, want ErrUnavailable", err)
+	}
+	if err := query(t.Context(), f.db, `SELECT 'next'`); err != nil {
+		t.Errorf("the next request: %v", err)
+	}
+}
+
+func TestMaxConns(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		url  string
+		o    postgres.Options
+		want int
+	}{
+		{"postgres://h/d", postgres.Options{}, 16},
+		{"postgres://h/d", postgres.Options{MaxConns: 1}, 1},
+		{"postgres://h/d", postgres.Options{MaxConns: 10}, 10},
+		{"postgres://h/d?pool_max_conns=3", postgres.Options{MaxConns: 1}, 3},
+		{"postgres://h/d?pool_max_conns=3", postgres.Options{}, 3},
+	} {
+		db, err := postgres.Open(test.url, test.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := db.MaxConns(); got != test.want {
+			t.Errorf("Open(%s, %+v) has %d connections at most, want %d", test.url, test.o, got, test.want)
+		}
+		db.Close()
+	}
+}
