@@ -1,0 +1,203 @@
+//go:build e2e
+
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// pythonTool finds what scripts/python/install has installed.
+func pythonTool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs("../scripts/python/.venv/bin/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is not installed: run scripts/python/install", name)
+	}
+	return path
+}
+
+// command runs a program in the root of the repository, and returns what it prints to stdout.
+func command(t *testing.T, env []string, name string, args ...string) string {
+	t.Helper()
+	return commandIn(t, "..", env, name, args...)
+}
+
+func commandIn(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	var out, log bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, append(os.Environ(), env...), &out, &log
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", cmd, err, &out, &log)
+	}
+	return out.String()
+}
+
+// buildFunctions runs scripts/build for this machine's processor.
+func buildFunctions(t *testing.T, root string, args ...string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	commandIn(t, root, []string{"GOARCH=" + runtime.GOARCH}, "scripts/build", append([]string{"-o", dir}, args...)...)
+	return dir
+}
+
+// Two builds, in two places, are the same bytes.
+func TestBuildIsReproducible(t *testing.T) {
+	t.Parallel()
+	copied := t.TempDir()
+	for _, part := range []string{"functions", "rpc", "shared"} {
+		if err := os.CopyFS(filepath.Join(copied, part), os.DirFS("../"+part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(copied, "scripts"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"go.mod", "go.sum", "template.yaml", "scripts/build"} {
+		text, err := os.ReadFile("../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(copied, file), text, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	certificates := filepath.Join(copied, "certificates")
+	if err := os.WriteFile(certificates, []byte("certificates"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var zips [][]byte
+	for _, root := range []string{"..", copied} {
+		b, err := os.ReadFile(filepath.Join(buildFunctions(t, root, "-ca", certificates, "purge"), "purge.zip"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		zips = append(zips, b)
+	}
+	if !bytes.Equal(zips[0], zips[1]) {
+		t.Error("the zips differ")
+	}
+	wantZip(t, zips[0])
+}
+
+// wantZip checks that a zip holds a program and certificates, and nothing of the machine that made it.
+func wantZip(t *testing.T, b []byte) {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range z.File {
+		got = append(got, fmt.Sprintf("%s %s %s extra %d", f.Name, f.Mode(), f.Modified.Format("2006-01-02"), len(f.Extra)))
+	}
+	if diff := cmp.Diff([]string{"bootstrap -rwxr-xr-x 1980-01-01 extra 0", "ca.pem -rw-r--r-- 1980-01-01 extra 0"}, got); diff != "" {
+		t.Errorf("files in the zip (-want +got):\n%s", diff)
+	}
+}
+
+// TestRIE runs each binary in AWS's own Runtime Interface Emulator, which comes with the SAM CLI, and sends it the events
+// of scripts/events. That emulator knows one function and fails when it gets two requests at once.
+func TestRIE(t *testing.T) {
+	t.Parallel()
+	dir := buildFunctions(t, "..")
+	w := newEventWorld(t)
+	urls := map[string]string{}
+	for _, name := range []string{"user", "character", "session", "purge"} {
+		urls[name] = startRIE(t, filepath.Join(dir, name, "bootstrap"), w)
+	}
+	for _, e := range shippedEvents() {
+		e.wantAnswer(t, post(t, urls[e.function], w.event(t, e.name)))
+	}
+
+	w.wantPurge(t, func() {
+		if answer := post(t, urls["purge"], w.event(t, "purge")); string(answer) != "null" {
+			t.Errorf("purge: %s, want null", answer)
+		}
+	})
+}
+
+// wantPurge marks a character whose deadline is over, and looks whether purge finishes the deletion.
+func (w *eventWorld) wantPurge(t *testing.T, purge func()) {
+	t.Helper()
+	w.OwnerExec(t, `UPDATE game.character SET delete_at = now() - interval '1 minute' WHERE name = 'Aldebaran'`)
+	purge()
+	var finished bool
+	err := w.Owner.QueryRow(t.Context(), `SELECT deleted_at IS NOT NULL FROM game.character WHERE name = 'Aldebaran'`).Scan(&finished)
+	if err != nil || !finished {
+		t.Errorf("after purge, the character whose deadline is over is finished: %t, %v", finished, err)
+	}
+}
+
+// startRIE starts the emulator with a function and returns the address that takes events.
+func startRIE(t *testing.T, bootstrap string, w *eventWorld) (url string) {
+	t.Helper()
+	processor := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	found, err := filepath.Glob("../scripts/python/.venv/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-" + processor)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("found %d Runtime Interface Emulators for %s, %v: run scripts/python/install", len(found), processor, err)
+	}
+	address := "127.0.0.1:" + freePort(t)
+	cmd := exec.Command(found[0], "--runtime-interface-emulator-address", address,
+		"--runtime-api-address", "127.0.0.1:"+freePort(t), bootstrap)
+	var log output
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Env = []string{
+		"DATABASE_URL=" + w.Program.Config.DatabaseURL, "REDIS_URL=" + w.Program.Config.RedisURL, "AWS_LAMBDA_FUNCTION_TIMEOUT=20",
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it ends the function, too
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s: %s", bootstrap, &log)
+		}
+	})
+	eventually(t, "the Runtime Interface Emulator", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return "http://" + address + "/2015-03-31/functions/function/invocations"
+}
+
+func post(t *testing.T, url string, event []byte) []byte {
+	t.Helper()
+	response, err := http.Post(url, "application/json", bytes.NewReader(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSpace(answer)
+}
+
+// lastLine is where sam prints a function's answer.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}

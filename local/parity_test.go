@@ -1,0 +1,192 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twitchtv/twirp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/osirose-new/database-service/shared/boot"
+)
+
+// TestParity holds what is deployed to what local serves: each service that local mounts has a folder in functions/, a
+// function in template.yaml, and a route of both gateways that the gateway may use.
+func TestParity(t *testing.T) {
+	t.Parallel()
+	folders, mounted := functionFolders(t), mountedServices(t)
+	template := readTemplate(t)
+
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(folders)), template.folders()); diff != "" {
+		t.Errorf("folders in functions/ (-), CodeUri of functions in template.yaml (+):\n%s", diff)
+	}
+	served := map[string]string{} // function by service
+	for folder, services := range folders {
+		for _, service := range services {
+			served[service] = template.logicalID(folder)
+		}
+	}
+	if diff := cmp.Diff(mounted, slices.Sorted(maps.Keys(served))); diff != "" {
+		t.Errorf("services that local mounts (-), and that functions/*/main.go serve (+):\n%s", diff)
+	}
+	want := map[string]string{} // function by route
+	for service, function := range served {
+		want["POST /twirp/"+service+"/{method}"] = function
+	}
+	for _, api := range []string{"AWS::Serverless::HttpApi", "AWS::Serverless::Api"} {
+		if diff := cmp.Diff(want, template.routes(api)); diff != "" {
+			t.Errorf("routes that the functions serve (-), and of %s in template.yaml (+):\n%s", api, diff)
+		}
+	}
+	if diff := cmp.Diff(want, template.permissions()); diff != "" {
+		t.Errorf("routes that the functions serve (-), and AWS::Lambda::Permission in template.yaml (+):\n%s", diff)
+	}
+}
+
+// mountedServices are the services of local, by their full names.
+func mountedServices(t *testing.T) (names []string) {
+	t.Helper()
+	p, err := boot.Open(boot.Config{DatabaseURL: "postgres://nobody.invalid/x", RedisURL: "redis://nobody.invalid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, s := range services(p, twirp.WithServerHooks(nil)) {
+		names = append(names, strings.Trim(strings.TrimPrefix(s.PathPrefix(), "/twirp/"), "/"))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// functionFolders are the folders in functions/, each with the services that its main.go makes a server of.
+func functionFolders(t *testing.T) map[string][]string {
+	t.Helper()
+	mains, err := filepath.Glob("../functions/*/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := map[string][]string{}
+	for _, file := range mains {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := filepath.Base(filepath.Dir(file))
+		folders[folder] = nil
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			from, isPackage := s.X.(*ast.Ident)
+			name, isServer := strings.CutSuffix(s.Sel.Name, "Server")
+			if isPackage && from.Name == "databasev1" && isServer {
+				folders[folder] = append(folders[folder], "osirose.database.v1."+strings.TrimPrefix(name, "New"))
+			}
+			return true
+		})
+	}
+	return folders
+}
+
+// cloudTemplate is template.yaml as far as the test reads it. Intrinsic functions are their arguments.
+type cloudTemplate struct {
+	Resources map[string]struct {
+		Type       string `yaml:"Type"`
+		Properties struct {
+			CodeURI        string `yaml:"CodeUri"`
+			DefinitionBody struct {
+				Paths map[string]map[string]struct {
+					Integration struct{ URI []any } `yaml:"x-amazon-apigateway-integration"`
+				}
+			} `yaml:"DefinitionBody"`
+			FunctionName string `yaml:"FunctionName"`
+			SourceARN    []any  `yaml:"SourceArn"`
+		} `yaml:"Properties"`
+	} `yaml:"Resources"`
+}
+
+func readTemplate(t *testing.T) *cloudTemplate {
+	t.Helper()
+	text, err := os.ReadFile("../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c cloudTemplate
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	return &c
+}
+
+func (c *cloudTemplate) folders() (folders []string) {
+	for _, r := range c.Resources {
+		if r.Type == "AWS::Serverless::Function" {
+			folders = append(folders, strings.TrimSuffix(strings.TrimPrefix(r.Properties.CodeURI, "functions/"), "/"))
+		}
+	}
+	slices.Sort(folders)
+	return folders
+}
+
+func (c *cloudTemplate) logicalID(folder string) string {
+	for id, r := range c.Resources {
+		if r.Type == "AWS::Serverless::Function" && r.Properties.CodeURI == "functions/"+folder+"/" {
+			return id
+		}
+	}
+	return "no function in template.yaml for functions/" + folder
+}
+
+// routes of one kind of API lead to a function.
+func (c *cloudTemplate) routes(kind string) map[string]string {
+	routes := map[string]string{}
+	for _, r := range c.Resources {
+		if r.Type != kind {
+			continue
+		}
+		for path, operations := range r.Properties.DefinitionBody.Paths {
+			for method, o := range operations {
+				routes[strings.ToUpper(method)+" "+path] = aliasIn(o.Integration.URI)
+			}
+		}
+	}
+	return routes
+}
+
+// permissions say of a route which function it may invoke.
+func (c *cloudTemplate) permissions() map[string]string {
+	allowed := map[string]string{}
+	for _, r := range c.Resources {
+		if r.Type != "AWS::Lambda::Permission" || len(r.Properties.SourceARN) == 0 {
+			continue
+		}
+		source := fmt.Sprint(r.Properties.SourceARN[0])
+		_, route, _ := strings.Cut(source, "/*/")
+		method, path, _ := strings.Cut(route, "/")
+		function, _ := strings.CutSuffix(r.Properties.FunctionName, ".Alias")
+		allowed[method+" /"+strings.TrimSuffix(path, "*")+"{method}"] = function
+	}
+	return allowed
+}
+
+// aliasIn finds X in the !Sub of an address with {Alias: !Ref X.Alias}.
+func aliasIn(sub []any) string {
+	text, _ := json.Marshal(sub) // of what YAML gave: it cannot fail
+	_, after, _ := strings.Cut(string(text), `{"Alias":"`)
+	function, _, ok := strings.Cut(after, `.Alias"}`)
+	if !ok {
+		return "not to an alias: " + string(text)
+	}
+	return function
+}

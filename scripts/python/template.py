@@ -1,0 +1,143 @@
+"""Checks template.yaml as CloudFormation will see it: what SAM makes of it, for each combination of parameters that the
+template's Rules let pass. Nothing may refer to a resource that its condition leaves out, and cfn-lint must accept it.
+
+    scripts/python/.venv/bin/python scripts/python/template.py
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+from samtranslator.translator.transform import transform  # noqa: E402
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
+TEMPLATE = pathlib.Path(__file__).parents[2] / "template.yaml"
+
+CHOICES = {
+    "Gateway": ["http", "rest"],
+    "ReservedConcurrency": ["20", "0"],
+    "AlarmTopicArn": ["", "arn:aws:sns:us-east-1:123456789012:alarms"],
+    "VpcId": ["", "vpc-1"],
+    "DatabaseSecurityGroupId": ["", "sg-1"],
+    "RedisSecurityGroupId": ["", "sg-2"],
+    "DatabaseAuth": ["secret", "iam", "url"],
+    "DatabaseUrl": ["", "postgres://user@host/database"],
+    "DatabaseSecretArn": ["", "arn:aws:secretsmanager:us-east-1:123456789012:secret:database"],
+    "DatabaseResourceId": ["", "db-ABC"],
+    "DatabaseProxy": ["none", "instance", "cluster"],
+    "DatabaseIdentifier": ["", "database"],
+    "RedisCache": ["none", "serverless"],
+    "RedisUrl": ["", "rediss://host:6379"],
+}
+
+
+class Policies:
+    def load(self):
+        name = "AWSCodeDeployRoleForLambdaLimited"
+        return {name: "arn:aws:iam::aws:policy/service-role/" + name}
+
+
+def translated():
+    template = yaml_parse(TEMPLATE.read_text())
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://bucket/key"
+    return transform(template, {}, Policies())
+
+
+def value(x, parameters, conditions):
+    """What a condition function comes to."""
+    if not isinstance(x, dict):
+        return str(x)
+    ((function, arguments),) = x.items()
+    if function == "Ref":
+        return parameters[arguments]
+    if function == "Condition":
+        return value(conditions[arguments], parameters, conditions)
+    got = [value(a, parameters, conditions) for a in arguments]
+    return {
+        "Fn::Equals": lambda: got[0] == got[1],
+        "Fn::Not": lambda: not got[0],
+        "Fn::And": lambda: all(got),
+        "Fn::Or": lambda: any(got),
+    }[function]()
+
+
+def references(x, holds):
+    """Names that x refers to, as far as its conditions hold."""
+    if isinstance(x, list):
+        for item in x:
+            yield from references(item, holds)
+    elif isinstance(x, dict):
+        for key, inner in x.items():
+            if key == "Fn::If":
+                yield from references(inner[1 if holds[inner[0]] else 2], holds)
+                continue
+            if key == "Ref":
+                yield inner
+            elif key == "Fn::GetAtt":
+                yield (inner if isinstance(inner, list) else inner.split("."))[0]
+            elif key == "Fn::Sub":
+                text, own = (inner, {}) if isinstance(inner, str) else inner
+                for name in re.findall(r"\$\{([^!}][^}]*)\}", text):
+                    if name not in own:
+                        yield name.split(".")[0]
+                yield from references(own, holds)
+                continue
+            elif key == "DependsOn":
+                yield from [inner] if isinstance(inner, str) else inner
+            if key not in ("Ref", "Fn::GetAtt", "Condition"):
+                yield from references(inner, holds)
+
+
+def allowed(template, parameters):
+    for rule in template["Rules"].values():
+        if value(rule["RuleCondition"], parameters, {}) and not all(
+            value(a["Assert"], parameters, {}) for a in rule["Assertions"]
+        ):
+            return False
+    return True
+
+
+def missing(template, parameters):
+    """References that have no target."""
+    holds = {name: value(c, parameters, template["Conditions"]) for name, c in template["Conditions"].items()}
+    there = {n: r for n, r in template["Resources"].items() if holds.get(r.get("Condition"), True)}
+    known = set(there) | set(template["Parameters"])
+    outputs = {n: o for n, o in template["Outputs"].items() if holds.get(o.get("Condition"), True)}
+    for name, part in (there | outputs).items():
+        for target in references({k: v for k, v in part.items() if k != "Condition"}, holds):
+            if target not in known and not target.startswith("AWS::"):
+                yield name, target
+
+
+def main():
+    template = translated()
+    defaults = {n: str(p.get("Default", "")) for n, p in template["Parameters"].items()}
+    tried, wrong = 0, set()
+    for combination in itertools.product(*CHOICES.values()):
+        parameters = defaults | dict(zip(CHOICES, combination))
+        if not allowed(template, parameters):
+            continue
+        tried += 1
+        for name, target in missing(template, parameters):
+            wrong.add(f"{name} refers to {target}, which is not there for, say, {dict(zip(CHOICES, combination))}")
+            break
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+        json.dump(template, f)
+        f.flush()
+        lint = subprocess.run(  # W2001: SAM has put in the values of the parameters that it reads; W1030: see the template
+            [pathlib.Path(sys.executable).parent / "cfn-lint", "--ignore-checks", "W2001", "W1030", "--", f.name], check=False
+        ).returncode
+    print(f"{tried} combinations of parameters, {len(wrong)} with a reference to nothing")
+    print(*sorted(wrong)[:5], sep="\n")
+    return 1 if wrong or lint or not tried else 0
+
+
+sys.exit(main())
