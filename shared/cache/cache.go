@@ -32,10 +32,10 @@ import (
 const (
 	// P is how old a watermark may be under which a value is served, and so the staleness bound of every read.
 	P = time.Second
-	// drainAge is the age from which a reader drains.
-	drainAge = P / 4
-	// leaseTime bounds how long a load may take and still fill.
-	leaseTime = time.Second
+	// DrainAge is the age of a watermark from which a reader drains.
+	DrainAge = P / 4
+	// LeaseTime bounds how long a load may take and still fill.
+	LeaseTime = time.Second
 	// lockTime is how long one drainer keeps others away. Where it fails, the lock is left to run out: that is the
 	// pause before the next try.
 	lockTime = 500 * time.Millisecond
@@ -121,7 +121,7 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 		return k.flights.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	}
 	r, err := k.read(ctx, key)
-	if err == nil && !r.within(drainAge) {
+	if err == nil && !r.within(DrainAge) {
 		drainErr := c.drain(ctx, key)
 		switch {
 		case r.within(P): // what was read is good in any case

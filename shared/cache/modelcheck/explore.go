@@ -1,0 +1,142 @@
+package main
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// result is what an exploration saw.
+type result struct {
+	states    int
+	violation string
+	trace     []string // the shortest way there
+}
+
+func (r result) verdict() string {
+	if r.violation == "" {
+		return "no violation"
+	}
+	return "VIOLATION: " + r.violation
+}
+
+// explorer walks all states, breadth first. Of a state that was seen it keeps a hash of 63 bits (that any two of 30 million
+// states share one has a chance of one in 20,000, and would hide no more than what follows from one), and how it was
+// reached.
+type explorer struct {
+	world world
+	bug   bug
+
+	hashes []uint64
+	parent []uint32
+	by     []step
+	used   int
+
+	next      []state
+	at        uint32 // the slot of the state whose successors are made
+	violation string
+	violated  step
+}
+
+func explore(w world, b bug) result {
+	x := &explorer{world: w, bug: b}
+	x.grow(1 << 16)
+	x.add(initial(w), stepStart)
+	for len(x.next) > 0 && x.violation == "" {
+		level := x.next
+		x.next = nil
+		for i := range level {
+			x.at, _ = x.find(hash(&level[i]))
+			x.successors(&level[i])
+			if x.violation != "" {
+				break
+			}
+		}
+	}
+	r := result{states: x.used, violation: x.violation}
+	if x.violation != "" {
+		r.trace = append(x.way(x.at), x.violated.String())
+	}
+	return r
+}
+
+// add takes a successor of the state at x.at.
+func (x *explorer) add(s state, by step) {
+	h := hash(&s)
+	slot, seen := x.find(h)
+	if seen {
+		return
+	}
+	if x.used*4 > len(x.hashes)*3 {
+		x.grow(len(x.hashes) * 2)
+		slot, _ = x.find(h)
+	}
+	x.hashes[slot], x.parent[slot], x.by[slot] = h, x.at, by
+	x.used++
+	x.next = append(x.next, s)
+}
+
+// violate notes the first violation: the state at x.at, and what was done there.
+func (x *explorer) violate(what string, by step) {
+	if x.violation == "" {
+		x.violation, x.violated = what, by
+	}
+}
+
+func (x *explorer) find(h uint64) (slot uint32, seen bool) {
+	mask := uint64(len(x.hashes) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		switch x.hashes[i] {
+		case 0:
+			return uint32(i), false
+		case h:
+			return uint32(i), true
+		}
+	}
+}
+
+// grow makes the table anew, in which each state has another slot.
+func (x *explorer) grow(size int) {
+	old := *x
+	x.hashes, x.parent, x.by = make([]uint64, size), make([]uint32, size), make([]step, size)
+	moved := make([]uint32, len(old.hashes))
+	for i, h := range old.hashes {
+		if h != 0 {
+			moved[i], _ = x.find(h)
+			x.hashes[moved[i]] = h
+		}
+	}
+	for i, h := range old.hashes {
+		if h != 0 {
+			x.parent[moved[i]], x.by[moved[i]] = moved[old.parent[i]], old.by[i]
+		}
+	}
+	if len(moved) > 0 {
+		x.at = moved[x.at]
+	}
+}
+
+func (x *explorer) way(slot uint32) []string {
+	var back []string
+	for x.by[slot] != stepStart {
+		back = append(back, x.by[slot].String())
+		slot = x.parent[slot]
+	}
+	for i, j := 0, len(back)-1; i < j; i, j = i+1, j-1 {
+		back[i], back[j] = back[j], back[i]
+	}
+	return back
+}
+
+const _ = -(unsafe.Sizeof(state{}) % 8) // does not compile where the size is none of words
+
+// hash is never 0.
+func hash(s *state) uint64 {
+	b := unsafe.Slice((*uint64)(unsafe.Pointer(s)), unsafe.Sizeof(*s)/8)
+	h := uint64(0x9E3779B97F4A7C15)
+	for _, w := range b {
+		hi, lo := bits.Mul64(h^w, 0xD6E8FEB86659FD93)
+		h = hi ^ lo ^ bits.RotateLeft64(h, 23)
+	}
+	hi, lo := bits.Mul64(h, 0xA0761D6478BD642F)
+	return (hi ^ lo) | 1
+}

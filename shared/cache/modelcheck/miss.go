@@ -1,0 +1,71 @@
+package main
+
+// lease is the script that begins a miss. Its token is the reader and how many reads that has left: no two are alike.
+func (x *explorer) lease(s *state, i int) {
+	t := *s
+	r := &t.readers[i]
+	n := &t.nodes[r.node]
+	now := x.clock(s, r.node)
+	r.pc = load
+	switch {
+	case x.within(n.marked, n.t, now, staleness) == 0:
+	case n.held == 1 && n.valueEpoch == n.epoch:
+		if !x.bypassed(s, i) {
+			x.check(s, r, n.value, stepLease.of(i))
+			r.end()
+		}
+	case n.lease != none && n.leaseEnd > now:
+	default:
+		n.held, n.valueEpoch, n.value = 0, 0, 0
+		n.lease, n.leaseEnd = leaseToken(r, i), now+leaseTime
+		r.granted, r.leaseEpoch = 1, n.epoch
+	}
+	x.add(t, stepLease.of(i))
+}
+
+func leaseToken(r *reader, i int) uint8 { return uint8(i)<<4 | r.left }
+
+// load is the SELECT on the primary.
+func (x *explorer) load(s *state, i int) {
+	t := *s
+	r := &t.readers[i]
+	r.loaded, r.pc = s.db.current, fill
+	if r.granted == 0 {
+		r.end()
+	}
+	x.add(t, stepLoad.of(i))
+	if x.world.sameProcess {
+		x.join(s, i)
+	}
+}
+
+// join shares the load of the process's other reader. One that has not started is as good as an own one, and needs no
+// step: it is this reader's load at the moment of that one.
+func (x *explorer) join(s *state, i int) {
+	for j := range s.readers {
+		if other := &s.readers[j]; j != i && other.pc == fill && x.bug == bugJoinStarted {
+			x.check(s, &s.readers[i], other.loaded, stepJoin.of(i))
+			t := *s
+			t.readers[i].end()
+			x.add(t, stepJoin.of(i))
+		}
+	}
+}
+
+// fill is the script that ends a miss.
+func (x *explorer) fill(s *state, i int) {
+	t := *s
+	r := &t.readers[i]
+	n := &t.nodes[r.node]
+	leased := n.lease == leaseToken(r, i) || x.bug == bugFillWithoutLease
+	sameEpoch := n.marked == 1 && n.epoch == r.leaseEpoch || x.bug == bugFillWithoutEpoch
+	if leased && sameEpoch {
+		n.held, n.valueEpoch, n.value = 1, r.leaseEpoch, r.loaded
+		if x.bug == bugFillWithoutEpoch {
+			n.valueEpoch = n.epoch
+		}
+		n.lease, n.leaseEnd = none, 0
+	}
+	r.end()
+	x.add(t, stepFill.of(i))
+}

@@ -1,0 +1,122 @@
+package main
+
+import "fmt"
+
+// bug is a mistake that one could make in the protocol.
+type bug int
+
+const (
+	noBug bug = iota
+	bugClockAfterSnapshot
+	bugNoCompare
+	bugFillWithoutLease
+	bugFillWithoutEpoch
+	bugKeepLease
+	bugKeepEpoch
+	bugMaxXid
+	bugNoTimeline
+	bugAnswerBeforeDelete
+	bugNoBypass
+	bugJoinStarted
+	bugValueFirst
+	bugNoAge
+	bugEnd
+)
+
+var bugs = [bugEnd]string{
+	noBug:                 "none",
+	bugClockAfterSnapshot: "clock-after-snapshot",
+	bugNoCompare:          "apply-without-compare",
+	bugFillWithoutLease:   "fill-without-lease",
+	bugFillWithoutEpoch:   "fill-without-epoch",
+	bugKeepLease:          "delete-keeps-lease",
+	bugKeepEpoch:          "no-new-epoch",
+	bugMaxXid:             "highest-id-for-snapshot",
+	bugNoTimeline:         "timeline-ignored",
+	bugAnswerBeforeDelete: "answer-before-delete",
+	bugNoBypass:           "no-bypass-after-failed-delete",
+	bugJoinStarted:        "join-a-started-load",
+	bugValueFirst:         "value-before-watermark",
+	bugNoAge:              "age-not-checked",
+}
+
+func (b bug) String() string { return bugs[b] }
+
+// world is the one that a bug shows in.
+func (b bug) world() world {
+	switch b {
+	case bugClockAfterSnapshot, bugValueFirst, bugNoAge:
+		return worlds[0]
+	case bugFillWithoutEpoch, bugJoinStarted:
+		return worlds[2]
+	case bugNoCompare:
+		return worlds[3]
+	case bugNoTimeline, bugMaxXid:
+		return worlds[5]
+	}
+	return worlds[1]
+}
+
+func bugNames() []string { return bugs[noBug+1:] }
+
+// step says what was done, and by whom.
+type step uint8
+
+const (
+	stepStart step = iota
+	stepTick
+	stepBegin
+	stepLookMark
+	stepLookValue
+	stepLookTime
+	stepDrainBegin
+	stepDrainLost
+	stepDrainSnapshot
+	stepDrainApply
+	stepLease
+	stepLoad
+	stepJoin
+	stepFill
+	stepWriteBegin
+	stepCommit
+	stepDelete
+	stepDeleteFails
+	stepAnswer
+	stepEvictEntity
+	stepEvictMark
+	stepFlush
+	stepReplicate
+	stepFailover
+	stepHeal
+	stepPromote
+	stepEnd
+)
+
+var steps = [stepEnd]string{
+	stepStart: "start", stepTick: "the clock ticks",
+	stepBegin: "begins to read", stepLookMark: "HMGET wm", stepLookValue: "HGET the value", stepLookTime: "TIME",
+	stepDrainBegin: "drain: begin", stepDrainLost: "drain: left to another", stepDrainSnapshot: "drain: the snapshot",
+	stepDrainApply: "drain: apply", stepLease: "lease", stepLoad: "loads", stepJoin: "joins the other's load", stepFill: "fill",
+	stepWriteBegin: "begins, gets its id", stepCommit: "commits", stepDelete: "DEL", stepDeleteFails: "DEL fails",
+	stepAnswer: "answers its caller", stepEvictEntity: "Redis evicts the entity", stepEvictMark: "Redis evicts wm",
+	stepFlush: "Redis is flushed", stepReplicate: "the replica catches up", stepFailover: "Redis fails over",
+	stepHeal: "the old Redis is gone", stepPromote: "PostgreSQL fails over and loses the last commit",
+}
+
+const actorShift = 6
+
+// of adds who does it, with 0 to 2 for a reader or a writer.
+func (s step) of(actor int) step { return s | step(actor+1)<<actorShift }
+
+func (s step) String() string {
+	what, actor := s&(1<<actorShift-1), int(s>>actorShift)-1
+	switch {
+	case actor < 0:
+		return steps[what]
+	case what < stepWriteBegin:
+		return fmt.Sprintf("reader %d: %s", actor+1, steps[what])
+	case actor == ownWriter:
+		return "own writer: " + steps[what]
+	}
+	return fmt.Sprintf("web application %d: %s", actor, steps[what])
+}

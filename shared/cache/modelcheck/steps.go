@@ -1,0 +1,214 @@
+package main
+
+// What a reader, or a writer, does next.
+const (
+	idle = iota
+	lookMark
+	lookValue
+	lookTime
+	drainBegin
+	drainSnapshot
+	drainApply
+	takeLease
+	load
+	fill
+)
+
+const (
+	unwritten = iota
+	begun
+	committed
+	deleted
+	done
+)
+
+// successors adds every state that one step leads to. Where no read is left there is nothing more to see.
+func (x *explorer) successors(s *state) {
+	if s.finished() {
+		return
+	}
+	for i := range s.readers {
+		x.read(s, i)
+	}
+	for i := range s.writers {
+		x.write(s, i)
+	}
+	if s.now < x.world.ticks+x.world.behind {
+		t := *s
+		t.now++
+		x.add(t, stepTick)
+	}
+	x.faults(s)
+}
+
+func (s *state) finished() bool {
+	for i := range s.readers {
+		if s.readers[i].pc != idle || s.readers[i].left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// process is the one that a reader runs in. The own writer is in process 0.
+func (x *explorer) process(reader int) int {
+	if x.world.sameProcess {
+		return 0
+	}
+	return reader
+}
+
+// clock is a node's.
+func (x *explorer) clock(s *state, node uint8) uint8 {
+	if node == 1 {
+		return s.now - x.world.behind
+	}
+	return s.now
+}
+
+// reachable are the nodes that a client may be connected to.
+func (s *state) reachable() []uint8 {
+	if s.split == 1 {
+		return []uint8{0, 1}
+	}
+	return []uint8{s.primary}
+}
+
+func (x *explorer) bypassed(s *state, reader int) bool { return s.now < s.bypass[x.process(reader)] }
+
+// check is called where a read gets its value: version was right at some time, and must not have been replaced before
+// P, nor be older than what the reader's process must know. A replica whose clock is behind makes a watermark look younger
+// by as much, and P longer.
+func (x *explorer) check(s *state, r *reader, version uint8, by step) {
+	if gone := s.db.gone[version]; version != s.db.current && gone != none && s.now > gone+staleness+x.world.behind {
+		x.violate("a read staler than P", by)
+	}
+	if version < r.floor {
+		x.violate("a read behind an acknowledged own write", by)
+	}
+}
+
+// end is the answer to the caller.
+func (r *reader) end() { *r = reader{left: r.left} }
+
+func (x *explorer) read(s *state, i int) {
+	switch s.readers[i].pc {
+	case idle:
+		x.begin(s, i)
+	case lookMark, lookValue, lookTime:
+		x.look(s, i)
+	case drainBegin:
+		x.atEachNode(s, i, x.drainBegin)
+	case drainSnapshot:
+		x.drainSnapshot(s, i)
+	case drainApply:
+		x.atEachNode(s, i, x.drainApply)
+	case takeLease:
+		x.atEachNode(s, i, x.lease)
+	case load:
+		x.load(s, i)
+	case fill:
+		x.atEachNode(s, i, x.fill)
+	}
+}
+
+// atEachNode takes a step on whatever node its client is connected to now.
+func (x *explorer) atEachNode(s *state, i int, step func(*state, int)) {
+	for _, node := range s.reachable() {
+		t := *s
+		t.readers[i].node = node
+		step(&t, i)
+	}
+}
+
+func (x *explorer) begin(s *state, i int) {
+	if s.readers[i].left == 0 {
+		return
+	}
+	for _, node := range s.reachable() {
+		t := *s
+		r := &t.readers[i]
+		r.left--
+		r.node, r.pc = node, x.firstLook() // the look stays on one connection
+		if bound := s.weak == 0 || s.weak == weakOthers && x.process(i) == 0; s.acked != none && bound {
+			r.floor = s.acked
+		}
+		if x.bypassed(s, i) {
+			r.pc = load
+		}
+		x.add(t, stepBegin.of(i))
+	}
+}
+
+func (x *explorer) firstLook() uint8 {
+	if x.bug == bugValueFirst {
+		return lookValue
+	}
+	return lookMark
+}
+
+// look is the hit: the watermark, the value, the clock, in this order on one connection.
+func (x *explorer) look(s *state, i int) {
+	t := *s
+	r := &t.readers[i]
+	n := &t.nodes[r.node]
+	switch r.pc {
+	case lookMark:
+		r.marked, r.t, r.epoch = n.marked, n.t, n.epoch
+		r.pc = lookValue
+		if x.bug == bugValueFirst {
+			r.pc = lookTime
+		}
+		x.add(t, stepLookMark.of(i))
+	case lookValue:
+		r.held, r.valueEpoch, r.value = n.held, n.valueEpoch, n.value
+		r.pc = lookTime
+		if x.bug == bugValueFirst {
+			r.pc = lookMark
+		}
+		x.add(t, stepLookValue.of(i))
+	case lookTime:
+		now := x.clock(s, r.node)
+		r.fresh = x.within(r.marked, r.t, now, staleness)
+		if r.held == 1 && r.valueEpoch == r.epoch && r.fresh == 1 {
+			x.check(s, r, r.value, stepLookTime.of(i))
+			r.hit = 1
+		}
+		young := x.within(r.marked, r.t, now, drainAge) == 1
+		r.marked, r.t, r.epoch, r.held, r.valueEpoch, r.value = 0, 0, 0, 0, 0, 0
+		if r.again == 1 || young {
+			r.decide()
+		} else {
+			r.pc = drainBegin
+		}
+		x.add(t, stepLookTime.of(i))
+	}
+}
+
+// within is 1 where the watermark is at most age old. One from the future proves nothing.
+func (x *explorer) within(marked, t, now, age uint8) uint8 {
+	switch {
+	case marked == 0:
+		return 0
+	case x.bug == bugNoAge:
+		return 1
+	case now < t:
+		return 0
+	case now-t > age:
+		return 0
+	}
+	return 1
+}
+
+// decide goes on with the look as it is.
+func (r *reader) decide() {
+	switch {
+	case r.fresh == 0:
+		r.pc = load
+	case r.hit == 1:
+		r.end()
+	default:
+		r.pc = takeLease
+	}
+	r.again, r.fresh = 0, 0
+}
