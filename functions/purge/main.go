@@ -8,6 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 func main() {
@@ -15,7 +16,12 @@ func main() {
 	repository := characters.NewRepository(p.DB, p.Cache)
 	lambdahttp.StartTask(func(ctx context.Context) error {
 		done, err := repository.Purge(ctx)
-		p.Log.Info("purged", "finished", done.Finished, "forgotten", done.Forgotten)
-		return err
+		log := p.Log.With("finished", done.Finished, "forgotten", done.Forgotten)
+		if err != nil {
+			log.ErrorContext(ctx, "purge failed", "cause", postgres.Describe(err))
+			return err
+		}
+		log.InfoContext(ctx, "purged")
+		return nil
 	})
 }

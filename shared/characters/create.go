@@ -53,9 +53,8 @@ SELECT u.id IS NOT NULL AS known,
 
 	finishDueSQL = `
 UPDATE game.character AS c
-   SET deleted_at = c.delete_at, version = c.version + 1, updated_at = now()
- WHERE c.deleted_at IS NULL
-   AND c.delete_at <= now()
+   SET ` + finish + `
+ WHERE ` + due + `
    AND (c.user_id = game.user_id(@user_id) OR c.name_key = lower(@name COLLATE "C"))`
 )
 

@@ -46,6 +46,10 @@ const (
 	// visible is every character that is not gone; one whose deadline has passed is, finished or not.
 	visible = `c.deleted_at IS NULL AND (c.delete_at IS NULL OR c.delete_at > now())`
 
+	// due is every character whose deadline has passed and that nobody has finished yet; finish does that.
+	due    = `c.deleted_at IS NULL AND c.delete_at <= now()`
+	finish = `deleted_at = c.delete_at, version = c.version + 1, updated_at = now()`
+
 	// owned is the character of the request's user, of anyone where the request names none.
 	owned = `c.id = @id AND (@user_id = '' OR c.user_id = game.user_id(@user_id))`
 

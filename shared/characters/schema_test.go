@@ -24,6 +24,7 @@ func TestEverySchema(t *testing.T) {
 		t.Run("ids that cannot be", func(t *testing.T) { unknownUsers(t, e) })
 		t.Run("a banned user", func(t *testing.T) { banned(t, e) })
 		t.Run("a user who is gone", func(t *testing.T) { userGone(t, e) })
+		t.Run("the purge", func(t *testing.T) { purged(t, e) })
 		t.Run("least privilege", func(t *testing.T) { leastPrivilege(t, e) })
 	})
 }

@@ -1,0 +1,201 @@
+package characters_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+func TestPurgesAtOnce(t *testing.T) {
+	t.Parallel()
+	e := one(t, characters.Config{})
+	rounds(t, 3, func() ([]fault, func()) {
+		e.OwnerExec(t, `DELETE FROM game.character`)
+		e.mass(t, 1000, "NULL")
+		e.mass(t, 500, "now() - interval '31 days'")
+		done, faults := together(4, func(int) (characters.Purged, error) {
+			done, err := e.repository().Purge(t.Context())
+			if errors.Is(err, postgres.ErrUnavailable) {
+				return unknown, nil
+			}
+			return done, err
+		})
+		if slices.Contains(done, unknown) {
+			faults[0] = unavailable
+		}
+		return faults, func() {
+			var all characters.Purged
+			for i, d := range done {
+				wantFaultless(t, faults[i])
+				all.Finished += d.Finished
+				all.Forgotten += d.Forgotten
+			}
+			wantPurged(t, "4 purges at once", all, characters.Purged{Finished: 1000, Forgotten: 500})
+			if n := e.number(t, `SELECT count(*) FROM game.character WHERE deleted_at = delete_at AND version = 2`); n != 1000 {
+				t.Errorf("%d rows were finished once, want 1000", n)
+			}
+		}
+	})
+}
+
+func wantFaultless(t testing.TB, f fault) {
+	t.Helper()
+	if f != (fault{}) {
+		t.Errorf("Purge failed: %+v", f)
+	}
+}
+
+// TestPurgeAndCreate has a create wait for a row that the purge leaves to it, and creates that meet a purge.
+func TestPurgeAndCreate(t *testing.T) {
+	t.Parallel()
+	e := one(t, characters.Config{})
+	roster := func() (user string, all []*databasev1.Character) {
+		user = e.user(t)
+		for range 5 {
+			all = append(all, e.mustCreate(t, user))
+		}
+		for _, c := range all {
+			e.setDeadline(t, c, -time.Second)
+		}
+		return user, all
+	}
+	t.Run("at once", func(t *testing.T) {
+		rounds(t, 10, func() ([]fault, func()) {
+			user, all := roster()
+			_, faults := together(6, func(i int) (any, error) {
+				if i == 0 {
+					e.purge(t)
+					return nil, nil
+				}
+				return e.CreateCharacter(t.Context(), &databasev1.CreateCharacterRequest{UserId: user, Name: all[i-1].Name})
+			})
+			return faults, func() {
+				wantWinners(t, "CreateCharacter beside a purge", faults, 6, fault{})
+				for _, c := range all {
+					if diff := cmp.Diff(fate{Kept: true, Finished: true, Version: 2}, e.fate(t, c)); diff != "" {
+						t.Errorf("one whose name was created again (-want +got):\n%s", diff)
+					}
+				}
+			}
+		})
+	})
+	t.Run("a create waits for a row", func(t *testing.T) {
+		user, all := roster()
+		conn, err := e.Owner.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Rollback(t.Context()) //nolint:errcheck // it is for a test that ends early
+		if _, err := conn.Exec(t.Context(), `SELECT FROM game.character WHERE id = $1 FOR UPDATE`, all[0].Id); err != nil {
+			t.Fatal(err)
+		}
+		created := make(chan error, 1)
+		go func() {
+			_, err := patiently(t, e.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: user, Name: all[0].Name, RequestId: newUUID()})
+			created <- err
+		}()
+		eventually(t, "the create to wait for the lock", func() bool {
+			return e.number(t, `SELECT count(*) FROM pg_stat_activity
+				WHERE datname = current_database() AND usename = 'game_service' AND wait_event_type = 'Lock'`) > 0
+		})
+		e.purge(t)
+		if f := e.fate(t, all[0]); f.Finished {
+			t.Errorf("the locked one after a purge = %+v, want it left to the create", f)
+		}
+		if err := conn.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantFault(t, "CreateCharacter", <-created, fault{})
+		e.purge(t)
+		for _, c := range all {
+			if diff := cmp.Diff(fate{Kept: true, Finished: true, Version: 2}, e.fate(t, c)); diff != "" {
+				t.Errorf("one of the roster (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
+
+// undisturbed plays until no statement was too slow for this machine.
+func undisturbed(t testing.TB, play func() (done characters.Purged, disturbed bool, err error)) (characters.Purged, error) {
+	t.Helper()
+	for range 20 {
+		done, disturbed, err := play()
+		if !disturbed {
+			return done, err
+		}
+		t.Logf("a purge did not get its turn: %+v, %v", done, err)
+	}
+	t.Fatal("no purge got its turn")
+	return unknown, nil
+}
+
+// before runs f before the nth statement of a purge, from 1.
+func before(n int, f func()) func() time.Time {
+	calls := 0
+	return func() time.Time {
+		if calls == n {
+			f()
+		}
+		calls++
+		return time.Now()
+	}
+}
+
+func TestPurgeFails(t *testing.T) {
+	t.Parallel()
+	e := one(t, characters.Config{})
+	// A batch is done, then something is lost.
+	lose := func(t *testing.T, what string, lost error, how func(cancel func())) {
+		t.Helper()
+		done, err := undisturbed(t, func() (characters.Purged, bool, error) {
+			e.OwnerExec(t, `DELETE FROM game.character`)
+			e.mass(t, 300, "NULL")
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			done, err := e.repository().PurgeBy(ctx, before(2, func() { how(cancel) }))
+			e.PGProxy.Accept()
+			return done, errors.Is(err, postgres.ErrUnavailable) && done.Finished == 0, err
+		})
+		if !errors.Is(err, lost) || done.Finished != 100 {
+			t.Errorf("Purge that loses %s after a batch = %+v, %v, want 100 and %v", what, done, err, lost)
+		}
+		if n := e.number(t, countDueSQL); n != 200 {
+			t.Errorf("after it %d are due, want 200", n)
+		}
+		wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Finished: 200})
+	}
+	t.Run("the database is lost", func(t *testing.T) {
+		lose(t, "the database", postgres.ErrUnavailable, func(func()) { e.PGProxy.Refuse() })
+	})
+	t.Run("its context ends", func(t *testing.T) {
+		lose(t, "its context", context.Canceled, func(cancel func()) { cancel() })
+	})
+	t.Run("the database undoes batches", func(t *testing.T) {
+		e.OwnerExec(t, `CREATE SEQUENCE tries`)
+		e.OwnerExec(t, `CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+			IF nextval('tries') NOT IN (6, 12) THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF;
+			RETURN NULL; END $$`)
+		done, err := undisturbed(t, func() (characters.Purged, bool, error) {
+			e.OwnerExec(t, `DROP TRIGGER IF EXISTS undo ON game.character`)
+			e.OwnerExec(t, `DELETE FROM game.character`)
+			e.mass(t, 300, "NULL")
+			e.OwnerExec(t, `ALTER SEQUENCE tries RESTART`)
+			e.OwnerExec(t, `CREATE TRIGGER undo BEFORE UPDATE ON game.character FOR EACH STATEMENT EXECUTE FUNCTION undo()`)
+			done, err := e.repository().Purge(t.Context())
+			return done, errors.Is(err, postgres.ErrUnavailable), err
+		})
+		if !errors.Is(err, postgres.ErrRetry) || done.Finished != 200 {
+			t.Errorf("Purge of which every batch is undone 5 times, the last one more often = %+v, %v, want 200 and postgres.ErrRetry", done, err)
+		}
+		e.OwnerExec(t, `DROP TRIGGER undo ON game.character`)
+		wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Finished: 100})
+	})
+}
