@@ -1,0 +1,178 @@
+// Package sigv4 signs requests with AWS Signature Version 4, for clients of a deployment whose API Gateway or Function URL
+// wants IAM authorization. Its Transport goes into the http.Client that a generated Twirp client gets; see the example.
+//
+// It sends a request again only where that was surely not carried out; see [Transport.RoundTrip].
+package sigv4
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+const defaultAttempts = 4
+
+// Transport is an http.RoundTripper that signs. It may be used concurrently; its fields may not change after its first
+// request.
+type Transport struct {
+	// Credentials of whoever calls, asked for at each attempt: the Credentials of an aws.Config that
+	// config.LoadDefaultConfig made (environment, profile, SSO, role of the machine), which keeps them until they expire.
+	Credentials aws.CredentialsProvider
+	// Region of the API or function: the Region of that aws.Config, say.
+	Region string
+	// Service is "execute-api" or "lambda". Empty: "lambda" where the host is a Function URL's, else "execute-api".
+	Service string
+	// Base sends the signed requests. Nil: http.DefaultTransport.
+	Base http.RoundTripper
+	// Attempts is at most how many times a request is sent. 0: 4; 1: never again.
+	Attempts int
+
+	once   sync.Once
+	signer *v4.Signer
+	skew   atomic.Int64 // how far the server's clock is ahead of ours, in nanoseconds
+
+	now  func() time.Time                           // nil: time.Now
+	wait func(context.Context, time.Duration) error // nil: wait
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// RoundTrip implements http.RoundTripper. The request's body is read into memory, to be hashed and perhaps sent again.
+//
+// Again, with a new signature, it sends: what could not be sent since no connection was made; what was answered 429,
+// which the gateway says of what it throttled and our services of what they refused; and, once, what was refused for the
+// time of its signature, with the time that the Date of that answer says. It waits in between, longer each time and as
+// long as Retry-After says; where that is longer than 30 s, or than the request's context has, the answer is returned as it is.
+//
+// Not again it sends what met a timeout, a broken connection or a 5xx: a POST may have been carried out then. Whether to
+// repeat that, with the request_id of a create and the save_id of a save, is for the caller to say.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.once.Do(t.setUp)
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	corrected := false
+	for attempt := 1; ; attempt++ {
+		signed, err := t.sign(r, body)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := t.base().RoundTrip(signed)
+		if attempt >= t.attempts() {
+			return resp, err
+		}
+		var pause time.Duration
+		switch now := t.now(); {
+		case !corrected && err == nil && t.correct(resp, now):
+			corrected = true
+		case refused(resp, err):
+			pause = backoff(attempt, resp, now)
+		default:
+			return resp, err
+		}
+		if deadline, ok := r.Context().Deadline(); pause > maxAfter || ok && time.Until(deadline) <= pause {
+			return resp, err
+		}
+		discard(resp)
+		if err := t.wait(r.Context(), pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (t *Transport) setUp() {
+	t.signer = v4.NewSigner()
+	if t.now == nil {
+		t.now = time.Now
+	}
+	if t.wait == nil {
+		t.wait = wait
+	}
+}
+
+func (t *Transport) base() http.RoundTripper {
+	if t.Base == nil {
+		return http.DefaultTransport
+	}
+	return t.Base
+}
+
+func (t *Transport) attempts() int {
+	if t.Attempts == 0 {
+		return defaultAttempts
+	}
+	return t.Attempts
+}
+
+func (t *Transport) service(host string) string {
+	switch {
+	case t.Service != "":
+		return t.Service
+	case strings.Contains(host, ".lambda-url.") && strings.HasSuffix(host, ".on.aws"):
+		return "lambda"
+	}
+	return "execute-api"
+}
+
+// sign returns a signed copy of r.
+func (t *Transport) sign(r *http.Request, body []byte) (*http.Request, error) {
+	if t.Region == "" || t.Credentials == nil {
+		return nil, errors.New("sign a request: no Region, or no Credentials")
+	}
+	credentials, err := t.Credentials.Retrieve(r.Context())
+	if err != nil {
+		return nil, fmt.Errorf("get AWS credentials: %w", err)
+	}
+	signed := r.Clone(r.Context())
+	if signed.Header == nil {
+		signed.Header = http.Header{}
+	}
+	signed.ContentLength = int64(len(body))
+	signed.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	if signed.Body, _ = signed.GetBody(); len(body) == 0 {
+		signed.Body = http.NoBody
+	}
+	hash := sha256.Sum256(body)
+	at := t.now().Add(time.Duration(t.skew.Load()))
+	err = t.signer.SignHTTP(r.Context(), credentials, signed, hex.EncodeToString(hash[:]), t.service(r.URL.Hostname()), t.Region, at)
+	if err != nil {
+		return nil, fmt.Errorf("sign a request: %w", err)
+	}
+	return signed, nil
+}
+
+// readBody reads the body, and closes it as a RoundTripper must.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err := errors.Join(err, r.Body.Close()); err != nil {
+		return nil, fmt.Errorf("read the body of a request: %w", err)
+	}
+	return body, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
