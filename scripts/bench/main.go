@@ -1,11 +1,12 @@
 // Command bench measures what the project promises, on this machine: `go run ./scripts/bench` runs all of it,
-// `go run ./scripts/bench cpu` (or races, queries, redis-kill) one part; -o FILE writes the tables as Markdown, too.
+// `go run ./scripts/bench cpu` (or races, queries, redis-kill, cold) one part; -o FILE writes the tables as Markdown, too.
 //
 //	cpu         CPU of the server process and allocations per request, as ratios to a constant Twirp answer and to a
 //	            Twirp handler with one SELECT
 //	races       parallel creates: the slot limit, one name, one request id
 //	queries     statements and DELs per call, counted on the wire
 //	redis-kill  reads while Redis is killed and started again
+//	cold        start and size of the Lambda functions, as ratios to a hello world of aws-lambda-go
 //	profile     CPU and allocation profiles of one variant of cpu: profile -variant "GetUser hit"
 //
 // It starts PostgreSQL, Redis and, as a process of its own, the server; all on 127.0.0.1, and all end with it.
@@ -25,8 +26,8 @@ import (
 )
 
 type options struct {
-	rounds, requests, connections int
-	variant, dir                  string
+	rounds, requests, connections, starts int
+	variant, dir                          string
 }
 
 // part is one thing to measure.
@@ -35,7 +36,7 @@ type part struct {
 	run  func(ctx context.Context, w *world, o options) (section, error)
 }
 
-var parts = []part{{"cpu", runCPU}, {"races", runRaces}, {"queries", runQueries}, {"redis-kill", runRedisKill}}
+var parts = []part{{"cpu", runCPU}, {"races", runRaces}, {"queries", runQueries}, {"redis-kill", runRedisKill}, {"cold", runCold}}
 
 // errMissed says that a promise does not hold; the table says which.
 var errMissed = errors.New("a goal was missed")
@@ -70,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if chosen == nil {
-		return fmt.Errorf("%s is not known: cpu, races, queries, redis-kill, profile or all", name)
+		return fmt.Errorf("%s is not known: cpu, races, queries, redis-kill, cold, profile or all", name)
 	}
 	var o options
 	var file string
@@ -79,6 +80,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.rounds, "rounds", 40, "cpu: slices of each variant")
 	flags.IntVar(&o.requests, "requests", 1000, "cpu: requests of one slice, at most 4000")
 	flags.IntVar(&o.connections, "connections", 32, "cpu: connections")
+	flags.IntVar(&o.starts, "starts", 100, "cold: starts of each binary")
 	flags.StringVar(&o.variant, "variant", "", "profile: which path, GetUser hit by default; cpu: only this and what it is compared with")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "profile: where to write the profiles")
 	_ = flags.Parse(args) // exits where it fails

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+const (
+	module   = "github.com/osirose-new/database-service/"
+	megabyte = 1e6 // bytes
+	arm64    = ".arm64"
+)
+
+// binary is one of a function's builds, with what is configured.
+type binary struct {
+	name, build string
+	tags        string
+	env         []string
+	goalStart   float64 // to hello's
+	goalSize    float64 // in megabytes, for arm64, which template.yaml deploys
+	path        string
+	starts      []start
+	hello       []start // right before or after each of starts
+}
+
+// newBinaries lists what is measured. Nothing listens at the addresses: whatever dialed before the first request would
+// be seen as an error in the log, and as time.
+func newBinaries() []*binary {
+	var all []*binary
+	url := []string{"DATABASE_URL=postgres://u@127.0.0.1:1/x"}
+	secret := []string{"DATABASE_URL=postgres://127.0.0.1:1/x", "DATABASE_SECRET_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"}
+	for _, name := range []string{"user", "session", "character", "purge"} {
+		all = append(all,
+			&binary{name: name, build: "noaws", tags: "lambda.norpc,noaws", env: url, goalStart: 1.35, goalSize: 15},
+			&binary{name: name, build: "with AWS", tags: "lambda.norpc", env: url, goalSize: 18},
+			&binary{name: name, build: "with AWS, secret configured", tags: "lambda.norpc", env: secret, goalStart: 1.8, goalSize: 18})
+	}
+	return all
+}
+
+func runCold(ctx context.Context, w *world, o options) (section, error) {
+	hello := &binary{name: "hello", build: "aws-lambda-go", tags: "lambda.norpc"}
+	all := newBinaries()
+	if err := buildAll(ctx, w.dir, append(all, hello)); err != nil {
+		return section{}, err
+	}
+	api, err := newRuntimeAPI()
+	if err != nil {
+		return section{}, err
+	}
+	defer api.close()
+	for round := range o.starts + 1 { // the first one reads the files from the disk, and is not counted
+		for _, b := range all {
+			pair := []*binary{hello, b}
+			if round%2 == 1 {
+				pair[0], pair[1] = b, hello
+			}
+			for _, one := range pair {
+				s, err := api.start(ctx, one)
+				if err != nil {
+					return section{}, fmt.Errorf("%s (%s): %w", one.name, one.build, err)
+				}
+				switch {
+				case round == 0:
+				case one == hello:
+					b.hello = append(b.hello, s)
+				default:
+					b.starts = append(b.starts, s)
+				}
+			}
+		}
+		if round%20 == 19 {
+			log.Printf("cold: round %d of %d", round+1, o.starts)
+		}
+	}
+	return coldSection(ctx, hello, all, o)
+}
+
+// buildAll builds with the flags of a release.
+func buildAll(ctx context.Context, dir string, all []*binary) error {
+	for _, b := range all {
+		b.path = filepath.Join(dir, b.name+"-"+strings.ReplaceAll(b.tags, ",", "-"))
+		if _, err := os.Stat(b.path); err == nil {
+			continue
+		}
+		if err := errors.Join(b.buildFor(ctx, runtime.GOARCH, b.path), b.buildFor(ctx, "arm64", b.path+arm64)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *binary) buildFor(ctx context.Context, arch, path string) error {
+	source := module + "functions/" + b.name
+	if b.name == "hello" {
+		source = module + "scripts/bench/hello"
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags="+b.tags, "-ldflags=-s -w -buildid=", "-o", path, source)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+arch)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", source, err, out)
+	}
+	// The linker writes through a mapping, page by page, and the kernel keeps such a file in small pieces: the same bytes,
+	// written in one go as an unpacked zip is, start a quarter faster. So that chance does not decide, all are written so.
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o755) //nolint:gosec // it is to be run
+}
+
+// megabytes is the size of a build, 0 where there is none.
+func megabytes(path string) float64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return float64(info.Size()) / megabyte
+}
+
+func coldSection(ctx context.Context, hello *binary, all []*binary, o options) (section, error) {
+	s := section{
+		title: "Cold start",
+		head:  []string{"function", "build", "wall", "quartiles", "quiet", "CPU", "quartiles", "quiet", "goal", "", "ms wall", "ms CPU", "MB", "MB arm64", "goal", ""},
+	}
+	missed := false
+	for _, b := range all {
+		wall, cpu := b.ratios(start.wallMS), b.ratios(start.cpuMS)
+		size := megabytes(b.path + arm64)
+		goal, verdict := "", ""
+		if b.goalStart > 0 {
+			ok := median(wall) <= b.goalStart && median(cpu) <= b.goalStart
+			goal, verdict = fmt.Sprintf("%.2f", b.goalStart), held(ok)
+			missed = missed || !ok
+		}
+		missed = missed || size > b.goalSize
+		s.row(b.name, b.build, fmt.Sprintf("%.2f", median(wall)), quartiles(wall), quiet(b, start.wallMS),
+			fmt.Sprintf("%.2f", median(cpu)), quartiles(cpu), quiet(b, start.cpuMS), goal, verdict,
+			fmt.Sprintf("%.1f", median(each(b.starts, start.wallMS))), fmt.Sprintf("%.1f", median(each(b.starts, start.cpuMS))),
+			fmt.Sprintf("%.1f", megabytes(b.path)), fmt.Sprintf("%.1f", size), fmt.Sprintf("%.0f", b.goalSize), held(size <= b.goalSize))
+	}
+	first := all[0]
+	s.note("From exec to the first poll of the Runtime API, as ratios to a hello world of aws-lambda-go that was built with the same flags "+
+		"and started right before or after: medians over %d pairs; CPU is user and system time of the whole process. The quiet ratio compares "+
+		"the first quartiles, which is what remains of a busy machine. The goal is for both. hello: %.1f ms wall, %.1f ms CPU, %.1f MB. 1 MB is 10^6 bytes; the goal is for arm64, which template.yaml deploys.",
+		o.starts, median(each(first.hello, start.wallMS)), median(each(first.hello, start.cpuMS)), megabytes(hello.path))
+	if err := noteAdapter(ctx, &s); err != nil {
+		return s, err
+	}
+	if missed {
+		return s, errMissed
+	}
+	return s, nil
+}
+
+// ratios compares pair by pair.
+func (b *binary) ratios(of func(start) float64) []float64 {
+	r := make([]float64, len(b.starts))
+	for i := range r {
+		r[i] = of(b.starts[i]) / of(b.hello[i])
+	}
+	return r
+}
+
+func quiet(b *binary, of func(start) float64) string {
+	return fmt.Sprintf("%.2f", quantile(each(b.starts, of), 0.25)/quantile(each(b.hello, of), 0.25))
+}
+
+func quartiles(all []float64) string {
+	return fmt.Sprintf("%.2f to %.2f", quantile(all, 0.25), quantile(all, 0.75))
+}
+
+func each(all []start, of func(start) float64) []float64 {
+	values := make([]float64, len(all))
+	for i, s := range all {
+		values[i] = of(s)
+	}
+	return values
+}
+
+func (s start) wallMS() float64 { return float64(s.wall) / float64(time.Millisecond) }
+func (s start) cpuMS() float64  { return float64(s.cpu) / float64(time.Millisecond) }
+
+// noteAdapter adds what the adapter itself takes per event.
+func noteAdapter(ctx context.Context, s *section) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=0.5s", module+"shared/lambdahttp")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("benchmark of shared/lambdahttp: %w\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Benchmark") {
+			s.note("shared/lambdahttp: %s", strings.Join(strings.Fields(line), " "))
+		}
+	}
+	return nil
+}
