@@ -7,7 +7,10 @@
 // database snapshot that has been applied. A value is served only under a watermark that is at most P old. A miss takes
 // a lease before it reads the database, and fills only where nobody has deleted the lease since; so a value that was
 // read before a change is never written after it. Every value carries the epoch of the watermark, so one new epoch
-// forgets everything.
+// forgets everything. The clocks of a Redis and of the replica that takes its place must agree: where the new one is
+// behind, P is longer by as much.
+//
+// Command modelcheck explores the protocol's interleavings, and has to be run again when it changes.
 //
 // An entity is a Redis hash named after it, user:{id} say; its fields are <fp> (epoch and bytes) and l<fp> (a lease),
 // where fp is the fingerprint of the bytes' format: two versions of the program never read each other's values.

@@ -5,7 +5,7 @@
 //	go run ./shared/cache/modelcheck            all worlds; fails on a violation, and where a planted bug is not found
 //	go run ./shared/cache/modelcheck -bug NAME  the shortest way to what that bug does
 //
-// It takes about two minutes and 6 GB on two cores. A step of the model is one atomic act of the code: a command or a
+// It takes about two minutes and 7 GB on two cores. A step of the model is one atomic act of the code: a command or a
 // script of Redis, a statement of PostgreSQL. A process that dies is one that takes no further step. The clock has ticks:
 // see the constants in model.go, which a test holds against those of package cache.
 package main
