@@ -12,13 +12,6 @@ type result struct {
 	trace     []string // the shortest way there
 }
 
-func (r result) verdict() string {
-	if r.violation == "" {
-		return "no violation"
-	}
-	return "VIOLATION: " + r.violation
-}
-
 // explorer walks all states, breadth first. Of a state that was seen it keeps a hash of 63 bits (that any two of 30 million
 // states share one has a chance of one in 20,000, and would hide no more than what follows from one), and how it was
 // reached.
