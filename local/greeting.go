@@ -16,8 +16,17 @@ type greeting struct {
 }
 
 func (g greeting) print(w io.Writer) {
-	b := g.backends
 	fmt.Fprintf(w, "\nosirose database-service listens at %s\n\n", g.url)
+	token := g.printBackends(w)
+	if g.note != "" {
+		fmt.Fprintf(w, "\n%s\n", g.note)
+	}
+	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))
+}
+
+// printBackends returns a token to try, or what stands for one.
+func (g greeting) printBackends(w io.Writer) (token string) {
+	b := g.backends
 	if b.postgres == nil {
 		fmt.Fprintf(w, "  PostgreSQL  at %s\n", g.database)
 	} else {
@@ -29,17 +38,12 @@ func (g greeting) print(w io.Writer) {
 	} else {
 		fmt.Fprintf(w, "  Redis       embedded (miniredis), at %s\n", g.redis)
 	}
-	token := b.demo.token
-	if token != "" {
-		fmt.Fprintln(w, "  Users       alice, bob and carol, who is banned")
-		fmt.Fprintf(w, "  Token       %s (a session of alice)\n", token)
-	} else {
-		token = "TOKEN"
+	if b.demo.token == "" {
+		return "TOKEN"
 	}
-	if g.note != "" {
-		fmt.Fprintf(w, "\n%s\n", g.note)
-	}
-	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))
+	fmt.Fprintln(w, "  Users       alice, bob and carol, who is banned")
+	fmt.Fprintf(w, "  Token       %s (a session of alice)\n", b.demo.token)
+	return b.demo.token
 }
 
 func (b *backends) kept() string {

@@ -19,9 +19,11 @@ import (
 
 const usage = `The database service: users, characters and sessions on one port.
 
-  local [flags]          serve
-  local migrate [flags]  bring the database at DATABASE_URL up to date (see local migrate -h)
-  local healthcheck      exit with 0 where the service on this machine answers, else with 1
+  local [flags]           serve
+  local emulator [flags]  serve as Lambda functions behind API Gateway (see local emulator -h)
+  local invoke FUNCTION   call a function of a running emulator with a saved event (see local invoke -h)
+  local migrate [flags]   bring the database at DATABASE_URL up to date (see local migrate -h)
+  local healthcheck       exit with 0 where the service on this machine answers, else with 1
 
 Flags of serve:
   -data DIR   keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
@@ -67,6 +69,10 @@ func run(ctx context.Context, args []string) error {
 	switch command {
 	case "serve":
 		return runServe(ctx, args)
+	case "emulator":
+		return runEmulator(ctx, args)
+	case "invoke":
+		return runInvoke(ctx, args)
 	case "migrate":
 		return runMigrate(ctx, args, os.Stdout)
 	case "healthcheck":

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// templateFlag names the deployment's template: tests run in this folder.
+var templateFlag = []string{"-template", "../template.yaml"}
+
+func startEmulator(t *testing.T, env []string, args ...string) *program {
+	t.Helper()
+	return start(t, env, append(append([]string{"emulator"}, templateFlag...), args...)...)
+}
+
+// clients are a Twirp client of each service, that speaks protobuf or JSON.
+type clients struct {
+	users      databasev1.UserService
+	characters databasev1.CharacterDbService
+	sessions   databasev1.SessionService
+}
+
+func clientsOf(url string) map[string]clients {
+	h := http.DefaultClient
+	return map[string]clients{
+		"protobuf": {databasev1.NewUserServiceProtobufClient(url, h), databasev1.NewCharacterDbServiceProtobufClient(url, h), databasev1.NewSessionServiceProtobufClient(url, h)},
+		"JSON":     {databasev1.NewUserServiceJSONClient(url, h), databasev1.NewCharacterDbServiceJSONClient(url, h), databasev1.NewSessionServiceJSONClient(url, h)},
+	}
+}
+
+// player is somebody whom the calls ask for.
+type player struct{ id, name, token string }
+
+func addPlayer(t *testing.T, e *testenv.Env, name string) player {
+	t.Helper()
+	p := player{id: e.AddUser(t, name), name: name}
+	_, p.token = e.AddSession(t, p.id, time.Hour)
+	return p
+}
+
+// calls give the same answer each time: they read, or are replayed, or are refused.
+func (p player) calls() map[string]func(context.Context, clients) (proto.Message, error) {
+	return map[string]func(context.Context, clients) (proto.Message, error){
+		"GetUser": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: p.id})
+		},
+		"GetUser of nobody": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: "nobody"})
+		},
+		"GetUserBySession": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.users.GetUserBySession(ctx, &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: p.token}})
+		},
+		"GetSession": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.sessions.GetSession(ctx, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: p.token}})
+		},
+		"GetSession of nobody": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.sessions.GetSession(ctx, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: "nothing"}})
+		},
+		"CreateCharacter": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.characters.CreateCharacter(ctx, p.create())
+		},
+		"CreateCharacter of a bad name": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.characters.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: p.id, Name: "ÄÖÜ & co"})
+		},
+		"GetCharacterList": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: p.id})
+		},
+		"GetCharacterList, empty": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{})
+		},
+	}
+}
+
+func (p player) create() *databasev1.CreateCharacterRequest {
+	return &databasev1.CreateCharacterRequest{UserId: p.id, Name: p.name + "-1", RequestId: "0f8fad5b-d9cb-469f-a165-70867728950e"}
+}
+
+// wantSameAnswers compares what the services answer behind every gateway of the emulator at url with what they answer
+// directly.
+func wantSameAnswers(t *testing.T, p player, direct, url string) {
+	t.Helper()
+	if _, err := clientsOf(direct)["protobuf"].characters.CreateCharacter(t.Context(), p.create()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"", "/_gateway/v2", "/_gateway/v1", "/_gateway/furl", "/_gateway/alb", "/_gateway/alb-multi"} {
+		for codec, behind := range clientsOf(url + path) {
+			for name, call := range p.calls() {
+				want, wantErr := call(t.Context(), clientsOf(direct)[codec])
+				got, err := call(t.Context(), behind)
+				if diff := cmp.Diff(want, got, protocmp.Transform(), protocmp.IgnoreFields(&databasev1.Session{}, "expires_in_seconds")); diff != "" {
+					t.Errorf("%s, %s, %s: %s", path, codec, name, diff)
+				}
+				if diff := cmp.Diff(describeError(wantErr), describeError(err)); diff != "" {
+					t.Errorf("%s, %s, %s: %s", path, codec, name, diff)
+				}
+			}
+		}
+	}
+}
+
+// describeError is all that a client gets to know of an error.
+func describeError(err error) []any {
+	e, ok := err.(twirp.Error)
+	if !ok {
+		return []any{err}
+	}
+	return []any{e.Code(), e.Msg(), e.MetaMap()}
+}
+
+func TestEmulator(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	direct := start(t, outside(e))
+	dir := t.TempDir()
+	p := startEmulator(t, outside(e), "-save", dir)
+	wantSameAnswers(t, addPlayer(t, e, "Alice"), direct.url, p.url)
+	if code, answer := p.ready(t); code != http.StatusOK || answer["ready"] != true {
+		t.Errorf("/readyz: got %d %v", code, answer)
+	}
+	wantText(t, &p.stdout, "UserFunction", "SessionFunction", "PurgeFunction", "in this process", "aws lambda invoke --endpoint-url "+p.url)
+
+	env := []string{"SERVICE_PORT=" + p.url[strings.LastIndexByte(p.url, ':')+1:]}
+	saved, err := filepath.Glob(filepath.Join(dir, "*-UserFunction-GetUser.json"))
+	if err != nil || len(saved) == 0 {
+		t.Fatalf("got %v, %v, want saved events", saved, err)
+	}
+	again := runToEnd(t, 0, env, "invoke", "UserFunction", "-e", saved[0])
+	wantText(t, &again.stdout, `"statusCode":200`)
+	wantText(t, &again.stderr, "REPORT RequestId: ")
+	purged := runToEnd(t, 0, env, "invoke", "PurgeFunction")
+	wantText(t, &purged.stdout, "null\n")
+	broken := filepath.Join(t.TempDir(), "event.json")
+	if err := os.WriteFile(broken, []byte(`{"some":"thing"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	failed := runToEnd(t, 1, env, "invoke", "UserFunction", "-e", broken)
+	wantText(t, &failed.stdout, "errorMessage")
+	wantText(t, &failed.stderr, "the function failed")
+	unknown := runToEnd(t, 1, env, "invoke", "Nobody")
+	wantText(t, &unknown.stderr, "404", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Nobody")
+
+	p.signal(t, syscall.SIGTERM)
+	p.wantExit(t, 0)
+}
+
+func TestEmulatorRefuses(t *testing.T) {
+	t.Parallel()
+	env := outside(testenv.New(t, "plugins", "miniredis"))
+	for _, test := range []struct {
+		name string
+		code int
+		args []string
+		want string
+	}{
+		{"no template", 1, []string{"emulator", "-template", "nowhere.yaml"}, "nowhere.yaml"},
+		{"no functions", 1, append([]string{"emulator", "-functions", "nowhere"}, templateFlag...), "bootstrap"},
+		{"no such parameter", 1, append([]string{"emulator", "-parameter", "Nothing=1"}, templateFlag...), "Nothing"},
+		{"no such gateway", 2, []string{"emulator", "-gateway", "v3"}, "v3"},
+		{"no value", 2, []string{"emulator", "-parameter", "Stage"}, "NAME=VALUE"},
+		{"no name", 2, []string{"invoke"}, "name of a function"},
+		{"nobody there", 1, []string{"invoke", "UserFunction"}, "refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			wantText(t, &runToEnd(t, test.code, env, test.args...).stderr, test.want)
+		})
+	}
+}

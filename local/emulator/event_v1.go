@@ -1,0 +1,112 @@
+package emulator
+
+import "strings"
+
+// eventV1 is what a REST API sends. What is missing is null, not absent.
+type eventV1 struct {
+	Resource     string              `json:"resource"`
+	Path         string              `json:"path"`
+	Method       string              `json:"httpMethod"`
+	Headers      map[string]string   `json:"headers"`
+	MultiHeaders map[string][]string `json:"multiValueHeaders"`
+	Query        map[string]string   `json:"queryStringParameters"`
+	MultiQuery   map[string][]string `json:"multiValueQueryStringParameters"`
+	Parameters   map[string]string   `json:"pathParameters"`
+	StageValues  map[string]string   `json:"stageVariables"`
+	Context      contextV1           `json:"requestContext"`
+	Body         *string             `json:"body"`
+	Base64       bool                `json:"isBase64Encoded"`
+}
+
+type contextV1 struct {
+	ResourceID   string     `json:"resourceId"`
+	ResourcePath string     `json:"resourcePath"`
+	Method       string     `json:"httpMethod"`
+	ExtendedID   string     `json:"extendedRequestId"`
+	Time         string     `json:"requestTime"`
+	Path         string     `json:"path"`
+	AccountID    string     `json:"accountId"`
+	Protocol     string     `json:"protocol"`
+	Stage        string     `json:"stage"`
+	DomainPrefix string     `json:"domainPrefix"`
+	TimeEpoch    int64      `json:"requestTimeEpoch"`
+	RequestID    string     `json:"requestId"`
+	Identity     identityV1 `json:"identity"`
+	DomainName   string     `json:"domainName"`
+	DeploymentID string     `json:"deploymentId"`
+	APIID        string     `json:"apiId"`
+}
+
+type identityV1 struct {
+	CognitoPoolID   *string `json:"cognitoIdentityPoolId"`
+	AccountID       *string `json:"accountId"`
+	CognitoID       *string `json:"cognitoIdentityId"`
+	Caller          *string `json:"caller"`
+	SourceIP        string  `json:"sourceIp"`
+	PrincipalOrgID  *string `json:"principalOrgId"`
+	AccessKey       *string `json:"accessKey"`
+	CognitoType     *string `json:"cognitoAuthenticationType"`
+	CognitoProvider *string `json:"cognitoAuthenticationProvider"`
+	UserARN         *string `json:"userArn"`
+	UserAgent       *string `json:"userAgent"`
+	User            *string `json:"user"`
+}
+
+func (a *arrival) eventV1(binaryTypes []string) []byte {
+	e := eventV1{
+		Resource: a.route.path, Path: a.path, Method: a.method,
+		Headers: last(a.header), MultiHeaders: a.header,
+		Context: contextV1{
+			ResourceID: "emul00", ResourcePath: a.route.path, Method: a.method, ExtendedID: a.extendedID, Time: a.clock(),
+			Path: a.staged(a.path), AccountID: account, Protocol: a.protocol, Stage: a.stage, DomainPrefix: apiID,
+			TimeEpoch: a.at.UnixMilli(), RequestID: a.requestID, Identity: a.identityV1(),
+			DomainName: apiID + ".execute-api." + region + ".amazonaws.com", DeploymentID: "emul00", APIID: apiID,
+		},
+	}
+	if query := parseQuery(a.query); len(query) > 0 {
+		e.Query, e.MultiQuery = last(query), query
+	}
+	if len(a.parameters) > 0 {
+		e.Parameters = a.parameters
+	}
+	if len(a.body) > 0 {
+		text, base64 := a.text(matches(a.header.Get("Content-Type"), binaryTypes))
+		e.Body, e.Base64 = &text, base64
+	}
+	return encodeEvent(e)
+}
+
+func (a *arrival) identityV1() identityV1 {
+	id := identityV1{SourceIP: a.sourceIP}
+	if agent := a.header.Get("User-Agent"); agent != "" {
+		id.UserAgent = &agent
+	}
+	if key := accessKey(a.header); key != "" {
+		of, arn, user := account, userARN(key), userID(key)
+		id.AccessKey, id.AccountID, id.UserARN, id.User, id.Caller = &key, &of, &arn, &user, &user
+	}
+	return id
+}
+
+// last is the last value of each name, which is all that the forms with one value carry.
+func last[M ~map[string][]string](values M) map[string]string {
+	m := make(map[string]string, len(values))
+	for name, list := range values {
+		if len(list) > 0 {
+			m[name] = list[len(list)-1]
+		}
+	}
+	return m
+}
+
+// matches tells whether the first media type of a header is one of the REST API's binary types. Only */* matches a
+// header that is not there, and */* as a value is matched by nothing else.
+func matches(header string, binaryTypes []string) bool {
+	t := mediaType(header)
+	for _, b := range binaryTypes {
+		if b = strings.ToLower(b); b == "*/*" || b == t && t != "" {
+			return true
+		}
+	}
+	return false
+}

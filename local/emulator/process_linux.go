@@ -1,0 +1,43 @@
+package emulator
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// childAttributes gives the child its own process group, so that what it starts can be ended with it and Ctrl-C reaches
+// the emulator only, and lets it die with the emulator, also where that is killed.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// peakMemory is the most that a running process has held, in MB; 0 where that is not known.
+func peakMemory(pid int) int {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		value, found := strings.CutPrefix(lines.Text(), "VmHWM:")
+		if !found {
+			continue
+		}
+		kilobytes, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB")) // 0 is "not known"
+		return (kilobytes + 1023) / 1024
+	}
+	return 0
+}
+
+// peakMemoryOf is the same of a process that has ended.
+func peakMemoryOf(s *os.ProcessState) int {
+	usage, ok := s.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	return int(usage.Maxrss+1023) / 1024
+}
