@@ -3,6 +3,7 @@ package emulator_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -201,6 +202,13 @@ func TestRuntimeAPI(t *testing.T) {
 	}
 	if r := e.request(t, http.MethodGet, "/_runtime/GoodFunction/1"+runtime+"nothing", ""); r.code != http.StatusNotFound {
 		t.Errorf("unknown operation: got %d", r.code)
+	}
+	stranger := httptest.NewRequest(http.MethodGet, "/_runtime/GoodFunction/1"+runtime+"invocation/next", nil)
+	stranger.RemoteAddr = "203.0.113.7:1"
+	refused := httptest.NewRecorder()
+	e.ServeHTTP(refused, stranger)
+	if refused.Code != http.StatusForbidden || !strings.Contains(refused.Body.String(), "AccessDenied") {
+		t.Errorf("a poll from another machine: got %d %s", refused.Code, refused.Body)
 	}
 	m.leave()
 	first := <-done

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -18,6 +20,10 @@ const (
 // serveRuntime is the Runtime API of one process, at /_runtime/{function}/{number}/2018-06-01/runtime/. That each process
 // has its own makes the answer of one that was stopped nobody's answer.
 func (h *host) serveRuntime(w http.ResponseWriter, r *http.Request) {
+	if !fromThisMachine(r) {
+		runtimeError(w, http.StatusForbidden, "AccessDenied", "the Runtime API is for processes of this machine")
+		return
+	}
 	key, operation, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, runtimePrefix), runtimeVersion)
 	p := h.process(key)
 	if p == nil {
@@ -38,6 +44,16 @@ func (h *host) serveRuntime(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.Error(w, "404 page not found", http.StatusNotFound)
 	}
+}
+
+// fromThisMachine keeps others from taking a function's events, where the port is open to a network.
+func fromThisMachine(r *http.Request) bool {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return false
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return remote.Addr().Unmap().IsLoopback() || ok && local.AddrPort().Addr().Unmap() == remote.Addr().Unmap()
 }
 
 func runtimeError(w http.ResponseWriter, status int, kind, format string, args ...any) {
