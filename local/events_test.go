@@ -156,7 +156,7 @@ func newEventWorld(t *testing.T) *eventWorld {
 	t.Helper()
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
 	user := e.AddUser(t, "Alice")
-	_, token := e.AddSession(t, user, time.Minute)
+	_, token := e.AddSession(t, user, 30*time.Minute) // so that a refresh extends it
 	service := characters.NewService(characters.NewRepository(e.Program.DB, e.Program.Cache), characters.Config{})
 	made, err := service.CreateCharacter(t.Context(), &databasev1.CreateCharacterRequest{UserId: user, Name: "Aldebaran"})
 	if err != nil {
