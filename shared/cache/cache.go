@@ -114,8 +114,8 @@ func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
 }
 
 // Get returns the entity as it was at most P ago, and never older than a write that was acknowledged before: by this
-// process, or by another one that could tell Redis (see [Cache.Invalidate]). It fails only where the load does, or the
-// database does not answer.
+// process, or by another one that could tell Redis (see [Cache.Invalidate]); but where a failover of Redis has lost the
+// deletion, that is P, too. It fails only where the load does, or the database does not answer.
 func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	key := c.key(k.prefix, id)
@@ -125,13 +125,16 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	}
 	r, err := k.read(ctx, key)
 	if err == nil && !r.within(DrainAge) {
+		began := c.now()
 		drainErr := c.drain(ctx, key)
 		switch {
-		case r.within(P): // what was read is good in any case
+		case r.within(P - c.now().Sub(began)): // what was read is good in any case
 		case drainErr == nil:
 			r, err = k.read(ctx, key)
 		case errors.Is(drainErr, postgres.ErrUnavailable):
 			return Entry{}, drainErr // nor would the load get an answer, and there is no time to wait for two
+		default:
+			r = reading{} // which became too old meanwhile
 		}
 	}
 	switch {
@@ -149,8 +152,10 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 // miss loads under a lease, and fills if the lease is still there.
 func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
 	token := k.cache.token()
+	// Asked before the lease: once the bypass is over, a watermark that is fresh has seen the write.
+	bypassed := k.cache.bypass.has(key, k.cache.now)
 	l, err := k.lease(ctx, key, token)
-	if err == nil && l.value != nil && !k.cache.bypass.has(key, k.cache.now) {
+	if err == nil && l.value != nil && !bypassed {
 		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process was faster
 	}
 	e, loadErr := k.load(ctx, id)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,4 +215,19 @@ func TestManyKeys(t *testing.T) {
 	if s := e.Program.Cache.Stats(); s.Hits != 100 || s.Misses != 100 {
 		t.Errorf("%+v, want 100 hits and 100 misses", s)
 	}
+}
+
+// TestSlowDrain has a reader whose watermark is still good enough when it looks, and no more when its drain has ended.
+func TestSlowDrain(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		var later atomic.Int64
+		e.Program.Cache.SetNow(func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
+		x := newEntity(t, e)
+		x.wantRead(t, "cold", 0, 1)
+		x.age(t, cache.P*6/10)
+		x.change(t)
+		e.PGProxy.OnSend(func([]byte) { later.Store(int64(cache.P / 2)) })
+		x.wantRead(t, "after a drain that took half of P", 1, 1)
+	})
 }

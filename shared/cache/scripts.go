@@ -34,13 +34,15 @@ return {2, '', w[2], now, w[1], w[3]}
 `)
 
 // KEYS: entity, wm. ARGV: field, lease field, token, epoch, epoch and value, ttl ms. Reply: 1 filled, 0 refused.
+// The TTL is the key's: it is not made longer for a value of another version of the program.
 var fillScript = redis.NewScript(`
 local l = redis.call('HGET', KEYS[1], ARGV[2])
 if not l or string.sub(l, 1, #ARGV[3] + 1) ~= ARGV[3] .. '|' then return 0 end
 if redis.call('HGET', KEYS[2], 'e') ~= ARGV[4] then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[2])
+local left = redis.call('PTTL', KEYS[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if left < 0 or left > tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[1], ARGV[6]) end
 return 1
 `)
 

@@ -51,11 +51,19 @@ SELECT u.id IS NOT NULL AS known,
   FROM (VALUES (1)) AS one
   LEFT JOIN game.users AS u ON u.id = game.user_id(@user_id)`
 
+	// In the order of users, as the purge does and for its reason.
 	finishDueSQL = `
+WITH due AS MATERIALIZED (
+       SELECT c.id, c.user_id
+         FROM game.character AS c
+        WHERE ` + due + `
+          AND (c.user_id = game.user_id(@user_id) OR c.name_key = lower(@name COLLATE "C"))
+        ORDER BY c.user_id, c.id
+          FOR UPDATE)
 UPDATE game.character AS c
    SET ` + finish + `
- WHERE ` + due + `
-   AND (c.user_id = game.user_id(@user_id) OR c.name_key = lower(@name COLLATE "C"))`
+  FROM (SELECT id FROM due ORDER BY user_id, id) AS batch
+ WHERE c.id = ANY (ARRAY[batch.id])`
 )
 
 // creation is a checked CreateCharacterRequest.

@@ -24,18 +24,20 @@ const (
 	maxPeek    = 4 << 10          // of an answer whose text matters
 )
 
-// refused reports whether the request was surely not carried out, and may be later.
+// refused reports whether the request was surely not carried out, and may be later. A 429 in Twirp's JSON is the service's
+// own answer, which it may have worked for.
 func refused(resp *http.Response, err error) bool {
 	if err != nil {
 		op, ok := errors.AsType[*net.OpError](err)
 		return ok && op.Op == "dial"
 	}
-	return resp.StatusCode == http.StatusTooManyRequests
+	return resp.StatusCode == http.StatusTooManyRequests && !strings.Contains(peek(resp), `"meta"`)
 }
 
-// correct reports whether the signature was refused for its time, and sets our clock by the answer's.
-func (t *Transport) correct(resp *http.Response, now time.Time) bool {
-	if resp.StatusCode != http.StatusForbidden {
+// correct reports whether the signature was refused for its time, which was off by used, and sets our clock by the
+// answer's. A REST API may answer 401 where its responses are shaped for Twirp.
+func (t *Transport) correct(resp *http.Response, now time.Time, used time.Duration) bool {
+	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusUnauthorized {
 		return false
 	}
 	date, err := http.ParseTime(resp.Header.Get("Date"))
@@ -44,7 +46,7 @@ func (t *Transport) correct(resp *http.Response, now time.Time) bool {
 	}
 	skew := date.Sub(now)
 	// An HTTP API says "Forbidden" and no more. Where the process was frozen after it signed, the clocks agree by now.
-	if off := skew - time.Duration(t.skew.Load()); off.Abs() < maxSkew && !blamesTime(resp) {
+	if off := skew - used; off.Abs() < maxSkew && !blamesTime(resp) {
 		return false
 	}
 	if skew.Abs() < maxSkew {
@@ -54,19 +56,25 @@ func (t *Transport) correct(resp *http.Response, now time.Time) bool {
 	return true
 }
 
-// blamesTime looks for what REST APIs and Function URLs say, and leaves the body as it was.
+// blamesTime looks for what REST APIs and Function URLs say.
 func blamesTime(resp *http.Response) bool {
-	head, _ := io.ReadAll(io.LimitReader(resp.Body, maxPeek))
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(head), resp.Body), resp.Body}
+	head := peek(resp)
 	for _, words := range []string{"Signature expired", "Signature not yet current", "RequestTimeTooSkewed"} {
-		if strings.Contains(string(head), words) || strings.Contains(resp.Header.Get("X-Amzn-Errortype"), words) {
+		if strings.Contains(head, words) || strings.Contains(resp.Header.Get("X-Amzn-Errortype"), words) {
 			return true
 		}
 	}
 	return false
+}
+
+// peek reads the begin of the body, and leaves it as it was.
+func peek(resp *http.Response) string {
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, maxPeek)) // who reads the body meets the error, too
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), resp.Body), resp.Body}
+	return string(head)
 }
 
 // backoff is how long to wait after that attempt: a random part of a time that doubles, so that clients that were

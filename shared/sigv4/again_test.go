@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -123,6 +124,7 @@ func TestNotAgain(t *testing.T) {
 	for name, first := range map[string]try{
 		"500": says(500, ""), "502": says(502, ""), "503": says(503, "", "Retry-After", "1"), "504": says(504, ""), "400": says(400, ""),
 		"404":                 says(404, ""),
+		"429 of the service":  says(429, `{"code":"resource_exhausted","msg":"too large","meta":{"reason":"RESPONSE_TOO_LARGE"}}`),
 		"a broken connection": fails(&net.OpError{Op: "read", Err: syscall.ECONNRESET}),
 		"a timeout":           fails(context.DeadlineExceeded),
 		"403 of the service":  says(403, `{"code":"permission_denied"}`, "Date", begin.Add(time.Second).Format(http.TimeFormat)),
@@ -250,6 +252,7 @@ func TestSkew(t *testing.T) {
 		"a REST API, our clock is behind":        {forbidden(6*time.Minute, `{"message":"Signature expired: 20261122T120000Z is now earlier than"}`), 6 * time.Minute},
 		"a REST API, our clock is ahead":         {forbidden(-6*time.Minute, `{"message":"Signature not yet current: 20261122T120000Z is still later than"}`), -6 * time.Minute},
 		"frozen after it signed":                 {forbidden(2*time.Second, `{"message":"Signature expired: 20261122T120000Z is now earlier than"}`), 0},
+		"a REST API that answers as Twirp does":  {says(401, `{"code":"unauthenticated","msg":"Signature expired: 20261122T120000Z"}`, "Date", begin.Add(time.Hour).Format(http.TimeFormat)), time.Hour},
 		"RequestTimeTooSkewed is the error type": {forbidden(2*time.Second, "", "X-Amzn-Errortype", "RequestTimeTooSkewed"), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -274,6 +277,31 @@ func TestSkew(t *testing.T) {
 		if err != nil || resp.StatusCode != 403 {
 			t.Errorf("RoundTrip = %v, %v, want 403", resp, err)
 		}
+	})
+	t.Run("two at once", func(t *testing.T) {
+		t.Parallel()
+		tr := transport()
+		tr.SetClock(func() time.Time { return begin }, func(context.Context, time.Duration) error { return nil })
+		var both sync.WaitGroup // until both are signed by the wrong clock
+		both.Add(2)
+		tr.Base = roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("X-Amz-Date") != stamp(begin) {
+				return answer(200, ""), nil
+			}
+			both.Done()
+			both.Wait()
+			return forbidden(time.Hour, `{"message":"Forbidden"}`)()
+		})
+		var done sync.WaitGroup
+		for range 2 {
+			done.Go(func() {
+				resp, err := tr.RoundTrip(request(t, http.MethodPost, "https://db.example.com/x", "body"))
+				if err != nil || resp.StatusCode != 200 {
+					t.Errorf("RoundTrip = %v, %v, want 200", resp, err)
+				}
+			})
+		}
+		done.Wait()
 	})
 	t.Run("our clock is set right again", func(t *testing.T) {
 		t.Parallel()

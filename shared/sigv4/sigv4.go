@@ -66,7 +66,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	corrected := false
 	for attempt := 1; ; attempt++ {
-		signed, err := t.sign(r, body)
+		skew := time.Duration(t.skew.Load())
+		signed, err := t.sign(r, body, skew)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +77,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		var pause time.Duration
 		switch now := t.now(); {
-		case !corrected && err == nil && t.correct(resp, now):
+		case !corrected && err == nil && t.correct(resp, now, skew):
 			corrected = true
 		case refused(resp, err):
 			pause = backoff(attempt, resp, now)
@@ -127,8 +128,8 @@ func (t *Transport) service(host string) string {
 	return "execute-api"
 }
 
-// sign returns a signed copy of r.
-func (t *Transport) sign(r *http.Request, body []byte) (*http.Request, error) {
+// sign returns a copy of r, signed with a clock that is off by skew.
+func (t *Transport) sign(r *http.Request, body []byte, skew time.Duration) (*http.Request, error) {
 	if t.Region == "" || t.Credentials == nil {
 		return nil, errors.New("sign a request: no Region, or no Credentials")
 	}
@@ -146,8 +147,7 @@ func (t *Transport) sign(r *http.Request, body []byte) (*http.Request, error) {
 		signed.Body = http.NoBody
 	}
 	hash := sha256.Sum256(body)
-	at := t.now().Add(time.Duration(t.skew.Load()))
-	err = t.signer.SignHTTP(r.Context(), credentials, signed, hex.EncodeToString(hash[:]), t.service(r.URL.Hostname()), t.Region, at)
+	err = t.signer.SignHTTP(r.Context(), credentials, signed, hex.EncodeToString(hash[:]), t.service(r.URL.Hostname()), t.Region, t.now().Add(skew))
 	if err != nil {
 		return nil, fmt.Errorf("sign a request: %w", err)
 	}

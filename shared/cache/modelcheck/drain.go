@@ -2,14 +2,14 @@ package main
 
 func (x *explorer) drainBegin(s *state, i int) {
 	other := *s // somebody else is draining: a lock would only make this happen less often
-	x.drained(&other.readers[i], false)
+	x.drained(&other, i, false, stepDrainLost)
 	x.add(other, stepDrainLost.of(i))
 
 	t := *s
 	r := &t.readers[i]
 	n := &t.nodes[r.node]
 	if now := x.clock(s, r.node); n.marked == 1 && n.t <= now && now-n.t < drainAge {
-		x.drained(r, true)
+		x.drained(&t, i, true, stepDrainBegin)
 	} else {
 		r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = n.marked, n.t, n.seen, n.line, n.epoch
 		r.clock, r.pc = now, drainSnapshot
@@ -28,8 +28,8 @@ func (x *explorer) drainSnapshot(s *state, i int) {
 
 func (x *explorer) drainApply(s *state, i int) {
 	t := *s
-	r := &t.readers[i]
-	x.drained(r, x.apply(&t, i, x.clock(s, r.node)))
+	node := t.readers[i].node
+	x.drained(&t, i, x.apply(&t, i, x.clock(s, node)), stepDrainApply)
 	x.add(t, stepDrainApply.of(i))
 }
 
@@ -86,17 +86,21 @@ func (x *explorer) delete(n *node) {
 	}
 }
 
-// drained goes on after a drain of this reader's own: with the look where that is good, with a second look, or without
-// the cache.
-func (x *explorer) drained(r *reader, ok bool) {
+// drained goes on after a drain of this reader's own: with the look where that is good still, with a second look, or
+// without the cache.
+func (x *explorer) drained(s *state, i int, ok bool, by step) {
+	r := &s.readers[i]
 	r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = 0, 0, 0, 0, 0
 	r.clock, r.seen, r.line, r.touched = 0, 0, 0, 0
 	switch {
-	case r.fresh == 1:
-		r.decide()
+	case r.fresh == 1 && (s.now <= r.until || x.bug == bugOldLook):
+		if r.hit == 1 {
+			x.check(s, r, r.value, by.of(i))
+		}
+		x.decide(s, r, i)
 	case ok:
-		r.again, r.pc = 1, x.firstLook()
+		r.again, r.fresh, r.hit, r.until, r.value, r.pc = 1, 0, 0, 0, 0, x.firstLook()
 	default:
-		r.pc = load
+		r.fresh, r.hit, r.until, r.value, r.pc = 0, 0, 0, 0, load
 	}
 }

@@ -6,11 +6,12 @@ func (x *explorer) lease(s *state, i int) {
 	r := &t.readers[i]
 	n := &t.nodes[r.node]
 	now := x.clock(s, r.node)
-	r.pc = load
+	avoid := r.avoid
+	r.pc, r.avoid = load, 0
 	switch {
 	case x.within(n.marked, n.t, now, staleness) == 0:
 	case n.held == 1 && n.valueEpoch == n.epoch:
-		if !x.bypassed(s, i) {
+		if avoid == 0 {
 			x.check(s, r, n.value, stepLease.of(i))
 			r.end()
 		}

@@ -30,13 +30,13 @@ type reader struct {
 	floor    uint8 // the version that the read must see at least
 
 	// The look, what it proved, and whether it is the second one, after a drain.
-	again, marked, t, epoch, held, valueEpoch, value, fresh, hit uint8
+	again, marked, t, epoch, held, valueEpoch, value, fresh, hit, until uint8
 
 	// The drain: the watermark and the clock at its begin, then the snapshot, and whether the entity is named.
 	foundMark, foundT, foundSeen, foundLine, foundEpoch, clock, seen, line, touched uint8
 
 	// The miss.
-	granted, leaseEpoch, loaded uint8
+	avoid, granted, leaseEpoch, loaded uint8 // avoid: what Redis has, for the process's bypass
 }
 
 // writer is one transaction.
@@ -63,7 +63,7 @@ type state struct {
 	bypass              [readers]uint8 // until before which tick each process reads from the database
 	weak                uint8          // whom the acknowledgement binds no more: weakOthers, weakAll
 	faults              uint8          // that may come yet
-	_                   [5]uint8
+	_                   [1]uint8
 }
 
 const (

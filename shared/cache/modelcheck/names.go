@@ -20,6 +20,7 @@ const (
 	bugJoinStarted
 	bugValueFirst
 	bugNoAge
+	bugOldLook
 	bugEnd
 )
 
@@ -38,6 +39,7 @@ var bugs = [bugEnd]string{
 	bugJoinStarted:        "join-a-started-load",
 	bugValueFirst:         "value-before-watermark",
 	bugNoAge:              "age-not-checked",
+	bugOldLook:            "old-look-after-a-drain",
 }
 
 func (b bug) String() string { return bugs[b] }
@@ -45,7 +47,7 @@ func (b bug) String() string { return bugs[b] }
 // world is the one that a bug shows in.
 func (b bug) world() world {
 	switch b {
-	case bugClockAfterSnapshot, bugValueFirst, bugNoAge:
+	case bugClockAfterSnapshot, bugValueFirst, bugNoAge, bugOldLook:
 		return worlds[0]
 	case bugFillWithoutEpoch, bugJoinStarted:
 		return worlds[2]

@@ -174,10 +174,16 @@ func (x *explorer) look(s *state, i int) {
 			x.check(s, r, r.value, stepLookTime.of(i))
 			r.hit = 1
 		}
+		if r.fresh == 1 {
+			r.until = s.now + staleness - min(staleness, now-min(now, r.t))
+		}
 		young := x.within(r.marked, r.t, now, drainAge) == 1
-		r.marked, r.t, r.epoch, r.held, r.valueEpoch, r.value = 0, 0, 0, 0, 0, 0
+		r.marked, r.t, r.epoch, r.held, r.valueEpoch = 0, 0, 0, 0, 0
+		if r.hit == 0 {
+			r.value = 0
+		}
 		if r.again == 1 || young {
-			r.decide()
+			x.decide(s, r, i)
 		} else {
 			r.pc = drainBegin
 		}
@@ -201,14 +207,18 @@ func (x *explorer) within(marked, t, now, age uint8) uint8 {
 }
 
 // decide goes on with the look as it is.
-func (r *reader) decide() {
+func (x *explorer) decide(s *state, r *reader, i int) {
 	switch {
 	case r.fresh == 0:
 		r.pc = load
 	case r.hit == 1:
 		r.end()
+		return
 	default:
 		r.pc = takeLease
+		if x.bypassed(s, i) {
+			r.avoid = 1
+		}
 	}
-	r.again, r.fresh = 0, 0
+	r.again, r.fresh, r.until = 0, 0, 0
 }
