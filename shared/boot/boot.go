@@ -30,7 +30,7 @@ type Config struct {
 	DatabaseURL string
 	RedisURL    string
 	CacheTTL    time.Duration
-	Concurrency int // requests at once, and so connections to each server; 0: many
+	Concurrency int // of a function: requests at once, and so connections to each server; 0: this is none
 	LogLevel    slog.Level
 	LogFormat   string    // "json", "text", or "" for text on a terminal
 	LogTo       io.Writer // nil: stderr
@@ -177,10 +177,22 @@ func Logger(c Config) *slog.Logger {
 		w = os.Stderr
 	}
 	o := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.Concurrency > 0 {
+		o.ReplaceAttr = lambdaTime
+	}
 	if c.LogFormat == "text" || c.LogFormat == "" && OnTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
 	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// lambdaTime names the time as Lambda wants it, which takes a line without it for one of the level INFO.
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
+func lambdaTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Key = "timestamp"
+	}
+	return a
 }
 
 // OnTerminal reports whether a person reads w.

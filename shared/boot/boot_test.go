@@ -226,6 +226,21 @@ func TestLogger(t *testing.T) {
 	}
 }
 
+func TestFunctionLogger(t *testing.T) {
+	t.Parallel()
+	for concurrency, want := range map[int]string{0: "time", 1: "timestamp"} {
+		var out bytes.Buffer
+		boot.Logger(boot.Config{Concurrency: concurrency, LogTo: &out}).Warn("loud", "code", "unavailable")
+		var line map[string]string
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := time.Parse(time.RFC3339Nano, line[want]); err != nil || line["level"] != "WARN" || line["code"] != "unavailable" || len(line) != 4 {
+			t.Errorf("concurrency %d: %v, want %s, level, msg and code", concurrency, line, want)
+		}
+	}
+}
+
 func TestLogBuffer(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
