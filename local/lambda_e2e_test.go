@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
 )
 
 // pythonTool finds what scripts/python/install has installed.
@@ -58,7 +59,33 @@ func buildFunctions(t *testing.T, root string, args ...string) (dir string) {
 	return dir
 }
 
-// Two builds, in two places, are the same bytes.
+// The template that scripts/build writes deploys what it has built.
+func TestBuildSetsArchitecture(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{"arm64": nil, "x86_64": {"-amd64"}} {
+		dir := t.TempDir()
+		commandIn(t, "..", []string{"GOARCH="}, "scripts/build", append([]string{"-o", dir, "-noaws", "purge"}, args...)...)
+		text, err := os.ReadFile(filepath.Join(dir, "template.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var template struct {
+			Parameters struct {
+				Architecture struct {
+					Default string `yaml:"Default"`
+				} `yaml:"Architecture"`
+			} `yaml:"Parameters"`
+		}
+		if err := yaml.Unmarshal(text, &template); err != nil {
+			t.Fatal(err)
+		}
+		if got := template.Parameters.Architecture.Default; got != want {
+			t.Errorf("scripts/build %v: the default of Architecture is %q, want %s", args, got, want)
+		}
+	}
+}
+
+// Two builds, in two places and with other settings of Go, are the same bytes.
 func TestBuildIsReproducible(t *testing.T) {
 	t.Parallel()
 	copied := t.TempDir()
@@ -83,9 +110,16 @@ func TestBuildIsReproducible(t *testing.T) {
 	if err := os.WriteFile(certificates, []byte("certificates"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	settings := filepath.Join(copied, "settings")
+	if err := os.WriteFile(settings, []byte("GOEXPERIMENT=nogreenteagc\nGOFLAGS=-cover\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := t.TempDir()
+	commandIn(t, copied, []string{"GOARCH=" + runtime.GOARCH, "GOENV=" + settings, "GOFIPS140=latest"},
+		"scripts/build", "-o", other, "-ca", certificates, "purge")
 	var zips [][]byte
-	for _, root := range []string{"..", copied} {
-		b, err := os.ReadFile(filepath.Join(buildFunctions(t, root, "-ca", certificates, "purge"), "purge.zip"))
+	for _, dir := range []string{buildFunctions(t, "..", "-ca", certificates, "purge"), other} {
+		b, err := os.ReadFile(filepath.Join(dir, "purge.zip"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,14 +21,16 @@ TEMPLATE = pathlib.Path(__file__).parents[2] / "template.yaml"
 
 CHOICES = {
     "Gateway": ["http", "rest"],
-    "ReservedConcurrency": ["20", "0"],
+    "ReservedConcurrency": ["15", "0"],
     "AlarmTopicArn": ["", "arn:aws:sns:us-east-1:123456789012:alarms"],
     "VpcId": ["", "vpc-1"],
+    "SubnetIds": ["", "subnet-1,subnet-2"],
     "DatabaseSecurityGroupId": ["", "sg-1"],
     "RedisSecurityGroupId": ["", "sg-2"],
     "DatabaseAuth": ["secret", "iam", "url"],
     "DatabaseUrl": ["", "postgres://user@host/database"],
     "DatabaseSecretArn": ["", "arn:aws:secretsmanager:us-east-1:123456789012:secret:database"],
+    "DatabaseSecretKeyArn": ["", "arn:aws:kms:us-east-1:123456789012:key/database"],
     "DatabaseResourceId": ["", "db-ABC"],
     "DatabaseProxy": ["none", "instance", "cluster"],
     "DatabaseIdentifier": ["", "database"],
@@ -63,6 +65,7 @@ def value(x, parameters, conditions):
     got = [value(a, parameters, conditions) for a in arguments]
     return {
         "Fn::Equals": lambda: got[0] == got[1],
+        "Fn::EachMemberEquals": lambda: all(member == got[1] for member in got[0].split(",")),
         "Fn::Not": lambda: not got[0],
         "Fn::And": lambda: all(got),
         "Fn::Or": lambda: any(got),
