@@ -20,10 +20,11 @@ const emulatorUsage = `Serves the services as Lambda functions behind API Gatewa
 
   -template FILE     where routes, timeouts, memory and environment come from; default template.yaml
   -parameter K=V     value of a parameter of the template; may be repeated
-  -functions DIR     run the real binaries, DIR/NAME/bootstrap, as scripts/build makes them; without, the functions run in
-                     this process, and take their environment from it
-  -watch             build the functions, and again when a source or the template changes; running requests finish on the
-                     old build, and it stays where the new one does not compile. With -functions DIR, those are run first
+  -functions DIR     run the real binaries, DIR/NAME/bootstrap, as scripts/build makes them for Linux (with -amd64 on such a
+                     machine); without, the functions run in this process, and take their environment from it
+  -watch             build the functions for this machine, and again when a source or the template changes; running requests
+                     finish on the old build, and it stays where the new one does not compile. With -functions DIR, those
+                     are run first
   -gateway KIND      who calls the functions: v2 (HTTP API, default), v1 (REST API), furl (Function URL), alb, alb-multi
   -data DIR          keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
   -save DIR          write each event to a file, for local invoke and sam local invoke -e; they hold what the requests
@@ -31,8 +32,9 @@ const emulatorUsage = `Serves the services as Lambda functions behind API Gatewa
   -processes N       processes of one function at most, default 64; each has a connection to the database
 
 A request may choose another gateway, by the path /_gateway/KIND/... or by the header X-Emulator-Gateway: KIND. The AWS CLI
-and SDKs call functions with --endpoint-url http://127.0.0.1:50052. Environment as for local (see local -h); a variable that
-the template declares for a function and that is set here has this value in the function.
+and SDKs call functions with --endpoint-url http://127.0.0.1:50052. Environment as for local (see local -h), but the default
+of LISTEN_ADDR is 127.0.0.1, for whoever reaches the port may call every function; a variable that the template declares for a
+function and that is set here has this value in the function.
 `
 
 // emulatorFlags are the flags of local emulator.
@@ -69,7 +71,7 @@ func parseEmulator(args []string) (emulatorFlags, error) {
 		return f, err
 	}
 	if o.MaxProcesses < 1 {
-		return f, fmt.Errorf("-processes is less than 1: %w", errUsage)
+		return f, fmt.Errorf("-processes is less than 1: %w", helpOf(set))
 	}
 	o.Build = f.watch
 	return f, nil
@@ -85,8 +87,11 @@ func runEmulator(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API lets everybody in
+		c.Listen = strings.TrimPrefix(baseURL(c.Listen), "http://")
+	}
 	if f.data != "" && c.DatabaseURL != "" {
-		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", errUsage)
+		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", usageError("local emulator"))
 	}
 	b, err := startBackends(ctx, &c, f.data)
 	if err == nil {
@@ -127,7 +132,7 @@ func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) e
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if f.watch {
-		go e.Watch(ctx, tellReload)
+		go e.Watch(ctx, func() { fmt.Println("\nBuilding ...") }, tellReload)
 	}
 	greetEmulator(os.Stdout, f, e, greeting{url: url, database: p.DB.Address(), redis: redisAddress(c.RedisURL), backends: b})
 
@@ -159,7 +164,11 @@ func newEmulator(p *boot.Program, o emulator.Options, address string) (*emulator
 	if o.Build && o.Binaries == "" {
 		fmt.Println("Building the functions ...")
 	}
-	return emulator.New(o)
+	e, err := emulator.New(o)
+	if errors.Is(err, emulator.ErrNoHandler) {
+		err = fmt.Errorf("%w: local/emulate_functions.go", err)
+	}
+	return e, err
 }
 
 // besideHealth keeps the two paths of health checks. A mux would redirect paths that a gateway lets through.
@@ -176,10 +185,13 @@ func besideHealth(h *health, e *emulator.Emulator) http.Handler {
 	})
 }
 
-func tellReload(err error) {
-	if err != nil {
-		fmt.Printf("\nThe old build stays: %v\n", err)
-		return
+func tellReload(changed bool, err error) {
+	switch {
+	case err != nil:
+		fmt.Printf("The old build stays: %v\n", err)
+	case changed:
+		fmt.Println("The functions were reloaded.")
+	default:
+		fmt.Println("Nothing has changed in what runs.")
 	}
-	fmt.Println("The functions were reloaded.")
 }

@@ -28,7 +28,8 @@ func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greetin
 	fmt.Fprintf(w, "\nosirose database-service, as Lambda functions, listens at %s\n\n", g.url)
 	fmt.Fprintf(w, "  Functions   %s, %s\n", strings.Join(e.Functions(), ", "), kind)
 	fmt.Fprintf(w, "  Gateway     %s; any other at %s/_gateway/KIND/...: v2, v1, furl, alb, alb-multi\n", gateway, g.url)
-	fmt.Fprintf(w, "  Invoke API  aws lambda invoke --endpoint-url %s --function-name PurgeFunction /dev/stdout\n", g.url)
+	fmt.Fprintf(w, "  Invoke API  aws lambda invoke --endpoint-url %s --region us-east-1 --function-name PurgeFunction /dev/stdout\n", g.url)
+	fmt.Fprintln(w, "              (the AWS CLI wants credentials; any do)")
 	if o.SaveTo != "" {
 		fmt.Fprintf(w, "  Events      in %s; again with local invoke FUNCTION -e FILE\n", o.SaveTo)
 	}

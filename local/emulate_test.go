@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -131,16 +134,22 @@ func TestEmulator(t *testing.T) {
 	if code, answer := p.ready(t); code != http.StatusOK || answer["ready"] != true {
 		t.Errorf("/readyz: got %d %v", code, answer)
 	}
-	wantText(t, &p.stdout, "UserFunction", "SessionFunction", "PurgeFunction", "in this process", "aws lambda invoke --endpoint-url "+p.url)
+	wantText(t, &p.stdout, "UserFunction", "SessionFunction", "PurgeFunction", "in this process", "aws lambda invoke --endpoint-url "+p.url+" --region us-east-1 ")
 
 	env := []string{"SERVICE_PORT=" + p.url[strings.LastIndexByte(p.url, ':')+1:]}
-	saved, err := filepath.Glob(filepath.Join(dir, "*-UserFunction-GetUser.json"))
+	saved, err := filepath.Glob(filepath.Join(dir, "*-UserFunction-GetUserBySession.json"))
 	if err != nil || len(saved) == 0 {
 		t.Fatalf("got %v, %v, want saved events", saved, err)
 	}
 	again := runToEnd(t, 0, env, "invoke", "UserFunction", "-e", saved[0])
 	wantText(t, &again.stdout, `"statusCode":200`)
 	wantText(t, &again.stderr, "REPORT RequestId: ")
+	first := runToEnd(t, 0, env, "invoke", "-e", saved[0], "UserFunction", "-url", p.url)
+	wantText(t, &first.stdout, `"statusCode":200`)
+	warm := runToEnd(t, 0, env, "invoke", "UserFunction")
+	wantText(t, &warm.stdout, `"statusCode":200`)
+	none := runToEnd(t, 1, env, "invoke", "UserFunction", "-url", direct.url)
+	wantText(t, &none.stderr, direct.url, "is this an emulator?")
 	purged := runToEnd(t, 0, env, "invoke", "PurgeFunction")
 	wantText(t, &purged.stdout, "null\n")
 	broken := filepath.Join(t.TempDir(), "event.json")
@@ -172,11 +181,46 @@ func TestEmulatorRefuses(t *testing.T) {
 		{"no such gateway", 2, []string{"emulator", "-gateway", "v3"}, "v3"},
 		{"no value", 2, []string{"emulator", "-parameter", "Stage"}, "NAME=VALUE"},
 		{"no name", 2, []string{"invoke"}, "name of a function"},
+		{"two names", 2, []string{"invoke", "UserFunction", "-e", "-", "PurgeFunction"}, `unknown argument "PurgeFunction": see local invoke -h`},
+		{"no such flag", 2, []string{"emulator", "-nothing"}, "see local emulator -h"},
+		{"no such flag of invoke", 2, []string{"invoke", "-nothing"}, "see local invoke -h"},
+		{"no such flag of local", 2, []string{"-nothing"}, "see local -h"},
+		{"no handler", 1, []string{"emulator", "-template", guildTemplate(t)}, "there is no handler for GuildFunction: local/emulate_functions.go"},
 		{"nobody there", 1, []string{"invoke", "UserFunction"}, "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			wantText(t, &runToEnd(t, test.code, env, test.args...).stderr, test.want)
 		})
+	}
+}
+
+// guildTemplate is the path of a template with a function that the emulator does not know.
+func guildTemplate(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "template.yaml")
+	if err := os.WriteFile(file, []byte("Resources:\n  GuildFunction: {Type: AWS::Serverless::Function}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// The emulator checks no signature: nobody on the network is meant to reach it. 127.0.0.2 is this machine on Linux, and
+// answers whoever listens on all interfaces.
+func TestEmulatorListens(t *testing.T) {
+	t.Parallel()
+	env := outside(testenv.New(t, "plugins", "miniredis"))
+	for address, reached := range map[string]bool{"": false, "0.0.0.0": runtime.GOOS == "linux"} {
+		p := startEmulator(t, append(slices.Clone(env), "LISTEN_ADDR="+address))
+		c, err := net.Dial("tcp", "127.0.0.2:"+p.url[strings.LastIndexByte(p.url, ':')+1:])
+		if err == nil {
+			c.Close()
+		}
+		if (err == nil) != reached {
+			t.Errorf("LISTEN_ADDR=%q: got %v, want it reached: %v", address, err, reached)
+		}
+		if code, _ := p.ready(t); code != http.StatusOK {
+			t.Errorf("LISTEN_ADDR=%q: got %d from %s", address, code, p.url)
+		}
 	}
 }

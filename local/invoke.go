@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/twitchtv/twirp"
+
 	"github.com/osirose-new/database-service/shared/boot"
 )
 
@@ -20,7 +23,8 @@ const invokeUsage = `Calls a function of a running emulator with an event, one t
 
   local invoke FUNCTION [flags]
 
-  -e FILE    the event; - for stdin; without, it is {}
+  -e FILE    the event; - for stdin; without, it is {}, which a service answers with an empty 200, as it does scheduled
+             events: they keep it warm
   -url URL   the emulator; default http://127.0.0.1:50052, or what LISTEN_ADDR and SERVICE_PORT say
 
 It exits with 1 where the function failed.
@@ -30,18 +34,19 @@ var errFunctionFailed = errors.New("the function failed")
 
 // runInvoke prints the answer to stdout.
 func runInvoke(ctx context.Context, args []string) error {
-	name := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, args = args[0], args[1:]
-	}
 	f := flag.NewFlagSet("invoke", flag.ContinueOnError)
 	file := f.String("e", "", "")
 	base := f.String("url", "", "")
-	if err := parse(f, args, invokeUsage); err != nil {
+	err := parseFlags(f, args, invokeUsage)
+	name := f.Arg(0)
+	if err == nil && name != "" {
+		err = parse(f, f.Args()[1:], invokeUsage) // flags may come before the name and behind it
+	}
+	if err != nil {
 		return err
 	}
 	if name == "" {
-		return fmt.Errorf("local invoke needs the name of a function first: %w", errUsage)
+		return fmt.Errorf("local invoke needs the name of a function: %w", helpOf(f))
 	}
 	if *base == "" {
 		c, err := boot.Read(os.Getenv)
@@ -87,6 +92,9 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 	if log, err := base64.StdEncoding.DecodeString(response.Header.Get("X-Amz-Log-Result")); err == nil {
 		_, _ = os.Stderr.Write(log)
 	}
+	if response.StatusCode == http.StatusNotFound && isBadRoute(answer) {
+		return fmt.Errorf("%s serves, but no functions: is this an emulator?", base)
+	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(answer))
 	}
@@ -95,4 +103,10 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 		return errFunctionFailed
 	}
 	return nil
+}
+
+// isBadRoute recognizes the answer of the services themselves to a path that they do not have.
+func isBadRoute(answer []byte) bool {
+	var e struct{ Code twirp.ErrorCode }
+	return json.Unmarshal(answer, &e) == nil && e.Code == twirp.BadRoute
 }

@@ -42,23 +42,33 @@ Environment, as far as most need it:
 GET /healthz says that the process runs, GET /readyz whether it can serve.
 `
 
-// errUsage is in every error of a call that was wrong.
-var errUsage = errors.New("see local -h")
+// usageError is in every error of a call that was wrong. It is the command whose -h says more.
+type usageError string
+
+func (e usageError) Error() string { return "see " + string(e) + " -h" }
+
+const errUsage usageError = "local"
+
+// helpOf is the error of the command that has the flags.
+func helpOf(f *flag.FlagSet) usageError {
+	if f.Name() == "local" {
+		return errUsage
+	}
+	return usageError("local " + f.Name())
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal then ends the process at once
 	err := run(ctx, os.Args[1:])
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return
-	case errors.Is(err, errUsage):
-		fmt.Fprintln(os.Stderr, "local:", err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "local:", err)
-		os.Exit(1)
 	}
+	fmt.Fprintln(os.Stderr, "local:", err)
+	if _, ok := errors.AsType[usageError](err); ok {
+		os.Exit(2)
+	}
+	os.Exit(1)
 }
 
 func run(ctx context.Context, args []string) error {
@@ -86,6 +96,15 @@ func run(ctx context.Context, args []string) error {
 
 // parse reads the flags of a command that takes nothing else. -h prints text.
 func parse(f *flag.FlagSet, args []string, text string) error {
+	err := parseFlags(f, args, text)
+	if err == nil && f.NArg() > 0 {
+		return fmt.Errorf("unknown argument %q: %w", f.Arg(0), helpOf(f))
+	}
+	return err
+}
+
+// parseFlags reads the flags up to the first argument that is none.
+func parseFlags(f *flag.FlagSet, args []string, text string) error {
 	f.SetOutput(io.Discard) // a mistake is worth one line, not the whole text
 	err := f.Parse(args)
 	switch {
@@ -93,9 +112,7 @@ func parse(f *flag.FlagSet, args []string, text string) error {
 		fmt.Print(text)
 		return err
 	case err != nil:
-		return fmt.Errorf("%w: %w", err, errUsage)
-	case f.NArg() > 0:
-		return fmt.Errorf("unknown argument %q: %w", f.Arg(0), errUsage)
+		return fmt.Errorf("%w: %w", err, helpOf(f))
 	}
 	return nil
 }

@@ -30,11 +30,9 @@ func TestParity(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(folders)), template.folders()); diff != "" {
 		t.Errorf("folders in functions/ (-), CodeUri of functions in template.yaml (+):\n%s", diff)
 	}
-	served := map[string]string{} // function by service
-	for folder, services := range folders {
-		for _, service := range services {
-			served[service] = template.logicalID(folder)
-		}
+	served, problems := servedBy(folders, template)
+	for _, problem := range problems {
+		t.Error(problem)
 	}
 	if diff := cmp.Diff(mounted, slices.Sorted(maps.Keys(served))); diff != "" {
 		t.Errorf("services that local mounts (-), and that functions/*/main.go serve (+):\n%s", diff)
@@ -43,13 +41,58 @@ func TestParity(t *testing.T) {
 	for service, function := range served {
 		want["POST /twirp/"+service+"/{method}"] = function
 	}
-	for _, api := range []string{"AWS::Serverless::HttpApi", "AWS::Serverless::Api"} {
+	for _, api := range apis() {
 		if diff := cmp.Diff(want, template.routes(api)); diff != "" {
 			t.Errorf("routes that the functions serve (-), and of %s in template.yaml (+):\n%s", api, diff)
 		}
 	}
 	if diff := cmp.Diff(want, template.permissions()); diff != "" {
 		t.Errorf("routes that the functions serve (-), and AWS::Lambda::Permission in template.yaml (+):\n%s", diff)
+	}
+}
+
+// servedBy returns the function of each service, and services that have two mains, no function of their own in local, or
+// an API without their route.
+func servedBy(folders map[string][]string, template *cloudTemplate) (served map[string]string, problems []string) {
+	served, first := map[string]string{}, map[string]string{}
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		function := template.logicalID(folder)
+		for _, service := range folders[folder] {
+			if other, twice := first[service]; twice {
+				problems = append(problems, fmt.Sprintf("%s is served by functions/%s and by functions/%s", service, other, folder))
+				continue
+			}
+			first[service], served[service] = folder, function
+			if local := functionOf("/twirp/" + service + "/"); local != function {
+				problems = append(problems, fmt.Sprintf("%s is %s in template.yaml, and %q in functionOf of local/emulate_functions.go", service, function, local))
+			}
+			for _, api := range apis() {
+				if _, ok := template.routes(api)["POST /twirp/"+service+"/{method}"]; !ok {
+					problems = append(problems, fmt.Sprintf("%s has no route to %s in %s", service, function, api))
+				}
+			}
+		}
+	}
+	return served, problems
+}
+
+// apis are the types of the gateways that the template may use.
+func apis() []string { return []string{"AWS::Serverless::HttpApi", "AWS::Serverless::Api"} }
+
+func TestParityProblems(t *testing.T) {
+	t.Parallel()
+	const users, guilds = "osirose.database.v1.UserService", "osirose.database.v1.GuildService"
+	folders := map[string][]string{"user": {users}, "copy": {users}, "guild": {guilds}, "purge": nil}
+	_, problems := servedBy(folders, readTemplate(t))
+	want := []string{
+		users + ` is (no function for functions/copy) in template.yaml, and "UserFunction" in functionOf of local/emulate_functions.go`,
+		guilds + ` is (no function for functions/guild) in template.yaml, and "" in functionOf of local/emulate_functions.go`,
+		guilds + " has no route to (no function for functions/guild) in AWS::Serverless::HttpApi",
+		guilds + " has no route to (no function for functions/guild) in AWS::Serverless::Api",
+		users + " is served by functions/copy and by functions/user",
+	}
+	if diff := cmp.Diff(want, problems); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -140,12 +183,12 @@ func (c *cloudTemplate) folders() (folders []string) {
 }
 
 func (c *cloudTemplate) logicalID(folder string) string {
-	for id, r := range c.Resources {
-		if r.Type == "AWS::Serverless::Function" && r.Properties.CodeURI == "functions/"+folder+"/" {
+	for _, id := range slices.Sorted(maps.Keys(c.Resources)) {
+		if r := c.Resources[id]; r.Type == "AWS::Serverless::Function" && r.Properties.CodeURI == "functions/"+folder+"/" {
 			return id
 		}
 	}
-	return "no function in template.yaml for functions/" + folder
+	return "(no function for functions/" + folder + ")"
 }
 
 // routes of one kind of API lead to a function.

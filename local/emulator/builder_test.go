@@ -38,8 +38,8 @@ func TestBuilderClears(t *testing.T) {
 		}
 	}
 	var files []string
-	if err := filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+	if err := filepath.WalkDir(b.dir.path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && d.Name() != buildLock {
 			files = append(files, path)
 		}
 		return err
@@ -52,7 +52,7 @@ func TestBuilderClears(t *testing.T) {
 	if err := b.close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(b.dir); err == nil {
+	if _, err := os.Stat(b.dir.path); err == nil {
 		t.Error("the folder is there after close")
 	}
 }

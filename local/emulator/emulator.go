@@ -62,6 +62,8 @@ type Emulator struct {
 
 // state is what a change of the template or of the sources replaces.
 type state struct {
+	template  *template
+	paths     map[string]string // of the functions' programs, by logical id
 	functions []*lambda
 	byName    map[string]*lambda // by logical id, name and folder
 	gateway   http.Handler
@@ -72,6 +74,9 @@ type lambda struct {
 	function
 	spec *spec
 }
+
+// ErrNoHandler is in New's error where a function of the template would run in process, and Handlers has none for it.
+var ErrNoHandler = errors.New("there is no handler")
 
 // New returns an emulator. Processes start when they are needed.
 func New(o Options) (*Emulator, error) {

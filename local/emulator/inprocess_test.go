@@ -84,12 +84,15 @@ func TestInProcess(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	template := writeFile(t, t.TempDir(), "template.yaml", testTemplate)
+	inProcess := writeFile(t, t.TempDir(), "template.yaml", inProcessTemplate)
+	handlers := map[string]emulator.Handler{}
 	for name, test := range map[string]struct {
 		options emulator.Options
 		want    string
 	}{
-		"no handler":   {emulator.Options{Template: template, Handlers: map[string]emulator.Handler{}}, "no handler for BrokenFunction"},
+		"no handler":   {emulator.Options{Template: inProcess, Handlers: handlers}, "no handler for GoodFunction"},
 		"no program":   {emulator.Options{Template: template, Binaries: t.TempDir(), Address: "127.0.0.1:1"}, "the program of BrokenFunction"},
+		"no source":    {emulator.Options{Template: template, Handlers: handlers}, "template.yaml:9: CodeUri: stat "},
 		"no address":   {emulator.Options{Template: template, Binaries: "."}, "address"},
 		"no template":  {emulator.Options{Template: "nowhere.yaml"}, "nowhere.yaml"},
 		"no parameter": {emulator.Options{Template: template, Parameters: map[string]string{"Size": "1"}}, "no parameter Size"},

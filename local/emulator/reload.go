@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ const watchInterval = 500 * time.Millisecond
 // builder builds functions as a deployment does, but for this machine.
 type builder struct {
 	root string // of the module: the template's folder
-	dir  string // for what is built
+	dir  *buildDir
 
 	mu      sync.Mutex
 	number  int
@@ -34,21 +35,21 @@ type builder struct {
 }
 
 func newBuilder(root string) (*builder, error) {
-	dir, err := os.MkdirTemp("", "emulator-")
+	dir, err := newBuildDir(os.TempDir())
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the functions: %w", err)
 	}
 	return &builder{root: root, dir: dir, last: map[string]string{}, sums: map[string][32]byte{}}, nil
 }
 
-func (b *builder) close() error { return os.RemoveAll(b.dir) }
+func (b *builder) close() error { return b.dir.close() }
 
 // build returns the functions' programs, by logical id. One that did not change keeps its path.
 func (b *builder) build(t *template) (map[string]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.number++
-	out := filepath.Join(b.dir, fmt.Sprint(b.number))
+	out := filepath.Join(b.dir.path, fmt.Sprint(b.number))
 	if err := b.compile(t, out); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(out))
 	}
@@ -64,7 +65,7 @@ func (b *builder) build(t *template) (map[string]string, error) {
 // compile writes dir/ID/bootstrap of every function. The error has the compiler's words.
 func (b *builder) compile(t *template, dir string) error {
 	bin := filepath.Join(dir, "bin")
-	args := []string{"build", "-tags=lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", bin + "/"}
+	args := []string{"build", "-tags=lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", bin + "/"}
 	for _, s := range t.functions {
 		if s.source == "" {
 			return fmt.Errorf("%s has no folder to build: CodeUri is not known", s.id)
@@ -73,7 +74,7 @@ func (b *builder) compile(t *template, dir string) error {
 	}
 	cmd := exec.Command("go", args...)
 	cmd.Dir = b.root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(string(text)))
 	}
@@ -152,24 +153,37 @@ func sumOf(path string) (sum [32]byte, err error) {
 // Reload reads the template again, builds where Build says so, and lets what comes next meet the outcome. What runs goes on
 // to its end. After an error everything is as it was.
 func (e *Emulator) Reload() error {
+	_, err := e.reload()
+	return err
+}
+
+// reload reports whether anything of what runs has changed: a comment in a source, say, changes nothing.
+func (e *Emulator) reload() (changed bool, err error) {
 	e.reloading.Lock()
 	defer e.reloading.Unlock()
 	t, err := e.look()
 	if err != nil {
-		return err
+		return false, err
 	}
 	paths := e.givenBinaries(t)
 	if e.builder != nil {
 		if paths, err = e.builder.build(t); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return e.replace(t, paths)
+	before := e.state.Load()
+	if t.same(before.template) && maps.Equal(paths, before.paths) {
+		return false, nil
+	}
+	return true, e.replace(t, paths)
 }
 
 // look reads the template, and remembers what the sources are before they are built: what changes from now on is new.
 func (e *Emulator) look() (*template, error) {
 	t, err := readTemplate(e.options.Template, regionOf(e.options.Environ), e.options.Parameters)
+	if err == nil && (e.options.Build || e.options.Binaries == "") {
+		err = t.checkSources(e.options.Template)
+	}
 	if err == nil && e.builder != nil {
 		e.builder.findEmbeds(t)
 	}
@@ -177,9 +191,10 @@ func (e *Emulator) look() (*template, error) {
 	return t, err
 }
 
-// Watch reloads whenever a source or the template has changed since they were last read, until ctx ends. changed hears of
-// each reload, and of what is wrong with it: once, until there is another change.
-func (e *Emulator) Watch(ctx context.Context, changed func(error)) {
+// Watch reloads whenever a source or the template has changed since they were last read, until ctx ends. noticed hears of
+// each change before it is built, and reloaded whether anything of what runs has changed by it, or what is wrong with it:
+// once, until there is another change.
+func (e *Emulator) Watch(ctx context.Context, noticed func(), reloaded func(changed bool, err error)) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -192,7 +207,8 @@ func (e *Emulator) Watch(ctx context.Context, changed func(error)) {
 		same := e.fingerprint() == e.seen
 		e.reloading.Unlock()
 		if !same {
-			changed(e.Reload())
+			noticed()
+			reloaded(e.reload())
 		}
 	}
 }

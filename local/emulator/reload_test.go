@@ -2,7 +2,6 @@ package emulator_test
 
 import (
 	"context"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,40 +138,65 @@ func TestReloadKeeps(t *testing.T) {
 	}
 }
 
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	dir, e := newModule(t)
-	ctx, stop := context.WithCancel(t.Context())
-	changes := make(chan error)
+// heard is what Watch tells of a change.
+type heard struct {
+	noticed int // so far
+	changed bool
+	err     error
+}
+
+// watch lets e watch until stop is called.
+func (e running) watch(t *testing.T) (changes chan heard, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	changes = make(chan heard)
+	noticed := 0
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		e.Watch(ctx, func(err error) {
+		e.Watch(ctx, func() { noticed++ }, func(changed bool, err error) {
 			select {
-			case changes <- err:
+			case changes <- heard{noticed, changed, err}:
 			case <-ctx.Done():
 			}
 		})
 	}()
-	writeFile(t, dir, "functions/first/main.go", "package nothing")
-	if err := <-changes; err == nil {
-		t.Error("got no error of a source that does not compile")
+	return changes, func() {
+		cancel()
+		<-ended
 	}
-	writeFile(t, dir, "functions/first/main.go", bootstrapSource)
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	dir, e := newModule(t)
+	changes, stop := e.watch(t)
+	defer stop()
+	writeFile(t, dir, "functions/first/main.go", "package nothing")
+	if h := <-changes; h.err == nil || h.changed || h.noticed != 1 {
+		t.Errorf("got %+v of a source that does not compile", h)
+	}
+	writeFile(t, dir, "functions/first/main.go", bootstrapSource+"// a comment\n")
+	writeFile(t, dir, "template.yaml", "# another\n"+moduleTemplate)
+	h := <-changes
+	for h.err != nil { // a file may be seen while it is written
+		h = <-changes
+	}
+	if h.changed {
+		t.Error("got a change, and what runs is the same")
+	}
 	writeFile(t, dir, "functions/first/version.txt", "two")
-	for err := range changes { // one of the two may be seen before the other
-		if err != nil {
-			t.Fatal(err)
+	for !h.changed {
+		if h = <-changes; h.err != nil {
+			t.Fatal(h.err)
 		}
-		if r := e.invoke(t, "FirstFunction", `""`); r.code != http.StatusOK || strings.HasPrefix(r.text, `"two`) {
-			break
-		}
+	}
+	for e.invoke(t, "FirstFunction", `""`).text != `"two blue"` {
+		<-changes // it was empty first
 	}
 	select {
-	case err := <-changes:
-		t.Errorf("got a reload, %v, and nothing has changed", err)
+	case h := <-changes:
+		t.Errorf("got a reload, %+v, and nothing has changed", h)
 	case <-time.After(1500 * time.Millisecond): // a watcher that goes astray does so at once
 	}
-	stop()
-	<-ended
 }

@@ -2,9 +2,9 @@ package emulator
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 )
 
 // same reports whether a process of one would be one of the other.
@@ -13,7 +13,7 @@ func (s *spec) same(other *spec) bool { return reflect.DeepEqual(s, other) }
 // replace makes a new state from a template and the paths of its functions' programs. What runs then goes on to its end.
 func (e *Emulator) replace(t *template, paths map[string]string) error {
 	before := e.state.Load()
-	after := &state{byName: map[string]*lambda{}}
+	after := &state{template: t, paths: paths, byName: map[string]*lambda{}}
 	for _, s := range t.functions {
 		f, err := e.runner(s, paths[s.id], before)
 		if err != nil {
@@ -73,13 +73,13 @@ func (e *Emulator) runner(s *spec, path string, before *state) (function, error)
 		return &inProcess{e.host, s, h}, nil
 	}
 	if e.options.Binaries == "" && !e.options.Build {
-		return nil, fmt.Errorf("there is no handler for %s", s.id)
+		return nil, fmt.Errorf("%w for %s", ErrNoHandler, s.id)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); err != nil {
+	if err := checkMachine(path, runtime.GOOS, runtime.GOARCH); err != nil {
 		return nil, fmt.Errorf("the program of %s: %w", s.id, err)
 	}
 	if before != nil {

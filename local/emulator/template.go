@@ -21,6 +21,13 @@ type template struct {
 	stage       map[Gateway]string
 	binaryTypes []string
 	responses   map[string]gatewayResponse
+	sources     []source
+}
+
+// source is a CodeUri.
+type source struct {
+	path string // relative to the template's folder
+	line int
 }
 
 // templateRoute leads to the function with that id.

@@ -1,7 +1,12 @@
 package emulator
 
 import (
+	"fmt"
+	"os"
 	"path"
+	"path/filepath"
+	"reflect"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -48,6 +53,7 @@ func (p *parser) readFunction(id string, n *yaml.Node) error {
 	if code != "" {
 		s.source = path.Clean(code)
 		s.folder = path.Base(s.source)
+		p.out.sources = append(p.out.sources, source{s.source, child(own, "CodeUri").Line})
 	}
 	for _, variables := range []*yaml.Node{child(child(p.global, "Environment"), "Variables"), child(child(own, "Environment"), "Variables")} {
 		if err := p.readVariables(s, variables); err != nil {
@@ -56,6 +62,24 @@ func (p *parser) readFunction(id string, n *yaml.Node) error {
 	}
 	p.out.functions = append(p.out.functions, s)
 	return p.readEvents(s, child(own, "Events"))
+}
+
+// checkSources looks for the folder, or the archive, that each CodeUri names. It need not be there for whom only runs what
+// was built.
+func (t *template) checkSources(file string) error {
+	for _, s := range t.sources {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), s.path)); err != nil && !strings.HasPrefix(s.path, "s3:") {
+			return fmt.Errorf("%s:%d: CodeUri: %w", file, s.line, err)
+		}
+	}
+	return nil
+}
+
+// same compares all that matters: not the lines.
+func (t *template) same(other *template) bool {
+	a, b := *t, *other
+	a.sources, b.sources = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // readSettings reads what is a name or a number.
