@@ -1,8 +1,8 @@
 // Package awslogin logs in to PostgreSQL and Redis with what AWS knows: a secret of Secrets Manager, or a token that is
 // signed with the process' own credentials (RDS and ElastiCache IAM authentication).
 //
-// AWS is configured as everywhere: AWS_REGION, the credentials of the Lambda function's role, AWS_ENDPOINT_URL for an
-// emulator. Nothing of that is read, and no client is made, before the first connection. No error holds a secret, a token
+// AWS is configured as everywhere: region, credentials, AWS_ENDPOINT_URL for an emulator; in a build for Lambda by its
+// environment alone. Nothing of that is read, and no client is made, before the first connection. No error holds a secret, a token
 // or a name.
 package awslogin
 
@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
 
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -30,7 +29,7 @@ type Account struct {
 
 // NewAccount returns the Account that the environment describes.
 func NewAccount() *Account {
-	return &Account{now: time.Now, load: func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }}
+	return &Account{now: time.Now, load: load}
 }
 
 // configuration loads the configuration, once it can be loaded.
