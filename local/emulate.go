@@ -93,17 +93,7 @@ func runEmulator(ctx context.Context, args []string) error {
 	if f.data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", usageError("local emulator"))
 	}
-	b, err := startBackends(ctx, &c, f.data)
-	if err == nil {
-		err = emulate(ctx, c, b, f)
-	}
-	if stopErr := b.stop(); stopErr != nil {
-		err = errors.Join(err, fmt.Errorf("stop what was embedded: %w", stopErr))
-	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // a signal came while it was starting
-	}
-	return err
+	return withBackends(ctx, c, f.data, func(c boot.Config, b *backends) error { return emulate(ctx, c, b, f) })
 }
 
 // emulate runs the functions on b until ctx ends, or b does.

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
-	"errors"
-
 	"github.com/osirose-new/database-service/local/emulator"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
-	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -29,22 +25,6 @@ func inProcess(p *boot.Program) map[string]emulator.Handler {
 	for _, s := range services(p, edge.Options()) {
 		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s))
 	}
-	repository := characters.NewRepository(p.DB, p.Cache)
-	handlers["PurgeFunction"] = task(func(ctx context.Context) error {
-		done, err := repository.Purge(ctx)
-		p.Log.Info("purged", "finished", done.Finished, "forgotten", done.Forgotten)
-		return err
-	})
+	handlers["PurgeFunction"] = lambdahttp.Task(characters.PurgeTask(characters.NewRepository(p.DB, p.Cache), p.Log))
 	return handlers
-}
-
-// task is a function that takes no notice of its event. Its errors are told as its binary tells them.
-type task func(context.Context) error
-
-// Invoke implements emulator.Handler.
-func (t task) Invoke(ctx context.Context, _ []byte) ([]byte, error) {
-	if err := t(ctx); err != nil {
-		return nil, errors.New(postgres.Describe(err))
-	}
-	return []byte("null"), nil
 }

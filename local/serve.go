@@ -46,9 +46,14 @@ func runServe(ctx context.Context, args []string) error {
 		defer log.Close()
 		c.LogTo = log
 	}
-	b, err := startBackends(ctx, &c, *data)
+	return withBackends(ctx, c, *data, func(c boot.Config, b *backends) error { return serve(ctx, c, b, *grace) })
+}
+
+// withBackends runs f on servers that live as long as it does.
+func withBackends(ctx context.Context, c boot.Config, data string, f func(boot.Config, *backends) error) error {
+	b, err := startBackends(ctx, &c, data)
 	if err == nil {
-		err = serve(ctx, c, b, *grace)
+		err = f(c, b)
 	}
 	if stopErr := b.stop(); stopErr != nil {
 		err = errors.Join(err, fmt.Errorf("stop what was embedded: %w", stopErr))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -64,6 +65,20 @@ type Purged struct {
 // It leaves alone the characters of users who are not there. The trigger on better-auth's table lets go those of a user
 // who is deleted; a user table that is empty for another reason, a restore say, must not cost everybody's characters.
 func (r *Repository) Purge(ctx context.Context) (Purged, error) { return r.purge(ctx, time.Now) }
+
+// PurgeTask is Purge with one log line for each run, as a scheduled function wants it.
+func PurgeTask(r *Repository, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		done, err := r.Purge(ctx)
+		log := log.With("finished", done.Finished, "forgotten", done.Forgotten)
+		if err != nil {
+			log.ErrorContext(ctx, "purge failed", "cause", postgres.Describe(err))
+			return err
+		}
+		log.InfoContext(ctx, "purged")
+		return nil
+	}
+}
 
 func (r *Repository) purge(ctx context.Context, now func() time.Time) (done Purged, err error) {
 	over := func() bool { return false }

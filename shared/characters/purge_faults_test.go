@@ -1,8 +1,11 @@
 package characters_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -198,4 +201,35 @@ func TestPurgeFails(t *testing.T) {
 		e.OwnerExec(t, `DROP TRIGGER undo ON game.character`)
 		wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Finished: 100})
 	})
+}
+
+// TestPurgeTask reads the line that a scheduled purge leaves.
+func TestPurgeTask(t *testing.T) {
+	t.Parallel()
+	e := one(t, characters.Config{})
+	var out bytes.Buffer
+	task := characters.PurgeTask(e.repository(), slog.New(slog.NewJSONHandler(&out, nil)))
+	e.mass(t, 3, "NULL")
+	if err := task(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.PGProxy.Refuse()
+	if err := task(t.Context()); !errors.Is(err, postgres.ErrUnavailable) {
+		t.Errorf("without PostgreSQL: %v, want ErrUnavailable", err)
+	}
+	type line struct {
+		Level, Msg, Cause   string
+		Finished, Forgotten int
+	}
+	var got []line
+	for d := json.NewDecoder(&out); d.More(); {
+		var l line
+		if err := d.Decode(&l); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, l)
+	}
+	if len(got) != 2 || got[0] != (line{Level: "INFO", Msg: "purged", Finished: 3}) || got[1].Level != "ERROR" || got[1].Msg != "purge failed" || got[1].Cause == "" {
+		t.Errorf("the log has %+v, want one line for each run, the second an error with its cause", got)
+	}
 }

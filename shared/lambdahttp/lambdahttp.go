@@ -109,21 +109,25 @@ func Start(log *slog.Logger, handler http.Handler) {
 	lambda.StartWithOptions(New(log, handler))
 }
 
-// StartTask runs task for each event, whatever is in it, until the process ends. The context has the function's deadline.
-// The task's error, or its panic, fails the invocation; Lambda's log gets its kind and not its text, which may hold data.
-func StartTask(task func(context.Context) error) {
-	lambda.StartWithOptions(func(ctx context.Context) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = errors.New("panic: " + describePanic(p))
-			}
-		}()
-		if err := task(ctx); err != nil {
-			return errors.New(postgres.Describe(err))
+// Task is a function that takes no notice of its event. The context has the function's deadline. The task's error, or its
+// panic, fails the invocation; the answer, which Lambda logs, has its kind and not its text, which may hold data.
+type Task func(context.Context) error
+
+// Invoke implements lambda.Handler.
+func (t Task) Invoke(ctx context.Context, _ []byte) (answer []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			answer, err = nil, errors.New("panic: "+describePanic(p))
 		}
-		return nil
-	})
+	}()
+	if err := t(ctx); err != nil {
+		return nil, errors.New(postgres.Describe(err))
+	}
+	return []byte("null"), nil
 }
+
+// StartTask runs task for each event until the process ends.
+func StartTask(task Task) { lambda.StartWithOptions(task) }
 
 // MaxConcurrency is how many events one process gets at once: 1, but for Lambda's managed instances.
 func MaxConcurrency() int { return max(1, lambdacontext.MaxConcurrency()) }
