@@ -24,6 +24,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/embedded"
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -32,7 +33,7 @@ import (
 type cloud struct {
 	server  *embedded.Postgres
 	super   *pgx.Conn
-	proxy   *testenv.Proxy // the way to moto
+	proxy   *faultproxy.Proxy // the way to moto
 	secrets *secretsmanager.Client
 }
 

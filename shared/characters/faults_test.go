@@ -10,17 +10,17 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/characters"
-	"github.com/osirose-new/database-service/shared/testenv"
+	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
-		down, up func(*testenv.Proxy)
+		down, up func(*faultproxy.Proxy)
 	}{
-		{"refused", (*testenv.Proxy).Refuse, (*testenv.Proxy).Accept},
-		{"hung", (*testenv.Proxy).Hold, (*testenv.Proxy).Release},
+		{"refused", (*faultproxy.Proxy).Refuse, (*faultproxy.Proxy).Accept},
+		{"hung", (*faultproxy.Proxy).Hold, (*faultproxy.Proxy).Release},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

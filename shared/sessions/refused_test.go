@@ -12,6 +12,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -129,10 +130,10 @@ func TestNeverCached(t *testing.T) {
 func TestDatabaseFaults(t *testing.T) {
 	t.Parallel()
 	for fault, f := range map[string]struct {
-		begin, end func(*testenv.Proxy)
+		begin, end func(*faultproxy.Proxy)
 	}{
-		"hung":    {(*testenv.Proxy).Hold, (*testenv.Proxy).Release},
-		"refused": {(*testenv.Proxy).Refuse, (*testenv.Proxy).Accept},
+		"hung":    {(*faultproxy.Proxy).Hold, (*faultproxy.Proxy).Release},
+		"refused": {(*faultproxy.Proxy).Refuse, (*faultproxy.Proxy).Accept},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"github.com/osirose-new/database-service/local/embedded"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/credential"
+	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
 // Variants are the schemas that better-auth can be told to make: see the files in schema/.
@@ -75,8 +76,8 @@ const PatientRedis = "?dial_timeout=5s&read_timeout=5s&write_timeout=5s&pool_tim
 type Env struct {
 	*Database
 	Redis   *Redis
-	PGProxy *Proxy // the program's way to PostgreSQL
-	RDProxy *Proxy // the program's way to Redis
+	PGProxy *faultproxy.Proxy // the program's way to PostgreSQL
+	RDProxy *faultproxy.Proxy // the program's way to Redis
 	Program *boot.Program
 }
 
