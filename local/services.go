@@ -22,11 +22,14 @@ func routes(p *boot.Program, h *health) http.Handler {
 	}
 	rpc.HandleFunc("/", rpcserver.NotFound)
 	mux := http.NewServeMux()
-	mux.Handle("/", edge.Handler(rpc))
+	mux.Handle("/", edge.Handler(rpc, urgent...))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
 	return mux
 }
+
+// urgent are the calls that decide who gets in: they are served when the program has to refuse others.
+var urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}
 
 // services are all that there are, a line each.
 func services(p *boot.Program, o twirp.ServerOption) []databasev1.TwirpServer {

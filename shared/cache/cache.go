@@ -77,7 +77,7 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	}
 	_, cluster := client.(*redis.ClusterClient)
 	return &Cache{
-		client: client, db: db, cluster: cluster, ttl: o.TTL, now: time.Now,
+		client: client, db: db.Urgent(), cluster: cluster, ttl: o.TTL, now: time.Now,
 		tokenPrefix: randomHex(epochLen / 2),
 	}
 }

@@ -244,7 +244,7 @@ func write[T any](ctx context.Context, r *Repository, id int64, userID string, s
 		row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[T])
 		return err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
+	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, postgres.ErrOverloaded) {
 		return nil, err // nothing was written
 	}
 	if o, ok := any(row).(interface{ owner() (int64, string) }); ok && row != nil {

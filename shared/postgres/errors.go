@@ -37,7 +37,7 @@ func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 // classify puts ErrUnavailable or ErrRetry into err where they belong. ctx is the request's own: where that has ended,
 // the caller gave up, and the database is not to blame.
 func classify(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, ErrOverloaded) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
 		return err
 	}
 	if _, ok := errors.AsType[*LoginError](err); ok {

@@ -38,9 +38,12 @@ type Querier interface {
 
 // DB is a pool of connections to one PostgreSQL primary. Its methods may be called concurrently.
 type DB struct {
-	pool  *pgxpool.Pool
-	login Login // nil: the URL says all
-	thaw  thaw
+	pool    *pgxpool.Pool
+	login   Login // nil: the URL says all
+	thaw    *thaw
+	gate    *gate
+	retries *retries
+	urgent  bool
 }
 
 // Options of a DB.
@@ -65,7 +68,11 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
-	db := &DB{login: o.Login, thaw: thaw{now: time.Now}}
+	conns, reserved := int(cfg.MaxConns), 0
+	if o.MaxConns == 0 { // a function has a connection for each of its requests
+		reserved = conns / reserve
+	}
+	db := &DB{login: o.Login, thaw: &thaw{now: time.Now}, gate: newGate(conns, reserved), retries: newRetries()}
 	cfg.AfterConnect = db.thaw.note
 	// The pool would keep a dead connection's place for as long as pgx tries to end it properly: see acquire.
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
@@ -98,6 +105,14 @@ func parse(databaseURL string, o Options) (*pgxpool.Config, error) {
 // Close waits for the connections in use and closes all.
 func (db *DB) Close() { db.pool.Close() }
 
+// Urgent returns the same DB for statements that must get through while others wait: a quarter of the connections is left
+// to them (none of less than four, nor in a function).
+func (db *DB) Urgent() *DB {
+	u := *db
+	u.urgent = true
+	return &u
+}
+
 // Address returns host:port/database, without user and password: fit for a log line.
 func (db *DB) Address() string {
 	c := db.pool.Config().ConnConfig
@@ -106,13 +121,14 @@ func (db *DB) Address() string {
 }
 
 // Read runs f with a connection of its own, without a transaction around its statements. Connection and f share
-// 500 ms, of which at most 250 ms are waited for the connection; less where ctx ends earlier. Where the connection turns
-// out to be dead, f runs once more on another: f must only read. An error has [ErrUnavailable] or [ErrRetry] in it where
-// one of them applies.
+// 500 ms, of which at most 100 ms are waited for one to become free, and 250 ms in all until it is there; less where ctx
+// ends earlier. Where the connection turns out to be dead, f runs once more on another: f must only read. (One call in
+// ten may, and 32 at once.) An error has [ErrUnavailable], [ErrOverloaded] or [ErrRetry] in it where one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
+	db.retries.earn()
 	err := db.do(ctx, f)
 	_, refused := refusedPassword(err)
-	if err != nil && isBroken(err) && !isSlow(err) && !refused && ctx.Err() == nil {
+	if err != nil && isBroken(err) && !isSlow(err) && !refused && ctx.Err() == nil && db.retries.spend() {
 		err = db.do(ctx, f)
 	}
 	return classify(ctx, err)
@@ -149,12 +165,18 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) e
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
+	if err := db.gate.enter(ctx, db.urgent); err != nil {
+		return err
+	}
+	defer db.gate.leave(db.urgent)
 	conn, err := db.acquire(ctx, cancel, min(acquireBudget, left))
 	if err != nil {
 		return fmt.Errorf("get a connection: %w", err)
 	}
 	defer release(conn)
-	return f(ctx, conn)
+	err = f(ctx, conn)
+	db.gate.note(err)
+	return err
 }
 
 // acquire cancels ctx after the budget: a timer alone costs half of a second context.

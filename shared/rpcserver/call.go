@@ -88,8 +88,12 @@ func (c *call) name(ctx context.Context) {
 	c.line.method, _ = twirp.MethodName(ctx)
 }
 
-// WriteHeader implements http.ResponseWriter. It sees the answer that no service gave: the mux's to an unknown path.
+// WriteHeader implements http.ResponseWriter. It sees the answer that no service gave, the mux's to an unknown path; and
+// says of an overload in HTTP's words, which proxies know, when to come again.
 func (c *call) WriteHeader(status int) {
+	if status == http.StatusTooManyRequests {
+		c.Header().Set("Retry-After", "1") // seconds
+	}
 	if c.line.code == twirp.NoError && status == http.StatusNotFound {
 		c.line.code = twirp.BadRoute
 	}

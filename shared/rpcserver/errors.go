@@ -23,6 +23,7 @@ func InvalidArgument(field, msg string) twirp.Error {
 
 var (
 	errDatabase = Error(twirp.Unavailable, "DATABASE_UNAVAILABLE", "the database does not answer; try again")
+	errBusy     = Error(twirp.ResourceExhausted, "OVERLOADED", "too many requests at once; try again after a pause")
 	errRetry    = Error(twirp.Aborted, "RETRY", "a concurrent change won; try again")
 	errDeadline = Error(twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "not done within the time of a request")
 	errCanceled = Error(twirp.Canceled, "CANCELED", "the caller gave up")
@@ -37,6 +38,8 @@ func (c *call) public(ctx context.Context, err error) twirp.Error {
 	switch {
 	case errors.Is(err, postgres.ErrUnavailable):
 		return errDatabase
+	case errors.Is(err, postgres.ErrOverloaded):
+		return errBusy
 	case errors.Is(err, postgres.ErrRetry):
 		return errRetry
 	case errors.Is(ctx.Err(), context.Canceled):

@@ -31,9 +31,10 @@ const (
 
 // Server wraps the services of one program.
 type Server struct {
-	lines  lines
-	prefix string // of request ids, unique to this process
-	calls  atomic.Uint64
+	lines     lines
+	prefix    string // of request ids, unique to this process
+	calls     atomic.Uint64
+	admission admission
 }
 
 // New returns a Server that logs to log.
@@ -43,8 +44,9 @@ func New(log *slog.Logger) *Server {
 	return &Server{lines: lines{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
 }
 
-// Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options].
-func (s *Server) Handler(next http.Handler) http.Handler {
+// Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options]. What is urgent by
+// its path is admitted while other requests are refused.
+func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &call{parent: r.Context(), deadline: start.Add(Budget), ResponseWriter: w, server: s, number: s.calls.Add(1)}
@@ -56,14 +58,31 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 			// A little later than the budget's, for then it is the budget that ran out and not the caller who went.
 			_ = body.SetReadDeadline(start.Add(Budget + 50*time.Millisecond)) // without, the server's own timeout applies
 		}
-		if err := c.limitBody(r); err != nil {
+		if err := s.serve(c, r, next, urgent); err != nil {
 			c.line.code = err.Code()
-			_ = twirp.WriteError(w, err) // the caller has gone if this fails
-		} else {
-			next.ServeHTTP(c, r.WithContext(c))
+			_ = twirp.WriteError(c, err) // the caller has gone if this fails
 		}
 		s.lines.write(c, start)
 	})
+}
+
+// serve has next answer, unless the request is refused before.
+func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []string) twirp.Error {
+	size := r.ContentLength
+	if size < 0 {
+		size = MaxBody
+	}
+	if size <= MaxBody {
+		if !s.admission.enter(size, r.URL.Path, urgent) {
+			return errBusy
+		}
+		defer s.admission.leave(size)
+	}
+	if err := c.limitBody(r); err != nil {
+		return err
+	}
+	next.ServeHTTP(c, r.WithContext(c))
+	return nil
 }
 
 var (

@@ -21,8 +21,8 @@ type Repository struct {
 	db *postgres.DB
 }
 
-// NewRepository returns a Repository on db.
-func NewRepository(db *postgres.DB) *Repository { return &Repository{db: db} }
+// NewRepository returns a Repository on db, whose statements are urgent.
+func NewRepository(db *postgres.DB) *Repository { return &Repository{db: db.Urgent()} }
 
 // Statements of one argument have it by position.
 const (

@@ -22,14 +22,15 @@ const unloggedTTL = 10 * time.Second
 
 // Repository reads users through the cache, and sessions past it.
 type Repository struct {
-	db    *postgres.DB
-	cache *cache.Cache
-	users *cache.Kind
+	db     *postgres.DB
+	urgent *postgres.DB // for what decides who gets in
+	cache  *cache.Cache
+	users  *cache.Kind
 }
 
 // NewRepository returns a Repository on db and c.
 func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
-	r := &Repository{db: db, cache: c}
+	r := &Repository{db: db, urgent: db.Urgent(), cache: c}
 	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load)
 	return r
 }
@@ -203,7 +204,7 @@ func (r *Repository) BySessionID(ctx context.Context, id string) (*databasev1.Us
 }
 
 func (r *Repository) bySession(ctx context.Context, sql, session string) (*databasev1.User, *databasev1.Session, error) {
-	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[userSessionRow], sql, postgres.Args{"session": session})
+	row, err := postgres.QueryOne(ctx, r.urgent, pgx.RowToStructByName[userSessionRow], sql, postgres.Args{"session": session})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, nil, errSessionNotFound

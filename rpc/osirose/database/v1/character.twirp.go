@@ -34,7 +34,8 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // Keeps characters. GetCharacter and a BASIC list may be 1 s old, but never older than a write that this service has
 // acknowledged (only where Redis failed at that write can another process be 1 s behind it). All clocks are the database's.
 //
-// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), aborted RETRY (a concurrent change won),
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), resource_exhausted OVERLOADED (too many
+// requests at once; nothing was changed: try again after a pause), aborted RETRY (a concurrent change won),
 // deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.

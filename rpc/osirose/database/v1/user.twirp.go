@@ -28,7 +28,8 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 
 // Looks users up. Answers may be 1 s old, but for GetUserBySession, which reads the database each time.
 //
-// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), aborted RETRY (a concurrent change won),
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), resource_exhausted OVERLOADED (too many
+// requests at once; nothing was changed: try again after a pause), aborted RETRY (a concurrent change won),
 // deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.

@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// queueTime is how long a statement waits for one of the pool's connections that are all in use. What waits longer
+	// is refused, while the caller can still go elsewhere: under overload the statements that are served have then
+	// waited little, and no connection works for a caller who has left.
+	queueTime = 100 * time.Millisecond
+	// queueLength bounds the waiting statements, for each connection of the pool.
+	queueLength = 32
+	// reserve is the part of the pool, one in so many, that ordinary statements leave to urgent ones.
+	reserve = 4
+)
+
+// ErrOverloaded is in every error of a statement that found all connections in use while the database was answering.
+// Nothing was done.
+var ErrOverloaded = errors.New("more statements than connections")
+
+var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExceeded)
+
+// gate admits as many statements as the pool has connections, and fewer that are not urgent, so that sessions can be
+// asked for whatever else goes on.
+type gate struct {
+	all, ordinary chan struct{}
+	waiting       atomic.Int64
+	// answered is when the database last answered anybody, in unix ns: with the queue full it tells more work than it can
+	// do from a database that hangs.
+	answered atomic.Int64
+}
+
+func newGate(conns, reserved int) *gate {
+	return &gate{all: make(chan struct{}, conns), ordinary: make(chan struct{}, conns-reserved)}
+}
+
+// enter waits for a place; leave gives it back.
+func (g *gate) enter(ctx context.Context, urgent bool) error {
+	var timer *time.Timer
+	if !urgent {
+		if err := g.take(ctx, g.ordinary, &timer); err != nil {
+			return err
+		}
+	}
+	err := g.take(ctx, g.all, &timer)
+	if timer != nil {
+		timer.Stop()
+	}
+	if err != nil && !urgent {
+		<-g.ordinary
+	}
+	return err
+}
+
+func (g *gate) leave(urgent bool) {
+	<-g.all
+	if !urgent {
+		<-g.ordinary
+	}
+}
+
+// take makes the timer at the first wait; it is of all waits together.
+func (g *gate) take(ctx context.Context, places chan struct{}, timer **time.Timer) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	default:
+	}
+	defer g.waiting.Add(-1)
+	if g.waiting.Add(1) > int64(queueLength*cap(g.all)) {
+		return g.refuse()
+	}
+	if *timer == nil {
+		*timer = time.NewTimer(queueTime)
+	}
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-(*timer).C:
+		return g.refuse()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *gate) refuse() error {
+	if time.Now().UnixNano()-g.answered.Load() > int64(queueTime) {
+		return errQueue
+	}
+	return &classified{ErrOverloaded, errQueue}
+}
+
+// note takes what a statement came to: an answer, also one that it is wrong, or none.
+func (g *gate) note(err error) {
+	_, answered := errors.AsType[*pgconn.PgError](err)
+	if err == nil || answered || errors.Is(err, pgx.ErrNoRows) {
+		g.answered.Store(time.Now().UnixNano())
+	}
+}
+
+// retries lets few calls be tried again: one in ten, and a burst. A database that is in trouble would otherwise get twice
+// the load just then.
+type retries struct{ tenths atomic.Int64 }
+
+const retryBurst = 32
+
+func newRetries() *retries {
+	r := &retries{}
+	r.tenths.Store(10 * retryBurst)
+	return r
+}
+
+func (r *retries) earn() {
+	if r.tenths.Load() < 10*retryBurst {
+		r.tenths.Add(1)
+	}
+}
+
+func (r *retries) spend() bool {
+	for {
+		n := r.tenths.Load()
+		if n < 10 {
+			return false
+		}
+		if r.tenths.CompareAndSwap(n, n-10) {
+			return true
+		}
+	}
+}
