@@ -78,7 +78,9 @@ func classOfState(code string) error {
 }
 
 // isSlow reports whether a budget ran out.
-func isSlow(err error) bool { return errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) }
+func isSlow(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.Timeout(err)
+}
 
 // isBroken reports whether err says that the flow to the server broke, or could not be made, and not that the server
 // answered.

@@ -156,40 +156,66 @@ func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) er
 }
 
 func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) error {
-	left := statementBudget
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	start, left := time.Now(), statementBudget
 	if deadline, ok := ctx.Deadline(); ok {
-		left = min(left, time.Until(deadline)-replyShare)
+		left = min(left, deadline.Sub(start)-replyShare)
 		if left < minLeft {
 			return errTooLate
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, left)
-	defer cancel()
 	if err := db.gate.enter(ctx, db.urgent); err != nil {
 		return err
 	}
 	defer db.gate.leave(db.urgent)
-	conn, err := db.acquire(ctx, cancel, min(acquireBudget, left))
+	s := statement{ctx, start.Add(left)}
+	conn, err := db.acquire(s, acquireBudget)
 	if err != nil {
 		return fmt.Errorf("get a connection: %w", err)
 	}
 	defer release(conn)
-	err = f(ctx, conn)
+	flow := conn.Conn().PgConn().Conn()
+	if err := flow.SetDeadline(s.deadline); err != nil {
+		return err
+	}
+	err = f(s, conn)
+	_ = flow.SetDeadline(time.Time{}) // fails on a connection that broke, which is not used again
 	db.gate.note(err)
 	return err
 }
 
-// acquire cancels ctx after the budget: a timer alone costs half of a second context.
-func (db *DB) acquire(ctx context.Context, cancel context.CancelFunc, budget time.Duration) (*pgxpool.Conn, error) {
-	timer := time.AfterFunc(budget, cancel)
+// statement is the context of statements on one connection, which ends them by its own deadline. pgx would start a
+// goroutine and this package a timer for each context that can end. A caller who gives up meanwhile is not heeded: what
+// he asked for is done within the budget, and a write has an outcome that is known.
+type statement struct {
+	context.Context
+	deadline time.Time
+}
+
+// Deadline implements context.Context.
+func (s statement) Deadline() (time.Time, bool) { return s.deadline, true }
+
+// Done implements context.Context.
+func (statement) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (statement) Err() error { return nil }
+
+// acquire returns a connection within the budget.
+func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) {
+	end := time.Now().Add(budget)
+	if s.deadline.Before(end) {
+		end = s.deadline
+	}
+	ctx, cancel := context.WithDeadline(s, end)
+	defer cancel()
 	conn, err := db.acquireLive(ctx)
-	if timer.Stop() {
-		return conn, err
+	if err != nil && ctx.Err() != nil {
+		return nil, errNoConnection
 	}
-	if conn != nil {
-		release(conn)
-	}
-	return nil, errNoConnection
+	return conn, err
 }
 
 // QueryOne runs one reading statement that returns one row, and collects it with fn (pgx.RowToStructByName and the like).
