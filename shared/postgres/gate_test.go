@@ -45,20 +45,22 @@ func TestReservedShare(t *testing.T) {
 	release := occupy(t, e, db, db.MaxConns()*3/4)
 	defer release()
 
-	stop, asking := make(chan struct{}), make(chan struct{})
-	go func() { // urgent statements go on being answered
-		defer close(asking)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				if err := query(context.Background(), db.Urgent(), `SELECT 'x'`); errors.Is(err, postgres.ErrOverloaded) {
-					t.Errorf("an urgent statement while others wait: %v", err)
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	for range db.MaxConns() / 4 { // urgent statements go on being answered
+		asking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if err := query(context.Background(), db.Urgent(), `SELECT 'x'`); errors.Is(err, postgres.ErrOverloaded) {
+						t.Errorf("an urgent statement while others wait: %v", err)
+					}
 				}
 			}
-		}
-	}()
+		})
+	}
 	for {
 		err := query(t.Context(), db, `SELECT 'x'`)
 		if err == nil {
@@ -69,7 +71,7 @@ func TestReservedShare(t *testing.T) {
 		}
 	}
 	close(stop)
-	<-asking
+	asking.Wait()
 	for range 2 { // the first one's answers may still be fresh
 		if err := query(t.Context(), db, `SELECT 'x'`); errors.Is(err, postgres.ErrUnavailable) {
 			return

@@ -68,6 +68,7 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
+	cfg.ConnConfig.DialFunc = boundedDial(cfg.ConnConfig.DialFunc, cfg.ConnConfig.ConnectTimeout)
 	conns, reserved := int(cfg.MaxConns), 0
 	if o.MaxConns == 0 { // a function has a connection for each of its requests
 		reserved = conns / reserve

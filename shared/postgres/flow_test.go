@@ -1,0 +1,62 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"runtime/pprof"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// ofPgx counts the goroutines that run pgx's code.
+func ofPgx(t *testing.T) int {
+	t.Helper()
+	var b bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&b, 2); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for stack := range bytes.SplitSeq(b.Bytes(), []byte("\n\n")) {
+		if bytes.Contains(stack, []byte("pgconn")) {
+			n++
+		}
+	}
+	return n
+}
+
+// What a hung server leaves behind is gone while it still hangs. It is no parallel test because it counts goroutines. Its
+// limit is far from what it takes, a second, and from pgx' own 15 s.
+func TestHungServer(t *testing.T) { //nolint:paralleltest
+	e := testenv.New(t, "plugins", "miniredis")
+	db := e.Program.DB
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() { _ = query(context.Background(), db, `SELECT pg_sleep(0.05)::text`) }) // opens connections
+	}
+	all.Wait()
+	base := ofPgx(t)
+	e.PGProxy.Hold()
+	for range 3 {
+		for range 12 {
+			all.Go(func() {
+				if err := query(context.Background(), db, `SELECT 'x'`); !errors.Is(err, postgres.ErrUnavailable) {
+					t.Errorf("a read of a hung server = %v, want ErrUnavailable", err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	late := time.After(8 * time.Second)
+	for ofPgx(t) > base {
+		select {
+		case <-late:
+			t.Fatalf("%d goroutines more than before", ofPgx(t)-base)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
