@@ -37,6 +37,7 @@ type readiness struct {
 type health struct {
 	program  *boot.Program
 	draining atomic.Bool
+	leaving  atomic.Bool // connections end with their next answer
 
 	mu      sync.Mutex // held during a check, so that there is one at a time
 	last    readiness
@@ -44,6 +45,15 @@ type health struct {
 }
 
 func newHealth(p *boot.Program) *health { return &health{program: p} }
+
+func (h *health) sayGoodBye(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 func (h *health) serveAlive(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")

@@ -24,6 +24,8 @@ const (
 	maxHeaderBytes = 64 << 10
 
 	drainTimeout = 5 * time.Second
+	// farewell is how long callers have to send one more request on a connection that they keep.
+	farewell = 250 * time.Millisecond
 )
 
 // runServe serves until ctx ends.
@@ -108,6 +110,7 @@ func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration)
 		p.Log.Info("not ready any more", "grace", grace.String())
 		time.Sleep(grace)
 	}
+	leave(l, h)
 	drain(server, p.Log)
 	return err
 }
@@ -129,7 +132,7 @@ func announce(p *boot.Program, b *backends, h *health) {
 
 func newServer(p *boot.Program, h *health) *http.Server {
 	return &http.Server{
-		Handler:           routes(p, h),
+		Handler:           h.sayGoodBye(routes(p, h)),
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -137,6 +140,15 @@ func newServer(p *boot.Program, h *health) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 	}
+}
+
+// leave refuses newcomers, has each connection end with its next answer, and gives callers the time to ask for one. Were
+// connections closed at once that have no request, one that is on its way would be lost, and its caller could not know
+// whether it took effect.
+func leave(l net.Listener, h *health) {
+	h.leaving.Store(true)
+	_ = l.Close() // fails where the server has closed it, for its own failure
+	time.Sleep(farewell)
 }
 
 // drain lets the requests finish that are being served.

@@ -46,6 +46,10 @@ const (
 	DefaultTTL = 300 * time.Second
 
 	epochLen = 16
+
+	// crowd is how many readers look into Redis each for himself. With more they would wait for its connections, which are
+	// so many, and then all be late; so those of one key share a look.
+	crowd = poolSize / 2
 )
 
 // Options of a Cache.
@@ -63,6 +67,7 @@ type Cache struct {
 
 	breaker breaker
 	bypass  bypass
+	readers atomic.Int32 // that are in Get
 	// noDrainUntil holds, for each bucket, back the readers of this process whose drain would find another's lock.
 	noDrainUntil [buckets]atomic.Pointer[time.Time]
 	tokenPrefix  string
@@ -119,9 +124,24 @@ func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
 func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	key := c.key(k.prefix, id)
+	defer c.readers.Add(-1)
+	if c.readers.Add(1) > crowd {
+		return k.flights.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
+	}
+	return k.get(ctx, key, id, k.flights.do)
+}
+
+// sharing runs a load, perhaps for several readers of a key.
+type sharing func(ctx context.Context, key string, load func() (Entry, error)) (Entry, error)
+
+// alone is for a load that is shared already.
+func alone(_ context.Context, _ string, load func() (Entry, error)) (Entry, error) { return load() }
+
+func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, error) {
+	c := k.cache
 	if c.bypass.has(key, c.now) || !c.breaker.allow(c.now) {
 		c.stats.bypassed.Add(1)
-		return k.flights.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	}
 	r, err := k.read(ctx, key)
 	if err == nil && !r.within(DrainAge) {
@@ -140,13 +160,16 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	switch {
 	case err != nil || !r.within(P):
 		c.stats.untrusted.Add(1)
-		return k.flights.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	case r.value != nil:
 		c.stats.hits.Add(1)
 		return Entry{Bytes: r.value, Now: r.databaseNow()}, nil
+	case r.bad:
+		c.stats.redisErrors.Add(1)
+		_ = c.delete(ctx, []string{key}) // else nobody would write it anew before it expires
 	}
 	c.stats.misses.Add(1)
-	return k.flights.do(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
+	return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
 }
 
 // miss loads under a lease, and fills if the lease is still there.
@@ -184,15 +207,27 @@ func (c *Cache) Invalidate(ctx context.Context, keys ...string) {
 
 func (c *Cache) delete(ctx context.Context, keys []string) error {
 	if !c.cluster {
-		return c.report(c.client.Del(ctx, keys...).Err())
+		return c.report(deleted(c.client.Del(ctx, keys...), len(keys)))
 	}
-	_, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	replies, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range keys {
 			p.Del(ctx, key)
 		}
 		return nil
 	})
+	for _, r := range replies {
+		err = errors.Join(err, deleted(r.(*redis.IntCmd), 1))
+	}
 	return c.report(err)
+}
+
+// deleted is nil where the reply is one to a DEL of so many keys: nothing else says that the value is gone.
+func deleted(reply *redis.IntCmd, keys int) error {
+	n, err := reply.Result()
+	if err == redis.Nil || err == nil && (n < 0 || n > int64(keys)) {
+		return errReply
+	}
+	return err
 }
 
 // report counts how a call went and tells the breaker of calls that got no answer. redis.Nil is an answer and no error;

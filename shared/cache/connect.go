@@ -57,6 +57,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 		// A redirect is needed after slots have moved; the same loop also repeats a call that timed out.
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
+		o.Dialer = guarded(redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig}))
 		return redis.NewClusterClient(o), nil
 	}
 	o, err := redis.ParseURL(u.String())
@@ -69,6 +70,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 	o.MaxRetries, o.DialerRetries = -1, 1
 	// RESP2 has no push messages, which each call would look for.
 	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
+	o.Dialer = guarded(redis.NewDialer(o))
 	return redis.NewClient(o), nil
 }
 
@@ -116,9 +118,10 @@ func (c ConnectOptions) setDefaults(s settings) {
 	}
 	if c.Concurrency > 0 {
 		*s.idle = cmp.Or(*s.idle, functionIdleTime)
-		// One pool for pipelines and other calls: each connection is a handshake that a request waits for.
-		*s.pipelines = cmp.Or(*s.pipelines, -1)
 	}
+	// One pool for pipelines and other calls: each connection is a handshake that a request waits for, and a pipeline that
+	// gets none from a pool of its own would wait for the other one as long again.
+	*s.pipelines = cmp.Or(*s.pipelines, -1)
 	*s.size = cmp.Or(*s.size, c.Concurrency, poolSize)
 	if c.Password != nil && *s.lifetime == 0 {
 		*s.lifetime, *s.jitter = loginLifetime, loginJitter

@@ -69,12 +69,12 @@ func TestConnect(t *testing.T) {
 		o    cache.ConnectOptions
 		want settings
 	}{
-		{"redis://h", cache.ConnectOptions{}, settings{64, 0, halfHour, 0, 50 * ms}},
+		{"redis://h", cache.ConnectOptions{}, settings{64, -1, halfHour, 0, 50 * ms}},
 		{"redis://h", cache.ConnectOptions{Concurrency: 1}, settings{1, -1, 10 * time.Second, 0, 50 * ms}},
 		{"redis://h?pool_size=7&pipeline_pool_size=2&conn_max_idle_time=1m", cache.ConnectOptions{Concurrency: 10}, settings{7, 2, time.Minute, 0, 50 * ms}},
 		{"redis://h?read_timeout=1s", cache.ConnectOptions{Concurrency: 10}, settings{10, -1, 10 * time.Second, 0, time.Second}},
-		{"rediss://u@h", cache.ConnectOptions{Password: password}, settings{64, 0, halfHour, 11 * time.Hour, 50 * ms}},
-		{"rediss://u@h?conn_max_lifetime=1h", cache.ConnectOptions{Password: password}, settings{64, 0, halfHour, time.Hour, 50 * ms}},
+		{"rediss://u@h", cache.ConnectOptions{Password: password}, settings{64, -1, halfHour, 11 * time.Hour, 50 * ms}},
+		{"rediss://u@h?conn_max_lifetime=1h", cache.ConnectOptions{Password: password}, settings{64, -1, halfHour, time.Hour, 50 * ms}},
 	} {
 		for _, cluster := range []bool{false, true} {
 			url := test.url

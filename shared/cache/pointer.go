@@ -1,9 +1,8 @@
 package cache
 
 import (
+	"bytes"
 	"context"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // A pointer leads from a name to an id. It is a hint that nobody invalidates: its reader checks that the entity still
@@ -15,14 +14,18 @@ func (c *Cache) Pointer(ctx context.Context, key string) (id string, err error) 
 	if !c.breaker.allow(c.now) {
 		return "", errBreaker
 	}
-	id, err = c.client.Get(ctx, key).Result()
-	if err == redis.Nil {
-		id = ""
+	sealed, err := c.client.Get(ctx, key).Bytes()
+	if err == nil {
+		if b, ok := unseal(key, sealed); ok {
+			id = string(b)
+		}
 	}
 	return id, c.report(err)
 }
 
 // SetPointer notes the id that a name led to. A failure costs a later reader one query.
 func (c *Cache) SetPointer(ctx context.Context, key, id string) {
-	_ = c.report(c.client.Set(ctx, key, id, jitter(c.ttl)).Err())
+	var b bytes.Buffer
+	seal(&b, key, []byte(id))
+	_ = c.report(c.client.Set(ctx, key, b.Bytes(), jitter(c.ttl)).Err())
 }

@@ -11,6 +11,7 @@ import (
 // reading is what one look into Redis showed.
 type reading struct {
 	value []byte // nil: none of this epoch
+	bad   bool   // there is one, and it is not what was written
 	ms    int64  // the Redis clock at the look
 	t     int64  // the Redis clock when the watermark's drain began; 0: no watermark
 	d     int64  // the database's clock in that drain
@@ -23,6 +24,17 @@ func (r *reading) within(age time.Duration) bool {
 }
 
 func (r *reading) databaseNow() time.Time { return time.UnixMilli(r.d + r.ms - r.t) }
+
+// mark takes the watermark's clocks, unless they are none.
+func (r *reading) mark(t, d string) bool {
+	mark, err1 := strconv.ParseInt(t, 10, 64)
+	database, err2 := strconv.ParseInt(d, 10, 64)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	r.t, r.d = mark, database
+	return true
+}
 
 var errReply = errors.New("unexpected reply from redis")
 
@@ -39,7 +51,7 @@ func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 	if c.report(err) != nil {
 		return reading{}, err
 	}
-	r, err := decodeRead(resp{rest: reply})
+	r, err := decodeRead(resp{rest: reply}, key)
 	k.looks.Put(l)
 	if err != nil { // an error reply, or garbage
 		c.stats.redisErrors.Add(1)
@@ -47,8 +59,8 @@ func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 	return r, err
 }
 
-// decodeRead reads the replies to HMGET wm t e d, HGET key fp and TIME.
-func decodeRead(in resp) (reading, error) {
+// decodeRead reads the replies to HMGET wm t e d, HGET key fp and TIME. A watermark that nobody can have written is none.
+func decodeRead(in resp, key string) (reading, error) {
 	in.array(3)
 	t, epoch, d := in.text(), in.text(), in.text()
 	value := in.text()
@@ -60,14 +72,15 @@ func decodeRead(in resp) (reading, error) {
 	if t == nil || d == nil || len(epoch) != epochLen {
 		return r, nil
 	}
-	var err1, err2 error
-	r.t, err1 = strconv.ParseInt(string(t), 10, 64)
-	r.d, err2 = strconv.ParseInt(string(d), 10, 64)
-	if err1 != nil || err2 != nil {
-		return reading{}, errReply
+	if !r.mark(string(t), string(d)) {
+		return r, nil
 	}
 	if after, ok := bytes.CutPrefix(value, epoch); ok {
-		r.value = append(make([]byte, 0, len(after)), after...) // the buffer is used again
+		after, ok = unseal(key, after)
+		r.bad = !ok
+		if ok {
+			r.value = append(make([]byte, 0, len(after)), after...) // the buffer is used again
+		}
 	}
 	return r, nil
 }
@@ -99,14 +112,19 @@ func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 	value, ok2 := reply[1].(string)
 	epoch, ok3 := reply[2].(string)
 	ms, ok4 := reply[3].(int64)
-	t, err1 := strconv.ParseInt(text(reply[4]), 10, 64)
-	d, err2 := strconv.ParseInt(text(reply[5]), 10, 64)
-	if !ok1 || !ok2 || !ok3 || !ok4 || err1 != nil || err2 != nil {
+	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return lease{}, errReply
 	}
-	l := lease{reading: reading{ms: ms, t: t, d: d}, granted: state == leaseGranted, epoch: epoch}
+	l := lease{reading: reading{ms: ms}, epoch: epoch}
+	if !l.mark(text(reply[4]), text(reply[5])) {
+		return l, nil
+	}
+	l.granted = state == leaseGranted
 	if state == leaseValue {
-		l.value = []byte(value)
+		sealed, ok := unseal(key, []byte(value))
+		if l.bad = !ok; ok {
+			l.value = sealed
+		}
 	}
 	return l, nil
 }
@@ -121,9 +139,9 @@ func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
 		ttl = min(ttl, e.TTL)
 	}
 	var b bytes.Buffer
-	b.Grow(epochLen + len(e.Bytes))
+	b.Grow(epochLen + sealLen + len(e.Bytes))
 	b.WriteString(epoch)
-	b.Write(e.Bytes)
+	seal(&b, key, e.Bytes)
 	n, err := fillScript.Run(ctx, c.client, []string{key, c.watermark(key)},
 		k.format(), leaseField(k.format()), token, epoch, b.Bytes(), jitter(ttl).Milliseconds()).Int()
 	switch {

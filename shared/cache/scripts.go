@@ -15,8 +15,9 @@ var leaseScript = redis.NewScript(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local w = redis.call('HMGET', KEYS[2], 't', 'e', 'd')
-if not (w[1] and w[2] and w[3]) then return {0, '', '', now, '0', '0'} end
-local age = now - tonumber(w[1])
+local t = w[1] and tonumber(w[1])
+if not (t and w[2] and w[3]) then return {0, '', '', now, '0', '0'} end
+local age = now - t
 if age < 0 or age > tonumber(ARGV[5]) then return {0, '', w[2], now, w[1], w[3]} end
 local v = redis.call('HMGET', KEYS[1], ARGV[1], ARGV[2])
 if v[1] and string.sub(v[1], 1, #w[2]) == w[2] then
@@ -25,7 +26,8 @@ end
 if ARGV[3] == '' then return {0, '', w[2], now, w[1], w[3]} end
 if v[2] then
 	local bar = string.find(v[2], '|', 1, true)
-	if tonumber(string.sub(v[2], bar + 1)) > now then return {0, '', w[2], now, w[1], w[3]} end
+	local ends = bar and tonumber(string.sub(v[2], bar + 1))
+	if ends and ends > now and ends <= now + tonumber(ARGV[4]) then return {0, '', w[2], now, w[1], w[3]} end
 end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3] .. '|' .. string.format('%.0f', now + tonumber(ARGV[4])))
@@ -52,7 +54,8 @@ var beginScript = redis.NewScript(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local w = redis.call('HMGET', KEYS[1], 's', 'e', 'c', 't')
-local age = w[4] and tonumber(w[4]) and now - tonumber(w[4])
+local t = w[4] and tonumber(w[4])
+local age = t and now - t
 if age and age >= 0 and age < tonumber(ARGV[3]) then return {string.format('%.0f', now)} end
 if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
 return {string.format('%.0f', now), w[1] or '', w[2] or '', w[3] or ''}

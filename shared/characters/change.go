@@ -204,5 +204,8 @@ func (r *Repository) Save(ctx context.Context, n saving) (version int64, replaye
 	case s.Version == n.expectedVersion:
 		return 0, false, errRetry // it came back between the two statements
 	}
+	// The caller read another version, perhaps from the cache, where a change by another way than this service may not
+	// have arrived yet; his next read shall find the one that he is told of.
+	r.invalidate(ctx, s.ID, s.UserID)
 	return 0, false, errVersionMismatch(s.Version)
 }

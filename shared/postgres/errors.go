@@ -77,6 +77,12 @@ func classOfState(code string) error {
 	return nil
 }
 
+// isReadOnly reports whether the server refused to write: it is a standby, or was the primary before a failover.
+func isReadOnly(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "25006"
+}
+
 // isSlow reports whether a budget ran out.
 func isSlow(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.Timeout(err)

@@ -156,7 +156,7 @@ func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) er
 	return err
 }
 
-func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) error {
+func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) e
 	if err != nil {
 		return fmt.Errorf("get a connection: %w", err)
 	}
-	defer release(conn)
+	defer func() { release(ctx, conn, err) }()
 	flow := conn.Conn().PgConn().Conn()
 	if err := flow.SetDeadline(s.deadline); err != nil {
 		return err

@@ -28,8 +28,12 @@ type lastUse struct{ at time.Time }
 
 const lastUseKey = "lastUse"
 
-// note is pgxpool's AfterConnect.
+// note is pgxpool's AfterConnect. A standby, which may lack commits that the primary has acknowledged, is refused: from
+// version 14 on a server says of itself that it is one.
 func (t *thaw) note(_ context.Context, conn *pgx.Conn) error {
+	if conn.PgConn().ParameterStatus("in_hot_standby") == "on" {
+		return &classified{ErrUnavailable, errStandby}
+	}
 	conn.PgConn().CustomData()[lastUseKey] = &lastUse{t.now()}
 	return nil
 }
@@ -76,12 +80,16 @@ func drop(ctx context.Context, conn *pgxpool.Conn) {
 	_ = c.PgConn().Conn().Close() // pgx reads on for 15 s after a ping that got no answer
 }
 
-// release gives a connection back. One that broke leaves the pool at once: pgx goes on for up to 15 s to have the server
-// cancel what ran there, and for so long the pool would count it as open, which is the only one that a function has.
-func release(conn *pgxpool.Conn) {
-	if conn.Conn().IsClosed() {
+// release gives a connection back, after a statement that came to err. One that broke leaves the pool at once: pgx goes on
+// for up to 15 s to have the server cancel what ran there, and for so long the pool would count it as open, which is the
+// only one that a function has. So does one to a server that takes no writes: since a failover the primary is another.
+func release(ctx context.Context, conn *pgxpool.Conn, err error) {
+	switch {
+	case conn.Conn().IsClosed():
 		conn.Hijack()
-		return
+	case isReadOnly(err):
+		drop(ctx, conn)
+	default:
+		conn.Release()
 	}
-	conn.Release()
 }

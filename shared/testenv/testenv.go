@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/osirose-new/database-service/local/embedded"
@@ -161,4 +162,10 @@ func RedisKinds() []string {
 		return []string{"redis-server", "miniredis"}
 	}
 	return []string{"miniredis"}
+}
+
+// DieWithTest has the command end with this process, also where that is killed (on Linux).
+func DieWithTest(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	setParentDeath(cmd.SysProcAttr)
 }

@@ -1,0 +1,71 @@
+package cache_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// Three reads wait for a Redis that hangs, then one each 250 ms, and all are served again once it has answered one.
+func TestBreakerTriesOnce(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		p := e.Impatient(t)
+		start := time.Now()
+		var later atomic.Int64
+		p.Cache.SetNow(func() time.Time { return start.Add(time.Duration(later.Load())) })
+		x.kind = x.open(p, "v1")
+		reads := func(n int) {
+			for range n {
+				_, _ = x.kind.Get(t.Context(), "1") // a drain on a busy machine may fail
+			}
+		}
+		wantErrors := func(when string, want uint64) {
+			t.Helper()
+			if s := p.Cache.Stats(); s.RedisErrors != want {
+				t.Errorf("%s: %d reads asked redis in vain, want %d", when, s.RedisErrors, want)
+			}
+		}
+		e.RDProxy.Hold()
+		reads(8)
+		wantErrors("at first", 3)
+		for i := range uint64(3) {
+			later.Add(int64(250 * time.Millisecond))
+			reads(5)
+			wantErrors("after another 250 ms", 4+i)
+		}
+		e.RDProxy.Reset()
+		e.RDProxy.Release()
+		for range 20 { // a busy machine may not answer within 50 ms at once
+			later.Add(int64(250 * time.Millisecond))
+			reads(1)
+			before := p.Cache.Stats().Bypassed
+			reads(5)
+			if p.Cache.Stats().Bypassed == before {
+				return
+			}
+		}
+		t.Errorf("reads pass by a redis that answers: %+v", p.Cache.Stats())
+	})
+}
+
+// An error reply is an answer, which opens no breaker.
+func TestErrorRepliesOpenNoBreaker(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		c := e.Program.Cache
+		e.Redis.Client.RPush(t.Context(), "user:username:list", "not ours")
+		c.SetPointer(t.Context(), "user:username:alice", "1")
+		for range 10 {
+			if id, err := c.Pointer(t.Context(), "user:username:list"); err == nil {
+				t.Fatalf("Pointer of a list = %q, want an error", id)
+			}
+		}
+		if id, err := c.Pointer(t.Context(), "user:username:alice"); id != "1" || err != nil {
+			t.Errorf("Pointer after error replies = %q, %v, want 1", id, err)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package cache_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// The bytes of a hit are the reader's own, whatever is read after it.
+func TestBytesAreTheReadersOwn(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		k := e.Program.Cache.Kind("thing:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
+			return cache.Entry{Bytes: []byte("thing " + id)}, nil
+		})
+		get := func(id string) []byte {
+			entry, err := k.Get(t.Context(), id)
+			if err != nil {
+				t.Fatalf("Get: %v", err)
+			}
+			return entry.Bytes
+		}
+		const hits = 20
+		for before := e.Program.Cache.Stats().Hits; e.Program.Cache.Stats().Hits < before+hits; {
+			one, two := get("1"), get("2")
+			if string(one) != "thing 1" || string(two) != "thing 2" {
+				t.Fatalf("read %q and %q, want things 1 and 2", one, two)
+			}
+		}
+	})
+}
+
+// A panic in a load is its own reader's: the key can be read again.
+func TestLoadPanics(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	var loads atomic.Int64
+	k := e.Program.Cache.Kind("thing:", format("v1"), func(context.Context, string) (cache.Entry, error) {
+		if loads.Add(1) == 1 {
+			panic("in a load")
+		}
+		return cache.Entry{Bytes: []byte("ok")}, nil
+	})
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the reader whose load panicked heard nothing of it")
+			}
+		}()
+		_, _ = k.Get(t.Context(), "1")
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second) // only so that it ends where the key is blocked
+	defer cancel()
+	if entry, err := k.Get(ctx, "1"); err != nil || string(entry.Bytes) != "ok" {
+		t.Errorf("Get after a panic = %q, %v, want ok", entry.Bytes, err)
+	}
+}
+
+// A reader waits for another's load, and meanwhile an own write cannot be deleted from Redis. When its turn comes, Redis
+// offers what another process had put there before the write.
+func TestWriteWhileReaderWaits(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		other := x.open(e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + e.Redis.Addr + testenv.PatientRedis }), "v1")
+		for range 2 { // the second under a watermark
+			if _, err := other.Get(t.Context(), "another key"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		inside, release := make(chan struct{}), make(chan struct{})
+		x.during(func() {
+			close(inside)
+			<-release
+		})
+		get := func(into chan<- string) {
+			entry, err := x.kind.Get(context.Background(), "1")
+			if err != nil {
+				t.Errorf("Get: %v", err)
+			}
+			into <- string(entry.Bytes)
+		}
+		first, second := make(chan string, 1), make(chan string, 1)
+		stats := e.Program.Cache.Stats
+		go get(first)
+		<-inside
+		asked := func() uint64 { return stats().Misses + stats().Untrusted }
+		go get(second)
+		for asked() < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		e.Redis.Client.Del(t.Context(), x.key) // the first reader's lease is evicted
+		read(t, other)                         // and this process fills
+		e.RDProxy.Refuse()
+		x.change(t)
+		e.Program.Cache.Invalidate(t.Context(), x.key)
+		e.RDProxy.Accept()
+		if n := stats().FailedDeletes; n != 1 {
+			t.Errorf("failed deletes: %d, want 1", n)
+		}
+		close(release)
+		<-first // which read before the write, and may say so
+		if got := <-second; got != "1" {
+			t.Errorf("the reader whose load began after the write read %s, want 1", got)
+		}
+	})
+}

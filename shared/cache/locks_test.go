@@ -1,0 +1,45 @@
+package cache_test
+
+import (
+	"testing"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// A reader that died with the lease keeps nobody from filling once that has run out.
+func TestLeaseOfADeadReader(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		read(t, x.open(e.Program, "other")) // a watermark
+		if err := e.Redis.Client.HSet(t.Context(), x.key, "lv1", "dead|1").Err(); err != nil {
+			t.Fatal(err)
+		}
+		x.wantRead(t, "the lease has run out", 0, 1)
+		x.wantRead(t, "filled", 0, 0)
+	})
+}
+
+// A drain that fails, or whose process dies, leaves a lock that ends by itself.
+func TestDrainLockEnds(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		x.warm(t)
+		e.PGProxy.Refuse()
+		x.age(t, cache.P/2)
+		for {
+			_, _ = x.kind.Get(t.Context(), "1") // drains in vain, where it is this process' turn
+			left, err := e.Redis.Client.PTTL(t.Context(), "wm:lock").Result()
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case left > 0:
+				return
+			case left == -1: // go-redis' word for a key without an end
+				t.Fatal("the lock of a drain that failed has no end")
+			}
+		}
+	})
+}

@@ -1,0 +1,170 @@
+package testenv
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/faultproxy"
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
+)
+
+// clusterDatabase is the database of every cluster.
+const clusterDatabase = "game"
+
+// Cluster is a PostgreSQL server of one test's own, with a migrated database: to be killed, to be locked out of, to be
+// promoted. It costs a second or two, so what one database of the shared server can show is shown there.
+type Cluster struct {
+	*embedded.Postgres
+	dir string
+}
+
+// NewCluster starts one that ends with the test.
+func NewCluster(t testing.TB, settings map[string]string) *Cluster {
+	t.Helper()
+	c := startCluster(t, clusterDir(t), settings)
+	if err := c.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// NewStandby starts a cluster and a streaming, asynchronous hot standby of it, whose way to the primary is the proxy.
+func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultproxy.Proxy) {
+	t.Helper()
+	first := NewCluster(t, nil)
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// A cold copy is a base backup, too, and pg_basebackup is not everywhere where the server is.
+	dir := clusterDir(t)
+	if out, err := exec.Command("cp", "-a", first.dir+"/.", dir).CombinedOutput(); err != nil {
+		t.Fatalf("copy the data: %v: %s", err, out)
+	}
+	data := filepath.Join(dir, "data")
+	signal := filepath.Join(data, "standby.signal")
+	owner, err := os.Stat(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(signal, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	who := owner.Sys().(*syscall.Stat_t)
+	if err := os.Chown(signal, int(who.Uid), int(who.Gid)); err != nil {
+		t.Fatal(err)
+	}
+	primary = startCluster(t, first.dir, map[string]string{"wal_keep_size": "64MB"})
+	replication = NewProxy(t, primary.Addr())
+	standby = startCluster(t, dir, map[string]string{
+		"primary_conninfo": "postgres://postgres@" + replication.Addr() + "/postgres?sslmode=disable", "wal_retrieve_retry_interval": "50ms",
+	})
+	return primary, standby, replication
+}
+
+// clusterDir is a folder that the server's user can enter, which it cannot with TempDir.
+func clusterDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "osirose-cluster-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func startCluster(t testing.TB, dir string, settings map[string]string) *Cluster {
+	t.Helper()
+	all := map[string]string{"fsync": "off", "shared_buffers": "16MB"} // the machine does not crash
+	maps.Copy(all, settings)
+	p, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{Dir: dir, Trust: true, Settings: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Stop() })
+	return &Cluster{p, dir}
+}
+
+// prepare makes the roles and the database, as for the shared server.
+func (c *Cluster) prepare(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, c.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	for _, sql := range []string{
+		"CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; CREATE ROLE " + serviceLogin + " LOGIN IN ROLE " + migrations.DefaultRole,
+		"CREATE DATABASE " + clusterDatabase + " OWNER " + webRole,
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return c.migrate(ctx)
+}
+
+func (c *Cluster) migrate(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, c.URL(clusterDatabase))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	schema, err := embedded.Schemas.ReadFile("schema/" + Variants[0] + ".sql")
+	if err != nil {
+		return err
+	}
+	sql := "GRANT CREATE ON SCHEMA public TO " + webRole + "; SET ROLE " + webRole + "; " + string(schema) + "; RESET ROLE"
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		return err
+	}
+	_, err = migrations.Apply(ctx, conn, migrations.Options{AuthTimezone: "UTC"})
+	return err
+}
+
+// Env starts an Env on the cluster.
+func (c *Cluster) Env(t testing.TB, redisKind string) *Env {
+	t.Helper()
+	e := &Env{Database: c.Database(t), Redis: StartRedis(t, redisKind), PGProxy: NewProxy(t, c.Addr())}
+	e.RDProxy = NewProxy(t, e.Redis.Addr)
+	e.Program = e.Open(t, nil)
+	return e
+}
+
+// Database is the cluster's database, past the proxy of an Env.
+func (c *Cluster) Database(t testing.TB) *Database {
+	t.Helper()
+	return &Database{
+		Variant: Variants[0], Name: clusterDatabase,
+		Owner: pool(t, c.URL(clusterDatabase)), Web: pool(t, c.UserURL(webRole, "", clusterDatabase)),
+	}
+}
+
+// Signal sends the main process a signal: SIGQUIT is an immediate shutdown, SIGTERM a smart one, which refuses newcomers
+// and waits for the sessions that there are.
+func (c *Cluster) Signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(c.PID(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetAccess puts a rule of pg_hba.conf before all others; an empty one takes it away again.
+func (c *Cluster) SetAccess(t testing.TB, rule string) {
+	t.Helper()
+	rules := fmt.Sprintf("%s\nhost all,replication all 127.0.0.1/32 trust\n", rule)
+	if err := os.WriteFile(filepath.Join(c.dir, "pg_hba.conf"), []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Signal(t, syscall.SIGHUP)
+}

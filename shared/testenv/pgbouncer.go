@@ -1,0 +1,95 @@
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// PgBouncer is a pooler in transaction mode.
+type PgBouncer struct {
+	Addr string
+	dir  string
+	cmd  *exec.Cmd
+}
+
+// StartPgBouncer starts one before the server, host:port, with size connections to each database, which lets the users in
+// without a password. It ends with the test.
+func StartPgBouncer(t testing.TB, server string, size int, users ...string) *PgBouncer {
+	t.Helper()
+	host, port, err := net.SplitHostPort(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &PgBouncer{dir: clusterDir(t)}
+	own := FreePort(t)
+	b.Addr = fmt.Sprintf("127.0.0.1:%d", own)
+	var list strings.Builder
+	for _, u := range users {
+		fmt.Fprintf(&list, "%q \"\"\n", u)
+	}
+	// Without server_login_retry it tells everybody for 15 s that a server is away which is back.
+	config := fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
+		"auth_type = trust\nauth_file = %s/users\npool_mode = transaction\ndefault_pool_size = %d\nmax_client_conn = 1000\n"+
+		"server_login_retry = 0.2\nlogfile = %s/log\n", host, port, own, b.dir, size, b.dir)
+	for name, text := range map[string]string{"pgbouncer.ini": config, "users": list.String()} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Start(t)
+	t.Cleanup(b.Kill)
+	return b
+}
+
+// Kill ends it at once, and all its clients' connections.
+func (b *PgBouncer) Kill() {
+	_ = b.cmd.Process.Kill()
+	_ = b.cmd.Wait()
+}
+
+// Start starts it again after Kill, at the same address.
+func (b *PgBouncer) Start(t testing.TB) {
+	t.Helper()
+	b.cmd = exec.Command("pgbouncer", filepath.Join(b.dir, "pgbouncer.ini"))
+	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	setParentDeath(b.cmd.SysProcAttr)
+	if os.Geteuid() == 0 { // whom it refuses
+		if err := b.runAsNobody(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.cmd.Start(); err != nil {
+		t.Fatalf("pgbouncer, which apt install pgbouncer brings: %v", err)
+	}
+	for t.Context().Err() == nil && syscall.Kill(b.cmd.Process.Pid, 0) == nil {
+		c, err := net.Dial("tcp", b.Addr)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	log, _ := os.ReadFile(filepath.Join(b.dir, "log"))
+	t.Fatalf("pgbouncer did not start: %s", log)
+}
+
+func (b *PgBouncer) runAsNobody() error {
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		return err
+	}
+	uid, uidErr := strconv.Atoi(nobody.Uid)
+	gid, gidErr := strconv.Atoi(nobody.Gid)
+	b.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return errors.Join(uidErr, gidErr, os.Chown(b.dir, uid, gid))
+}

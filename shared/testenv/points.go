@@ -1,0 +1,143 @@
+package testenv
+
+import (
+	"context"
+	"net"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Point is a place of the cache protocol at which a program can be made to do something: all of them are calls to Redis.
+type Point string
+
+// The points, in the order in which a read and then a write come to them. Between AfterBegin and BeforeApply a drain
+// takes its snapshot, between AfterLease and BeforeFill a miss loads, and before BeforeDelete a write commits.
+const (
+	InLook       Point = "in the look, after its first command"
+	AfterLook    Point = "after the look"
+	BeforeBegin  Point = "before a drain begins"
+	AfterBegin   Point = "after a drain has begun"
+	BeforeApply  Point = "before a drain applies"
+	AfterApply   Point = "after a drain has applied"
+	BeforeLease  Point = "before the lease"
+	AfterLease   Point = "after the lease"
+	BeforeFill   Point = "before the fill"
+	AfterFill    Point = "after the fill"
+	BeforeDelete Point = "before the deletion"
+	AfterDelete  Point = "after the deletion"
+)
+
+// Points are those of one program.
+type Points struct {
+	mu      sync.Mutex
+	planned map[Point][]func() error
+}
+
+// PointsOf returns the points of a client's program. It must come before the program's first call to Redis.
+func PointsOf(client redis.UniversalClient) *Points {
+	p := &Points{planned: map[Point][]func() error{}}
+	client.AddHook(p)
+	return p
+}
+
+// At has f run when the program comes to the point next, in the goroutine that does. An error of f is what the call
+// gives; before a call, it keeps it from being made.
+func (p *Points) At(at Point, f func() error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.planned[at] = append(p.planned[at], f)
+}
+
+// Stop is a goroutine that is to wait at a point.
+type Stop struct {
+	Arrived chan struct{} // closed when it is there
+	GoOn    func()        // may be called at any time, and again
+}
+
+// Stop has the next goroutine that comes to the point wait there.
+func (p *Points) Stop(at Point) *Stop {
+	release := make(chan struct{})
+	s := &Stop{Arrived: make(chan struct{}), GoOn: sync.OnceFunc(func() { close(release) })}
+	p.At(at, func() error {
+		close(s.Arrived)
+		<-release
+		return nil
+	})
+	return s
+}
+
+func (p *Points) reach(at Point) error {
+	p.mu.Lock()
+	var f func() error
+	if planned := p.planned[at]; len(planned) > 0 {
+		f, p.planned[at] = planned[0], planned[1:]
+	}
+	p.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f()
+}
+
+// around names the points before and after a command. The scripts of package cache differ in the number of their
+// arguments, which follow the keys.
+func around(args []any) (before, after Point) {
+	switch args[0] {
+	case "del":
+		return BeforeDelete, AfterDelete
+	case "evalsha", "eval":
+		keys, _ := args[2].(int)
+		switch len(args) - 3 - keys {
+		case 3:
+			return BeforeBegin, AfterBegin
+		case 7:
+			return BeforeApply, AfterApply
+		case 5:
+			return BeforeLease, AfterLease
+		case 6:
+			return BeforeFill, AfterFill
+		}
+	}
+	return "", ""
+}
+
+// DialHook implements redis.Hook.
+func (p *Points) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessHook implements redis.Hook.
+func (p *Points) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		before, after := around(command.Args())
+		err := p.reach(before)
+		if err == nil {
+			err = next(ctx, command)
+			if redis.HasErrorPrefix(err, "NOSCRIPT") {
+				return err // the script itself follows
+			}
+			if failure := p.reach(after); failure != nil {
+				err = failure
+			}
+		}
+		command.SetErr(err)
+		return err
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook. A pipeline is no transaction: a server, too, may do something else between
+// two of its commands.
+func (p *Points) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		for i, command := range commands {
+			if err := next(ctx, []redis.Cmder{command}); err != nil && err != redis.Nil {
+				return err
+			}
+			if i == 0 {
+				_ = p.reach(InLook)
+			}
+		}
+		return p.reach(AfterLook)
+	}
+}
