@@ -3,7 +3,9 @@ package proof_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -19,7 +21,11 @@ import (
 	"github.com/osirose-new/database-service/shared/users"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	crashIfAsked()
+	_ = flag.Set("rapid.checks", "30") // each is many calls here; the command line still has the last word
+	testenv.Main(m)
+}
 
 // clients are a program's three services as a caller sees them.
 type clients struct {
@@ -27,19 +33,28 @@ type clients struct {
 	sessions   databasev1.SessionService
 	characters databasev1.CharacterDbService
 	url        string
+	transport  *http.Transport
 }
 
-// serve puts all services of p on one listener.
-func serve(t testing.TB, p *boot.Program) *clients {
-	t.Helper()
-	url := testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
+// handlers are all services of p, for an edge to mount.
+func handlers(p *boot.Program) func(twirp.ServerOption) []testenv.Handler {
+	return func(o twirp.ServerOption) []testenv.Handler {
 		c := p.Config
 		return []testenv.Handler{
 			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID), o),
 			databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)), o),
 			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)), o),
 		}
-	})
+	}
+}
+
+// serve puts all services of p on one listener.
+func serve(t testing.TB, p *boot.Program) *clients { return serveLog(t, io.Discard, p) }
+
+// serveLog is serve with the log written to w.
+func serveLog(t testing.TB, w io.Writer, p *boot.Program) *clients {
+	t.Helper()
+	url := testenv.ServeLog(t, w, handlers(p))
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 256
 	t.Cleanup(transport.CloseIdleConnections)
@@ -49,6 +64,7 @@ func serve(t testing.TB, p *boot.Program) *clients {
 		sessions:   databasev1.NewSessionServiceProtobufClient(url, client),
 		characters: databasev1.NewCharacterDbServiceProtobufClient(url, client),
 		url:        url,
+		transport:  transport,
 	}
 }
 

@@ -45,6 +45,10 @@ const (
 	// DefaultTTL is how long Redis keeps an entity that nobody changes.
 	DefaultTTL = 300 * time.Second
 
+	// waitStep and waitSteps are for how long a reader waits for a value that another one loads.
+	waitStep  = 5 * time.Millisecond
+	waitSteps = 30
+
 	epochLen = 16
 
 	// crowd is how many readers look into Redis each for himself. With more they would wait for its connections, which are
@@ -70,6 +74,7 @@ type Cache struct {
 	readers atomic.Int32 // that are in Get
 	// noDrainUntil holds, for each bucket, back the readers of this process whose drain would find another's lock.
 	noDrainUntil [buckets]atomic.Pointer[time.Time]
+	noWaitUntil  atomic.Pointer[time.Time] // since nobody filled what this process waited for
 	tokenPrefix  string
 	tokens       atomic.Uint64
 	stats        counters
@@ -125,10 +130,18 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	key := c.key(k.prefix, id)
 	defer c.readers.Add(-1)
+	var e Entry
+	var err error
 	if c.readers.Add(1) > crowd {
-		return k.flights.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
+		e, err = k.flights.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
+	} else {
+		e, err = k.get(ctx, key, id, k.flights.do)
 	}
-	return k.get(ctx, key, id, k.flights.do)
+	// The clock is asked, since after a freeze a context learns late that its time is over. The entity may be older than P.
+	if end, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(end) {
+		return Entry{}, context.DeadlineExceeded
+	}
+	return e, err
 }
 
 // sharing runs a load, perhaps for several readers of a key.
@@ -144,6 +157,7 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	}
 	r, err := k.read(ctx, key)
+	othersDrain := false
 	if err == nil && !r.within(DrainAge) {
 		began := c.now()
 		drainErr := c.drain(ctx, key)
@@ -155,9 +169,13 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 			return Entry{}, drainErr // nor would the load get an answer, and there is no time to wait for two
 		default:
 			r = reading{} // which became too old meanwhile
+			othersDrain = errors.Is(drainErr, errNotMine)
 		}
 	}
 	switch {
+	case err == nil && othersDrain:
+		c.stats.untrusted.Add(1)
+		return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
 	case err != nil || !r.within(P):
 		c.stats.untrusted.Add(1)
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
@@ -178,15 +196,47 @@ func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
 	// Asked before the lease: once the bypass is over, a watermark that is fresh has seen the write.
 	bypassed := k.cache.bypass.has(key, k.cache.now)
 	l, err := k.lease(ctx, key, token)
+	if err == nil && l.refused() && !bypassed {
+		l, err = k.await(ctx, key, token)
+	}
 	if err == nil && l.value != nil && !bypassed {
 		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process was faster
 	}
 	e, loadErr := k.load(ctx, id)
-	if loadErr != nil || err != nil || !l.granted {
+	switch {
+	case loadErr != nil && l.granted:
+		_ = k.cache.delete(ctx, []string{key}) // the lease: nobody shall wait for what is not there
+		return e, loadErr
+	case loadErr != nil || err != nil || !l.granted:
 		return e, loadErr
 	}
 	k.fill(ctx, key, token, l.epoch, e)
 	return e, nil
+}
+
+// await is for a reader who was refused the lease, since another one loads this entity, or drains. Were it to load, too, a
+// key that many processes want would be loaded by each of them over and over for as long as that takes.
+func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error) {
+	c := k.cache
+	if until := c.noWaitUntil.Load(); until != nil && c.now().Before(*until) {
+		return lease{}, nil
+	}
+	timer := time.NewTimer(waitStep)
+	defer timer.Stop()
+	for range waitSteps {
+		select {
+		case <-ctx.Done():
+			return lease{}, ctx.Err()
+		case <-timer.C:
+		}
+		if l, err = k.lease(ctx, key, token); err != nil || !l.refused() {
+			return l, err
+		}
+		timer.Reset(waitStep)
+	}
+	later := c.now().Add(LeaseTime) // whoever it was is slow, or dead: nobody else waits in vain
+	c.noWaitUntil.Store(&later)
+	return l, nil
 }
 
 // Invalidate is called after the commit of an own write, or after one whose outcome is unknown, and before the caller

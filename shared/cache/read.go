@@ -92,6 +92,9 @@ type lease struct {
 	epoch   string
 }
 
+// refused reports whether another one has the lease, or the watermark is too old to fill under.
+func (l *lease) refused() bool { return !l.granted && l.value == nil && !l.bad }
+
 // lease asks for the right to fill.
 func (k *Kind) lease(ctx context.Context, key, token string) (lease, error) {
 	return k.script(ctx, key, token)

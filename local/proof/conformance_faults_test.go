@@ -1,0 +1,229 @@
+package proof_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// faulty has a good request for every rpc, to make it while something is wrong.
+type faulty struct {
+	*conform
+	calls map[string]func(*clients) error // by rpc
+}
+
+// newFaulty starts a store of its own, since its faults meet everybody on it.
+func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
+	t.Helper()
+	e := testenv.New(t, testenv.Variants[0], s.redis)
+	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *boot.Program) { s.spoil(e, p) }}}
+	f.clients = f.open(t, e.Program)
+	f.run(t, f.prepare)
+	return f
+}
+
+// prepare makes what the requests are about.
+func (f *faulty) prepare(c *conform) {
+	u := c.player()
+	_, token := c.AddSession(c, u.Id, 10*time.Minute)
+	hero, marked := c.hero(u.Id), c.hero(u.Id)
+	ok(c, c.characters.DeleteCharacter, &databasev1.DeleteCharacterRequest{UserId: u.Id, CharacterId: marked.Id})
+	ctx := c.Context()
+	f.calls = map[string]func(*clients) error{
+		"GetUser":           func(c *clients) error { return errorOf(c.users.GetUser(ctx, getUserRequest(u.Id))) },
+		"GetUserByUsername": func(c *clients) error { return errorOf(c.users.GetUserByUsername(ctx, byUsername(u.Username))) },
+		"GetUserByEmail":    func(c *clients) error { return errorOf(c.users.GetUserByEmail(ctx, byEmail(u.Email))) },
+		"GetCharacter":      func(c *clients) error { return errorOf(c.characters.GetCharacter(ctx, getCharacter(hero.Id))) },
+		"GetCharacterList":  func(c *clients) error { return errorOf(c.characters.GetCharacterList(ctx, listOf(u.Id))) },
+		"CreateCharacter": func(c *clients) error {
+			return errorOf(c.characters.CreateCharacter(ctx, heroRequest(u.Id, newName())))
+		},
+		"SaveCharacter": func(c *clients) error {
+			return errorOf(c.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version}))
+		},
+		"DeleteCharacter": func(c *clients) error {
+			return errorOf(c.characters.DeleteCharacter(ctx, &databasev1.DeleteCharacterRequest{UserId: u.Id, CharacterId: hero.Id}))
+		},
+		"RestoreCharacter": func(c *clients) error {
+			return errorOf(c.characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: u.Id, CharacterId: marked.Id}))
+		},
+	}
+	for rpc, call := range sessionRPCs() {
+		f.calls[rpc] = func(c *clients) error { return errorOf(call(c, ctx, byToken(token))) }
+	}
+}
+
+func errorOf[A any](_ A, err error) error { return err }
+
+// all makes every call, with nothing in Redis to answer it, and wants that fault of each.
+func (f *faulty) all(c *clients, want fault) {
+	f.Helper()
+	for rpc, call := range f.calls {
+		if err := f.Redis.Client.FlushAll(f.Context()).Err(); err != nil {
+			f.Fatal(err)
+		}
+		err := call(c)
+		for want.code != twirp.DeadlineExceeded && faultOf(err).code == twirp.DeadlineExceeded {
+			err = call(c) // the machine is busy
+		}
+		wantFault(f, rpc, err, want)
+		if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
+			f.Errorf("%s tells the caller too much: %v", rpc, err)
+		}
+	}
+}
+
+// faultScenarios are what may become of every rpc.
+func faultScenarios() map[string]func(*faulty) {
+	return map[string]func(*faulty){
+		"DATABASE_UNAVAILABLE": func(f *faulty) {
+			f.PGProxy.Refuse()
+			f.all(f.clients, unavailable)
+		},
+		"RETRY": func(f *faulty) {
+			p := f.Open(f, func(c *boot.Config) { c.DatabaseURL += "&lock_timeout=1" })
+			tx, err := f.Owner.Begin(f.Context())
+			if err != nil {
+				f.Fatal(err)
+			}
+			defer func() { _ = tx.Rollback(context.Background()) }()
+			if _, err := tx.Exec(f.Context(), f.Expand(`LOCK TABLE game.character, {user}, {session} IN ACCESS EXCLUSIVE MODE`)); err != nil {
+				f.Fatal(err)
+			}
+			c := f.open(f, p)
+			eventually(f, "a connection of the program", func() bool {
+				return faultOf(f.calls["GetUserBySession"](c)).code == twirp.Aborted
+			})
+			f.all(c, fault{twirp.Aborted, "RETRY"})
+		},
+		"OVERLOADED": func(f *faulty) {
+			ctx, cancel := context.WithCancel(f.Context())
+			var others sync.WaitGroup
+			for range rpcserver.MaxBytes / rpcserver.MaxBody {
+				others.Go(func() {
+					for ctx.Err() == nil {
+						f.announce(ctx)
+					}
+				})
+			}
+			for rpc, call := range f.calls {
+				eventually(f, rpc+" to be refused", func() bool {
+					return faultOf(call(f.clients)) == fault{twirp.ResourceExhausted, "OVERLOADED"}
+				})
+			}
+			cancel()
+			others.Wait()
+		},
+		"deadline_exceeded": func(f *faulty) {
+			f.all(f.edge(func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, 50*time.Millisecond) // too little to begin with
+			}), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"})
+		},
+		"canceled": func(f *faulty) {
+			f.all(f.edge(func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(ctx)
+				cancel() // as where the caller's proxy has lost the caller
+				return ctx, cancel
+			}), fault{twirp.Canceled, "CANCELED"})
+		},
+		"INTERNAL": func(f *faulty) {
+			f.OwnerExec(f, `ALTER SCHEMA game RENAME TO elsewhere`)
+			f.all(f.clients, fault{twirp.Internal, "INTERNAL"})
+		},
+		"malformed": func(f *faulty) {
+			for rpc := range f.calls {
+				for contentType, body := range map[string]string{
+					"application/protobuf": "\xff", "application/json": "{", "application/json; charset=utf-8": strings.Repeat(" ", 1<<20+1),
+				} {
+					f.raw(rpc, http.MethodPost, contentType, body, twirp.Malformed)
+				}
+			}
+		},
+		"bad_route": func(f *faulty) {
+			for rpc := range f.calls {
+				f.raw(rpc, http.MethodGet, "application/json", "{}", twirp.BadRoute)
+				f.raw(rpc, http.MethodPost, "text/plain", "{}", twirp.BadRoute)
+			}
+		},
+	}
+}
+
+// announce is a caller who takes up as much of the server as one may, by a body that never comes.
+func (f *faulty) announce(ctx context.Context) {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
+	if err != nil {
+		f.Error(err)
+		return
+	}
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer conn.Close() //nolint:errcheck // nothing is lost
+	const head = "POST /twirp/osirose.database.v1.SessionService/GetSession HTTP/1.1\r\nHost: proof\r\n" +
+		"Content-Type: application/protobuf\r\nContent-Length: %d\r\n\r\n"
+	if _, err := fmt.Fprintf(conn, head, rpcserver.MaxBody); err == nil {
+		_, _ = io.Copy(io.Discard, conn) // until the server or the test is tired of it
+	}
+}
+
+// edge serves the program with requests whose context is changed on the way in.
+func (f *faulty) edge(change func(context.Context) (context.Context, context.CancelFunc)) *clients {
+	f.Helper()
+	edge, mux := rpcserver.New(slog.New(slog.DiscardHandler)), http.NewServeMux()
+	for _, h := range handlers(f.Program)(edge.Options()) {
+		mux.Handle(h.PathPrefix(), h)
+	}
+	bounded := edge.Handler(mux)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := change(r.Context())
+		defer cancel()
+		bounded.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	f.Cleanup(s.Close)
+	return f.seen.clients(s.URL)
+}
+
+// raw sends what no generated client does.
+func (f *faulty) raw(rpc, method, contentType, body string, want twirp.ErrorCode) {
+	f.Helper()
+	service := conformanceRPCs()[rpc].Parent().FullName()
+	r, err := http.NewRequestWithContext(f.Context(), method, f.url+"/twirp/"+string(service)+"/"+rpc, bytes.NewReader([]byte(body)))
+	if err != nil {
+		f.Fatal(err)
+	}
+	r.Header.Set("Content-Type", contentType)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	text, err := io.ReadAll(response.Body)
+	var answer struct {
+		Code twirp.ErrorCode
+		Msg  string
+		Meta map[string]string
+	}
+	if err != nil || json.Unmarshal(text, &answer) != nil {
+		f.Fatalf("%s %s = %q, %v", method, rpc, text, err)
+	}
+	got := twirp.NewError(answer.Code, answer.Msg).WithMeta("reason", answer.Meta["reason"])
+	f.seen.note(rpc, got, nil)
+	if answer.Code != want {
+		f.Errorf("%s %s of %s = %s, want %s", method, rpc, contentType, text, want)
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	herdReaders     = 10_000
+	herdProcesses   = 4
+	herdConnections = 64 // of each process
+	herdLoads       = 8
+	// herdUser is what the herd reads; its id stands in the message that asks PostgreSQL for it, and nowhere else.
+	herdUser = "the-user-that-the-herd-wants"
+)
+
+func runHerd(ctx context.Context, w *world) (section, error) {
+	s := section{title: "Cold herd"}
+	if _, err := w.db.Exec(ctx, `INSERT INTO "user" (id, name, email, "emailVerified", "updatedAt", username, "displayUsername", role)
+VALUES ($1, 'herd', 'herd@example.com', true, now(), 'herd', 'Herd', 'user')`, herdUser); err != nil {
+		return s, err
+	}
+	h := herd{w: w}
+	for range herdProcesses {
+		if err := h.join(ctx); err != nil {
+			return s, err
+		}
+	}
+	rounds := w.count2(2, 5)
+	evicted, err := h.rounds(ctx, rounds, func() error { return w.redis.client.Del(ctx, "user:"+herdUser).Err() })
+	if err != nil {
+		return s, err
+	}
+	empty, err := h.rounds(ctx, rounds, func() error { return w.redis.client.FlushAll(ctx).Err() })
+	if err != nil {
+		return s, err
+	}
+	s.note("%s readers of one user start together, spread over %d processes with %d connections each, on which they wait for each other; "+
+		"just before, its key is deleted from Redis, or Redis is emptied, where not even a watermark is left. "+
+		"A load is a message to PostgreSQL with the user's id in it.", thousands(herdReaders), herdProcesses, herdConnections)
+	h.report(&s, map[string][]herdOutcome{"the key deleted": evicted, "Redis emptied": empty})
+	return s, nil
+}
+
+func (h *herd) report(s *section, runs map[string][]herdOutcome) {
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(runs)) {
+		loads, codes, n := int64(0), map[string]int{}, len(runs[name])
+		for _, r := range runs[name] {
+			loads = max(loads, r.loads)
+			for code, n := range r.codes() {
+				codes[code] += n
+			}
+			rows = append(rows, append([]string{strconv.FormatInt(r.loads, 10)}, r.timings.row(name)...))
+		}
+		s.add(fmt.Sprintf("Cold herd, %s, %d times: loads", name, n), fmt.Sprintf("at most %d", herdLoads), fmt.Sprintf("at most %d", loads), loads <= herdLoads)
+		failed := n*herdReaders - codes[""]
+		s.add("Cold herd, "+name+": failed reads", "0", fmt.Sprintf("%d of %s (%s)", failed, thousands(n*herdReaders), listCodes(codes)), failed == 0)
+	}
+	s.table(append([]string{"loads"}, timingHead("before")...), rows)
+}
+
+// herd is the readers, and the processes that they ask.
+type herd struct {
+	w       *world
+	clients []clients
+	loads   atomic.Int64
+}
+
+func (h *herd) join(ctx context.Context) error {
+	p, err := h.w.start(ctx)
+	if err != nil {
+		return err
+	}
+	p.postgres.OnSend(func(b []byte) { h.loads.Add(int64(bytes.Count(b, []byte(herdUser)))) })
+	h.clients = append(h.clients, newBoundedClients(p.url, herdConnections))
+	return nil
+}
+
+// herdOutcome is one round; its timings count from when all start.
+type herdOutcome struct {
+	timings
+	loads int64
+}
+
+func (h *herd) rounds(ctx context.Context, n int, evict func() error) (all []herdOutcome, err error) {
+	for range n {
+		h.read(ctx, herdProcesses*herdConnections) // opens the connections, and fills the cache
+		if err := evict(); err != nil {
+			return all, err
+		}
+		h.loads.Store(0)
+		r := h.read(ctx, herdReaders)
+		all = append(all, herdOutcome{timings: r, loads: h.loads.Load()})
+	}
+	return all, nil
+}
+
+// read has n readers start at the same time.
+func (h *herd) read(ctx context.Context, n int) timings {
+	all := make(timings, n)
+	start := make(chan struct{})
+	var began time.Time
+	var ready, done sync.WaitGroup
+	ready.Add(n)
+	for i := range n {
+		done.Go(func() {
+			ready.Done()
+			<-start
+			r, err := h.clients[i%herdProcesses].users.GetUser(ctx, &databasev1.GetUserRequest{UserId: herdUser})
+			all[i] = timing{took: time.Since(began), code: checked(err, func() bool { return r.User.Id == herdUser })}
+		})
+	}
+	ready.Wait()
+	began = time.Now()
+	close(start)
+	done.Wait()
+	return all
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	readRate    = 800 // a second: about a third of what two cores bear with server, load, proxies and databases on them
+	readCallers = 64  // more than ever ask at once, but for the moment in which Redis hangs: nobody waits for a free caller then
+	readKeys    = 150 // users, and as many characters and lists
+
+	worstMore = 60 * time.Millisecond
+	p99More   = 2 * time.Millisecond
+	settled   = time.Second            // after a fault's begin or end
+	underWay  = 200 * time.Millisecond // what was due so shortly before a fault may have met it
+)
+
+// redisTrouble is something that happens to Redis.
+type redisTrouble struct {
+	name, title string
+	begin, end  func(ctx context.Context, r *redisServer) error
+}
+
+func redisTroubles() []redisTrouble {
+	return []redisTrouble{
+		{"killed", "Redis killed, and started again empty", func(_ context.Context, r *redisServer) error {
+			r.kill()
+			return nil
+		}, func(ctx context.Context, r *redisServer) error { return r.launch(ctx) }},
+		{"hung", "Redis hung: stopped by a signal, and continued", func(_ context.Context, r *redisServer) error {
+			return r.cmd.Process.Signal(syscall.SIGSTOP)
+		}, func(_ context.Context, r *redisServer) error { return r.cmd.Process.Signal(syscall.SIGCONT) }},
+	}
+}
+
+func runRedisFaults(ctx context.Context, w *world) (section, error) {
+	s := section{title: "Redis killed or hung under load"}
+	p, err1 := w.start(ctx)
+	without, err2 := w.start(ctx)
+	if err := errors.Join(err1, err2); err != nil {
+		return s, err
+	}
+	without.redis.Refuse()
+	s.note("%d reads a second of users, characters and lists, %d of each, by %d callers; each counts from when it was due. "+
+		"The base is the calm phase just before the fault, in which all comes from the cache; what the same reads take in a "+
+		"process whose Redis has been away for long stands beside it, for from the fault's first moments on that is what there is.",
+		readRate, readKeys, readCallers)
+	calm := time.Duration(w.count2(2, 5)) * time.Second
+	off := w.streamReads(ctx, without)
+	pause(ctx, calm)
+	base := off.finish()
+	rows := [][]string{base.between(settled, calm).row("without Redis for long")}
+	for _, f := range redisTroubles() {
+		more, err := w.playRedisFault(ctx, &s, p, f, calm)
+		rows = append(rows, more...)
+		if err != nil {
+			return s, err
+		}
+	}
+	s.table(timingHead("phase"), rows)
+	return s, nil
+}
+
+// count2 is the first number in a quick run, else the second.
+func (o options) count2(quick, full int) int {
+	if o.quick {
+		return quick
+	}
+	return full
+}
+
+func (w *world) playRedisFault(ctx context.Context, s *section, p *process, f redisTrouble, phase time.Duration) (rows [][]string, err error) {
+	load := w.streamReads(ctx, p)
+	pause(ctx, settled+phase)
+	began := load.now()
+	err = f.begin(ctx, w.redis)
+	pause(ctx, phase)
+	ended := load.now()
+	err = errors.Join(err, f.end(ctx, w.redis))
+	pause(ctx, settled+phase/2)
+	all := load.finish()
+	if err != nil {
+		return nil, err
+	}
+	last := all[len(all)-1].at + 1
+	calm, fault, later := all.between(settled, began-underWay), all.between(began-underWay, last), all.between(began+settled, ended)
+	again := all.between(ended+settled, last)
+	s.add("Redis "+f.name+": failed requests", "0", fmt.Sprintf("%d of %s (%s)", fault.failed(), thousands(len(fault)), listCodes(fault.codes())), fault.failed() == 0)
+	s.add("Redis "+f.name+": worst request", fmt.Sprintf("at most %s ms, the worst before + 60", inMS(calm.worst()+worstMore)),
+		inMS(fault.worst())+" ms", fault.worst() <= calm.worst()+worstMore)
+	s.add("Redis "+f.name+": p99 from 1 s after on", fmt.Sprintf("at most %s ms, that with the cache + 2", inMS(calm.quantile(0.99)+p99More)),
+		inMS(later.quantile(0.99))+" ms", later.quantile(0.99) <= calm.quantile(0.99)+p99More)
+	plot, err := all.overTime("redis-"+f.name, f.title, moment{"the fault", began}, moment{"its end", ended})
+	s.figures = append(s.figures, plot)
+	return [][]string{
+		calm.row(f.name + ": before"), all.between(began-underWay, began+settled).row(f.name + ": first second"), later.row(f.name + ": from then on"),
+		all.between(ended, ended+settled).row(f.name + ": first second after its end"), again.row(f.name + ": from then on"),
+	}, err
+}
+
+// streamReads reads what is cached, of entities that nobody changes.
+func (w *world) streamReads(ctx context.Context, p *process) *stream {
+	return startStream(ctx, readRate, readCallers, func(ctx context.Context, i int) string {
+		n, err := i/3*7919%readKeys, error(nil)
+		switch i % 3 {
+		case 0:
+			_, err = p.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: w.users[n]})
+		case 1:
+			_, err = p.characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: w.characters[n]})
+		default:
+			_, err = p.characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: w.users[n]})
+		}
+		return answerCode(err)
+	})
+}
+
+// answerCode is "" for success.
+func answerCode(err error) string {
+	if err == nil {
+		return ""
+	}
+	return codeOf(err)
+}

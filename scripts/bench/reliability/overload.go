@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	databaseDelay = 20 * time.Millisecond // of each answer of PostgreSQL: 16 connections then do at most 800 statements a second
+	openCallers   = 2000
+	sessionRate   = 50 // a second
+	sessionCaller = 128
+
+	goodputShare  = 0.9
+	acceptedLimit = 250 * time.Millisecond
+	memoryLimit   = 256 // MiB
+)
+
+func runOverload(ctx context.Context, w *world) (section, error) {
+	s := section{title: "Overload"}
+	err := w.overloadDatabase(ctx, &s)
+	return s, errors.Join(err, w.overloadCPU(ctx, &s))
+}
+
+// overloadDatabase offers ten times what PostgreSQL can do, which is far away.
+func (w *world) overloadDatabase(ctx context.Context, s *section) error {
+	p, err := w.start(ctx)
+	if err != nil {
+		return err
+	}
+	p.postgres.Delay(databaseDelay)
+	addr := strings.TrimPrefix(p.url, "http://")
+	request := func(i int) []byte {
+		return wireRequest("CharacterDbService", "GetCharacterList", fullList(w.users[i*7919%len(w.users)]))
+	}
+	step := time.Duration(w.count2(1000, 2000)) * time.Millisecond
+	var rows [][]string
+	var peak float64
+	for _, callers := range []int{8, 12, 16, 32} {
+		all := closedLoad(ctx, addr, callers, step, request)
+		peak = max(peak, all.goodput(step/4, step))
+		rows = append(rows, overloadRow(fmt.Sprintf("%d callers", callers), all, step/4, step))
+	}
+	sessions := w.streamSessions(ctx, p)
+	d := 4 * step
+	all := openLoad(ctx, addr, int(10*peak), openCallers, d, request)
+	asked := sessions.finish()
+	rows = append(rows, overloadRow(fmt.Sprintf("%.0f calls a second wanted", 10*peak), all, step/2, d))
+	s.note("Overload of PostgreSQL, whose answers take %v longer: FULL lists of characters, which are never cached. The peak is the best of the closed loops; "+
+		"then come ten times as many calls, whether they are answered or not, on up to %d connections. Meanwhile %d sessions a second are asked for.",
+		databaseDelay, openCallers, sessionRate)
+	judgeOverload(s, "PostgreSQL", all.between(step/2, d), asked, peak, all.goodput(step/2, d), p)
+	s.table(overloadHead(), rows)
+	return p.close()
+}
+
+func (w *world) streamSessions(ctx context.Context, p *process) *stream {
+	return startStream(ctx, sessionRate, sessionCaller, func(ctx context.Context, i int) string {
+		n := i * 7919 % len(w.users)
+		r, err := p.sessions.GetSession(ctx, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: w.tokens[n]}})
+		return checked(err, func() bool { return r.Session.UserId == w.users[n] })
+	})
+}
+
+// overloadCPU has ever more callers ask a process that has one CPU; another one is for the callers, and for Redis.
+func (w *world) overloadCPU(ctx context.Context, s *section) error {
+	if runtime.NumCPU() < 2 {
+		s.missed("Overload of the CPU", "", "not measured: there is one CPU only")
+		return nil
+	}
+	p, err := w.start(ctx, "GOMAXPROCS=1", "REDIS_URL=redis://"+w.redis.addr) // past the proxy, which needs the callers' CPU
+	if err != nil {
+		return err
+	}
+	const all = ^uint64(0)
+	defer func() { _ = errors.Join(pin(os.Getpid(), all), pin(w.redis.cmd.Process.Pid, all)) }()
+	if err := errors.Join(pin(p.cmd.Process.Pid, 1), pin(os.Getpid(), ^uint64(1)), pin(w.redis.cmd.Process.Pid, ^uint64(1))); err != nil {
+		return err
+	}
+	addr, requests := strings.TrimPrefix(p.url, "http://"), w.cachedRequests()
+	request := func(i int) []byte { return requests[i%len(requests)] }
+	step := time.Duration(w.count2(1500, 3000)) * time.Millisecond
+	closedLoad(ctx, addr, 32, step/2, request) // fills the cache
+	before := closedLoad(ctx, addr, 32, step, request)
+	peak := before.goodput(step/4, step)
+	rows := [][]string{overloadRow("32 callers", before, step/4, step)}
+	for _, callers := range []int{320, 1280, 5120} {
+		sessions := w.streamSessions(ctx, p)
+		load := closedLoad(ctx, addr, callers, step, request)
+		asked := sessions.finish()
+		rows = append(rows, overloadRow(fmt.Sprintf("%d callers", callers), load, step/4, step))
+		judgeOverload(s, fmt.Sprintf("the CPU, %d times the callers", callers/32), load.between(step/4, step), asked, peak, load.goodput(step/4, step), p)
+	}
+	s.note("Overload of a process that has one CPU (the callers, Redis and the proxies have the others): cached reads. Each caller has a connection, and asks again as soon as he has an answer, or about %v after he was refused. "+
+		"The peak is that of 32 callers; ten times as many are the goal, and more show where it ends. Ten times the peak at a fixed rate could not be offered: nothing on this machine could send it, "+
+		"and refusing alone, in net/http, takes about half of what a hit takes.", refusedPause)
+	s.table(overloadHead(), rows)
+	return nil
+}
+
+// cachedRequests are reads that a cache answers.
+func (w *world) cachedRequests() (all [][]byte) {
+	for i := range readKeys {
+		all = append(all,
+			wireRequest("UserService", "GetUser", &databasev1.GetUserRequest{UserId: w.users[i]}),
+			wireRequest("CharacterDbService", "GetCharacter", &databasev1.GetCharacterRequest{CharacterId: w.characters[i]}),
+			wireRequest("CharacterDbService", "GetCharacterList", &databasev1.GetCharacterListRequest{UserId: w.users[i]}))
+	}
+	return all
+}
+
+func judgeOverload(s *section, of string, all, sessions timings, peak, goodput float64, p *process) {
+	s.add("Overload of "+of+": goodput", fmt.Sprintf("at least %.0f a second, 90 %% of the peak", goodputShare*peak),
+		fmt.Sprintf("%.0f a second, %.0f %%", goodput, 100*goodput/peak), goodput >= goodputShare*peak)
+	p99 := all.succeeded().quantile(0.99)
+	s.add("Overload of "+of+": p99 of what was accepted", "250 ms", inMS(p99)+" ms", p99 <= acceptedLimit)
+	used := memory(p.cmd.Process.Pid)
+	s.add("Overload of "+of+": memory", "under 256 MiB", strconv.Itoa(used)+" MiB", used > 0 && used < memoryLimit)
+	s.add("Overload of "+of+": session calls that fail meanwhile", "0", fmt.Sprintf("%d of %d (%s), p99 %s ms",
+		sessions.failed(), len(sessions), listCodes(sessions.codes()), inMS(sessions.quantile(0.99))), sessions.failed() == 0)
+}
+
+func overloadHead() []string {
+	return []string{"load", "calls a second", "answered a second", "p50 ms", "p99 ms", "worst ms", "others"}
+}
+
+func overloadRow(name string, all timings, from, to time.Duration) []string {
+	in := all.between(from, to)
+	ok := in.succeeded()
+	return []string{name, fmt.Sprintf("%.0f", float64(len(in))/(to-from).Seconds()), fmt.Sprintf("%.0f", all.goodput(from, to)),
+		inMS(ok.quantile(0.5)), inMS(ok.quantile(0.99)), inMS(ok.worst()), listCodes(in.codes())}
+}

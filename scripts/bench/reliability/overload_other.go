@@ -1,0 +1,9 @@
+//go:build !linux
+
+package main
+
+import "errors"
+
+func pin(int, uint64) error {
+	return errors.New("not measured: this system does not restrict a process to a CPU")
+}

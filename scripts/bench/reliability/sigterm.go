@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	sigtermRounds  = 20
+	sigtermCallers = 64
+	sigtermExit    = 5 * time.Second
+)
+
+func runSigterm(ctx context.Context, w *world) (section, error) {
+	s := section{title: "SIGTERM under full load"}
+	requests := w.cachedRequests()
+	for i := range readKeys {
+		requests = append(requests, wireRequest("CharacterDbService", "GetCharacterList", fullList(w.users[i])),
+			wireRequest("SessionService", "GetSession", &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: w.tokens[i]}}))
+	}
+	all := sigtermCount{codes: map[string]int{}}
+	rounds := w.count2(4, sigtermRounds)
+	for range rounds {
+		if err := all.round(ctx, w, requests); err != nil {
+			return s, err
+		}
+	}
+	all.report(&s, rounds)
+	return s, nil
+}
+
+// sigtermCount is what became of the requests of all rounds.
+type sigtermCount struct {
+	mu       sync.Mutex
+	answered int            // after the signal alone
+	codes    map[string]int // of these answers
+	lost     int            // sent on a connection that had been served before, which ended without an answer
+	cut      int            // an answer that ended before its end
+	unheard  int            // sent on a new connection, which ended without an answer
+	refused  int            // no new connection: each caller's last
+	exits    []time.Duration
+	bad      []string // exits that were not 0
+}
+
+func (c *sigtermCount) round(ctx context.Context, w *world, requests [][]byte) error {
+	p, err := w.start(ctx)
+	if err != nil {
+		return err
+	}
+	addr := strings.TrimPrefix(p.url, "http://")
+	signaled := make(chan struct{})
+	var callers sync.WaitGroup
+	for i := range sigtermCallers {
+		callers.Go(func() {
+			caller := wire{addr: addr}
+			defer caller.close()
+			for n := i; ; n += sigtermCallers {
+				if c.count(caller.call(requests[n*7919%len(requests)]), signaled) {
+					return
+				}
+			}
+		})
+	}
+	pause(ctx, 400*time.Millisecond+rand.N(200*time.Millisecond))
+	close(signaled)
+	at := time.Now()
+	err = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(2 * sigtermExit):
+		p.kill()
+	}
+	c.exits = append(c.exits, time.Since(at))
+	if p.child.err != nil {
+		c.bad = append(c.bad, p.child.err.Error())
+	}
+	callers.Wait()
+	_ = p.close() // the error is the one above
+	return err
+}
+
+// count is true where the caller has to go elsewhere.
+func (c *sigtermCount) count(a wireAnswer, signaled <-chan struct{}) (gone bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case a.code == wireRefused:
+		c.refused++
+		return true
+	case a.code == wireCut:
+		c.cut++
+	case a.code == wireLost && a.fresh:
+		c.unheard++
+	case a.code == wireLost:
+		c.lost++
+	}
+	select {
+	case <-signaled:
+		if a.begun && a.code != wireCut {
+			c.answered++
+			c.codes[a.code]++
+		}
+	default:
+	}
+	return false
+}
+
+func (c *sigtermCount) report(s *section, rounds int) {
+	errs := c.answered - c.codes[""]
+	failed := c.lost + c.cut + errs
+	s.add(fmt.Sprintf("SIGTERM at full load, %d times: failed requests on connections that the server had taken", rounds), "0",
+		fmt.Sprintf("%d: %d lost with a connection that was closed as idle, %d cut off, %d errors (%s)", failed, c.lost, c.cut, errs, listCodes(c.codes)), failed == 0)
+	var slowest time.Duration
+	for _, d := range c.exits {
+		slowest = max(slowest, d)
+	}
+	s.add("SIGTERM: time until the process has ended", "5 s", "at most "+inMS(slowest)+" ms", slowest <= sigtermExit)
+	s.add("SIGTERM: exits with another code than 0", "0", strconv.Itoa(len(c.bad))+" "+strings.Join(c.bad, "; "), len(c.bad) == 0)
+	s.note("%d callers, each asking again as soon as it has an answer. Of the requests that were under way at the signal or came after it, %d were answered. "+
+		"A request is lost where its bytes were sent on a connection that had been served before, and the connection ended without a byte in answer: "+
+		"HTTP's clients send such a request again only where it is known to change nothing, which a POST is not. Apart from these, %d requests were sent "+
+		"on a new connection that the kernel had taken and the server had not, and got no answer; and %d times, as it must be in the end, there was no connection to be had any more.",
+		sigtermCallers, c.answered, c.unheard, c.refused)
+}

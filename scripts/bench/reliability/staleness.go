@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"sync"
+	"time"
+)
+
+const (
+	bound    = time.Second            // P of package cache
+	p99Bound = 300 * time.Millisecond // without faults
+	goalRead = 1_000_000              // of each kind that is counted
+
+	// recovery is how long after PostgreSQL accepts connections again a request may still fail for its restart: one that
+	// began before takes up to a second.
+	recovery = time.Second
+	warmUp   = 2 * time.Second
+)
+
+// runStaleness has readers, writers through the service and writers past it (the web application) work on a few
+// entities through two processes, first without faults, then with all but failovers of Redis, then with all.
+func runStaleness(ctx context.Context, w *world) (s section, err error) {
+	var processes []*process
+	for range 2 {
+		p, err := w.start(ctx)
+		if err != nil {
+			return section{}, err
+		}
+		processes = append(processes, p)
+	}
+	l := newLoad(w, processes)
+	i, err := newInjector(ctx, w, processes, l.start)
+	if err != nil {
+		return section{}, err
+	}
+	defer func() { err = errors.Join(err, i.close()) }()
+	n := w.count(goalRead)
+	phases := i.phases(n)
+	if err := l.play(ctx, i, phases); err != nil {
+		return section{}, err
+	}
+	return l.section(i, phases, n)
+}
+
+// phases are without faults, with some and with all. Where the machine is too slow for the counts that the goals ask
+// for, the latter take longer than their share of the time.
+func (i *injector) phases(n int) []*phase {
+	seconds := time.Duration(i.w.options.seconds) * time.Second
+	if i.w.quick {
+		seconds = min(seconds, time.Minute)
+	}
+	calm, partial, all := &phase{tally: &tally{name: "without faults"}}, &phase{tally: &tally{name: "with faults, no failover of Redis"}}, &phase{tally: &tally{name: "with all faults"}}
+	calm.most = seconds * 2 / 5
+	calm.enough = func() bool { return calm.ownReads() >= n }
+	partial.least, partial.most = seconds/6, seconds*3/5
+	partial.enough = func() bool { return partial.reads() >= n/2 && calm.ownReads()+partial.ownReads() >= n }
+	partial.faults = i.faults(redisFault, postgresFault)
+	all.least, all.most = seconds/6, seconds*3/5
+	all.enough = func() bool { return partial.reads()+all.reads() >= n }
+	all.faults = i.faults(redisFault, failoverFault, postgresFault)
+	return []*phase{calm, partial, all}
+}
+
+// phase is a part of the run with faults, or without.
+type phase struct {
+	*tally
+	least, most time.Duration
+	enough      func() bool
+	faults      []fault
+}
+
+// play goes through the phases under load.
+func (l *load) play(ctx context.Context, i *injector, phases []*phase) error {
+	l.phase.Store(&tally{}) // not judged: the programs open their connections, all at once
+	loading, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { l.run(loading) })
+	defer wg.Wait()
+	defer stop()
+	pause(ctx, warmUp)
+	for _, p := range phases {
+		log.Print(p.name)
+		if err := l.playOne(ctx, i, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *load) playOne(ctx context.Context, i *injector, p *phase) error {
+	playing, stop := context.WithTimeout(ctx, p.most)
+	defer stop()
+	p.from = time.Since(l.start)
+	l.phase.Store(p.tally)
+	injected := make(chan error, 1)
+	go func() {
+		if p.faults == nil {
+			injected <- nil
+			return
+		}
+		injected <- i.run(playing, p.faults)
+		stop() // where a fault cannot be played there is nothing to measure
+	}()
+	for (time.Since(l.start)-p.from < p.least || !p.enough()) && pause(playing, 20*time.Millisecond) {
+	}
+	stop()
+	err := <-injected
+	p.to = time.Since(l.start)
+	return errors.Join(err, ctx.Err())
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const renameSQL = `UPDATE "user" SET name = $2, "updatedAt" = now() WHERE id = $1`
+
+// writeUsers is the web application: the service is told nothing.
+func (l *load) writeUsers(ctx context.Context, mine []*entity) {
+	calls := context.WithoutCancel(ctx)
+	for pause(ctx, rand.N(writePause)) {
+		e := mine[rand.IntN(len(mine))]
+		e.version++ // never used again, also where this fails
+		e.try(e.version)
+		var err error
+		if rand.IntN(4) == 0 {
+			err = l.renameSlowly(calls, e)
+		} else {
+			_, err = l.w.db.Exec(calls, renameSQL, e.user, strconv.Itoa(e.version))
+		}
+		if err != nil {
+			continue // PostgreSQL restarts, say
+		}
+		e.acknowledge(webApplication, e.version)
+		t := l.phase.Load()
+		t.mu.Lock()
+		t.updates++
+		t.mu.Unlock()
+	}
+}
+
+// renameSlowly gets its transaction id long before it commits, so that transactions commit in another order than that of
+// their ids.
+func (l *load) renameSlowly(ctx context.Context, e *entity) error {
+	return pgx.BeginFunc(ctx, l.w.db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_current_xact_id()"); err != nil {
+			return err
+		}
+		pause(ctx, rand.N(100*time.Millisecond))
+		if _, err := tx.Exec(ctx, renameSQL, e.user, strconv.Itoa(e.version)); err != nil {
+			return err
+		}
+		pause(ctx, rand.N(20*time.Millisecond))
+		return nil
+	})
+}
+
+// writeCharacters saves through one process or the other, and reads what it wrote at once, through each.
+func (l *load) writeCharacters(ctx context.Context, mine []*entity) {
+	calls := context.WithoutCancel(ctx)
+	for pause(ctx, rand.N(writePause)) {
+		e, by := mine[rand.IntN(len(mine))], rand.IntN(len(l.processes))
+		if !l.save(calls, e, by) {
+			l.recover(ctx, e)
+			continue
+		}
+		for via := range l.processes {
+			l.readCharacter(calls, via, e)
+		}
+	}
+}
+
+func (l *load) save(ctx context.Context, e *entity, by int) bool {
+	e.try(e.version + 1)
+	began, money := time.Since(l.start), int64(e.version)
+	r, err := l.processes[by].characters.SaveCharacter(ctx,
+		&databasev1.SaveCharacterRequest{CharacterId: e.character, ExpectedVersion: int64(e.version), Money: &money})
+	if err != nil {
+		te, ok := errors.AsType[twirp.Error](err)
+		if lost := ok && te.Meta("reason") == "VERSION_MISMATCH"; !lost || !e.uncertain {
+			l.failed(ctx, began, err)
+		}
+		return false
+	}
+	e.acknowledge(by, int(r.Version))
+	e.version, e.uncertain = int(r.Version), false
+	t := l.phase.Load()
+	t.mu.Lock()
+	t.saves++
+	t.mu.Unlock()
+	return true
+}
+
+// recover finds out what version an entity is at after a write whose outcome is unknown.
+func (l *load) recover(ctx context.Context, e *entity) {
+	e.uncertain = true
+	for ctx.Err() == nil {
+		row := l.w.db.QueryRow(ctx, "SELECT version FROM game.character WHERE id = $1", e.character)
+		if row.Scan(&e.version) == nil || !pause(ctx, 20*time.Millisecond) {
+			return
+		}
+	}
+}

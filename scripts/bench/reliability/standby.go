@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/faultproxy"
+)
+
+// standby is a streaming, asynchronous standby of the world's PostgreSQL.
+type standby struct {
+	*embedded.Postgres
+	dir         string
+	replication *faultproxy.Proxy // its way to the primary
+}
+
+// newStandby makes a base backup, without pg_basebackup, which is not everywhere where the server is.
+func (w *world) newStandby(ctx context.Context) (s *standby, err error) {
+	s = &standby{}
+	if s.dir, err = os.MkdirTemp("", "reliability-standby-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	data := filepath.Join(s.dir, "data")
+	label, err := w.copyData(ctx, data)
+	if err != nil {
+		return nil, fmt.Errorf("base backup: %w", err)
+	}
+	for name, text := range map[string]string{
+		filepath.Join(data, "backup_label"): label, filepath.Join(data, "standby.signal"): "",
+		filepath.Join(s.dir, "password"): "none", // all are trusted
+	} {
+		if err := writeForAll(name, text); err != nil {
+			return nil, err
+		}
+	}
+	if s.replication, err = faultproxy.New(w.pg.Addr()); err != nil {
+		return nil, err
+	}
+	s.Postgres, err = embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: s.dir, Trust: true, Settings: map[string]string{
+		"fsync": "off", "max_connections": "200", "shared_buffers": "128MB", "wal_retrieve_retry_interval": "100ms",
+		"primary_conninfo": "postgres://postgres@" + s.replication.Addr() + "/postgres?sslmode=disable",
+	}})
+	return s, err
+}
+
+// copyData copies the files of the running server while it knows of that, and returns what the copy has to be told.
+func (w *world) copyData(ctx context.Context, to string) (label string, err error) {
+	conn, err := pgx.Connect(ctx, w.pg.URL("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	var from string
+	if err := conn.QueryRow(ctx, "SELECT setting, pg_backup_start('standby', fast => true) FROM pg_settings WHERE name = 'data_directory'").Scan(&from, nil); err != nil {
+		return "", err
+	}
+	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cp: %w: %s", err, out)
+	}
+	if err := os.Remove(filepath.Join(to, "postmaster.pid")); err != nil {
+		return "", err
+	}
+	err = conn.QueryRow(ctx, "SELECT labelfile FROM pg_backup_stop()").Scan(&label)
+	return label, err
+}
+
+// writeForAll writes a file that the server can replace, whoever it runs as.
+func writeForAll(name, text string) error {
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		return err
+	}
+	if err := os.Chmod(filepath.Dir(filepath.Dir(name)), 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(name, 0o666)
+}
+
+func (s *standby) close() error {
+	var err error
+	if s.Postgres != nil {
+		err = s.Stop()
+	}
+	if s.replication != nil {
+		s.replication.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// caughtUp waits until the standby has what the primary has.
+func (s *standby) caughtUp(ctx context.Context, w *world) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	var at string
+	if err := w.db.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&at); err != nil {
+		return err
+	}
+	return s.await(ctx, "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)", at)
+}
+
+// promote returns when the standby takes writes.
+func (s *standby) promote(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if err := s.await(ctx, "SELECT pg_promote(wait => false)"); err != nil {
+		return err
+	}
+	return s.await(ctx, "SELECT NOT pg_is_in_recovery()")
+}
+
+// await asks the standby until the answer is yes.
+func (s *standby) await(ctx context.Context, sql string, args ...any) error {
+	conn, err := pgx.Connect(ctx, s.URL(database))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	for yes := false; ; {
+		if err := conn.QueryRow(ctx, sql, args...).Scan(&yes); err != nil || yes {
+			return err
+		}
+		if !pause(ctx, poll) {
+			return fmt.Errorf("the standby does not get ready: %w", ctx.Err())
+		}
+	}
+}
