@@ -12,12 +12,20 @@ func TestLeaseOfADeadReader(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
-		read(t, x.open(e.Program, "other")) // a watermark
-		if err := e.Redis.Client.HSet(t.Context(), x.key, "lv1", "dead|1").Err(); err != nil {
-			t.Fatal(err)
+		stats := e.Program.Cache.Stats
+		for before := stats(); stats().Fills == before.Fills; {
+			read(t, x.open(e.Program, "other")) // there is a watermark
+			before = stats()
+			e.Redis.Client.Del(t.Context(), x.key)
+			if err := e.Redis.Client.HSet(t.Context(), x.key, "lv1", "dead|1").Err(); err != nil {
+				t.Fatal(err)
+			}
+			read(t, x.kind)
+			// On a busy machine the watermark may be too old by now, and nobody fills then.
+			if s := stats(); s.Fills == before.Fills && s.Untrusted == before.Untrusted {
+				t.Fatalf("not filled under a lease that has run out: %+v", s)
+			}
 		}
-		x.wantRead(t, "the lease has run out", 0, 1)
-		x.wantRead(t, "filled", 0, 0)
 	})
 }
 

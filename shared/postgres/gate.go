@@ -16,6 +16,8 @@ const (
 	// is refused, while the caller can still go elsewhere: under overload the statements that are served have then
 	// waited little, and no connection works for a caller who has left.
 	queueTime = 100 * time.Millisecond
+	// urgentTime is longer: urgent statements have the reserve, so they wait only where the machine is out of breath.
+	urgentTime = 250 * time.Millisecond
 	// queueLength bounds the waiting statements, for each connection of the pool.
 	queueLength = 32
 	// reserve is the part of the pool, one in so many, that ordinary statements leave to urgent ones.
@@ -46,11 +48,11 @@ func newGate(conns, reserved int) *gate {
 func (g *gate) enter(ctx context.Context, urgent bool) error {
 	var timer *time.Timer
 	if !urgent {
-		if err := g.take(ctx, g.ordinary, &timer); err != nil {
+		if err := g.take(ctx, g.ordinary, urgent, &timer); err != nil {
 			return err
 		}
 	}
-	err := g.take(ctx, g.all, &timer)
+	err := g.take(ctx, g.all, urgent, &timer)
 	if timer != nil {
 		timer.Stop()
 	}
@@ -68,7 +70,7 @@ func (g *gate) leave(urgent bool) {
 }
 
 // take makes the timer at the first wait; it is of all waits together.
-func (g *gate) take(ctx context.Context, places chan struct{}, timer **time.Timer) error {
+func (g *gate) take(ctx context.Context, places chan struct{}, urgent bool, timer **time.Timer) error {
 	select {
 	case places <- struct{}{}:
 		return nil
@@ -79,7 +81,11 @@ func (g *gate) take(ctx context.Context, places chan struct{}, timer **time.Time
 		return g.refuse()
 	}
 	if *timer == nil {
-		*timer = time.NewTimer(queueTime)
+		patience := queueTime
+		if urgent {
+			patience = urgentTime
+		}
+		*timer = time.NewTimer(patience)
 	}
 	select {
 	case places <- struct{}{}:

@@ -1,0 +1,27 @@
+package users_test
+
+import (
+	"testing"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// Whoever takes the name of a user who was removed is found by it, though the cache has the name lead to the former one.
+func TestNameOfARemovedUser(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		c := client(t, e.Program)
+		former := e.AddUser(t, "Phoenix")
+		for e.Redis.Client.Exists(t.Context(), "user:username:phoenix").Val() == 0 { // a busy Redis may not get to hear of it
+			if got, err := byUsername(t.Context(), c, "phoenix"); err != nil || got.Id != former {
+				t.Fatalf("GetUserByUsername = %v, %v; want %s", got, err, former)
+			}
+		}
+		e.WebExec(t, `DELETE FROM {user} WHERE id = $1`, former)
+		next := e.AddUser(t, "Phoenix")
+		settle(t, e)
+		if got, err := byUsername(t.Context(), c, "phoenix"); err != nil || got.Id != next {
+			t.Errorf("GetUserByUsername after the name was taken again = %v, %v; want %s", got, err, next)
+		}
+	})
+}
