@@ -57,3 +57,39 @@ func TestSharedLoadIsGivenUp(t *testing.T) {
 		t.Errorf("%d of 3 readers failed after %d loads, want the one whose caller gave up", failed, loads.Load())
 	}
 }
+
+// A reader that comes while another's load is running loads itself: what that one reads may be from before a write that
+// this reader must see.
+func TestReaderDoesNotJoinARunningLoad(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	x := newEntity(t, e)
+	e.RDProxy.Refuse() // so that nothing but the flights can help
+	asked := func() uint64 { s := e.Program.Cache.Stats(); return s.Untrusted + s.Bypassed }
+	for round := range int64(10) { // the second reader is counted just before it joins
+		second := make(chan int64, 1)
+		x.during(func() {
+			x.value.Add(1)
+			before := asked()
+			go func() {
+				entry, err := x.kind.Get(context.Background(), "1")
+				if err != nil {
+					t.Errorf("Get: %v", err)
+					close(second)
+					return
+				}
+				second <- int64(entry.Bytes[0] - '0')
+			}()
+			for asked() == before {
+				time.Sleep(time.Millisecond)
+			}
+		})
+		x.value.Store(0)
+		if got := read(t, x.kind); got != 0 {
+			t.Errorf("round %d: the first reader read %d, want 0", round, got)
+		}
+		if got := <-second; got != 1 {
+			t.Errorf("round %d: the reader that began after the write read %d, want 1", round, got)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package cache_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// More changes than one drain lists forget everything, for some of them are in no list.
+func TestMoreChangesThanListed(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		x.warm(t)
+		before := e.Program.Cache.Stats()
+		x.OwnerExec(t, `INSERT INTO game.cache_change (key, xid)
+			SELECT 'other:' || n, pg_current_xact_id() FROM generate_series(1, $1::int) AS n`, postgres.MaxChangedKeys+1)
+		for e.Program.Cache.Stats().Drains == before.Drains {
+			x.age(t, cache.P/2)
+			_, _ = x.kind.Get(t.Context(), "1") // a drain on a busy machine may fail
+		}
+		if s := e.Program.Cache.Stats(); s.NewEpochs != before.NewEpochs+1 {
+			t.Errorf("%d new epochs, want one", s.NewEpochs-before.NewEpochs)
+		}
+	})
+}
+
+// The database's clock of a hit goes on from the drain's.
+func TestDatabaseClockOfAHit(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		const age = 400 * time.Millisecond
+		for {
+			_, _ = x.kind.Get(t.Context(), "1")
+			drained, err := e.Redis.Client.HGet(t.Context(), "wm", "d").Int64()
+			if err != nil {
+				continue
+			}
+			hits := e.Program.Cache.Stats().Hits
+			x.age(t, age)
+			entry, err := x.kind.Get(t.Context(), "1")
+			if err != nil || e.Program.Cache.Stats().Hits == hits {
+				continue // a busy machine
+			}
+			if gone := entry.Now.Sub(time.UnixMilli(drained)); gone < age {
+				t.Errorf("a hit says that %v have gone by since a drain %v ago", gone, age)
+			}
+			return
+		}
+	})
+}

@@ -1,0 +1,37 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// What is logged of an error repeats neither values nor addresses.
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	const secret = "alice@example.com"
+	taken := &pgconn.PgError{
+		Code: "23505", TableName: "character", ConstraintName: "character_slot",
+		Message: secret, Detail: secret, Hint: secret, Where: secret, InternalQuery: secret,
+	}
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("insert %s: %w", secret, taken), "SQLSTATE 23505 character character_slot"},
+		{&net.OpError{Op: secret, Err: syscall.ECONNREFUSED}, "connection refused"},
+		{fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "timeout"},
+		{errors.New(secret), "*errors.errorString"},
+	} {
+		if got := postgres.Describe(test.err); got != test.want {
+			t.Errorf("Describe(%v) = %q, want %q", test.err, got, test.want)
+		}
+	}
+}
