@@ -6,7 +6,6 @@ import (
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
-	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // functionOf names the functions of the services as template.yaml does.
@@ -20,10 +19,10 @@ func functionOf(pathPrefix string) string {
 
 // inProcess makes of each service what its function makes of it, and of the purge too.
 func inProcess(p *boot.Program) map[string]emulator.Handler {
-	edge := rpcserver.New(p.Log)
+	edge := p.Edge()
 	handlers := map[string]emulator.Handler{}
 	for _, s := range services(p, edge.Options()) {
-		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s))
+		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s)).Finish(p.Config.Telemetry.Finish)
 	}
 	handlers["PurgeFunction"] = lambdahttp.Task(characters.PurgeTask(characters.NewRepository(p.DB, p.Cache), p.Log))
 	return handlers

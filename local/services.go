@@ -15,7 +15,7 @@ import (
 
 // routes is everything that the port answers. What watches the service is neither limited nor logged.
 func routes(p *boot.Program, h *health) http.Handler {
-	edge := rpcserver.New(p.Log)
+	edge := p.Edge()
 	rpc := http.NewServeMux()
 	for _, s := range services(p, edge.Options()) {
 		rpc.Handle(s.PathPrefix(), s)

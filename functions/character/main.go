@@ -6,12 +6,11 @@ import (
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
-	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 func main() {
 	p := boot.Function(lambdahttp.MaxConcurrency())
-	edge := rpcserver.New(p.Log)
+	edge := p.Edge()
 	service := characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(p.Config.Characters))
-	lambdahttp.Start(p.Log, edge.Handler(databasev1.NewCharacterDbServiceServer(service, edge.Options())))
+	lambdahttp.Start(p.Log, edge.Handler(databasev1.NewCharacterDbServiceServer(service, edge.Options())), p.Config.Telemetry.Finish)
 }

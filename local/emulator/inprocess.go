@@ -33,7 +33,7 @@ func (p *inProcess) invoke(ctx context.Context, in invocation) outcome {
 	}
 	defer p.host.leave()
 	began := time.Now()
-	ctx, cancel := context.WithDeadline(rpcserver.WithRequestID(context.WithoutCancel(ctx), in.requestID), began.Add(p.spec.timeout))
+	ctx, cancel := context.WithDeadline(rpcserver.WithOrigin(context.WithoutCancel(ctx), &rpcserver.Origin{RequestID: in.requestID}), began.Add(p.spec.timeout))
 	defer cancel()
 	done := make(chan outcome, 1)
 	go func() { done <- p.call(ctx, in.payload) }()

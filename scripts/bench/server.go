@@ -20,7 +20,6 @@ import (
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/characters"
-	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/users"
 )
@@ -105,7 +104,7 @@ func newHandlers() (map[string]http.Handler, error) {
 
 // newStack mounts the services as the mains do.
 func newStack(p *boot.Program) http.Handler {
-	edge := rpcserver.New(p.Log)
+	edge := p.Edge()
 	o := edge.Options()
 	mux := http.NewServeMux()
 	for _, h := range []databasev1.TwirpServer{

@@ -19,6 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/credential"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // DefaultRedisURL is where Redis is looked for when REDIS_URL is not set.
@@ -37,6 +38,7 @@ type Config struct {
 	AWS         AWS
 	Sessions    Sessions
 	Characters  Characters
+	Telemetry   Telemetry
 }
 
 // AWS says which logins come from there. Zero: none.
@@ -125,7 +127,8 @@ func CheckURLs(c Config) error {
 // Open makes what the services need from c. It dials on first use.
 func Open(c Config) (*Program, error) {
 	var errs []error
-	dbOptions, redisOptions := postgres.Options{MaxConns: c.Concurrency}, cache.ConnectOptions{Concurrency: c.Concurrency}
+	dbOptions := postgres.Options{MaxConns: c.Concurrency, Observe: c.Telemetry.Statement, Tracer: c.Telemetry.Queries}
+	redisOptions := cache.ConnectOptions{Concurrency: c.Concurrency, Observe: c.Telemetry.Redis}
 	if err := logins(c.AWS, &dbOptions, &redisOptions); err != nil {
 		errs = append(errs, err)
 	}
@@ -151,10 +154,26 @@ func Open(c Config) (*Program, error) {
 	}
 	log := Logger(c)
 	redis.SetLogger(redisLogger{log})
+	traced := c.Telemetry.TraceRedis != nil
+	if traced {
+		c.Telemetry.TraceRedis(client)
+	}
 	return &Program{
 		Config: c, DB: db, Redis: client, Log: log,
-		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL}),
+		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL, Traced: traced}),
 	}, nil
+}
+
+// Edge is the edge of the program's services, with what watches the requests.
+func (p *Program) Edge() *rpcserver.Server {
+	edge := rpcserver.New(p.Log)
+	if o := p.Config.Telemetry.Requests; o != nil {
+		edge.Observe(o)
+	}
+	if t := p.Config.Telemetry.Tracer; t != nil {
+		edge.Trace(t)
+	}
+	return edge
 }
 
 // redisLogger takes what go-redis logs on its own. The arguments of its messages hold addresses and are left out.

@@ -59,6 +59,8 @@ const (
 // Options of a Cache.
 type Options struct {
 	TTL time.Duration // at most how long Redis keeps a value; default DefaultTTL
+	// Traced says that the client's hooks want the context of a request at each call. A hit goes without it otherwise.
+	Traced bool
 }
 
 // Cache is one program's view of the Redis behind it. Its methods may be called concurrently.
@@ -66,6 +68,7 @@ type Cache struct {
 	client  redis.UniversalClient
 	db      *postgres.DB
 	cluster bool
+	traced  bool
 	ttl     time.Duration
 	now     func() time.Time
 
@@ -87,7 +90,7 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	}
 	_, cluster := client.(*redis.ClusterClient)
 	return &Cache{
-		client: client, db: db.Urgent(), cluster: cluster, ttl: o.TTL, now: time.Now,
+		client: client, db: db.Urgent(), cluster: cluster, traced: o.Traced, ttl: o.TTL, now: time.Now,
 		tokenPrefix: randomHex(epochLen / 2),
 	}
 }
@@ -133,6 +136,7 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	var e Entry
 	var err error
 	if c.readers.Add(1) > crowd {
+		note(ctx, Shared)
 		e, err = k.flights.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
 	} else {
 		e, err = k.get(ctx, key, id, k.flights.do)
@@ -153,10 +157,13 @@ func alone(_ context.Context, _ string, load func() (Entry, error)) (Entry, erro
 func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, error) {
 	c := k.cache
 	if c.bypass.has(key, c.now) || !c.breaker.allow(c.now) {
-		c.stats.bypassed.Add(1)
+		c.count(ctx, Bypassed)
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	}
 	r, err := k.read(ctx, key)
+	if err == nil && r.t != 0 {
+		c.stats.watermarkAge.Store(r.ms - r.t)
+	}
 	othersDrain := false
 	if err == nil && !r.within(DrainAge) {
 		began := c.now()
@@ -174,19 +181,19 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 	}
 	switch {
 	case err == nil && othersDrain:
-		c.stats.untrusted.Add(1)
+		c.count(ctx, Untrusted)
 		return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
 	case err != nil || !r.within(P):
-		c.stats.untrusted.Add(1)
+		c.count(ctx, Untrusted)
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	case r.value != nil:
-		c.stats.hits.Add(1)
+		c.count(ctx, Hit)
 		return Entry{Bytes: r.value, Now: r.databaseNow()}, nil
 	case r.bad:
 		c.stats.redisErrors.Add(1)
 		_ = c.delete(ctx, []string{key}) // else nobody would write it anew before it expires
 	}
-	c.stats.misses.Add(1)
+	c.count(ctx, Miss)
 	return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
 }
 

@@ -27,6 +27,9 @@ type ConnectOptions struct {
 	Concurrency int
 	// Password returns a password for a new connection of the URL's user, where the URL has none. It has 50 ms.
 	Password func(ctx context.Context, user string) (string, error)
+	// Observe is told of each call to Redis: its command ("pipeline" for several), how long it took, and whether there was no
+	// answer. It may be nil.
+	Observe func(command string, took time.Duration, failed bool)
 }
 
 // Connect returns a client for redisURL that dials on first use: redis://host:6379, rediss://user:pass@host for TLS and
@@ -58,7 +61,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 		o.Dialer = guarded(redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig}))
-		return redis.NewClusterClient(o), nil
+		return c.observe(redis.NewClusterClient(o)), nil
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil {
@@ -71,7 +74,14 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 	// RESP2 has no push messages, which each call would look for.
 	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 	o.Dialer = guarded(redis.NewDialer(o))
-	return redis.NewClient(o), nil
+	return c.observe(redis.NewClient(o)), nil
+}
+
+func (c ConnectOptions) observe(client redis.UniversalClient) redis.UniversalClient {
+	if c.Observe != nil {
+		client.AddHook(observed(c.Observe))
+	}
+	return client
 }
 
 // check refuses a URL that a token must not be sent to.

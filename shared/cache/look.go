@@ -36,8 +36,7 @@ func (k *Kind) newLook() *look {
 
 // run looks up the key; the reply is valid until the next run. A call to Redis ends by its own timeouts, which are far
 // shorter than a request's, so that the request's context would only cost.
-func (l *look) run(key string) ([]byte, error) {
-	ctx := context.Background()
+func (l *look) run(ctx context.Context, key string) ([]byte, error) {
 	l.reply.Reset()
 	*l.key = key
 	for _, c := range l.cmds {

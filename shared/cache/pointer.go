@@ -12,8 +12,10 @@ import (
 // again in this request.
 func (c *Cache) Pointer(ctx context.Context, key string) (id string, err error) {
 	if !c.breaker.allow(c.now) {
+		note(ctx, Bypassed)
 		return "", errBreaker
 	}
+	note(ctx, Miss) // unless it leads to an entity that is looked for, too
 	sealed, err := c.client.Get(ctx, key).Bytes()
 	if err == nil {
 		if b, ok := unseal(key, sealed); ok {

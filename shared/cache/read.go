@@ -47,7 +47,11 @@ func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 		return l.reading, err
 	}
 	l := k.looks.Get().(*look)
-	reply, err := l.run(key)
+	of := context.Background()
+	if c.traced {
+		of = context.WithoutCancel(ctx)
+	}
+	reply, err := l.run(of, key)
 	if c.report(err) != nil {
 		return reading{}, err
 	}

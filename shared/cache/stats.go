@@ -1,6 +1,10 @@
 package cache
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
 
 // Stats counts what the cache did since it was made.
 type Stats struct {
@@ -14,18 +18,33 @@ type Stats struct {
 	NewEpochs     uint64 // drains that forgot everything
 	RedisErrors   uint64
 	FailedDeletes uint64 // own writes that could not be deleted from Redis
+
+	// WatermarkAge is how old the watermark was at the last look: what was served then was at most that old.
+	WatermarkAge time.Duration
+	// BreakerOpen says that Redis is hardly asked, since it did not answer.
+	BreakerOpen bool
 }
 
 type counters struct {
-	hits, misses, untrusted, bypassed, fills, refusedFills, drains, newEpochs, redisErrors, failedDeletes atomic.Uint64
+	outcomes                                                           [Shared + 1]atomic.Uint64
+	fills, refusedFills, drains, newEpochs, redisErrors, failedDeletes atomic.Uint64
+	watermarkAge                                                       atomic.Int64 // ms
 }
 
 // Stats returns the counts so far.
 func (c *Cache) Stats() Stats {
 	s := &c.stats
 	return Stats{
-		Hits: s.hits.Load(), Misses: s.misses.Load(), Untrusted: s.untrusted.Load(), Bypassed: s.bypassed.Load(),
-		Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(), Drains: s.drains.Load(), NewEpochs: s.newEpochs.Load(),
-		RedisErrors: s.redisErrors.Load(), FailedDeletes: s.failedDeletes.Load(),
+		Hits: s.outcomes[Hit].Load(), Misses: s.outcomes[Miss].Load(), Untrusted: s.outcomes[Untrusted].Load(),
+		Bypassed: s.outcomes[Bypassed].Load(), Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(),
+		Drains: s.drains.Load(), NewEpochs: s.newEpochs.Load(), RedisErrors: s.redisErrors.Load(),
+		FailedDeletes: s.failedDeletes.Load(), WatermarkAge: time.Duration(s.watermarkAge.Load()) * time.Millisecond,
+		BreakerOpen: c.breaker.failures.Load() >= breakAfter,
 	}
+}
+
+// count counts what a read came to, and tells its request.
+func (c *Cache) count(ctx context.Context, is Outcome) {
+	c.stats.outcomes[is].Add(1)
+	note(ctx, is)
 }

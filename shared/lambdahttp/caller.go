@@ -48,6 +48,20 @@ func CallerOf(ctx context.Context) Caller {
 	}
 }
 
+// caller names who signed the request, for the log: user/NAME, or assumed-role/NAME without the name of the session, which
+// often is somebody's e-mail address.
+func (e *event) caller() string {
+	arn := strings.SplitN(CallerOf(context.WithValue(context.Background(), callerKey{}, e)).Identity, ":", 6)
+	kind, name, _ := strings.Cut(arn[len(arn)-1], "/")
+	if kind == "assumed-role" {
+		name, _, _ = strings.Cut(name, "/")
+	}
+	if name == "" || strings.Contains(name, "@") {
+		return kind
+	}
+	return kind + "/" + name
+}
+
 // claimsOf reads the member claims.
 func claimsOf(raw string) (claims map[string]string) {
 	members(raw, func(name, value string) {

@@ -29,12 +29,18 @@ const margin = 200 * time.Millisecond
 type Adapter struct {
 	log     *slog.Logger
 	handler http.Handler
+	finish  func(context.Context)
 	late    sync.Once
 }
 
 // New returns an Adapter.
 func New(log *slog.Logger, handler http.Handler) *Adapter {
 	return &Adapter{log: log, handler: handler}
+}
+
+// Finish returns an Adapter that also calls f at the end of each request, before the answer. f may be nil.
+func (a *Adapter) Finish(f func(context.Context)) *Adapter {
+	return &Adapter{log: a.log, handler: a.handler, finish: f}
 }
 
 // Invoke implements lambda.Handler. Its errors are those of an event that is no request.
@@ -48,13 +54,17 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return w.encode(e.kind), nil
 	}
 	id := requestID(ctx)
-	ctx = rpcserver.WithRequestID(ctx, id)
-	ctx, cancel := a.deadline(context.WithValue(ctx, callerKey{}, e))
+	ctx = context.WithValue(ctx, callerKey{}, e)
+	ctx = rpcserver.WithOrigin(ctx, &rpcserver.Origin{RequestID: id, Caller: e.caller})
+	ctx, cancel := a.deadline(ctx)
 	defer cancel()
 	if r, ok := e.request(ctx); ok {
 		a.serve(w, r, id)
 	} else {
 		w.error(errBody)
+	}
+	if a.finish != nil {
+		a.finish(ctx)
 	}
 	out := w.encode(e.kind)
 	if limit := e.kind.limit(); len(out) > limit {
@@ -104,9 +114,9 @@ func requestID(ctx context.Context) string {
 	return ""
 }
 
-// Start serves events with handler until the process ends.
-func Start(log *slog.Logger, handler http.Handler) {
-	lambda.StartWithOptions(New(log, handler))
+// Start serves events with handler until the process ends. For finish see [Adapter.Finish].
+func Start(log *slog.Logger, handler http.Handler, finish func(context.Context)) {
+	lambda.StartWithOptions(New(log, handler).Finish(finish))
 }
 
 // Task is a function that takes no notice of its event. The context has the function's deadline. The task's error, or its

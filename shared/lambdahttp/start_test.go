@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	case "concurrency":
 		fmt.Println(lambdahttp.MaxConcurrency())
 	case "function":
-		lambdahttp.Start(slog.New(slog.NewJSONHandler(os.Stderr, nil)), http.HandlerFunc(function))
+		lambdahttp.Start(slog.New(slog.NewJSONHandler(os.Stderr, nil)), http.HandlerFunc(function), nil)
 	case "task":
 		lambdahttp.StartTask(task)
 	}

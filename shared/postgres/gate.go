@@ -35,6 +35,7 @@ var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExcee
 type gate struct {
 	all, ordinary chan struct{}
 	waiting       atomic.Int64
+	refused       atomic.Uint64
 	// answered is when the database last answered anybody, in unix ns: with the queue full it tells more work than it can
 	// do from a database that hangs.
 	answered atomic.Int64
@@ -98,6 +99,7 @@ func (g *gate) take(ctx context.Context, places chan struct{}, urgent bool, time
 }
 
 func (g *gate) refuse() error {
+	g.refused.Add(1)
 	if time.Now().UnixNano()-g.answered.Load() > int64(queueTime) {
 		return errQueue
 	}

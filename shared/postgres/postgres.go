@@ -43,6 +43,7 @@ type DB struct {
 	thaw    *thaw
 	gate    *gate
 	retries *retries
+	observe func(waited, took time.Duration, err error)
 	urgent  bool
 }
 
@@ -53,6 +54,11 @@ type Options struct {
 	// Token says that the login's passwords are tokens, which go to the server as they are and open it to whoever has
 	// one. The URL must name user and host then, and verify the server.
 	Token bool
+	// Observe is told of each use of a connection: for how long it was waited for, how long the statements took, and their
+	// error. It may be nil.
+	Observe func(waited, took time.Duration, err error)
+	// Tracer sees each statement. It may be nil.
+	Tracer pgx.QueryTracer
 }
 
 // Open parses databaseURL (libpq's URL or key=value form; pool_max_conns and default_query_exec_mode are pgx's) and
@@ -73,7 +79,8 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	if o.MaxConns == 0 { // a function has a connection for each of its requests
 		reserved = conns / reserve
 	}
-	db := &DB{login: o.Login, thaw: &thaw{now: time.Now}, gate: newGate(conns, reserved), retries: newRetries()}
+	db := &DB{login: o.Login, thaw: &thaw{now: time.Now}, gate: newGate(conns, reserved), retries: newRetries(), observe: o.Observe}
+	cfg.ConnConfig.Tracer = o.Tracer
 	cfg.AfterConnect = db.thaw.note
 	// The pool would keep a dead connection's place for as long as pgx tries to end it properly: see acquire.
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
@@ -112,6 +119,22 @@ func (db *DB) Urgent() *DB {
 	u := *db
 	u.urgent = true
 	return &u
+}
+
+// Stats is the state of the pool, and what was refused since it was made.
+type Stats struct {
+	InUse, Idle, Connecting, Max int    // connections
+	Waiting                      int    // statements that wait for one
+	Refused                      uint64 // statements that waited too long or not at all, and were not started
+}
+
+// Stats returns the state of the pool.
+func (db *DB) Stats() Stats {
+	s := db.pool.Stat()
+	return Stats{
+		InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Connecting: int(s.ConstructingConns()), Max: int(s.MaxConns()),
+		Waiting: int(db.gate.waiting.Load()), Refused: db.gate.refused.Load(),
+	}
 }
 
 // Address returns host:port/database, without user and password: fit for a log line.
@@ -181,9 +204,16 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	if err := flow.SetDeadline(s.deadline); err != nil {
 		return err
 	}
+	ready := start
+	if db.observe != nil {
+		ready = time.Now()
+	}
 	err = f(s, conn)
 	_ = flow.SetDeadline(time.Time{}) // fails on a connection that broke, which is not used again
 	db.gate.note(err)
+	if db.observe != nil {
+		db.observe(ready.Sub(start), time.Since(ready), err)
+	}
 	return err
 }
 

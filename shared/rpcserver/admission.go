@@ -1,10 +1,6 @@
 package rpcserver
 
-import (
-	"slices"
-	"strings"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 const (
 	// MaxRequests is how many requests a program serves at once. The rest is refused: they would only wait for each other,
@@ -21,17 +17,21 @@ const (
 type admission struct{ requests, bytes atomic.Int64 }
 
 // enter admits a request with a body of that size; leave must follow.
-func (a *admission) enter(size int64, path string, urgent []string) bool {
+func (a *admission) enter(size int64, urgent func() bool) bool {
 	requests, bytes := a.requests.Add(1), a.bytes.Add(size)
 	if requests <= MaxRequests-MaxRequests/reserve && bytes <= MaxBytes-MaxBytes/reserve {
 		return true
 	}
-	if requests <= MaxRequests && bytes <= MaxBytes && slices.ContainsFunc(urgent, func(prefix string) bool { return strings.HasPrefix(path, prefix) }) {
+	if requests <= MaxRequests && bytes <= MaxBytes && urgent() {
 		return true
 	}
 	a.leave(size)
 	return false
 }
+
+// grow is for a request whose body turned out to be larger. It is there now: refusing it would free no memory, but newcomers
+// are refused.
+func (a *admission) grow(by int64) { a.bytes.Add(by) }
 
 func (a *admission) leave(size int64) {
 	a.requests.Add(-1)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/cache"
 )
 
 // call is the state of one request, its context and the writer of its response, so that it costs one allocation. The
@@ -22,7 +24,8 @@ type call struct {
 
 	server *Server
 	number uint64
-	line   line
+	class  Class
+	agent  string // what the caller's client says of itself
 	cause  string // of an error that the caller does not get to see
 }
 
@@ -69,8 +72,11 @@ func (c *call) Err() error {
 // Value implements context.Context. Once there is a timer it asks the context that has it: package context looks there
 // for whom to tell of the end, and would start a goroutine for a context that it does not know.
 func (c *call) Value(key any) any {
-	if key == (callKey{}) {
+	switch key {
+	case callKey{}:
 		return c
+	case cache.OutcomeKey{}:
+		return &c.class.Cache
 	}
 	if t := c.timed.Load(); t != nil {
 		return t.Value(key)
@@ -84,8 +90,8 @@ func callOf(ctx context.Context) *call {
 }
 
 func (c *call) name(ctx context.Context) {
-	c.line.service, _ = twirp.ServiceName(ctx)
-	c.line.method, _ = twirp.MethodName(ctx)
+	c.class.Service, _ = twirp.ServiceName(ctx)
+	c.class.Method, _ = twirp.MethodName(ctx)
 }
 
 // WriteHeader implements http.ResponseWriter. It sees the answer that no service gave, the mux's to an unknown path; and
@@ -94,8 +100,8 @@ func (c *call) WriteHeader(status int) {
 	if status == http.StatusTooManyRequests {
 		c.Header().Set("Retry-After", "1") // seconds
 	}
-	if c.line.code == twirp.NoError && status == http.StatusNotFound {
-		c.line.code = twirp.BadRoute
+	if c.class.Code == twirp.NoError && status == http.StatusNotFound {
+		c.class.Code = twirp.BadRoute
 	}
 	c.ResponseWriter.WriteHeader(status)
 }
@@ -105,19 +111,18 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // id names the request in the log, and to the caller of an INTERNAL.
 func (c *call) id() string {
-	if id, ok := c.parent.Value(idKey{}).(string); ok {
-		return id
+	if o, ok := c.parent.Value(originKey{}).(*Origin); ok && o.RequestID != "" {
+		return o.RequestID
 	}
 	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
 }
 
-type idKey struct{}
-
-// WithRequestID has a request with the context returned be named id, in place of a number of this process. It is for an
-// id that the platform gave the request and logs itself; an empty one changes nothing.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	if id == "" {
-		return ctx
+// caller names who asked, as far as somebody vouches for that, else the program that asked.
+func (c *call) caller() string {
+	if o, ok := c.parent.Value(originKey{}).(*Origin); ok && o.Caller != nil {
+		if name := o.Caller(); name != "" {
+			return name
+		}
 	}
-	return context.WithValue(ctx, idKey{}, id)
+	return product(c.agent)
 }

@@ -159,9 +159,12 @@ type line struct {
 	Level   string
 	Msg     string
 	RPC     string
+	Door    string
 	Code    string
-	US      *int64
+	Cache   string
+	MS      *float64
 	Request string
+	Caller  string
 	Cause   string
 	raw     string
 }
@@ -175,7 +178,7 @@ func (l lines) next(t testing.TB) line {
 func parseLine(t testing.TB, raw string) line {
 	t.Helper()
 	got := line{raw: raw}
-	if err := json.Unmarshal([]byte(raw), &got); err != nil || got.US == nil || *got.US < 0 || got.Request == "" || got.Msg != "request" {
+	if err := json.Unmarshal([]byte(raw), &got); err != nil || got.MS == nil || *got.MS < 0 || got.Request == "" || got.Msg != "request" {
 		t.Errorf("log line %s: %v, want msg request, ms and request", raw, err)
 	}
 	return got

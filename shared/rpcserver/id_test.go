@@ -16,7 +16,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-func TestWithRequestID(t *testing.T) {
+func TestWithOrigin(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 10)
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(log, nil)))
@@ -25,7 +25,7 @@ func TestWithRequestID(t *testing.T) {
 	}}
 	handler := edge.Handler(databasev1.NewUserServiceServer(service, edge.Options()))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := rpcserver.WithRequestID(r.Context(), r.Header.Get("Id"))
+		ctx := rpcserver.WithOrigin(r.Context(), &rpcserver.Origin{RequestID: r.Header.Get("Id")})
 		handler.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	t.Cleanup(s.Close)

@@ -8,61 +8,72 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// line is what the log lines of many requests share.
-type line struct {
-	service, method string // empty as far as the request was not routed
-	code            twirp.ErrorCode
+// lines writes one log line a request, and has it counted. There are few different lines, so what they share is formatted
+// once: the line is the largest part of a cached read that is ours.
+type lines struct {
+	log      slog.Handler
+	observer Observer
+	mu       sync.RWMutex
+	kinds    map[Class]*kind
 }
 
-// lines writes one log line a request. There are few different ones, so what they share is formatted once. The time is
-// in whole microseconds, since slog sends a fraction through encoding/json: together that halves the cost of a line,
-// which is the largest part of a cached read that is ours.
-type lines struct {
-	log     slog.Handler
-	mu      sync.RWMutex
-	started map[line]slog.Handler
+// kind is what the requests of a class share.
+type kind struct {
+	level   slog.Level
+	log     slog.Handler // has the line's begin
+	observe func(time.Duration)
 }
 
 func (l *lines) write(c *call, start time.Time) {
-	level := slog.LevelInfo
-	switch c.line.code {
-	case twirp.NoError:
-		c.line.code = "ok"
-	case twirp.Internal, twirp.Unknown, twirp.DataLoss:
-		level = slog.LevelError
-	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.Aborted:
-		level = slog.LevelWarn
+	k := l.kind(c.class)
+	now := time.Now()
+	took := now.Sub(start)
+	if k.observe != nil {
+		k.observe(took)
 	}
-	if !l.log.Enabled(c, level) {
+	if !l.log.Enabled(c, k.level) {
 		return
 	}
-	now := time.Now()
-	record := slog.NewRecord(now, level, "request", 0)
-	record.AddAttrs(slog.Int64("us", now.Sub(start).Microseconds()), slog.String("request", c.id()))
+	record := slog.NewRecord(now, k.level, "request", 0)
+	record.AddAttrs(slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("request", c.id()), slog.String("caller", c.caller()))
 	if c.cause != "" {
 		record.AddAttrs(slog.String("cause", c.cause))
 	}
-	_ = l.start(c.line).Handle(c, record) // as slog's own methods do
+	_ = k.log.Handle(c, record) // as slog's own methods do
 }
 
-// start returns the handler that has the line's begin.
-func (l *lines) start(of line) slog.Handler {
+func (l *lines) kind(of Class) *kind {
 	l.mu.RLock()
-	h := l.started[of]
+	k := l.kinds[of]
 	l.mu.RUnlock()
-	if h != nil {
-		return h
+	if k != nil {
+		return k
 	}
-	rpc := ""
-	if of.service != "" {
-		rpc = of.service + "/" + of.method
-	}
-	h = l.log.WithAttrs([]slog.Attr{slog.String("rpc", rpc), slog.String("code", string(of.code))})
+	k = &kind{level: levelOf(of.Code), log: l.log.WithAttrs([]slog.Attr{
+		slog.String("rpc", of.RPC()), slog.String("door", string(of.Door)), slog.String("code", string(of.Code)),
+		slog.String("cache", of.Cache.String()),
+	})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.started == nil {
-		l.started = map[line]slog.Handler{}
+	if l.kinds[of] != nil {
+		return l.kinds[of]
 	}
-	l.started[of] = h
-	return h
+	if l.observer != nil {
+		k.observe = l.observer.Class(of)
+	}
+	if l.kinds == nil {
+		l.kinds = map[Class]*kind{}
+	}
+	l.kinds[of] = k
+	return k
+}
+
+func levelOf(code twirp.ErrorCode) slog.Level {
+	switch code {
+	case twirp.Internal, twirp.Unknown, twirp.DataLoss:
+		return slog.LevelError
+	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.Aborted:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }

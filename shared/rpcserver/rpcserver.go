@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +34,7 @@ const (
 // Server wraps the services of one program.
 type Server struct {
 	lines     lines
+	tracer    Tracer
 	prefix    string // of request ids, unique to this process
 	calls     atomic.Uint64
 	admission admission
@@ -49,9 +52,15 @@ func New(log *slog.Logger) *Server {
 func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		c := &call{parent: r.Context(), deadline: start.Add(Budget), ResponseWriter: w, server: s, number: s.calls.Add(1)}
-		if d, ok := c.parent.Deadline(); ok && d.Before(c.deadline) {
-			c.deadline = d // of a Lambda function that has little time left
+		c := s.begin(r.Context(), start)
+		c.ResponseWriter, c.class.Door = w, doorOf(r.Header)
+		if agent := r.Header["User-Agent"]; len(agent) > 0 {
+			c.agent = agent[0]
+		}
+		if s.tracer != nil {
+			if trace := c.trace(r.Header.Get); trace != "" {
+				w.Header().Set(TraceResponse, trace)
+			}
 		}
 		defer c.end()
 		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
@@ -59,11 +68,20 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 			_ = body.SetReadDeadline(start.Add(Budget + 50*time.Millisecond)) // without, the server's own timeout applies
 		}
 		if err := s.serve(c, r, next, urgent); err != nil {
-			c.line.code = err.Code()
+			c.class.Code = err.Code()
 			_ = twirp.WriteError(c, err) // the caller has gone if this fails
 		}
-		s.lines.write(c, start)
+		c.finish(start)
 	})
+}
+
+// begin makes the state of a request.
+func (s *Server) begin(ctx context.Context, start time.Time) *call {
+	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1)}
+	if d, ok := ctx.Deadline(); ok && d.Before(c.deadline) {
+		c.deadline = d // the caller's own, or that of a Lambda function that has little time left
+	}
+	return c
 }
 
 // serve has next answer, unless the request is refused before.
@@ -73,7 +91,10 @@ func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []str
 		size = MaxBody
 	}
 	if size <= MaxBody {
-		if !s.admission.enter(size, r.URL.Path, urgent) {
+		isUrgent := func() bool {
+			return slices.ContainsFunc(urgent, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) })
+		}
+		if !s.admission.enter(size, isUrgent) {
 			return errBusy
 		}
 		defer s.admission.leave(size)
@@ -125,7 +146,7 @@ func (s *Server) Options() twirp.ServerOption {
 	hooks := twirp.WithServerHooks(&twirp.ServerHooks{
 		Error: func(ctx context.Context, err twirp.Error) context.Context {
 			if c := callOf(ctx); c != nil {
-				c.line.code = err.Code()
+				c.class.Code = err.Code()
 				c.name(ctx)
 			}
 			return ctx
@@ -142,24 +163,34 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 			return nil, twirp.InternalError("internal error") // a handler outside Server.Handler: no budget, no log
 		}
 		c.name(ctx)
-		defer func() {
-			if p := recover(); p != nil {
-				// The value of the panic may hold data; where it happened says enough.
-				c.cause = fmt.Sprintf("panic: %T\n%s", p, debug.Stack())
-				response, err = nil, c.public(ctx, errPanic)
-			}
-		}()
-		response, err = next(ctx, request)
-		if m, ok := response.(proto.Message); err == nil && (!ok || !m.ProtoReflect().IsValid()) {
-			err = errNil // Twirp would name our types to the caller
+		var public twirp.Error
+		response, public = c.answer(ctx, func(ctx context.Context) (any, error) { return next(ctx, request) })
+		if public != nil {
+			return nil, public
 		}
-		if err == nil {
-			return response, nil
-		}
-		public := c.public(ctx, err)
-		if !errors.Is(err, public) {
-			c.cause = postgres.Describe(err)
-		}
-		return nil, public
+		return response, nil
 	}
+}
+
+// answer runs a method of a service. Whatever it comes to, a panic included, the caller gets to see no more than he should.
+func (c *call) answer(ctx context.Context, method func(context.Context) (any, error)) (response any, public twirp.Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			// The value of the panic may hold data; where it happened says enough.
+			c.cause = fmt.Sprintf("panic: %T\n%s", p, debug.Stack())
+			response, public = nil, c.public(ctx, errPanic)
+		}
+	}()
+	response, err := method(ctx)
+	if m, ok := response.(proto.Message); err == nil && (!ok || !m.ProtoReflect().IsValid()) {
+		err = errNil // Twirp would name our types to the caller
+	}
+	if err == nil {
+		return response, nil
+	}
+	public = c.public(ctx, err)
+	if !errors.Is(err, public) {
+		c.cause = postgres.Describe(err)
+	}
+	return nil, public
 }
