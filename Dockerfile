@@ -1,6 +1,7 @@
 # One static binary, nothing else: no shell, no package manager. It writes nothing, so the root may be read-only, and
 # /tmp is not needed. It needs DATABASE_URL and REDIS_URL; the database is migrated by the same image:
 #   docker run --rm -e DATABASE_URL=... IMAGE migrate
+# Its metrics say from which commit it was built where --build-arg REVISION=... says it here.
 ARG GO_IMAGE=golang:1.26
 
 FROM ${GO_IMAGE} AS build
@@ -8,7 +9,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/database-service ./local \
+ARG REVISION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.revision=${REVISION}" -o /out/database-service ./local \
  && echo 'nonroot:x:65532:65532::/:/database-service' > /out/passwd \
  && echo 'nonroot:x:65532:' > /out/group
 
@@ -19,8 +21,10 @@ COPY --from=build /out/passwd /out/group /etc/
 COPY --from=build /out/database-service /database-service
 # Without DATABASE_URL it shall say so, and not try to fetch a PostgreSQL.
 ENV POSTGRES_FETCH=never
+# Metrics, for who can reach the container; publish this port to nobody else.
+ENV ADMIN_ADDR=0.0.0.0:50053
 USER 65532:65532
-EXPOSE 50052
+EXPOSE 50052 50053
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s --retries=3 CMD ["/database-service", "healthcheck"]
 ENTRYPOINT ["/database-service"]

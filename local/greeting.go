@@ -9,6 +9,7 @@ import (
 // greeting is what a person reads when the service has started.
 type greeting struct {
 	url      string
+	admin    string // empty: nothing listens there
 	database string // its address
 	redis    string // its address
 	backends *backends
@@ -18,6 +19,9 @@ type greeting struct {
 func (g greeting) print(w io.Writer) {
 	fmt.Fprintf(w, "\nosirose database-service listens at %s\n\n", g.url)
 	token := g.printBackends(w)
+	if g.admin != "" {
+		fmt.Fprintf(w, "  Metrics     %s/metrics\n", g.admin)
+	}
 	if g.note != "" {
 		fmt.Fprintf(w, "\n%s\n", g.note)
 	}

@@ -36,6 +36,7 @@ Environment, as far as most need it:
   REDIS_URL      redis://host:6379, rediss:// for TLS; not set: an embedded Redis
   LISTEN_ADDR    default 0.0.0.0
   SERVICE_PORT   default 50052
+  ADMIN_ADDR     host:port of /metrics, or off; default 127.0.0.1:50053
   LOG_LEVEL      debug, info, warn or error; default info
   LOG_FORMAT     json or text; default text on a terminal, else json
 

@@ -61,12 +61,13 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// launch runs the program with nothing in its environment but env, a free port, and what embedding needs.
+// launch runs the program with nothing in its environment but env, a free port, and what embedding needs. It has no admin
+// address unless env names one.
 func launch(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	port := freePort(t)
 	p := &program{cmd: exec.Command(os.Args[0], args...), url: "http://127.0.0.1:" + port, exited: make(chan struct{})}
-	p.cmd.Env = []string{programVariable + "=1", "LISTEN_ADDR=127.0.0.1", "SERVICE_PORT=" + port}
+	p.cmd.Env = []string{programVariable + "=1", "LISTEN_ADDR=127.0.0.1", "SERVICE_PORT=" + port, "ADMIN_ADDR=off"}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "POSTGRES_BIN", "POSTGRES_FETCH", "XDG_CACHE_HOME"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+os.Getenv(name))
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/boot"
 )
 
@@ -81,19 +82,27 @@ func readConfig() (boot.Config, error) {
 
 // serve runs the services on b until ctx ends, or b does.
 func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration) error {
+	m := metrics.New(revision)
+	watch(m, &c)
 	p, err := boot.Open(c)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
+	m.Watch(p)
 	if err := b.ready(ctx, p); err != nil {
 		return err
 	}
+	h := newHealth(p)
+	a, err := startAdmin(c.Admin, m, h, p.Log)
+	if err != nil {
+		return err
+	}
+	defer a.stop()
 	l, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
-	h := newHealth(p)
 	server := newServer(p, h)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -119,6 +128,9 @@ func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration)
 func announce(p *boot.Program, b *backends, h *health) {
 	p.Log.Info("listening", "address", p.Config.Listen)
 	g := greeting{url: baseURL(p.Config.Listen), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b}
+	if p.Config.Admin != "" {
+		g.admin = baseURL(p.Config.Admin)
+	}
 	switch r := h.report(); {
 	case r.Schema != "ok":
 		g.note = "The database does not fit: " + r.Schema + " (local migrate)."
@@ -131,14 +143,18 @@ func announce(p *boot.Program, b *backends, h *health) {
 }
 
 func newServer(p *boot.Program, h *health) *http.Server {
+	return newHTTPServer(h.sayGoodBye(routes(p, h)), p.Log)
+}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h.sayGoodBye(routes(p, h)),
+		Handler:           handler,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -78,7 +78,7 @@ func startProcess(t testing.TB, e *env) *process {
 	testenv.DieWithTest(p.cmd)
 	p.cmd.Env = []string{
 		"DATABASE_URL=" + strings.Replace(processDatabaseURL(t, e), e.PGProxy.Addr(), p.postgres.Addr(), 1),
-		"REDIS_URL=redis://" + p.redis.Addr(), "LISTEN_ADDR=127.0.0.1", fmt.Sprint("SERVICE_PORT=", port),
+		"REDIS_URL=redis://" + p.redis.Addr(), "LISTEN_ADDR=127.0.0.1", fmt.Sprint("SERVICE_PORT=", port), "ADMIN_ADDR=off",
 		"BETTER_AUTH_SECRET=" + testenv.Secret, "LOG_LEVEL=warn", "LOG_FORMAT=json",
 	}
 	p.cmd.Stderr = &p.stderr // read after the end only

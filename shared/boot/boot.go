@@ -28,6 +28,7 @@ const DefaultRedisURL = "redis://127.0.0.1:6379"
 // Config is the environment, checked.
 type Config struct {
 	Listen      string // host:port
+	Admin       string // host:port of what watches the program; empty: nothing listens
 	DatabaseURL string
 	RedisURL    string
 	CacheTTL    time.Duration
@@ -71,6 +72,7 @@ type Program struct {
 	Redis  redis.UniversalClient
 	Cache  *cache.Cache
 	Log    *slog.Logger
+	edge   *rpcserver.Server
 }
 
 // Read checks the environment, which getenv returns. The error names every variable that is wrong, and no value.
@@ -82,6 +84,7 @@ func Read(getenv func(string) string) (Config, error) {
 	}
 	c := Config{
 		Listen:      net.JoinHostPort(host, strconv.Itoa(port)),
+		Admin:       e.address("ADMIN_ADDR", "127.0.0.1:50053"),
 		DatabaseURL: e.text("DATABASE_URL", ""),
 		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
@@ -159,19 +162,21 @@ func Open(c Config) (*Program, error) {
 		c.Telemetry.TraceRedis(client)
 	}
 	return &Program{
-		Config: c, DB: db, Redis: client, Log: log,
+		Config: c, DB: db, Redis: client, Log: log, edge: newEdge(c.Telemetry, log),
 		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL, Traced: traced}),
 	}, nil
 }
 
-// Edge is the edge of the program's services, with what watches the requests.
-func (p *Program) Edge() *rpcserver.Server {
-	edge := rpcserver.New(p.Log)
-	if o := p.Config.Telemetry.Requests; o != nil {
-		edge.Observe(o)
+// Edge is the one edge of the program's services, with what watches the requests.
+func (p *Program) Edge() *rpcserver.Server { return p.edge }
+
+func newEdge(t Telemetry, log *slog.Logger) *rpcserver.Server {
+	edge := rpcserver.New(log)
+	if t.Requests != nil {
+		edge.Observe(t.Requests)
 	}
-	if t := p.Config.Telemetry.Tracer; t != nil {
-		edge.Trace(t)
+	if t.Tracer != nil {
+		edge.Trace(t.Tracer)
 	}
 	return edge
 }

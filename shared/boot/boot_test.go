@@ -41,7 +41,7 @@ func names(err error) []string {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	defaults := boot.Config{
-		Listen: "0.0.0.0:50052", RedisURL: boot.DefaultRedisURL, CacheTTL: cache.DefaultTTL, LogLevel: slog.LevelInfo,
+		Listen: "0.0.0.0:50052", Admin: "127.0.0.1:50053", RedisURL: boot.DefaultRedisURL, CacheTTL: cache.DefaultTTL, LogLevel: slog.LevelInfo,
 	}
 	for what, test := range map[string]struct {
 		environment map[string]string
@@ -50,7 +50,7 @@ func TestRead(t *testing.T) {
 		"nothing is set": {nil, defaults},
 		"everything is set": {
 			map[string]string{
-				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
+				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "ADMIN_ADDR": "0.0.0.0:2", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
 				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
 				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
 				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
@@ -58,7 +58,7 @@ func TestRead(t *testing.T) {
 				"REDIS_IAM_SERVERLESS": "true", "AWS_REGION": "eu-central-1",
 			},
 			boot.Config{
-				Listen: "127.0.0.1:1", DatabaseURL: "postgres://db", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
+				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
 				LogLevel: slog.LevelDebug, LogFormat: "text",
 				AWS:      boot.AWS{DatabaseIAM: true, RedisIAMCache: "game-1", RedisIAMServerless: true},
 				Sessions: boot.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
@@ -74,8 +74,9 @@ func TestRead(t *testing.T) {
 				return c
 			}(defaults),
 		},
-		"an IPv6 address": {map[string]string{"LISTEN_ADDR": "::1"}, func(c boot.Config) boot.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
-		"a host's name":   {map[string]string{"LISTEN_ADDR": "localhost"}, func(c boot.Config) boot.Config { c.Listen = "localhost:50052"; return c }(defaults)},
+		"an IPv6 address":  {map[string]string{"LISTEN_ADDR": "::1"}, func(c boot.Config) boot.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
+		"no admin address": {map[string]string{"ADMIN_ADDR": "off"}, func(c boot.Config) boot.Config { c.Admin = ""; return c }(defaults)},
+		"a host's name":    {map[string]string{"LISTEN_ADDR": "localhost"}, func(c boot.Config) boot.Config { c.Listen = "localhost:50052"; return c }(defaults)},
 	} {
 		got, err := boot.Read(environment(test.environment))
 		if err != nil {
@@ -98,6 +99,7 @@ func TestReadWrong(t *testing.T) {
 		t.Parallel()
 		for name, values := range map[string][]string{
 			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]"},
+			"ADMIN_ADDR":             {"50053", "localhost", "localhost:", "localhost:0", "localhost:http", "::1:50053", "OFF", "h:65536"},
 			"SERVICE_PORT":           {"0", "65536", "-1", "http", "5e4", "99999999999999999999"},
 			"CACHE_TTL":              {"0", "-5", "0.5", "25h", "soon", "99999999999999999999", "10000000000000", "5x"},
 			"LOG_LEVEL":              {"loud", "5"},
@@ -126,7 +128,7 @@ func TestReadWrong(t *testing.T) {
 			"LISTEN_ADDR": canary + ":80", "DATABASE_URL": "postgres://user:" + canary + "@[", "REDIS_URL": "redis://:" + canary + "@[",
 		}
 		for _, name := range []string{
-			"SERVICE_PORT", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
+			"SERVICE_PORT", "ADMIN_ADDR", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
 			"CHARACTER_SLOTS", "CHARACTER_DELETE_DELAY", "CHARACTER_NAME_MIN", "CHARACTER_NAME_MAX",
 		} {
 			wrong[name] = canary

@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +60,19 @@ func (e *env) seconds(name string, fallback, least, most time.Duration) time.Dur
 		e.wrong(name, fmt.Sprintf("is not a time from %s to %s, as 300 (seconds) or 5m", least, most))
 	}
 	return d
+}
+
+// address reads host:port. "off" is an empty one.
+func (e *env) address(name, fallback string) string {
+	v := e.text(name, fallback)
+	if v == "off" {
+		return ""
+	}
+	_, port, err := net.SplitHostPort(v)
+	if n, notNumber := strconv.Atoi(port); err != nil || notNumber != nil || n < 1 || n > 65535 {
+		e.wrong(name, "is neither host:port nor off")
+	}
+	return v
 }
 
 // aws reads which logins come from AWS, and what has to be there for them.

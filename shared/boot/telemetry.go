@@ -22,8 +22,6 @@ type Telemetry struct {
 	Queries    pgx.QueryTracer
 	TraceRedis func(redis.UniversalClient)
 
-	// Started is told of the program that was opened with this. Finish is called at the end of each invocation of a function,
-	// before its answer: afterwards the process is frozen.
-	Started func(*Program)
-	Finish  func(context.Context)
+	// Finish is called at the end of each invocation of a function, before its answer: afterwards the process is frozen.
+	Finish func(context.Context)
 }

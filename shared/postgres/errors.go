@@ -77,6 +77,25 @@ func classOfState(code string) error {
 	return nil
 }
 
+// Outcomes are what Outcome returns.
+func Outcomes() []string { return []string{"ok", "error", "retry", "unavailable"} }
+
+// Outcome says in a word what a use of a connection came to: "ok" is an answer, also that there is no such row, and
+// "error" a statement that the server refused, for a constraint say; the others are the classes of errors here.
+func Outcome(err error) string {
+	of := classify(context.Background(), err)
+	_, refused := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case errors.Is(of, ErrUnavailable):
+		return "unavailable"
+	case errors.Is(of, ErrRetry):
+		return "retry"
+	case refused:
+		return "error"
+	}
+	return "ok"
+}
+
 // isReadOnly reports whether the server refused to write: it is a standby, or was the primary before a failover.
 func isReadOnly(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)

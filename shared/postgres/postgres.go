@@ -55,7 +55,7 @@ type Options struct {
 	// one. The URL must name user and host then, and verify the server.
 	Token bool
 	// Observe is told of each use of a connection: for how long it was waited for, how long the statements took, and their
-	// error. It may be nil.
+	// error; where none could be had, of that, with no time for statements. What was refused is in Stats. It may be nil.
 	Observe func(waited, took time.Duration, err error)
 	// Tracer sees each statement. It may be nil.
 	Tracer pgx.QueryTracer
@@ -197,6 +197,9 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	s := statement{ctx, start.Add(left)}
 	conn, err := db.acquire(s, acquireBudget)
 	if err != nil {
+		if db.observe != nil {
+			db.observe(time.Since(start), 0, err)
+		}
 		return fmt.Errorf("get a connection: %w", err)
 	}
 	defer func() { release(ctx, conn, err) }()

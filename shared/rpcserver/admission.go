@@ -16,6 +16,9 @@ const (
 // admission counts what is being served.
 type admission struct{ requests, bytes atomic.Int64 }
 
+// InFlight is how many requests are being served.
+func (s *Server) InFlight() int { return int(s.admission.requests.Load()) }
+
 // enter admits a request with a body of that size; leave must follow.
 func (a *admission) enter(size int64, urgent func() bool) bool {
 	requests, bytes := a.requests.Add(1), a.bytes.Add(size)

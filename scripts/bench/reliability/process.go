@@ -92,7 +92,7 @@ func (w *world) start(ctx context.Context, env ...string) (*process, error) {
 	p.clients = newClients(p.url)
 	return p, p.launch(ctx, w.program, append([]string{
 		"DATABASE_URL=" + databaseURL(serviceLogin, p.postgres.Addr()), "REDIS_URL=redis://" + p.redis.Addr(),
-		"LISTEN_ADDR=" + loopback, "SERVICE_PORT=" + port, "LOG_FORMAT=json", "LOG_LEVEL=warn",
+		"LISTEN_ADDR=" + loopback, "SERVICE_PORT=" + port, "ADMIN_ADDR=off", "LOG_FORMAT=json", "LOG_LEVEL=warn",
 	}, env...))
 }
 

@@ -1,0 +1,142 @@
+package metrics_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/local/metrics"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+func scrape(t testing.TB, m *metrics.Metrics, accept string) (kind, text string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
+	r.Header.Set("Accept", accept)
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, r)
+	body, err := io.ReadAll(w.Result().Body)
+	if err != nil || w.Code != http.StatusOK {
+		t.Fatalf("a scrape: %d, %v", w.Code, err)
+	}
+	return w.Header().Get("Content-Type"), string(body)
+}
+
+func want(t *testing.T, m *metrics.Metrics, lines ...string) {
+	t.Helper()
+	_, text := scrape(t, m, "")
+	for _, line := range lines {
+		if !strings.Contains(text, "\ndatabase_service_"+line+"\n") {
+			t.Errorf("no line %q in\n%s", line, text)
+		}
+	}
+}
+
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	m := metrics.New("")
+	class := rpcserver.Class{Service: "UserService", Method: "GetUser", Door: rpcserver.JSON, Code: "ok"}
+	for _, outcome := range []cache.Outcome{cache.Hit, cache.Miss} { // which the metric does not tell apart
+		class.Cache = outcome
+		m.Class(class)(time.Millisecond)
+	}
+	class.Code = "not_found"
+	m.Class(class)(3 * time.Second)
+	m.Class(rpcserver.Class{Code: "bad_route"})(0)
+	m.Class(rpcserver.Class{Service: "UserService", Door: rpcserver.JSON, Code: "bad_route"})(0)
+	want(t, m,
+		`requests_total{code="ok",door="json",rpc="UserService/GetUser"} 2`,
+		`requests_total{code="not_found",door="json",rpc="UserService/GetUser"} 1`,
+		`requests_total{code="bad_route",door="none",rpc="none"} 1`,
+		`requests_total{code="bad_route",door="json",rpc="none"} 1`,
+		`request_duration_seconds_bucket{door="json",rpc="UserService/GetUser",le="0.0005"} 0`,
+		`request_duration_seconds_bucket{door="json",rpc="UserService/GetUser",le="1"} 2`,
+		`request_duration_seconds_bucket{door="json",rpc="UserService/GetUser",le="+Inf"} 3`,
+		`request_duration_seconds_count{door="none",rpc="none"} 1`,
+	)
+}
+
+func TestStatementAndRedis(t *testing.T) {
+	t.Parallel()
+	m := metrics.New("")
+	want(t, m, `postgres_statement_duration_seconds_count{outcome="unavailable"} 0`) // before the first: what is not there has no rate
+	for _, err := range []error{
+		nil, pgx.ErrNoRows, errors.New("a rule of ours"), &pgconn.PgError{Code: "23505"}, &pgconn.PgError{Code: "40001"}, &pgconn.PgError{Code: "57P01"},
+		fmt.Errorf("read: %w", io.ErrUnexpectedEOF), pgconn.ErrConnClosed,
+	} {
+		m.Statement(2*time.Millisecond, 20*time.Millisecond, err)
+	}
+	m.Redis("evalsha", time.Millisecond, false)
+	m.Redis("evalsha", 51*time.Millisecond, true)
+	want(t, m,
+		`postgres_statement_duration_seconds_count{outcome="ok"} 3`,
+		`postgres_statement_duration_seconds_count{outcome="error"} 1`,
+		`postgres_statement_duration_seconds_count{outcome="retry"} 1`,
+		`postgres_statement_duration_seconds_count{outcome="unavailable"} 3`,
+		`postgres_statement_duration_seconds_bucket{outcome="ok",le="0.01"} 0`,
+		`postgres_connection_wait_seconds_bucket{le="0.002"} 8`,
+		`redis_call_duration_seconds_count{command="evalsha"} 2`,
+		`redis_unanswered_calls_total{command="evalsha"} 1`,
+	)
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	m := metrics.New("4f2e0c1")
+	p, err := boot.Open(boot.Config{DatabaseURL: "postgres://nobody.invalid/x?pool_max_conns=7", RedisURL: "redis://nobody.invalid"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	m.Watch(p)
+	want(t, m, "postgres_max_connections 7", `cache_reads_total{outcome="hit"} 0`, `postgres_connections{state="in_use"} 0`, "requests_in_flight 0", "cache_breaker_open 0")
+	_, text := scrape(t, m, "")
+	if !strings.Contains(text, `revision="4f2e0c1"`) {
+		t.Error("build_info does not have the revision")
+	}
+	kind, text := scrape(t, m, "application/openmetrics-text; version=1.0.0")
+	if !strings.HasPrefix(kind, "application/openmetrics-text") || !strings.HasSuffix(text, "\n# EOF\n") {
+		t.Errorf("to a scraper of OpenMetrics it answers %s", kind)
+	}
+}
+
+// TestNothingAllocated holds what each request pays.
+func TestNothingAllocated(t *testing.T) {
+	m := metrics.New("")
+	for what, f := range hotPaths(m) {
+		if n := testing.AllocsPerRun(1000, f); n != 0 {
+			t.Errorf("%s allocates %v times", what, n)
+		}
+	}
+}
+
+func BenchmarkHotPaths(b *testing.B) {
+	m := metrics.New("")
+	for what, f := range hotPaths(m) {
+		b.Run(what, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				f()
+			}
+		})
+	}
+}
+
+func hotPaths(m *metrics.Metrics) map[string]func() {
+	observe := m.Class(rpcserver.Class{Service: "UserService", Method: "GetUser", Door: rpcserver.Protobuf, Code: "ok", Cache: cache.Hit})
+	return map[string]func(){
+		"request":   func() { observe(300 * time.Microsecond) },
+		"redis":     func() { m.Redis("pipeline", 150*time.Microsecond, false) },
+		"statement": func() { m.Statement(time.Microsecond, time.Millisecond, nil) },
+	}
+}

@@ -1,0 +1,109 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// Watch adds what the program counts itself, which is asked at each scrape. It must be called once.
+func (m *Metrics) Watch(p *boot.Program) {
+	m.registry.MustRegister(state{p, append(cacheFigures(), programFigures()...)})
+}
+
+// state is a collector.
+type state struct {
+	program *boot.Program
+	figures []figure
+}
+
+// now is the state of the program at one scrape.
+type now struct {
+	inFlight int
+	cache    cache.Stats
+	pool     postgres.Stats
+}
+
+// figure is one series.
+type figure struct {
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	labels []string
+	of     func(now) float64
+}
+
+// Describe implements prometheus.Collector.
+func (s state) Describe(to chan<- *prometheus.Desc) {
+	for _, f := range s.figures {
+		to <- f.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s state) Collect(to chan<- prometheus.Metric) {
+	n := now{s.program.Edge().InFlight(), s.program.Cache.Stats(), s.program.DB.Stats()}
+	for _, f := range s.figures {
+		to <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(n), f.labels...)
+	}
+}
+
+func cacheFigures() []figure {
+	reads := desc("cache_reads_total", "Looks into the cache, by what they came to.", "outcome")
+	read := func(outcome cache.Outcome, of func(cache.Stats) uint64) figure {
+		return figure{reads, prometheus.CounterValue, []string{outcome.String()}, func(n now) float64 { return float64(of(n.cache)) }}
+	}
+	count := func(name, help string, of func(cache.Stats) uint64) figure {
+		return figure{desc("cache_"+name, help), prometheus.CounterValue, nil, func(n now) float64 { return float64(of(n.cache)) }}
+	}
+	return []figure{
+		read(cache.Hit, func(s cache.Stats) uint64 { return s.Hits }),
+		read(cache.Miss, func(s cache.Stats) uint64 { return s.Misses }),
+		read(cache.Untrusted, func(s cache.Stats) uint64 { return s.Untrusted }),
+		read(cache.Bypassed, func(s cache.Stats) uint64 { return s.Bypassed }),
+		count("fills_total", "Values written to Redis.", func(s cache.Stats) uint64 { return s.Fills }),
+		count("refused_fills_total", "Values not written, since the entity changed while it was loaded.", func(s cache.Stats) uint64 { return s.RefusedFills }),
+		count("drains_total", "Times that Redis was told what the change log had named.", func(s cache.Stats) uint64 { return s.Drains }),
+		count("new_epochs_total", "Drains that forgot every value.", func(s cache.Stats) uint64 { return s.NewEpochs }),
+		count("failed_deletes_total", "Own writes whose old values could not be deleted from Redis.", func(s cache.Stats) uint64 { return s.FailedDeletes }),
+		count("redis_errors_total", "Calls of the cache that failed, and values that were not what was written.", func(s cache.Stats) uint64 { return s.RedisErrors }),
+		level("cache_watermark_age_seconds", "Age of the watermark at the last look.", func(n now) float64 { return n.cache.WatermarkAge.Seconds() }),
+		level("cache_breaker_open", "1 while Redis is hardly asked, since it does not answer.", func(n now) float64 { return one(n.cache.BreakerOpen) }),
+	}
+}
+
+func programFigures() []figure {
+	connections := desc("postgres_connections", "Connections of the pool.", "state")
+	connected := func(state string, of func(postgres.Stats) int) figure {
+		return figure{connections, prometheus.GaugeValue, []string{state}, func(n now) float64 { return float64(of(n.pool)) }}
+	}
+	return []figure{
+		level("requests_in_flight", "Requests being served.", func(n now) float64 { return float64(n.inFlight) }),
+		connected("in_use", func(s postgres.Stats) int { return s.InUse }),
+		connected("idle", func(s postgres.Stats) int { return s.Idle }),
+		connected("connecting", func(s postgres.Stats) int { return s.Connecting }),
+		level("postgres_max_connections", "Connections that the pool may have.", func(n now) float64 { return float64(n.pool.Max) }),
+		level("postgres_waiting_statements", "Statements that wait for a connection.", func(n now) float64 { return float64(n.pool.Waiting) }),
+		{
+			desc("postgres_refused_statements_total", "Statements not started, since no connection became free in time."),
+			prometheus.CounterValue, nil, func(n now) float64 { return float64(n.pool.Refused) },
+		},
+	}
+}
+
+// level is a gauge.
+func level(name, help string, of func(now) float64) figure {
+	return figure{desc(name, help), prometheus.GaugeValue, nil, of}
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
