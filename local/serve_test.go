@@ -143,13 +143,13 @@ type blocked struct {
 	release  func()
 }
 
-func startBlocked(t *testing.T) blocked {
+func startBlocked(t *testing.T, env ...string) blocked {
 	t.Helper()
 	e := testenv.New(t, "plugins", "miniredis")
 	_, token := e.AddSession(t, e.AddUser(t, "Alice"), time.Hour)
 	arrived, released := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	p := start(t, outside(e))
+	p := start(t, append(outside(e), env...))
 	e.PGProxy.OnSend(func(b []byte) {
 		if bytes.Contains(b, []byte("session_by_token")) {
 			once.Do(func() { close(arrived) })

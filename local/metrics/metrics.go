@@ -51,7 +51,7 @@ func New(revision string) *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "requests_total", Help: "Requests answered, by Twirp's code (ok: no error).",
 		}, []string{"rpc", "door", "code"}),
-		durations: histograms("", "request_duration_seconds", "Time from a request's header to its answer.", requestBuckets, "rpc", "door"),
+		durations:  histograms("", "request_duration_seconds", "Time from a request's header to its answer.", requestBuckets, "rpc", "door"),
 		commands:   newCommands(),
 		statements: map[string]prometheus.Observer{},
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{

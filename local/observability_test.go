@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const observability = "../scripts/observability/"
+
+// dashboard is Grafana's JSON as far as the tests read it.
+type dashboard struct {
+	Panels []struct {
+		ID                       int
+		Type, Title, Description string
+		GridPos                  struct{ H, W, X, Y int }
+		Targets                  []struct{ Expr, LegendFormat string }
+	}
+	Templating struct {
+		List []struct{ Definition string }
+	}
+}
+
+type alert struct {
+	Alert       string
+	Expr        string
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+func readDashboard(t *testing.T) (d dashboard) {
+	t.Helper()
+	text, err := os.ReadFile(observability + "grafana-dashboard.json")
+	if err == nil {
+		err = json.Unmarshal(text, &d)
+	}
+	if err != nil || len(d.Panels) == 0 {
+		t.Fatalf("%d panels, %v", len(d.Panels), err)
+	}
+	return d
+}
+
+func readAlerts(t *testing.T) (alerts []alert) {
+	t.Helper()
+	var file struct{ Groups []struct{ Rules []alert } }
+	readYAML(t, observability+"prometheus-alerts.yaml", &file)
+	for _, g := range file.Groups {
+		alerts = append(alerts, g.Rules...)
+	}
+	if len(alerts) == 0 {
+		t.Fatal("no alerts")
+	}
+	return alerts
+}
+
+func readYAML(t *testing.T, path string, to any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.Unmarshal(text, to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expressions are all that the dashboard and the alerts ask for, by where they stand.
+func expressions(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	d := readDashboard(t)
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			all[p.Title+": "+target.LegendFormat] = target.Expr
+		}
+	}
+	for _, a := range readAlerts(t) {
+		all[a.Alert] = a.Expr
+	}
+	return all
+}
+
+// TestMetricNames holds the dashboard, the alerts and README to what the program exports.
+func TestMetricNames(t *testing.T) {
+	t.Parallel()
+	s, _ := scrapeEverything(t)
+	exported := s.labels()
+	for where, expr := range expressions(t) {
+		for _, wrong := range wrongIn(expr, exported) {
+			t.Errorf("%s asks for %s, which the program does not export", where, wrong)
+		}
+	}
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## What it tells: metrics\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	told := regexp.MustCompile("`("+namespace+`\w+)`).FindAllString(section, -1)
+	for i := range told {
+		told[i] = strings.Trim(told[i], "`")
+	}
+	var own []string
+	for _, name := range s.families() {
+		if strings.HasPrefix(name, namespace) {
+			own = append(own, name)
+		}
+	}
+	for _, name := range own {
+		if !slices.Contains(told, name) {
+			t.Errorf("README does not say what %s is", name)
+		}
+	}
+	for _, name := range told {
+		if !slices.Contains(own, name) {
+			t.Errorf("README tells of %s, which the program does not export", name)
+		}
+	}
+}
+
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	seen, place := map[int]bool{}, map[[2]int]string{}
+	for _, p := range readDashboard(t).Panels {
+		if seen[p.ID] {
+			t.Errorf("%s has the id of another panel", p.Title)
+		}
+		seen[p.ID] = true
+		if p.Type != "row" && (len(p.Description) < 40 || len(p.Targets) == 0) {
+			t.Errorf("%s shows nothing, or does not say what to do when it moves", p.Title)
+		}
+		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
+			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
+				if other := place[[2]int{x, y}]; other != "" || x >= 24 {
+					t.Fatalf("%s lies over %q", p.Title, other)
+				}
+				place[[2]int{x, y}] = p.Title
+			}
+		}
+	}
+}
+
+// TestAlerts asks for what somebody needs who is woken, and for a test that shows the alert fire, and one that does not.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		Tests []struct {
+			Expressions []struct {
+				Samples []struct{ Labels string } `yaml:"exp_samples"`
+			} `yaml:"promql_expr_test"`
+		}
+	}
+	readYAML(t, observability+"prometheus-alerts-test.yaml", &file)
+	fires, rests := map[string]bool{}, map[string]bool{}
+	for _, a := range readAlerts(t) {
+		for _, test := range file.Tests {
+			for _, e := range test.Expressions {
+				fired := slices.ContainsFunc(e.Samples, func(s struct{ Labels string }) bool { return strings.Contains(s.Labels, `"`+a.Alert+`"`) })
+				fires[a.Alert], rests[a.Alert] = fires[a.Alert] || fired, rests[a.Alert] || !fired
+			}
+		}
+		if !fires[a.Alert] || !rests[a.Alert] {
+			t.Errorf("%s: shown to fire: %t; not to fire: %t", a.Alert, fires[a.Alert], rests[a.Alert])
+		}
+		if s := a.Labels["severity"]; s != "page" && s != "ticket" || a.Annotations["summary"] == "" || len(a.Annotations["description"]) < 40 {
+			t.Errorf("%s is %q, and says %q", a.Alert, s, a.Annotations)
+		}
+	}
+}
