@@ -87,6 +87,7 @@ func runEmulator(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	c.EmbedMetrics(os.Stdout)
 	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API lets everybody in
 		c.Listen = strings.TrimPrefix(baseURL(c.Listen), "http://")
 	}

@@ -109,9 +109,11 @@ func (c *call) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
+func (c *call) origin() *Origin { return OriginOf(c.parent) }
+
 // id names the request in the log, and to the caller of an INTERNAL.
 func (c *call) id() string {
-	if o, ok := c.parent.Value(originKey{}).(*Origin); ok && o.RequestID != "" {
+	if o := c.origin(); o != nil && o.RequestID != "" {
 		return o.RequestID
 	}
 	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
@@ -119,7 +121,7 @@ func (c *call) id() string {
 
 // caller names who asked, as far as somebody vouches for that, else the program that asked.
 func (c *call) caller() string {
-	if o, ok := c.parent.Value(originKey{}).(*Origin); ok && o.Caller != nil {
+	if o := c.origin(); o != nil && o.Caller != nil {
 		if name := o.Caller(); name != "" {
 			return name
 		}
