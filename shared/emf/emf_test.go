@@ -272,7 +272,7 @@ func BenchmarkWrite(b *testing.B) {
 	for name, on := range map[string]bool{"off": false, "on": true} {
 		b.Run("GetUser hit, "+name, func(b *testing.B) {
 			f := start(b, e, on)
-			f.out = nil
+			f.out.discard = true
 			payload := event(b, "UserService/GetUser", &databasev1.GetUserRequest{UserId: id})
 			b.ReportAllocs()
 			for b.Loop() {

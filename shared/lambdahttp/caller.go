@@ -59,7 +59,7 @@ func (e *event) caller() string {
 	if kind == "assumed-role" {
 		name, _, _ = strings.Cut(name, "/")
 	}
-	if name == "" || strings.Contains(name, "@") {
+	if kind == "" || name == "" || strings.Contains(name, "@") {
 		return kind
 	}
 	return kind + "/" + name
