@@ -31,7 +31,7 @@ func (l *lines) write(c *call, start time.Time) {
 	if k.observe != nil {
 		k.observe(took)
 	}
-	if o := c.origin(); o != nil && o.Answer != nil {
+	if o := c.origin; o != nil && o.Answer != nil {
 		*o.Answer = Answer{c.class, took}
 	}
 	if !l.log.Enabled(c, k.level) {
