@@ -104,7 +104,7 @@ func mountedServices(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	for _, s := range services(p, twirp.WithServerHooks(nil)) {
+	for _, s := range newServices(p).twirp(twirp.WithServerHooks(nil)) {
 		names = append(names, strings.Trim(strings.TrimPrefix(s.PathPrefix(), "/twirp/"), "/"))
 	}
 	slices.Sort(names)
