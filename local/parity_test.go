@@ -108,6 +108,14 @@ func mountedServices(t *testing.T) (names []string) {
 		names = append(names, strings.Trim(strings.TrimPrefix(s.PathPrefix(), "/twirp/"), "/"))
 	}
 	slices.Sort(names)
+	var byGRPC []string
+	for _, s := range newServices(p).grpc() {
+		byGRPC = append(byGRPC, s.Name())
+	}
+	slices.Sort(byGRPC)
+	if d := cmp.Diff(names, byGRPC); d != "" {
+		t.Errorf("served by Twirp and by gRPC (-Twirp +gRPC):\n%s", d)
+	}
 	return names
 }
 

@@ -72,6 +72,9 @@ func newService[S any](contract protoreflect.ServiceDescriptor, of S, methods ..
 	return s
 }
 
+// Name is the full name, osirose.database.v1.UserService.
+func (s Service) Name() string { return s.name }
+
 // describe makes what grpc-go wants to know.
 func (s Service) describe(door *Server) *grpc.ServiceDesc {
 	d := &grpc.ServiceDesc{ServiceName: s.name, Metadata: s.file}
