@@ -28,6 +28,7 @@ const DefaultRedisURL = "redis://127.0.0.1:6379"
 // Config is the environment, checked.
 type Config struct {
 	Listen      string // host:port
+	TLS         TLS
 	DatabaseURL string
 	RedisURL    string
 	CacheTTL    time.Duration
@@ -41,6 +42,9 @@ type Config struct {
 	Characters  Characters
 	Telemetry   Telemetry
 }
+
+// TLS names the files of the port's certificate, PEM. Empty: the port speaks plain text.
+type TLS struct{ CertFile, KeyFile string }
 
 // AWS says which logins come from there. Zero: none.
 type AWS struct {
@@ -87,6 +91,9 @@ func Read(getenv func(string) string) (Config, error) {
 		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
+	}
+	if c.TLS = (TLS{e.text("TLS_CERT_FILE", ""), e.text("TLS_KEY_FILE", "")}); (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		e.wrong("TLS_CERT_FILE", "and TLS_KEY_FILE go together")
 	}
 	c.AWS = e.aws(c)
 	c.Metrics = e.embeddedMetrics()
