@@ -37,6 +37,7 @@ type Config struct {
 	LogFormat   string    // "json", "text", or "" for text on a terminal
 	LogTo       io.Writer // nil: stderr
 	AWS         AWS
+	Metrics     EmbeddedMetrics
 	Sessions    Sessions
 	Characters  Characters
 	Telemetry   Telemetry
@@ -95,6 +96,7 @@ func Read(getenv func(string) string) (Config, error) {
 		e.wrong("TLS_CERT_FILE", "and TLS_KEY_FILE go together")
 	}
 	c.AWS = e.aws(c)
+	c.Metrics = e.embeddedMetrics()
 	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
 		c.DatabaseURL = "postgres://" // the secret says the rest
 	}
@@ -165,10 +167,14 @@ func Open(c Config) (*Program, error) {
 	if traced {
 		c.Telemetry.TraceRedis(client)
 	}
-	return &Program{
+	p := &Program{
 		Config: c, DB: db, Redis: client, Log: log,
 		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL, Traced: traced}),
-	}, nil
+	}
+	if c.Telemetry.Started != nil {
+		c.Telemetry.Started(p)
+	}
+	return p, nil
 }
 
 // Edge is the edge of the program's services, with what watches the requests.
