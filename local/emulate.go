@@ -87,7 +87,7 @@ func runEmulator(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	c.TLS = boot.TLS{} // the AWS CLI and SDKs are sent here without
+	c.TLS = boot.TLS{}                  // the AWS CLI and SDKs are sent here without
 	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API lets everybody in
 		c.Listen = strings.TrimPrefix(baseURL(c), "http://")
 	}
