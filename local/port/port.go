@@ -63,9 +63,15 @@ func (p *Port) run() {
 // acceptPause is for how long nobody is let in after that failed.
 const acceptPause = 10 * time.Millisecond
 
+// temporary is a net.Error, where the method is deprecated for what it says of other calls than Accept.
+type temporary interface {
+	error
+	Temporary() bool
+}
+
 func isTemporary(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Temporary() //nolint:staticcheck // deprecated for what it says of other calls than Accept
+	e, ok := errors.AsType[temporary](err)
+	return ok && e.Temporary()
 }
 
 // sort hands a connection to the listener of its protocol.
