@@ -83,95 +83,98 @@ func next(t *testing.T, stream healthv1.Health_WatchClient) healthv1.HealthCheck
 	return r.Status
 }
 
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	watch := func(t *testing.T, client healthv1.HealthClient, name string) healthv1.Health_WatchClient {
-		t.Helper()
-		stream, err := client.Watch(t.Context(), &healthv1.HealthCheckRequest{Service: name})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return stream
+// watch watches a service.
+func watch(t *testing.T, client healthv1.HealthClient, name string) healthv1.Health_WatchClient {
+	t.Helper()
+	stream, err := client.Watch(t.Context(), &healthv1.HealthCheckRequest{Service: name})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Run("a drain and the end", func(t *testing.T) {
-		t.Parallel()
-		d, client := serveHealth(t, always)
-		var streams []healthv1.Health_WatchClient
-		for _, name := range healthNames(t) {
-			streams = append(streams, watch(t, client, name))
-			if got := next(t, streams[len(streams)-1]); got != serving {
-				t.Errorf("Watch(%q) begins with %s, want %s", name, got, serving)
-			}
+	return stream
+}
+
+func TestWatchDrain(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	var streams []healthv1.Health_WatchClient
+	for _, name := range healthNames(t) {
+		streams = append(streams, watch(t, client, name))
+		if got := next(t, streams[len(streams)-1]); got != serving {
+			t.Errorf("Watch(%q) begins with %s, want %s", name, got, serving)
 		}
-		d.NotServing()
-		for _, s := range streams {
-			if got := next(t, s); got != notServing {
-				t.Errorf("Watch at a drain: %s, want %s", got, notServing)
-			}
+	}
+	d.NotServing()
+	for _, s := range streams {
+		if got := next(t, s); got != notServing {
+			t.Errorf("Watch at a drain: %s, want %s", got, notServing)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		if !d.Shutdown(ctx) {
-			t.Error("Shutdown had to cut watchers off")
-		}
-		for _, s := range streams {
-			if r, err := s.Recv(); status.Code(err) != codes.Unavailable {
-				t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
-			}
-		}
-	})
-	t.Run("the end without a drain", func(t *testing.T) {
-		t.Parallel()
-		d, client := serveHealth(t, always)
-		stream := watch(t, client, "")
-		next(t, stream)
-		d.Shutdown(t.Context())
-		// It may be told of the drain first: both come at once.
-		r, err := stream.Recv()
-		if err == nil && r.Status == notServing {
-			r, err = stream.Recv()
-		}
-		if status.Code(err) != codes.Unavailable {
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if !d.Shutdown(ctx) {
+		t.Error("Shutdown had to cut watchers off")
+	}
+	for _, s := range streams {
+		if r, err := s.Recv(); status.Code(err) != codes.Unavailable {
 			t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
 		}
-	})
-	t.Run("a database that comes and goes", func(t *testing.T) {
-		t.Parallel()
-		var ready atomic.Bool
-		_, client := serveHealth(t, ready.Load)
-		stream := watch(t, client, "osirose.database.v1.UserService")
-		for _, is := range []bool{false, true, false} {
-			want := map[bool]healthv1.HealthCheckResponse_ServingStatus{true: serving, false: notServing}[is]
-			ready.Store(is)
-			if got := next(t, stream); got != want {
-				t.Errorf("Watch with ready %t: %s, want %s", is, got, want)
-			}
+	}
+}
+
+func TestWatchEnd(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	stream := watch(t, client, "")
+	next(t, stream)
+	d.Shutdown(t.Context())
+	// It may be told of the drain first: both come at once.
+	r, err := stream.Recv()
+	if err == nil && r.Status == notServing {
+		r, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
+	}
+}
+
+func TestWatchReadiness(t *testing.T) {
+	t.Parallel()
+	var ready atomic.Bool
+	_, client := serveHealth(t, ready.Load)
+	stream := watch(t, client, "osirose.database.v1.UserService")
+	for _, is := range []bool{false, true, false} {
+		want := map[bool]healthv1.HealthCheckResponse_ServingStatus{true: serving, false: notServing}[is]
+		ready.Store(is)
+		if got := next(t, stream); got != want {
+			t.Errorf("Watch with ready %t: %s, want %s", is, got, want)
 		}
-	})
-	t.Run("an unknown name", func(t *testing.T) {
-		t.Parallel()
-		d, client := serveHealth(t, always)
-		stream := watch(t, client, "nobody")
-		if got := next(t, stream); got != healthv1.HealthCheckResponse_SERVICE_UNKNOWN {
-			t.Errorf("Watch(nobody) = %s, want SERVICE_UNKNOWN", got)
-		}
-		d.Shutdown(t.Context())
-		if r, err := stream.Recv(); status.Code(err) != codes.Unavailable {
-			t.Errorf("Watch(nobody) at the end: %v, %v, want %s", r, err, codes.Unavailable)
-		}
-	})
-	t.Run("a watcher who goes", func(t *testing.T) {
-		t.Parallel()
-		_, client := serveHealth(t, always)
-		ctx, cancel := context.WithCancel(t.Context())
-		stream, err := client.Watch(ctx, &healthv1.HealthCheckRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		next(t, stream)
-		cancel()
-		if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
-			t.Errorf("Watch by one who goes: %v, want %s", err, codes.Canceled)
-		}
-	})
+	}
+}
+
+func TestWatchUnknown(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	stream := watch(t, client, "nobody")
+	if got := next(t, stream); got != healthv1.HealthCheckResponse_SERVICE_UNKNOWN {
+		t.Errorf("Watch(nobody) = %s, want SERVICE_UNKNOWN", got)
+	}
+	d.Shutdown(t.Context())
+	if r, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("Watch(nobody) at the end: %v, %v, want %s", r, err, codes.Unavailable)
+	}
+}
+
+func TestWatcherGoes(t *testing.T) {
+	t.Parallel()
+	_, client := serveHealth(t, always)
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := client.Watch(ctx, &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, stream)
+	cancel()
+	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
+		t.Errorf("Watch by one who goes: %v, want %s", err, codes.Canceled)
+	}
 }

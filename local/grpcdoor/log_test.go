@@ -112,6 +112,14 @@ func TestTrace(t *testing.T) {
 			t.Errorf("the tracer got %v, want %v", tr.ended, want)
 		}
 	}
+}
+
+func TestTraceOfWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	tr, log := &tracer{}, make(lines, 10)
+	edge := edgeTo(log)
+	edge.Trace(tr)
+	d := serve(t, edge, always, grpcdoor.Users(fake{getUser: nothing}))
 	for what, test := range map[string]struct {
 		path, message string
 		want          twirp.ErrorCode

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -40,17 +41,7 @@ func TestShutdown(t *testing.T) {
 		defer cancel()
 		ended <- d.Shutdown(ctx)
 	}()
-	for { // an unused connection is told to go, and goes
-		f, err := idle.ReadFrame()
-		if err != nil {
-			break
-		}
-		if p, ok := f.(interface{ IsAck() bool }); ok && !p.IsAck() && f.Header().Type == 6 {
-			if err := idle.WritePing(true, [8]byte{1, 6, 1, 8, 0, 3, 3, 9}); err != nil { // as every client answers
-				break
-			}
-		}
-	}
+	goAway(idle)
 	if a := get(t.Context(), d.dial(t), ""); a.Code() != codes.Unavailable {
 		t.Errorf("GetUser by a newcomer = %v, want %s", a, codes.Unavailable)
 	}
@@ -58,6 +49,19 @@ func TestShutdown(t *testing.T) {
 	done.Wait()
 	if !<-ended {
 		t.Error("Shutdown = false, want true: all were answered")
+	}
+}
+
+// goAway does as every client of an unused connection that is told to go, and goes.
+func goAway(idle *raw) {
+	for {
+		f, err := idle.ReadFrame()
+		if err != nil {
+			return
+		}
+		if p, ok := f.(*http2.PingFrame); ok && !p.IsAck() && idle.WritePing(true, p.Data) != nil {
+			return
+		}
 	}
 }
 

@@ -118,6 +118,12 @@ func TestProtocols(t *testing.T) {
 			t.Errorf("%s came out at %s as %q, %v, want %s", what, got.half, got.text, got.err, test.want)
 		}
 	}
+}
+
+func TestNoHandshake(t *testing.T) {
+	t.Parallel()
+	p, addr := splitTLS(t, newFiles(t, "first"))
+	all := collect(p)
 	if _, err := shake(t, addr, &tls.Config{NextProtos: []string{"h3"}}); err == nil {
 		t.Error("a client that speaks nothing of ours is let in")
 	}
