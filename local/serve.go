@@ -6,11 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"time"
+
+	"google.golang.org/grpc/grpclog"
 
 	"github.com/osirose-new/database-service/local/grpcdoor"
 	"github.com/osirose-new/database-service/local/port"
@@ -92,6 +95,7 @@ func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration)
 	if err := b.ready(ctx, p); err != nil {
 		return err
 	}
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages hold addresses and what callers sent
 	h := newHealth(p)
 	s, err := listen(p, h)
 	if err != nil {

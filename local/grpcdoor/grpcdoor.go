@@ -42,16 +42,20 @@ type Server struct {
 	edge   *rpcserver.Server
 	grpc   *grpc.Server
 	health *health
+
+	stopping context.Context // ends with Shutdown, as do streams that would go on
+	stop     func()
 }
 
 // New returns a Server whose requests edge bounds, logs and counts. Its health service is not ready where ready, which is
 // asked often and by many at once, says so.
 func New(edge *rpcserver.Server, ready func() bool, services ...Service) *Server {
 	s := &Server{edge: edge, health: newHealth(ready)}
+	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.Creds(alreadySecure()),
 		grpc.ForceServerCodecV2(codec{}),
-		grpc.InTapHandle(bound),
+		grpc.InTapHandle(s.bound),
 		grpc.UnknownServiceHandler(s.unknown),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxConcurrentStreams(MaxStreams),
@@ -79,6 +83,7 @@ func (s *Server) NotServing() { s.health.drain() }
 // as ctx lasts. It reports whether all did.
 func (s *Server) Shutdown(ctx context.Context) bool {
 	s.health.stop()
+	s.stop()
 	done := make(chan struct{})
 	go func() {
 		s.grpc.GracefulStop()
@@ -100,9 +105,16 @@ type bounded struct {
 	_ context.CancelFunc // the stream cancels the parent when it ends
 }
 
-// bound is asked before a request is read: a caller who sends it slowly has no more time than others.
-func bound(ctx context.Context, of *tap.Info) (context.Context, error) {
-	if end, ok := ctx.Deadline(); ok && time.Until(end) <= late || !isUnary(of.FullMethodName) {
+// bound is asked before a request is read: a caller who sends it slowly has no more time than others. What has no budget,
+// reflection and health, ends with the server.
+func (s *Server) bound(ctx context.Context, of *tap.Info) (context.Context, error) {
+	if !isUnary(of.FullMethodName) {
+		ctx, cancel := context.WithCancel(ctx)
+		forget := context.AfterFunc(s.stopping, cancel)
+		context.AfterFunc(ctx, func() { forget() })
+		return ctx, nil
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= late {
 		return ctx, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, late)

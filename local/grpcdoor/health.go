@@ -83,10 +83,22 @@ func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreami
 		case <-tick.C:
 		case <-draining:
 			draining = nil // it is looked at once more, at once
-		case <-stream.Context().Done():
-			return status.FromContextError(stream.Context().Err()).Err()
 		case <-h.stopping:
-			return status.Error(codes.Unavailable, "the server is being stopped")
+			return errStopping
+		case <-stream.Context().Done():
+			return h.gone(stream.Context())
 		}
+	}
+}
+
+var errStopping = status.Error(codes.Unavailable, "the server is being stopped")
+
+// gone is why a watcher's stream has ended: that of a server that stops does, too.
+func (h *health) gone(ctx context.Context) error {
+	select {
+	case <-h.stopping:
+		return errStopping
+	default:
+		return status.FromContextError(ctx.Err()).Err()
 	}
 }

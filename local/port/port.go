@@ -20,12 +20,15 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 type Port struct {
 	listener   net.Listener
 	secure     *tls.Config // nil: plain text
+	patience   time.Duration
 	http, grpc *half
 }
 
 // Split takes the connections of l. Both listeners have to be served; each is closed by its server, and l by Close.
-func Split(l net.Listener, secure *tls.Config) *Port {
-	p := &Port{listener: l, secure: secure, http: newHalf(l.Addr()), grpc: newHalf(l.Addr())}
+func Split(l net.Listener, secure *tls.Config) *Port { return split(l, secure, patience) }
+
+func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
+	p := &Port{listener: l, secure: secure, patience: patience, http: newHalf(l.Addr()), grpc: newHalf(l.Addr())}
 	go p.run()
 	return p
 }
@@ -60,14 +63,20 @@ func (p *Port) run() {
 // acceptPause is for how long nobody is let in after that failed.
 const acceptPause = 10 * time.Millisecond
 
+// temporary is a net.Error, where the method is deprecated for what it says of other calls than Accept.
+type temporary interface {
+	error
+	Temporary() bool
+}
+
 func isTemporary(err error) bool {
-	e, ok := errors.AsType[net.Error](err)
-	return ok && e.Temporary() //nolint:staticcheck // deprecated for what it says of other calls than Accept
+	e, ok := errors.AsType[temporary](err)
+	return ok && e.Temporary()
 }
 
 // sort hands a connection to the listener of its protocol.
 func (p *Port) sort(c net.Conn) {
-	_ = c.SetDeadline(time.Now().Add(patience)) // fails where the client has gone
+	_ = c.SetDeadline(time.Now().Add(p.patience)) // fails where the client has gone
 	to := p.http
 	var err error
 	if p.secure != nil {
@@ -126,6 +135,15 @@ func (r *replayed) Read(b []byte) (int, error) {
 		r.head = nil
 	}
 	return n, nil
+}
+
+// CloseWrite has the client read the end of what was sent while what it still sends is taken. net/http asks for it where it
+// answers before it has read all of a request.
+func (r *replayed) CloseWrite() error {
+	if c, ok := r.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
 }
 
 // half is the listener of one protocol.
