@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -18,20 +17,15 @@ const adminTimeout = time.Second
 // revision is set by the linker where sources are built that come without their history, as in the container.
 var revision string
 
-// watch has m count what the program of c will do.
-func watch(m *metrics.Metrics, c *boot.Config) {
-	c.Telemetry.Requests, c.Telemetry.Statement, c.Telemetry.Redis = m, m.Statement, m.Redis
-}
-
 // admin answers those who watch the program, at an address of its own: what it tells is not for callers.
 type admin struct{ server *http.Server }
 
-// startAdmin serves at the address, if there is one, until stop.
-func startAdmin(address string, m *metrics.Metrics, h *health, log *slog.Logger) (*admin, error) {
-	if address == "" {
+// startAdmin serves until stop, where the configuration has an address for it.
+func startAdmin(p *boot.Program, m *metrics.Metrics, h *health) (*admin, error) {
+	if p.Config.Admin == "" {
 		return &admin{}, nil
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", p.Config.Admin)
 	if err != nil {
 		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
@@ -39,10 +33,10 @@ func startAdmin(address string, m *metrics.Metrics, h *health, log *slog.Logger)
 	mux.Handle("GET /metrics", m.Handler())
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
-	a := &admin{newHTTPServer(mux, log)}
+	a := &admin{newServer(p, mux)}
 	go func() {
 		if err := a.server.Serve(l); err != http.ErrServerClosed {
-			log.Error("nobody can see the metrics any more", "cause", err)
+			p.Log.Error("nobody can see the metrics any more", "cause", err)
 		}
 	}()
 	return a, nil

@@ -183,7 +183,7 @@ func startStory(t *testing.T, schema string) (*asker, *betterAuth) {
 	conn.Release()
 	e := testenv.NewOn(t, d, testenv.RedisKinds()[0])
 	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
-		for _, s := range services(e.Program, o) {
+		for _, s := range newServices(e.Program).twirp(o) {
 			hs = append(hs, s)
 		}
 		return hs

@@ -87,8 +87,10 @@ func runEmulator(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	c.EmbedMetrics(os.Stdout)
+	c.TLS = boot.TLS{}                  // the AWS CLI and SDKs are sent here without
 	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API lets everybody in
-		c.Listen = strings.TrimPrefix(baseURL(c.Listen), "http://")
+		c.Listen = strings.TrimPrefix(baseURL(c), "http://")
 	}
 	if f.data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", usageError("local emulator"))
@@ -111,14 +113,13 @@ func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) e
 		return fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
 	defer l.Close()
-	url := baseURL(c.Listen)
+	url := baseURL(c)
 	e, err := newEmulator(p, f.options, strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		return err
 	}
 	h := newHealth(p)
-	server := newServer(p, h)
-	server.Handler = besideHealth(h, e)
+	server := newServer(p, besideHealth(h, e))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if f.watch {
@@ -140,7 +141,7 @@ func stopEmulator(e *emulator.Emulator, server *http.Server, p *boot.Program) er
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	err := e.Shutdown(ctx)
-	drain(server, p.Log)
+	drain(server, nil, p.Log)
 	return err
 }
 

@@ -25,6 +25,22 @@ func TestEmulatorFunctions(t *testing.T) {
 		t.Parallel()
 		wantFunctionsAsDirect(t, dir)
 	})
+	t.Run("metrics", func(t *testing.T) {
+		t.Parallel()
+		e := testenv.New(t, "plugins", "miniredis")
+		user := e.AddUser(t, "Alice")
+		for what, settings := range map[string][]string{"environment": {"EMBEDDED_METRICS=true"}, "parameter": nil} {
+			args := []string{"-functions", dir}
+			if settings == nil {
+				args = append(args, "-parameter", "EmbeddedMetrics=true", "-parameter", "Stage=test")
+			}
+			p := startEmulator(t, append(outside(e), settings...), args...)
+			p.wantMetrics(t, &p.stdout, user)
+			if stage := `"Stage":"test"`; what == "parameter" && !strings.Contains(p.stdout.String()+p.stderr.String(), stage) {
+				t.Errorf("the template's stage is not in the metrics: want %s", stage)
+			}
+		}
+	})
 	t.Run("watch", func(t *testing.T) {
 		t.Parallel()
 		wantWatch(t)

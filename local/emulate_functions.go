@@ -21,7 +21,7 @@ func functionOf(pathPrefix string) string {
 func inProcess(p *boot.Program) map[string]emulator.Handler {
 	edge := p.Edge()
 	handlers := map[string]emulator.Handler{}
-	for _, s := range services(p, edge.Options()) {
+	for _, s := range newServices(p).twirp(edge.Options()) {
 		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s)).Finish(p.Config.Telemetry.Finish)
 	}
 	handlers["PurgeFunction"] = lambdahttp.Task(characters.PurgeTask(characters.NewRepository(p.DB, p.Cache), p.Log))

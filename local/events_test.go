@@ -200,7 +200,7 @@ func (e shippedEvent) wantAnswer(t *testing.T, answer []byte) {
 func TestEventsAnswered(t *testing.T) {
 	t.Parallel()
 	w := newEventWorld(t)
-	adapter := lambdahttp.New(w.Program.Log, routes(w.Program, &health{}))
+	adapter := lambdahttp.New(w.Program.Log, routes(w.Program.Edge(), newServices(w.Program), &health{}))
 	for _, e := range shippedEvents() {
 		answer, err := adapter.Invoke(t.Context(), w.event(t, e.name))
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net/http"
@@ -25,11 +26,12 @@ func runHealthcheck(ctx context.Context, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(c.Listen)+"/healthz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(c)+"/healthz", nil)
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{}} // past any HTTP_PROXY
+	// Past any HTTP_PROXY. The certificate is for another name than this machine's; nothing is told to whoever has it.
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // see above
 	response, err := client.Do(request)
 	if err != nil {
 		return err

@@ -53,7 +53,8 @@ func runInvoke(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		*base = baseURL(c.Listen)
+		c.TLS = boot.TLS{} // the emulator has none
+		*base = baseURL(c)
 	}
 	event, err := readEvent(*file)
 	if err != nil {

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"google.golang.org/grpc/metadata"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-func getUser(t *testing.T, p *program, id string) func() {
+func askForUser(t *testing.T, p *program, id string) func() {
 	return func() { p.post(t, "UserService/GetUser", `{"user_id":"`+id+`"}`) }
 }
 
@@ -30,7 +31,7 @@ func TestMetrics(t *testing.T) {
 		"cache_watermark_age_seconds": .001, `redis_call_duration_seconds_count{command="pipeline"}`: 2,
 		`postgres_statement_duration_seconds_count{outcome="ok"}`: 1, "postgres_connection_wait_seconds_count": 1,
 		`postgres_connections{state="idle"}`: 1, "postgres_max_connections": 16, "go_goroutines": 1, "process_open_fds": 1,
-	}, getUser(t, p, id))
+	}, askForUser(t, p, id))
 
 	// What was changed while it was loaded is not written.
 	var once sync.Once
@@ -40,7 +41,7 @@ func TestMetrics(t *testing.T) {
 			once.Do(func() { e.Redis.Client.Del(t.Context(), "user:"+other) })
 		}
 	})
-	moved(t, admin, map[string]float64{"cache_refused_fills_total": 1}, getUser(t, p, other))
+	moved(t, admin, map[string]float64{"cache_refused_fills_total": 1}, askForUser(t, p, other))
 	e.PGProxy.OnSend(nil)
 
 	p.post(t, "UserService/GetUser", `{}`)
@@ -48,7 +49,9 @@ func TestMetrics(t *testing.T) {
 	p.post(t, "NoSuchService/GetUser", `{}`)
 	client := databasev1.NewUserServiceProtobufClient(p.url, http.DefaultClient)
 	_, _ = client.GetUser(t.Context(), &databasev1.GetUserRequest{}) // refused: it is counted
+	_, _ = getUser(t, p.dial(t), "")
 	moved(t, admin, map[string]float64{
+		`requests_total{code="invalid_argument",door="grpc",rpc="UserService/GetUser"}`:     1,
 		`requests_total{code="invalid_argument",door="json",rpc="UserService/GetUser"}`:     1,
 		`requests_total{code="invalid_argument",door="protobuf",rpc="UserService/GetUser"}`: 1,
 		`requests_total{code="bad_route",door="json",rpc="none"}`:                           2,
@@ -110,10 +113,10 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 	moved(t, admin, map[string]float64{
 		"cache_breaker_open": 1, "cache_redis_errors_total": 3, "cache_failed_deletes_total": 1,
 		`cache_reads_total{outcome="untrusted"}`: 1, `cache_reads_total{outcome="bypassed"}`: 1, `redis_unanswered_calls_total{command="pipeline"}`: 1,
-	}, func() { getUser(t, p, id)(); create() })
+	}, func() { askForUser(t, p, id)(); create() })
 	e.RDProxy.Release()
 	eventually(t, "the breaker to close", func() bool {
-		getUser(t, p, id)()
+		askForUser(t, p, id)()
 		return scrape(t, admin).values["cache_breaker_open"] == 0
 	})
 }
@@ -186,6 +189,11 @@ func scrapeEverything(t *testing.T) (scraped, []string) {
 	}
 	if answer, err := http.DefaultClient.Do(r); err == nil {
 		_ = answer.Body.Close()
+	}
+	door := p.dial(t)
+	for _, method := range []string{"/osirose.database.v1.UserService/" + canary, "/" + canary + "/GetUser", "/osirose.database.v1.UserService/GetUser"} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), canary, canary, "authorization", canary)
+		_ = door.Invoke(ctx, method, &databasev1.GetUserRequest{UserId: canary}, &databasev1.GetUserResponse{}) // refused: it is counted
 	}
 	return scrape(t, admin), []string{canary, id, session, token, "example.com", "203.0.113"}
 }

@@ -104,10 +104,18 @@ func mountedServices(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	for _, s := range services(p, twirp.WithServerHooks(nil)) {
+	for _, s := range newServices(p).twirp(twirp.WithServerHooks(nil)) {
 		names = append(names, strings.Trim(strings.TrimPrefix(s.PathPrefix(), "/twirp/"), "/"))
 	}
 	slices.Sort(names)
+	var byGRPC []string
+	for _, s := range newServices(p).grpc() {
+		byGRPC = append(byGRPC, s.Name())
+	}
+	slices.Sort(byGRPC)
+	if d := cmp.Diff(names, byGRPC); d != "" {
+		t.Errorf("served by Twirp and by gRPC (-Twirp +gRPC):\n%s", d)
+	}
 	return names
 }
 

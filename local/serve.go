@@ -2,16 +2,22 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"time"
 
+	"google.golang.org/grpc/grpclog"
+
+	"github.com/osirose-new/database-service/local/grpcdoor"
 	"github.com/osirose-new/database-service/local/metrics"
+	"github.com/osirose-new/database-service/local/port"
 	"github.com/osirose-new/database-service/shared/boot"
 )
 
@@ -83,53 +89,95 @@ func readConfig() (boot.Config, error) {
 // serve runs the services on b until ctx ends, or b does.
 func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration) error {
 	m := metrics.New(revision)
-	watch(m, &c)
+	m.Watch(&c.Telemetry)
 	p, err := boot.Open(c)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
-	m.Watch(p)
 	if err := b.ready(ctx, p); err != nil {
 		return err
 	}
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages hold addresses and what callers sent
 	h := newHealth(p)
-	a, err := startAdmin(c.Admin, m, h, p.Log)
+	a, err := startAdmin(p, m, h)
 	if err != nil {
 		return err
 	}
 	defer a.stop()
-	l, err := net.Listen("tcp", c.Listen)
+	s, err := listen(p, h)
 	if err != nil {
-		return fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
+		return err
 	}
-	server := newServer(p, h)
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	failed := s.serve()
 	announce(p, b, h)
 
-	select {
-	case <-ctx.Done():
-	case <-b.postgresDone():
-		err = errors.New("the embedded PostgreSQL has ended, and nobody asked it to")
-	case err = <-failed:
-	}
+	err = untilEnd(ctx, b, failed)
 	h.draining.Store(true)
+	s.grpc.NotServing()
 	if err == nil && grace > 0 {
 		p.Log.Info("not ready any more", "grace", grace.String())
 		time.Sleep(grace)
 	}
-	leave(l, h)
-	drain(server, p.Log)
+	s.leave(h)
+	drain(s.http, s.grpc, p.Log)
 	return err
+}
+
+// untilEnd waits for a signal, or for what must not end.
+func untilEnd(ctx context.Context, b *backends, failed <-chan error) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.postgresDone():
+		return errors.New("the embedded PostgreSQL has ended, and nobody asked it to")
+	case err := <-failed:
+		return err
+	}
+}
+
+// server is the port with what serves it.
+type server struct {
+	port *port.Port
+	http *http.Server
+	grpc *grpcdoor.Server
+}
+
+// listen opens the port. Twirp and gRPC share the services and their edge.
+func listen(p *boot.Program, h *health) (*server, error) {
+	var secure *tls.Config
+	if files := p.Config.TLS; files.CertFile != "" {
+		var err error
+		if secure, err = port.TLS(files.CertFile, files.KeyFile); err != nil {
+			return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+		}
+	}
+	l, err := net.Listen("tcp", p.Config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
+	}
+	edge, all := p.Edge(), newServices(p)
+	return &server{
+		port: port.Split(l, secure),
+		http: newServer(p, h.sayGoodBye(routes(edge, all, h))),
+		grpc: grpcdoor.New(edge, func() bool { return h.report().Ready }, all.grpc()...),
+	}, nil
+}
+
+// serve returns at once. The channel gets the error of the first of both that ends.
+func (s *server) serve() <-chan error {
+	failed := make(chan error, 2)
+	go func() { failed <- s.http.Serve(s.port.HTTP()) }()
+	go func() { failed <- s.grpc.Serve(s.port.GRPC()) }()
+	return failed
 }
 
 // announce says where it listens, once it does, and what somebody should know who runs it.
 func announce(p *boot.Program, b *backends, h *health) {
 	p.Log.Info("listening", "address", p.Config.Listen)
-	g := greeting{url: baseURL(p.Config.Listen), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b}
+	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b}
 	if p.Config.Admin != "" {
-		g.admin = baseURL(p.Config.Admin)
+		g.admin = baseURL(boot.Config{Listen: p.Config.Admin})
 	}
 	switch r := h.report(); {
 	case r.Schema != "ok":
@@ -142,11 +190,7 @@ func announce(p *boot.Program, b *backends, h *health) {
 	g.print(os.Stdout)
 }
 
-func newServer(p *boot.Program, h *health) *http.Server {
-	return newHTTPServer(h.sayGoodBye(routes(p, h)), p.Log)
-}
-
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+func newServer(p *boot.Program, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readTimeout,
@@ -154,35 +198,42 @@ func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 	}
 }
 
-// leave refuses newcomers, has each connection end with its next answer, and gives callers the time to ask for one. Were
-// connections closed at once that have no request, one that is on its way would be lost, and its caller could not know
-// whether it took effect.
-func leave(l net.Listener, h *health) {
+// leave refuses newcomers, has each connection of HTTP/1 end with its next answer, and gives callers the time to ask for
+// one. Were connections closed at once that have no request, one that is on its way would be lost, and its caller could not
+// know whether it took effect. (HTTP/2 tells callers, when it drains, which requests were not begun.)
+func (s *server) leave(h *health) {
 	h.leaving.Store(true)
-	_ = l.Close() // fails where the server has closed it, for its own failure
+	_ = s.port.Close() // fails where it was closed by a failure
 	time.Sleep(farewell)
 }
 
-// drain lets the requests finish that are being served.
-func drain(server *http.Server, log *slog.Logger) {
+// drain lets the requests finish that are being served. Where there is no gRPC, door is nil.
+func drain(server *http.Server, door *grpcdoor.Server, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
+	rest := make(chan bool, 1)
+	go func() { rest <- door == nil || door.Shutdown(ctx) }()
+	err := server.Shutdown(ctx)
+	if done := <-rest; err != nil || !done {
 		log.Warn("requests were cut off", "after", drainTimeout.String())
 		_ = server.Close() // what is left is of no use
 	}
 	log.Info("stopped")
 }
 
-// baseURL is where a client on this machine reaches listen.
-func baseURL(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
+// baseURL is where a client on this machine reaches the port.
+func baseURL(c boot.Config) string {
+	host, port, err := net.SplitHostPort(c.Listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	scheme := "http"
+	if c.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
 }

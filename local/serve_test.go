@@ -139,41 +139,47 @@ func TestGrace(t *testing.T) {
 // blocked is a program whose one request waits in the database.
 type blocked struct {
 	program  *program
+	arrived  chan struct{}
 	answered chan int // the request's status; 0: none
 	release  func()
+}
+
+// block has GetSession wait in the database of p, once it is asked for.
+func block(t *testing.T, e *testenv.Env, p *program) blocked {
+	t.Helper()
+	released := make(chan struct{})
+	b := blocked{p, make(chan struct{}), make(chan int, 1), sync.OnceFunc(func() { close(released) })}
+	t.Cleanup(b.release)
+	var once sync.Once
+	e.PGProxy.OnSend(func(sent []byte) {
+		if bytes.Contains(sent, []byte("session_by_token")) {
+			once.Do(func() { close(b.arrived) })
+			<-released
+		}
+	})
+	return b
 }
 
 func startBlocked(t *testing.T, env ...string) blocked {
 	t.Helper()
 	e := testenv.New(t, "plugins", "miniredis")
 	_, token := e.AddSession(t, e.AddUser(t, "Alice"), time.Hour)
-	arrived, released := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	p := start(t, append(outside(e), env...))
-	e.PGProxy.OnSend(func(b []byte) {
-		if bytes.Contains(b, []byte("session_by_token")) {
-			once.Do(func() { close(arrived) })
-			<-released
-		}
-	})
-	answered := make(chan int, 1)
+	b := block(t, e, start(t, append(outside(e), env...)))
 	go func() {
-		r, err := http.Post(p.url+"/twirp/osirose.database.v1.SessionService/GetSession", "application/json", strings.NewReader(`{"token":"`+token+`"}`))
+		r, err := http.Post(b.program.url+"/twirp/osirose.database.v1.SessionService/GetSession", "application/json", strings.NewReader(`{"token":"`+token+`"}`))
 		if err != nil {
-			answered <- 0
+			b.answered <- 0
 			return
 		}
 		defer r.Body.Close()
-		answered <- r.StatusCode
+		b.answered <- r.StatusCode
 	}()
 	select {
-	case <-arrived:
-	case code := <-answered:
+	case <-b.arrived:
+	case code := <-b.answered:
 		t.Fatalf("the request got %d before it came to the database", code)
 	}
-	release := sync.OnceFunc(func() { close(released) })
-	t.Cleanup(release)
-	return blocked{p, answered, release}
+	return b
 }
 
 func accepts(url string) bool {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/local/grpcdoor"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
@@ -13,30 +14,44 @@ import (
 	"github.com/osirose-new/database-service/shared/users"
 )
 
-// routes is everything that the port answers. What watches the service is neither limited nor logged.
-func routes(p *boot.Program, h *health) http.Handler {
-	edge := p.Edge()
+// routes is everything that the port answers to HTTP/1. What watches the service is neither limited nor logged.
+func routes(edge *rpcserver.Server, s services, h *health) http.Handler {
 	rpc := http.NewServeMux()
-	for _, s := range services(p, edge.Options()) {
-		rpc.Handle(s.PathPrefix(), s)
+	for _, handler := range s.twirp(edge.Options()) {
+		rpc.Handle(handler.PathPrefix(), handler)
 	}
 	rpc.HandleFunc("/", rpcserver.NotFound)
 	mux := http.NewServeMux()
-	mux.Handle("/", edge.Handler(rpc, urgent...))
+	mux.Handle("/", edge.Handler(rpc, grpcdoor.Urgent...))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
 	return mux
 }
 
-// urgent are the calls that decide who gets in: they are served when the program has to refuse others.
-var urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}
+// services are all that there are. Each serves every door.
+type services struct {
+	users      *users.Service
+	characters *characters.Service
+	sessions   *sessions.Service
+}
 
-// services are all that there are, a line each.
-func services(p *boot.Program, o twirp.ServerOption) []databasev1.TwirpServer {
+func newServices(p *boot.Program) services {
 	c := p.Config
-	return []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID), o),
-		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)), o),
-		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)), o),
+	return services{
+		users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),
+		characters: characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)),
+		sessions:   sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)),
 	}
+}
+
+func (s services) twirp(o twirp.ServerOption) []databasev1.TwirpServer {
+	return []databasev1.TwirpServer{
+		databasev1.NewUserServiceServer(s.users, o),
+		databasev1.NewCharacterDbServiceServer(s.characters, o),
+		databasev1.NewSessionServiceServer(s.sessions, o),
+	}
+}
+
+func (s services) grpc() []grpcdoor.Service {
+	return []grpcdoor.Service{grpcdoor.Users(s.users), grpcdoor.Characters(s.characters), grpcdoor.Sessions(s.sessions)}
 }

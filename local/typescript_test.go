@@ -24,7 +24,7 @@ func TestTypeScriptClient(t *testing.T) {
 	}
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
 	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
-		for _, s := range services(e.Program, o) {
+		for _, s := range newServices(e.Program).twirp(o) {
 			hs = append(hs, s)
 		}
 		return hs

@@ -93,12 +93,13 @@ func TestStatementAndRedis(t *testing.T) {
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("4f2e0c1")
-	p, err := boot.Open(boot.Config{DatabaseURL: "postgres://nobody.invalid/x?pool_max_conns=7", RedisURL: "redis://nobody.invalid"})
+	c := boot.Config{DatabaseURL: "postgres://nobody.invalid/x?pool_max_conns=7", RedisURL: "redis://nobody.invalid"}
+	m.Watch(&c.Telemetry)
+	p, err := boot.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	m.Watch(p)
 	want(t, m, "postgres_max_connections 7", `cache_reads_total{outcome="hit"} 0`, `postgres_connections{state="in_use"} 0`, "requests_in_flight 0", "cache_breaker_open 0")
 	_, text := scrape(t, m, "")
 	if !strings.Contains(text, `revision="4f2e0c1"`) {

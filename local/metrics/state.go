@@ -8,9 +8,13 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// Watch adds what the program counts itself, which is asked at each scrape. It must be called once.
-func (m *Metrics) Watch(p *boot.Program) {
-	m.registry.MustRegister(state{p, append(cacheFigures(), programFigures()...)})
+// Watch has the program that will be opened with t watched. It must be one.
+func (m *Metrics) Watch(t *boot.Telemetry) {
+	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
+	t.Started = func(p *boot.Program) {
+		// What the program counts itself is asked at each scrape.
+		m.registry.MustRegister(state{p, append(cacheFigures(), programFigures()...)})
+	}
 }
 
 // state is a collector.

@@ -1,8 +1,9 @@
 // Command bench measures what the project promises, on this machine: `go run ./scripts/bench` runs all of it,
-// `go run ./scripts/bench cpu` (or races, queries, redis-kill, cold) one part; -o FILE writes the tables as Markdown, too.
+// `go run ./scripts/bench cpu` (or mixed, races, queries, redis-kill, cold) one part; -o FILE writes the tables as Markdown, too.
 //
 //	cpu         CPU of the server process and allocations per request, as ratios to a constant Twirp answer and to a
 //	            Twirp handler with one SELECT
+//	mixed       Twirp and gRPC callers at once on the port, for -mixed (60 s)
 //	races       parallel creates: the slot limit, one name, one request id
 //	queries     statements and DELs per call, counted on the wire
 //	redis-kill  reads while Redis is killed and started again
@@ -23,10 +24,12 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 type options struct {
 	rounds, requests, connections, starts int
+	mixed                                 time.Duration
 	variant, dir                          string
 }
 
@@ -36,7 +39,7 @@ type part struct {
 	run  func(ctx context.Context, w *world, o options) (section, error)
 }
 
-var parts = []part{{"cpu", runCPU}, {"races", runRaces}, {"queries", runQueries}, {"redis-kill", runRedisKill}, {"cold", runCold}}
+var parts = []part{{"cpu", runCPU}, {"mixed", runMixed}, {"races", runRaces}, {"queries", runQueries}, {"redis-kill", runRedisKill}, {"cold", runCold}}
 
 // errMissed says that a promise does not hold; the table says which.
 var errMissed = errors.New("a goal was missed")
@@ -71,7 +74,7 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if chosen == nil {
-		return fmt.Errorf("%s is not known: cpu, races, queries, redis-kill, cold, profile or all", name)
+		return fmt.Errorf("%s is not known: cpu, mixed, races, queries, redis-kill, cold, profile or all", name)
 	}
 	var o options
 	var file string
@@ -80,6 +83,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.rounds, "rounds", 40, "cpu: slices of each variant")
 	flags.IntVar(&o.requests, "requests", 1000, "cpu: requests of one slice, at most 4000")
 	flags.IntVar(&o.connections, "connections", 32, "cpu: connections")
+	flags.DurationVar(&o.mixed, "mixed", time.Minute, "mixed: how long")
 	flags.IntVar(&o.starts, "starts", 100, "cold: starts of each binary")
 	flags.StringVar(&o.variant, "variant", "", "profile: which path, GetUser hit by default; cpu: only this and what it is compared with")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "profile: where to write the profiles")

@@ -15,11 +15,12 @@ import (
 
 // process is a running server, seen from the load generator.
 type process struct {
-	urls   map[string]string
-	client *http.Client // for loads
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	log    *os.File
+	urls        map[string]string
+	connections int          // of a load
+	client      *http.Client // for loads
+	cmd         *exec.Cmd
+	stdin       io.Closer
+	log         *os.File
 }
 
 // addresses of what a server runs on, where it is not the world's own.
@@ -37,7 +38,7 @@ func startServer(w *world, a addresses, connections int, env ...string) (*proces
 	if err != nil {
 		return nil, err
 	}
-	p := &process{client: newHTTPClient(connections), urls: map[string]string{}}
+	p := &process{connections: connections, client: newHTTPClient(connections), urls: map[string]string{}}
 	if p.log, err = os.Create(filepath.Join(w.dir, "server.log")); err != nil {
 		return nil, err
 	}
@@ -73,6 +74,10 @@ func (p *process) stop() {
 
 func (p *process) users(listener string) databasev1.UserService {
 	return databasev1.NewUserServiceProtobufClient(p.urls[listener], p.client)
+}
+
+func (p *process) jsonUsers(listener string) databasev1.UserService {
+	return databasev1.NewUserServiceJSONClient(p.urls[listener], p.client)
 }
 
 func (p *process) sessions(listener string) databasev1.SessionService {

@@ -16,6 +16,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/port"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/cache"
@@ -52,7 +54,7 @@ func serve() error {
 	if os.Getenv("BENCH_PROFILE") != "" {
 		runtime.MemProfileRate = 1 << 10
 	}
-	handlers, err := newHandlers()
+	handlers, door, err := newHandlers()
 	if err != nil {
 		return err
 	}
@@ -63,6 +65,11 @@ func serve() error {
 			return err
 		}
 		urls[name] = "http://" + l.Addr().String()
+		if name == stack {
+			split := port.Split(l, nil)
+			go door.Serve(split.GRPC()) //nolint:errcheck // ends with the process
+			l = split.HTTP()
+		}
 		go http.Serve(l, h) //nolint:errcheck,gosec // ends with the process
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(urls); err != nil {
@@ -72,49 +79,55 @@ func serve() error {
 	return err
 }
 
-func newHandlers() (map[string]http.Handler, error) {
+func newHandlers() (map[string]http.Handler, *grpcdoor.Server, error) {
 	c, err := boot.Read(os.Getenv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.LogTo = boot.NewLogBuffer(os.Stderr) // as local does
 	p, err := boot.Open(c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pool, err := pgxpool.New(context.Background(), os.Getenv("BENCH_PLAIN_DATABASE_URL"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o, err := redis.ParseURL(c.RedisURL)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache) })
+	handler, door := newStack(p)
 	return map[string]http.Handler{
-		stack:        newStack(p),
+		stack:        handler,
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
 		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(o)}),
 		plainRow:     databasev1.NewUserServiceServer(selectUser{pool: pool}),
 		plainSession: databasev1.NewSessionServiceServer(selectSession{pool: pool}),
 		plainList:    databasev1.NewCharacterDbServiceServer(selectList{pool: pool}),
 		control:      http.DefaultServeMux,
-	}, nil
+	}, door, nil
 }
 
-// newStack mounts the services as the mains do.
-func newStack(p *boot.Program) http.Handler {
+// newStack mounts the services as local does.
+func newStack(p *boot.Program) (http.Handler, *grpcdoor.Server) {
 	edge := p.Edge()
 	o := edge.Options()
+	userService := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)
+	sessionService := sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions))
+	characterService := characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{})
 	mux := http.NewServeMux()
 	for _, h := range []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID), o),
-		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions)), o),
-		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
+		databasev1.NewUserServiceServer(userService, o),
+		databasev1.NewSessionServiceServer(sessionService, o),
+		databasev1.NewCharacterDbServiceServer(characterService, o),
 	} {
 		mux.Handle(h.PathPrefix(), h)
 	}
-	return edge.Handler(mux)
+	door := grpcdoor.New(edge, func() bool { return true },
+		grpcdoor.Users(userService), grpcdoor.Sessions(sessionService), grpcdoor.Characters(characterService))
+	return edge.Handler(mux), door
 }
 
 func writeUsage(w io.Writer, c *cache.Cache) {

@@ -10,23 +10,28 @@ import (
 const (
 	maxHit     = 2.2  // GetUser hit to a constant Twirp answer
 	maxSession = 1.25 // GetSession to Twirp and one SELECT
+	maxStream  = 1.8  // by gRPC, one request at a time on a connection, to the same by Twirp
+	maxStreams = 1.1  // eight at a time
+	maxJSON    = 1.4  // JSON to protobuf
 
 	constantVariant  = "Twirp, constant"
 	selectVariant    = "Twirp, one SELECT"
 	statementVariant = "Twirp, GetSession's statement"
 	listVariant      = "Twirp, SELECT of five rows"
 	hitVariant       = "GetUser hit"
+	sessionVariant   = "GetSession"
 )
 
 func newVariants(w *world, p *process) []*variant {
 	sessions, users, characters := p.sessions(stack), p.users(stack), p.characters(stack)
+	one, eight := newStreams(p, 1), newStreams(p, 8)
 	return []*variant{
 		{name: constantVariant, call: getUser(w, p.users(plain))},
 		{name: "Twirp, go-redis GET", call: getUser(w, p.users(plainGet))},
 		{name: hitVariant, goal: maxHit, call: getUser(w, users)},
 		{name: selectVariant, call: getUser(w, p.users(plainRow))},
 		{name: statementVariant, base: selectVariant, call: getSession(w, p.sessions(plainSession))},
-		{name: "GetSession", base: selectVariant, goal: maxSession, call: getSession(w, sessions)},
+		{name: sessionVariant, base: selectVariant, goal: maxSession, call: getSession(w, sessions)},
 		{name: "GetUserBySession", base: selectVariant, call: func(ctx context.Context, i int) error {
 			token := &databasev1.GetUserBySessionRequest_Token{Token: w.tokens[i%len(w.tokens)]}
 			_, err := users.GetUserBySession(ctx, &databasev1.GetUserBySessionRequest{Session: token})
@@ -41,6 +46,11 @@ func newVariants(w *world, p *process) []*variant {
 		{name: "GetCharacterList BASIC miss", base: listVariant, call: getList(w, characters), prepare: func(ctx context.Context, n int) error {
 			return w.forget(ctx, "characters:", n)
 		}},
+		{name: "GetUser hit, JSON", base: hitVariant, goal: maxJSON, call: getUser(w, p.jsonUsers(stack))},
+		{name: "GetUser hit, gRPC, 1 stream a connection", base: hitVariant, goal: maxStream, call: getUser(w, one.users())},
+		{name: "GetUser hit, gRPC, 8 streams a connection", base: hitVariant, goal: maxStreams, call: getUser(w, eight.users())},
+		{name: "GetSession, gRPC, 1 stream a connection", base: sessionVariant, goal: maxStream, call: getSession(w, one.sessions())},
+		{name: "GetSession, gRPC, 8 streams a connection", base: sessionVariant, goal: maxStreams, call: getSession(w, eight.sessions())},
 	}
 }
 

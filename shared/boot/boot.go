@@ -29,6 +29,7 @@ const DefaultRedisURL = "redis://127.0.0.1:6379"
 type Config struct {
 	Listen      string // host:port
 	Admin       string // host:port of what watches the program; empty: nothing listens
+	TLS         TLS
 	DatabaseURL string
 	RedisURL    string
 	CacheTTL    time.Duration
@@ -37,10 +38,14 @@ type Config struct {
 	LogFormat   string    // "json", "text", or "" for text on a terminal
 	LogTo       io.Writer // nil: stderr
 	AWS         AWS
+	Metrics     EmbeddedMetrics
 	Sessions    Sessions
 	Characters  Characters
 	Telemetry   Telemetry
 }
+
+// TLS names the files of the port's certificate, PEM. Empty: the port speaks plain text.
+type TLS struct{ CertFile, KeyFile string }
 
 // AWS says which logins come from there. Zero: none.
 type AWS struct {
@@ -90,7 +95,11 @@ func Read(getenv func(string) string) (Config, error) {
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
 	}
+	if c.TLS = (TLS{e.text("TLS_CERT_FILE", ""), e.text("TLS_KEY_FILE", "")}); (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		e.wrong("TLS_CERT_FILE", "and TLS_KEY_FILE go together")
+	}
 	c.AWS = e.aws(c)
+	c.Metrics = e.embeddedMetrics()
 	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
 		c.DatabaseURL = "postgres://" // the secret says the rest
 	}
@@ -161,10 +170,14 @@ func Open(c Config) (*Program, error) {
 	if traced {
 		c.Telemetry.TraceRedis(client)
 	}
-	return &Program{
+	p := &Program{
 		Config: c, DB: db, Redis: client, Log: log, edge: newEdge(c.Telemetry, log),
 		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL, Traced: traced}),
-	}, nil
+	}
+	if c.Telemetry.Started != nil {
+		c.Telemetry.Started(p)
+	}
+	return p, nil
 }
 
 // Edge is the one edge of the program's services, with what watches the requests.

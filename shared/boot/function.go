@@ -11,6 +11,7 @@ func Function(concurrency int) *Program {
 	c, err := Read(os.Getenv)
 	if err == nil {
 		c.Concurrency = concurrency
+		c.EmbedMetrics(os.Stdout)
 		var p *Program
 		if p, err = Open(c); err == nil {
 			return p

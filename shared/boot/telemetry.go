@@ -22,6 +22,8 @@ type Telemetry struct {
 	Queries    pgx.QueryTracer
 	TraceRedis func(redis.UniversalClient)
 
-	// Finish is called at the end of each invocation of a function, before its answer: afterwards the process is frozen.
-	Finish func(context.Context)
+	// Started is told of the program that was opened with this. Finish is called at the end of each invocation of a function,
+	// before its answer: afterwards the process is frozen.
+	Started func(*Program)
+	Finish  func(context.Context)
 }

@@ -199,10 +199,10 @@ func TestGetCharacterList(t *testing.T) {
 			user := e.user(t)
 			var want []*databasev1.Character
 			for range 3 {
+				want = append(want, reduced(e.mustCreate(t, user)))
 				list := e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 				wantSame(t, "GetCharacterList after a create", list, want)
 				e.untilHit(t, func() { e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user}) })
-				want = append(want, reduced(e.mustCreate(t, user)))
 			}
 			e.mustDelete(t, want[1], immediate)
 			list := e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
@@ -224,6 +224,9 @@ func TestGetCharacterList(t *testing.T) {
 			for _, view := range []databasev1.CharacterView{basic, full} {
 				got := e.mustList(t, &databasev1.GetCharacterListRequest{UserId: "nobody", View: view})
 				wantSame(t, "GetCharacterList of an unknown user", got, []*databasev1.Character(nil))
+			}
+			if n, err := e.Redis.Client.Exists(t.Context(), "characters:nobody").Result(); n != 0 || err != nil {
+				t.Errorf("Redis has kept who was asked for: %d, %v", n, err)
 			}
 		})
 	})

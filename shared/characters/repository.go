@@ -25,9 +25,6 @@ type Repository struct {
 	lists  *cache.Kind // BASIC, by owner
 }
 
-// emptyTTL is how long an empty list is kept: whoever makes up user ids shall not fill Redis with them.
-const emptyTTL = 10 * time.Second
-
 // NewRepository returns a Repository on db and c.
 func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
 	r := &Repository{db: db, cache: c}
@@ -175,6 +172,9 @@ func (r *Repository) loadOne(ctx context.Context, id string) (cache.Entry, error
 // List returns the user's characters by slot, BASIC ones at most 1 s old.
 func (r *Repository) List(ctx context.Context, userID string) ([]*databasev1.Character, error) {
 	e, err := r.lists.Get(ctx, userID)
+	if errors.Is(err, errNone) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -191,16 +191,20 @@ func (r *Repository) List(ctx context.Context, userID string) ([]*databasev1.Cha
 	return there, nil
 }
 
+// errNone keeps an empty list out of Redis. What a caller sent as a user's id may be anybody's or nobody's, or a token by
+// mistake, and would stay there as a key.
+var errNone = errors.New("no characters")
+
 func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, error) {
 	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[basicRow], selectCharactersSQL, postgres.Args{"user_id": userID})
 	if err != nil {
 		return cache.Entry{}, err
 	}
-	l := &databasev1.GetCharacterListResponse{}
-	e := cache.Entry{Now: time.Now()} // of an empty list nothing depends on the clock
 	if len(rows) == 0 {
-		e.TTL = emptyTTL
+		return cache.Entry{}, errNone
 	}
+	l := &databasev1.GetCharacterListResponse{}
+	var e cache.Entry
 	for _, row := range rows {
 		c, err := row.proto()
 		if err != nil {

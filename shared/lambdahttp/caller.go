@@ -52,11 +52,14 @@ func CallerOf(ctx context.Context) Caller {
 // often is somebody's e-mail address.
 func (e *event) caller() string {
 	arn := strings.SplitN(CallerOf(context.WithValue(context.Background(), callerKey{}, e)).Identity, ":", 6)
-	kind, name, _ := strings.Cut(arn[len(arn)-1], "/")
+	if len(arn) < 6 {
+		return ""
+	}
+	kind, name, _ := strings.Cut(arn[5], "/")
 	if kind == "assumed-role" {
 		name, _, _ = strings.Cut(name, "/")
 	}
-	if name == "" || strings.Contains(name, "@") {
+	if kind == "" || name == "" || strings.Contains(name, "@") {
 		return kind
 	}
 	return kind + "/" + name

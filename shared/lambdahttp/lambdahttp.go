@@ -5,6 +5,7 @@
 package lambdahttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -38,7 +40,8 @@ func New(log *slog.Logger, handler http.Handler) *Adapter {
 	return &Adapter{log: log, handler: handler}
 }
 
-// Finish returns an Adapter that also calls f at the end of each request, before the answer. f may be nil.
+// Finish returns an Adapter that also calls f at the end of each request, before the answer. The context's
+// [rpcserver.Origin] has an Answer then. f may be nil.
 func (a *Adapter) Finish(f func(context.Context)) *Adapter {
 	return &Adapter{log: a.log, handler: a.handler, finish: f}
 }
@@ -55,15 +58,21 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	id := requestID(ctx)
 	ctx = context.WithValue(ctx, callerKey{}, e)
-	ctx = rpcserver.WithOrigin(ctx, &rpcserver.Origin{RequestID: id, Caller: e.caller})
-	ctx, cancel := a.deadline(ctx)
+	origin := &rpcserver.Origin{RequestID: id, Caller: e.caller}
+	if a.finish != nil {
+		origin.Answer = &rpcserver.Answer{}
+	}
+	ctx, cancel := a.deadline(rpcserver.WithOrigin(ctx, origin))
 	defer cancel()
+	missing := twirp.Internal // of a handler that broke off
 	if r, ok := e.request(ctx); ok {
 		a.serve(w, r, id)
 	} else {
+		missing = errBody.Code()
 		w.error(errBody)
 	}
 	if a.finish != nil {
+		origin.Answer.Class.Code = cmp.Or(origin.Answer.Class.Code, missing)
 		a.finish(ctx)
 	}
 	out := w.encode(e.kind)
@@ -106,10 +115,13 @@ func (a *Adapter) deadline(ctx context.Context) (context.Context, context.Cancel
 	return context.WithDeadline(ctx, d.Add(-margin))
 }
 
-// requestID is Lambda's, empty outside it.
+// requestID is Lambda's, or that of whoever stands in for it.
 func requestID(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		return lc.AwsRequestID
+	}
+	if o := rpcserver.OriginOf(ctx); o != nil {
+		return o.RequestID
 	}
 	return ""
 }

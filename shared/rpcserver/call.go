@@ -24,6 +24,7 @@ type call struct {
 
 	server *Server
 	number uint64
+	origin *Origin // nil: the request came over a network
 	class  Class
 	agent  string // what the caller's client says of itself
 	cause  string // of an error that the caller does not get to see
@@ -111,7 +112,7 @@ func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // id names the request in the log, and to the caller of an INTERNAL.
 func (c *call) id() string {
-	if o, ok := c.parent.Value(originKey{}).(*Origin); ok && o.RequestID != "" {
+	if o := c.origin; o != nil && o.RequestID != "" {
 		return o.RequestID
 	}
 	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
@@ -119,7 +120,7 @@ func (c *call) id() string {
 
 // caller names who asked, as far as somebody vouches for that, else the program that asked.
 func (c *call) caller() string {
-	if o, ok := c.parent.Value(originKey{}).(*Origin); ok && o.Caller != nil {
+	if o := c.origin; o != nil && o.Caller != nil {
 		if name := o.Caller(); name != "" {
 			return name
 		}

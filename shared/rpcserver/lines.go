@@ -31,6 +31,9 @@ func (l *lines) write(c *call, start time.Time) {
 	if k.observe != nil {
 		k.observe(took)
 	}
+	if o := c.origin; o != nil && o.Answer != nil {
+		*o.Answer = Answer{c.class, took}
+	}
 	if !l.log.Enabled(c, k.level) {
 		return
 	}

@@ -77,7 +77,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 
 // begin makes the state of a request.
 func (s *Server) begin(ctx context.Context, start time.Time) *call {
-	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1)}
+	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1), origin: OriginOf(ctx)}
 	if d, ok := ctx.Deadline(); ok && d.Before(c.deadline) {
 		c.deadline = d // the caller's own, or that of a Lambda function that has little time left
 	}

@@ -221,7 +221,7 @@ func (d *Database) OwnerExec(t testing.TB, sql string, args ...any) {
 func (d *Database) AddUser(t testing.TB, name string) string {
 	t.Helper()
 	columns := []string{"[name]", "[email]", "[emailVerified]", "[createdAt]", "[updatedAt]"}
-	args := []any{name, strings.ToLower(name) + "@example.com", true, time.Now().UTC(), time.Now().UTC()}
+	args := []any{name, strings.ToLower(name) + emailCanary, true, time.Now().UTC(), time.Now().UTC()}
 	if d.Plugins() {
 		columns = append(columns, "[username]", "[displayUsername]", "[role]")
 		args = append(args, strings.ToLower(name), name, "user")
@@ -232,10 +232,10 @@ func (d *Database) AddUser(t testing.TB, name string) string {
 // AddSession makes a session and returns its id and token.
 func (d *Database) AddSession(t testing.TB, userID string, lifetime time.Duration) (id, token string) {
 	t.Helper()
-	token = rand.Text() + "Aa0zZ9"
+	token = rand.Text() + tokenCanary
 	columns := []string{"[token]", "[userId]", "[createdAt]", "[updatedAt]", "[expiresAt]", "[ipAddress]", "[userAgent]"}
 	now := time.Now().UTC()
-	args := []any{token, userID, now, now, now.Add(lifetime), "203.0.113.7", "test agent"}
+	args := []any{token, userID, now, now, now.Add(lifetime), ipCanary + "7", "test agent"}
 	return d.insert(t, "{session}", columns, args), token
 }
 

@@ -27,13 +27,13 @@ func Serve(t testing.TB, mount func(twirp.ServerOption) []Handler) string {
 // ServeLog is Serve with the log written to w.
 func ServeLog(t testing.TB, w io.Writer, mount func(twirp.ServerOption) []Handler) string {
 	t.Helper()
-	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))
 	mux := http.NewServeMux()
 	for _, h := range mount(edge.Options()) {
 		mux.Handle(h.PathPrefix(), h)
 	}
 	mux.HandleFunc("/", rpcserver.NotFound)
-	s := httptest.NewServer(edge.Handler(mux))
+	s := httptest.NewServer(WatchErrors(t, edge.Handler(mux)))
 	t.Cleanup(s.Close)
 	return s.URL
 }

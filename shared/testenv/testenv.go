@@ -94,6 +94,7 @@ func NewOn(t testing.TB, d *Database, redisKind string) *Env {
 	e := &Env{Database: d, Redis: StartRedis(t, redisKind)}
 	e.PGProxy = NewProxy(t, Postgres(t).Addr())
 	e.RDProxy = NewProxy(t, e.Redis.Addr)
+	e.Redis.watch(t)
 	e.Program = e.Open(t, nil)
 	return e
 }
@@ -109,6 +110,7 @@ func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
 	c.RedisURL = "redis://" + e.RDProxy.Addr() + PatientRedis
 	c.Sessions.Verifier = credential.NewVerifier(Secret)
+	c.LogTo = Watched(t, "a log line", os.Stderr)
 	if change != nil {
 		change(&c)
 	}

@@ -39,6 +39,9 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
+//
+// By gRPC the status has the same name and message, and a google.rpc.ErrorInfo (domain osirose.database.v1) the reason, with the rest
+// of meta as its metadata; malformed is INVALID_ARGUMENT, bad_route UNIMPLEMENTED.
 type CharacterDbService interface {
 	// One character.
 	// Errors: invalid_argument ARGUMENT (character_id, user_id), not_found CHARACTER_NOT_FOUND (there is none, it is another

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// dialAll makes a connection to each of the programs, which take turns. It repeats what a server has surely not begun, as
+// grpc-go does always, and nothing else.
+func dialAll(t *testing.T, programs ...*program) *grpc.ClientConn {
+	t.Helper()
+	r := manual.NewBuilderWithScheme("test")
+	var to resolver.State
+	for _, p := range programs {
+		to.Addresses = append(to.Addresses, resolver.Address{Addr: strings.TrimPrefix(p.url, "http://")})
+	}
+	r.InitialState(to)
+	c, err := grpc.NewClient("test:///all", grpc.WithResolvers(r), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDisableRetry(), grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"round_robin":{}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// load is what clients do until they are told to stop.
+type load struct {
+	stop         chan struct{}
+	all          sync.WaitGroup
+	grpc, twirp  atomic.Int64 // calls that were answered
+	grpcFailures atomic.Int64
+	first        atomic.Pointer[error]
+}
+
+func (l *load) failed(err error) {
+	l.grpcFailures.Add(1)
+	l.first.CompareAndSwap(nil, &err)
+}
+
+// run calls from several streams of each connection at once.
+func (l *load) run(t *testing.T, conns []*grpc.ClientConn, user string) {
+	for _, c := range conns {
+		for range 4 {
+			l.all.Go(func() {
+				for {
+					select {
+					case <-l.stop:
+						return
+					default:
+					}
+					if got, err := getUser(t, c, user); err != nil || got.GetId() != user {
+						l.failed(err)
+						return
+					}
+					l.grpc.Add(1)
+				}
+			})
+		}
+	}
+}
+
+// runTwirp calls on one connection until an answer says that it ends.
+func (l *load) runTwirp(t *testing.T, url, user string) {
+	l.all.Go(func() {
+		c := &lastConnection{transport: &http.Transport{MaxConnsPerHost: 1}}
+		defer c.transport.CloseIdleConnections()
+		users := databasev1.NewUserServiceProtobufClient(url, &http.Client{Transport: c})
+		for !c.closed {
+			_, err := users.GetUser(context.WithoutCancel(t.Context()), &databasev1.GetUserRequest{UserId: user})
+			if e, ok := err.(twirp.Error); ok && e.Meta("reason") == "" { //nolint:errorlint // what a client returns
+				l.failed(err)
+				return
+			}
+			l.twirp.Add(1)
+		}
+	})
+}
+
+// lastConnection notes that the server closes the connection behind an answer.
+type lastConnection struct {
+	transport *http.Transport
+	closed    bool
+}
+
+func (c *lastConnection) RoundTrip(q *http.Request) (*http.Response, error) {
+	r, err := c.transport.RoundTrip(q)
+	c.closed = err == nil && r.Close
+	return r, err
+}
+
+// A program that is told to end under load, by gRPC and Twirp at once, loses no call: what it has begun it answers, and
+// callers of gRPC take to another program what it has not.
+func TestTerminatedUnderLoad(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	user := e.AddUser(t, "Alice")
+	ends, stays := start(t, outside(e)), start(t, outside(e))
+	l := &load{stop: make(chan struct{})}
+	var conns []*grpc.ClientConn
+	for range 4 {
+		conns = append(conns, dialAll(t, ends, stays))
+	}
+	l.run(t, conns, user)
+	for range 4 {
+		l.runTwirp(t, ends.url, user)
+	}
+	eventually(t, "load", func() bool { return l.grpc.Load() > 300 && l.twirp.Load() > 100 || l.grpcFailures.Load() > 0 })
+	ends.signal(t, syscall.SIGTERM)
+	ends.wantExit(t, 0)
+	after := l.grpc.Load() + 100
+	eventually(t, "load on the other program", func() bool { return l.grpc.Load() > after || l.grpcFailures.Load() > 0 })
+	close(l.stop)
+	l.all.Wait()
+	if n := l.grpcFailures.Load(); n > 0 {
+		t.Errorf("%d of %d calls failed, the first with %v; want none", n, n+l.grpc.Load()+l.twirp.Load(), *l.first.Load())
+	}
+	log := ends.stderr.String()
+	if !strings.Contains(log, `"door":"grpc","code":"ok"`) || !strings.Contains(log, `"door":"protobuf","code":"ok"`) {
+		t.Error("the program that ended was not called by both doors")
+	}
+	if strings.Contains(log, "cut off") || !strings.Contains(log, `"msg":"stopped"`) {
+		t.Error("the program cut requests off")
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// certificate writes one for 127.0.0.1 that vouches for itself, and its key.
+func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
+	t.Helper()
+	s := httptest.NewTLSServer(nil) // has made one
+	defer s.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: s.Certificate().Raw}, keyFile: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roots = x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	return certFile, keyFile, roots
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	user := e.AddUser(t, "Alice")
+	certFile, keyFile, roots := certificate(t)
+	p := start(t, append(outside(e), "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile))
+	host := strings.TrimPrefix(p.url, "http://")
+	wantText(t, &p.stdout, "listens at https://"+host, "curl -s -k -H", "https://"+host+"/twirp/")
+
+	c, err := grpc.NewClient(host, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: roots})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, err := getUser(t, c, user); err != nil || got.GetId() != user {
+		t.Errorf("GetUser by gRPC and TLS = %v, %v, want the user", got, err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone() // asks for HTTP/2 as well
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	defer transport.CloseIdleConnections()
+	users := databasev1.NewUserServiceProtobufClient("https://"+host, &http.Client{Transport: transport})
+	if got, err := users.GetUser(t.Context(), &databasev1.GetUserRequest{UserId: user}); err != nil || got.User.Id != user {
+		t.Errorf("GetUser by Twirp and TLS = %v, %v, want the user", got, err)
+	}
+	if _, err := getUser(t, p.dial(t), user); err == nil { // p.url says http
+		t.Error("GetUser by gRPC without TLS is answered")
+	}
+
+	_, port, err := net.SplitHostPort(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlsFiles := []string{"SERVICE_PORT=" + port, "TLS_CERT_FILE=" + certFile, "TLS_KEY_FILE=" + keyFile}
+	runToEnd(t, 0, tlsFiles, "healthcheck")
+	runToEnd(t, 1, tlsFiles[:1], "healthcheck")
+	p.signal(t, syscall.SIGTERM)
+	p.wantExit(t, 0)
+}
+
+func TestWrongTLS(t *testing.T) {
+	t.Parallel()
+	env := outside(testenv.New(t, "plugins", "miniredis"))
+	certFile, keyFile, _ := certificate(t)
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	if err := os.WriteFile(wrong, []byte("hidden"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, files := range map[string][]string{
+		"the certificate alone": {"TLS_CERT_FILE=" + certFile},
+		"the key alone":         {"TLS_KEY_FILE=" + keyFile},
+		"no such certificate":   {"TLS_CERT_FILE=" + certFile + "x", "TLS_KEY_FILE=" + keyFile},
+		"no certificate":        {"TLS_CERT_FILE=" + wrong, "TLS_KEY_FILE=" + keyFile},
+		"no key":                {"TLS_CERT_FILE=" + certFile, "TLS_KEY_FILE=" + wrong},
+		"the wrong way round":   {"TLS_CERT_FILE=" + keyFile, "TLS_KEY_FILE=" + certFile},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			p := runToEnd(t, 1, append(files, env...))
+			wantText(t, &p.stderr, "TLS_CERT_FILE", "TLS_KEY_FILE")
+			if text := p.stderr.String(); strings.Contains(text, "hidden") || p.stdout.String() != "" {
+				t.Errorf("got %q, and on stdout %q, want no text of the file and nothing", text, &p.stdout)
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package emf
+
+import (
+	"cmp"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/twitchtv/twirp"
+)
+
+// fixed is what all lines of a process share.
+type fixed struct {
+	request    string // the directives of its metrics
+	rest       string // the begin of that of all other metrics
+	level      string
+	properties string // those of the process
+}
+
+// newFixed names as dimensions what CloudWatch is to keep apart. They are not spelled as in the log's lines of requests, whose
+// code and level the deployment's alarms count.
+func newFixed(o Options) fixed {
+	stage, properties := "", ""
+	if o.Stage != "" {
+		stage, properties = `"Stage"`, property("Stage", o.Stage)
+	}
+	set := func(names string) string {
+		if stage != "" && names != "" {
+			return "[" + stage + "," + names + "]"
+		}
+		return "[" + cmp.Or(names, stage) + "]"
+	}
+	directive := func(dimensions string) string {
+		return `{"Namespace":"` + Namespace + `","Dimensions":[` + dimensions + `],"Metrics":[`
+	}
+	f := fixed{level: "INFO", properties: properties + property("Version", o.Version) + property("Revision", o.Revision)}
+	if o.Level > slog.LevelInfo {
+		f.level = "WARN" // at most: the alarms count errors
+	}
+	f.request = directive(set(`"RPC","Code"`)+","+set("")) + `{"Name":"Requests","Unit":"Count"}]},` +
+		directive(set(`"RPC"`)+","+set("")) + `{"Name":"Duration","Unit":"Milliseconds"}]}`
+	f.rest = "," + directive(set(""))
+	return f
+}
+
+// property is a member with text, and nothing without.
+func property(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	return string(appendText(append([]byte(`,"`), name+`":`...), value))
+}
+
+// appendLine appends the line, with its end.
+func (f fixed) appendLine(b []byte, at time.Time, of invocation, did totals) []byte {
+	b = append(b, `{"_aws":{"Timestamp":`...)
+	b = strconv.AppendInt(b, at.UnixMilli(), 10)
+	b = append(append(b, `,"CloudWatchMetrics":[`...), f.request...)
+	separator := f.rest
+	for i := range did {
+		if did.say(i) {
+			b = appendName(append(b, separator...), named[i])
+			separator = ","
+		}
+	}
+	if separator == "," {
+		b = append(b, `]}`...)
+	}
+	b = append(append(b, `]},"level":"`...), f.level...)
+	b = append(at.UTC().AppendFormat(append(b, `","timestamp":"`...), "2006-01-02T15:04:05.000Z07:00"), '"')
+	b = append(b, f.properties...)
+	b = appendText(append(b, `,"RPC":`...), cmp.Or(of.Class.RPC(), "none")) // a dimension cannot be empty
+	b = appendText(append(b, `,"Code":`...), string(cmp.Or(of.Class.Code, twirp.Internal)))
+	for _, p := range [...]struct{ name, value string }{{"Door", string(of.Class.Door)}, {"Cache", of.Class.Cache.String()}, {"Request", of.id}} {
+		if p.value != "" {
+			b = appendText(append(append(append(b, `,"`...), p.name...), `":`...), p.value)
+		}
+	}
+	b = append(b, `,"Requests":1,"Duration":`...)
+	b = appendMilliseconds(b, of.Took.Microseconds())
+	for i, n := range did {
+		if did.say(i) {
+			b = appendValue(b, named[i], n)
+		}
+	}
+	return append(b, '}', '\n')
+}
+
+func appendName(b []byte, m metric) []byte {
+	unit := `","Unit":"Count"}`
+	if m.time {
+		unit = `","Unit":"Milliseconds"}`
+	}
+	return append(append(append(b, `{"Name":"`...), m.name...), unit...)
+}
+
+func appendValue(b []byte, m metric, value int64) []byte {
+	b = append(append(append(b, ',', '"'), m.name...), '"', ':')
+	if m.time {
+		return appendMilliseconds(b, value)
+	}
+	return strconv.AppendInt(b, value, 10)
+}
+
+func appendMilliseconds(b []byte, us int64) []byte {
+	return strconv.AppendFloat(b, float64(us)/1000, 'f', -1, 64)
+}
+
+// appendText appends a string of JSON. What is not plain ASCII is replaced: no name here has it.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		c := s[i]
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			c = '?'
+		}
+		b = append(b, c)
+	}
+	return append(b, '"')
+}

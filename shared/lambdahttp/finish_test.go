@@ -1,0 +1,56 @@
+package lambdahttp_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/google/go-cmp/cmp"
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// TestFinish is what is known of a request at its end.
+func TestFinish(t *testing.T) {
+	t.Parallel()
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	handlers := map[string]http.Handler{
+		"found": edge.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "none": edge.Handler(http.HandlerFunc(rpcserver.NotFound)),
+		"panic": edge.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("canary") })),
+	}
+	const event = `{"version":"2.0","headers":{"content-type":"application/json"}}`
+	for _, test := range []struct {
+		handler, payload string
+		want             []rpcserver.Class
+	}{
+		{"found", event, []rpcserver.Class{{Door: rpcserver.JSON, Code: "ok"}}},
+		{"none", event, []rpcserver.Class{{Door: rpcserver.JSON, Code: twirp.BadRoute}}},
+		{"panic", event, []rpcserver.Class{{Code: twirp.Internal}}},
+		{"found", `{"version":"2.0","body":"%","isBase64Encoded":true}`, []rpcserver.Class{{Code: twirp.Malformed}}},
+		{"found", `{}`, nil},
+		{"found", `{"Records":[]}`, nil},
+	} {
+		var got []rpcserver.Class
+		adapter := lambdahttp.New(slog.New(slog.DiscardHandler), handlers[test.handler]).Finish(func(ctx context.Context) {
+			o := rpcserver.OriginOf(ctx)
+			if o.RequestID != requestID {
+				t.Errorf("%s: request id %q, want %s", test.payload, o.RequestID, requestID)
+			}
+			got = append(got, o.Answer.Class)
+		})
+		for _, ctx := range []context.Context{ // Lambda's, and that of a stand-in
+			lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID}),
+			rpcserver.WithOrigin(t.Context(), &rpcserver.Origin{RequestID: requestID}),
+		} {
+			got = nil
+			_, _ = adapter.Invoke(ctx, []byte(test.payload)) // what is no request is an error
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", test.handler, test.payload, diff)
+			}
+		}
+	}
+}
