@@ -16,6 +16,7 @@ import (
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -87,6 +88,22 @@ func TestStatementAndRedis(t *testing.T) {
 		`postgres_connection_wait_seconds_bucket{le="0.002"} 8`,
 		`redis_call_duration_seconds_count{command="evalsha"} 2`,
 		`redis_unanswered_calls_total{command="evalsha"} 1`,
+	)
+}
+
+func TestState(t *testing.T) {
+	t.Parallel()
+	m := metrics.New("")
+	m.Show(1, cache.Stats{
+		Hits: 2, Misses: 3, Untrusted: 4, Bypassed: 5, Fills: 6, RefusedFills: 7, Drains: 8, NewEpochs: 9, RedisErrors: 10, FailedDeletes: 11,
+		WatermarkAge: 250 * time.Millisecond, BreakerOpen: true,
+	}, postgres.Stats{InUse: 12, Idle: 13, Connecting: 14, Max: 15, Waiting: 16, Refused: 17})
+	want(t, m,
+		"requests_in_flight 1", `cache_reads_total{outcome="hit"} 2`, `cache_reads_total{outcome="miss"} 3`,
+		`cache_reads_total{outcome="untrusted"} 4`, `cache_reads_total{outcome="bypassed"} 5`, "cache_fills_total 6", "cache_refused_fills_total 7",
+		"cache_drains_total 8", "cache_new_epochs_total 9", "cache_redis_errors_total 10", "cache_failed_deletes_total 11",
+		"cache_watermark_age_seconds 0.25", "cache_breaker_open 1", `postgres_connections{state="in_use"} 12`, `postgres_connections{state="idle"} 13`,
+		`postgres_connections{state="connecting"} 14`, "postgres_max_connections 15", "postgres_waiting_statements 16", "postgres_refused_statements_total 17",
 	)
 }
 

@@ -12,14 +12,18 @@ import (
 func (m *Metrics) Watch(t *boot.Telemetry) {
 	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
 	t.Started = func(p *boot.Program) {
-		// What the program counts itself is asked at each scrape.
-		m.registry.MustRegister(state{p, append(cacheFigures(), programFigures()...)})
+		m.ask(func() now { return now{p.Edge().InFlight(), p.Cache.Stats(), p.DB.Stats()} })
 	}
+}
+
+// ask adds what the program counts itself, which is asked for at each scrape.
+func (m *Metrics) ask(f func() now) {
+	m.registry.MustRegister(state{f, append(cacheFigures(), programFigures()...)})
 }
 
 // state is a collector.
 type state struct {
-	program *boot.Program
+	ask     func() now
 	figures []figure
 }
 
@@ -47,7 +51,7 @@ func (s state) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s state) Collect(to chan<- prometheus.Metric) {
-	n := now{s.program.Edge().InFlight(), s.program.Cache.Stats(), s.program.DB.Stats()}
+	n := s.ask()
 	for _, f := range s.figures {
 		to <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(n), f.labels...)
 	}

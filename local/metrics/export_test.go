@@ -1,0 +1,11 @@
+package metrics
+
+import (
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// Show has m show a state that does not change.
+func (m *Metrics) Show(inFlight int, c cache.Stats, p postgres.Stats) {
+	m.ask(func() now { return now{inFlight, c, p} })
+}
