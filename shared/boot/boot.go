@@ -35,6 +35,7 @@ type Config struct {
 	LogLevel    slog.Level
 	LogFormat   string    // "json", "text", or "" for text on a terminal
 	LogTo       io.Writer // nil: stderr
+	TracesTo    string    // URL of a collector; empty: there are to be no traces
 	AWS         AWS
 	Sessions    Sessions
 	Characters  Characters
@@ -88,6 +89,7 @@ func Read(getenv func(string) string) (Config, error) {
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
 	}
 	c.AWS = e.aws(c)
+	c.TracesTo = e.traces()
 	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
 		c.DatabaseURL = "postgres://" // the secret says the rest
 	}

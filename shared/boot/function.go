@@ -11,6 +11,9 @@ func Function(concurrency int) *Program {
 	c, err := Read(os.Getenv)
 	if err == nil {
 		c.Concurrency = concurrency
+		err = traceFunction(&c)
+	}
+	if err == nil {
 		var p *Program
 		if p, err = Open(c); err == nil {
 			return p
