@@ -46,7 +46,8 @@ func invoke(t testing.TB, f *lambdahttp.Adapter, parent, id string, headers map[
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if parent != "" {
-		ctx = context.WithValue(ctx, "x-amzn-trace-id", parent) //nolint:staticcheck // the key of aws-lambda-go
+		//lint:ignore SA1029 it is aws-lambda-go's key
+		ctx = context.WithValue(ctx, "x-amzn-trace-id", parent)
 	}
 	out, err := f.Invoke(ctx, event)
 	if err != nil {
