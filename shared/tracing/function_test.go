@@ -153,7 +153,7 @@ func TestFunctionCollectorFails(t *testing.T) {
 			user, f := e.AddUser(t, "Player1"), function(p, 50*time.Millisecond)
 			for range 5 {
 				status, _, body := invoke(t, f, "", user, nil)
-				if status == http.StatusServiceUnavailable {
+				if late(status) {
 					continue // the database, on a machine under load
 				}
 				if status != http.StatusOK || !strings.Contains(body, user) {

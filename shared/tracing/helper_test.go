@@ -137,11 +137,15 @@ func splitTrace(t testing.TB, value string) (trace, span, flags string) {
 func patient(t testing.TB, f func() (int, http.Header, []byte)) (status int, header http.Header, body []byte) {
 	t.Helper()
 	for range 30 {
-		if status, header, body = f(); status != twirp.ServerHTTPStatusFromErrorCode(twirp.Unavailable) {
+		if status, header, body = f(); !late(status) {
 			break
 		}
 	}
 	return status, header, body
+}
+
+func late(status int) bool {
+	return status == twirp.ServerHTTPStatusFromErrorCode(twirp.Unavailable) || status == twirp.ServerHTTPStatusFromErrorCode(twirp.DeadlineExceeded)
 }
 
 // buffer is a log that may be read while it is written.
