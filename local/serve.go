@@ -87,6 +87,11 @@ func readConfig() (boot.Config, error) {
 
 // serve runs the services on b until ctx ends, or b does.
 func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration) error {
+	closeTraces, err := trace(&c, false)
+	if err != nil {
+		return err
+	}
+	defer closeTraces() // when the requests have ended
 	p, err := boot.Open(c)
 	if err != nil {
 		return err
