@@ -2,6 +2,7 @@ package tracing_test
 
 import (
 	"net"
+	"strings"
 	"testing"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -47,6 +48,9 @@ func TestTraceByGRPC(t *testing.T) {
 			t.Errorf("%s: traceresponse %v, span %x below %x, want the caller's trace %s", test.code, header["traceresponse"], request.SpanId, request.ParentSpanId, traceOf(n))
 		}
 		wantTree(t, all, request)
+		if !strings.Contains(p.log.String(), `"trace":"`+trace+`"`) {
+			t.Errorf("%s: no log line has the trace %s", test.code, trace)
+		}
 		got := attributes(request)
 		if got["rpc.system.name"] != "grpc" || got["rpc.response.status_code"] != test.code || got["database_service.door"] != "grpc" || request.Status.GetCode() != test.status {
 			t.Errorf("%s: %v, status %v", test.code, got, request.Status)
