@@ -95,6 +95,11 @@ func runEmulator(ctx context.Context, args []string) error {
 	if f.data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", usageError("local emulator"))
 	}
+	closeTraces, err := trace(&c, true)
+	if err != nil {
+		return err
+	}
+	defer closeTraces()
 	return withBackends(ctx, c, f.data, func(c boot.Config, b *backends) error { return emulate(ctx, c, b, f) })
 }
 

@@ -90,6 +90,11 @@ func readConfig() (boot.Config, error) {
 func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration) error {
 	m := metrics.New(revision)
 	m.Watch(&c.Telemetry)
+	closeTraces, err := trace(&c, false)
+	if err != nil {
+		return err
+	}
+	defer closeTraces() // when the requests have ended
 	p, err := boot.Open(c)
 	if err != nil {
 		return err
@@ -98,7 +103,6 @@ func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration)
 	if err := b.ready(ctx, p); err != nil {
 		return err
 	}
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages hold addresses and what callers sent
 	h := newHealth(p)
 	a, err := startAdmin(p, m, h)
 	if err != nil {
@@ -156,6 +160,7 @@ func listen(p *boot.Program, h *health) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages hold addresses and what callers sent
 	edge, all := p.Edge(), newServices(p)
 	return &server{
 		port: port.Split(l, secure),

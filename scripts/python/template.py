@@ -23,6 +23,7 @@ CHOICES = {
     "Gateway": ["http", "rest"],
     "ReservedConcurrency": ["15", "0"],
     "AlarmTopicArn": ["", "arn:aws:sns:us-east-1:123456789012:alarms"],
+    "TracesEndpoint": ["", "http://collector:4318"],
     "VpcId": ["", "vpc-1"],
     "SubnetIds": ["", "subnet-1,subnet-2"],
     "DatabaseSecurityGroupId": ["", "sg-1"],

@@ -37,6 +37,7 @@ type Config struct {
 	LogLevel    slog.Level
 	LogFormat   string    // "json", "text", or "" for text on a terminal
 	LogTo       io.Writer // nil: stderr
+	TracesTo    string    // URL of a collector; empty: there are to be no traces
 	AWS         AWS
 	Metrics     EmbeddedMetrics
 	Sessions    Sessions
@@ -100,6 +101,7 @@ func Read(getenv func(string) string) (Config, error) {
 	}
 	c.AWS = e.aws(c)
 	c.Metrics = e.embeddedMetrics()
+	c.TracesTo = e.traces()
 	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
 		c.DatabaseURL = "postgres://" // the secret says the rest
 	}

@@ -46,6 +46,15 @@ func (e *env) number(name string, fallback, least, most int) int {
 	return n
 }
 
+// share checks a number from 0 to 1.
+func (e *env) share(name string) {
+	if v := e.get(name); v != "" {
+		if n, err := strconv.ParseFloat(v, 64); err != nil || !(n >= 0 && n <= 1) {
+			e.wrong(name, "is not a number from 0 to 1")
+		}
+	}
+}
+
 // seconds reads a time as whole seconds ("300") or with a unit ("5m").
 func (e *env) seconds(name string, fallback, least, most time.Duration) time.Duration {
 	v := e.get(name)

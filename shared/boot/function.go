@@ -12,6 +12,9 @@ func Function(concurrency int) *Program {
 	if err == nil {
 		c.Concurrency = concurrency
 		c.EmbedMetrics(os.Stdout)
+		err = traceFunction(&c)
+	}
+	if err == nil {
 		var p *Program
 		if p, err = Open(c); err == nil {
 			return p

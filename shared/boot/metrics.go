@@ -1,7 +1,6 @@
 package boot
 
 import (
-	"context"
 	"io"
 	"runtime/debug"
 	"strings"
@@ -36,19 +35,8 @@ func (c *Config) EmbedMetrics(w io.Writer) {
 	m := emf.New(emf.Options{To: w, Level: c.LogLevel, Stage: c.Metrics.Stage, Version: c.Metrics.Version, Revision: revision()})
 	t := &c.Telemetry
 	t.Statement, t.Redis = m.Statement, m.Redis
-	started, finish := t.Started, t.Finish
-	t.Started = func(p *Program) {
-		m.Watch(p.Cache, p.DB)
-		if started != nil {
-			started(p)
-		}
-	}
-	t.Finish = func(ctx context.Context) {
-		if finish != nil {
-			finish(ctx)
-		}
-		m.Write(ctx)
-	}
+	t.Started = func(p *Program) { m.Watch(p.Cache, p.DB) }
+	t.AtFinish(m.Write)
 }
 
 // revision is the commit that the program was built from, empty where the build did not say.

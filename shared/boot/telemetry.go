@@ -27,3 +27,30 @@ type Telemetry struct {
 	Started func(*Program)
 	Finish  func(context.Context)
 }
+
+// AtFinish has f called at the end of each invocation, after what is called then already.
+func (t *Telemetry) AtFinish(f func(context.Context)) {
+	before := t.Finish
+	t.Finish = func(ctx context.Context) {
+		if before != nil {
+			before(ctx)
+		}
+		f(ctx)
+	}
+}
+
+// Traces is what records spans: package tracing, which only some programs link.
+type Traces interface {
+	Requests() rpcserver.Tracer
+	Queries() pgx.QueryTracer
+	Redis(redis.UniversalClient)
+	Flush(context.Context)
+}
+
+// Trace has t record what the program does, and flush at the end of an invocation where this is a function.
+func (t *Telemetry) Trace(with Traces, function bool) {
+	t.Tracer, t.Queries, t.TraceRedis = with.Requests(), with.Queries(), with.Redis
+	if function {
+		t.AtFinish(with.Flush)
+	}
+}

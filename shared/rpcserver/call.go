@@ -22,12 +22,13 @@ type call struct {
 	timed    atomic.Pointer[timed]
 	once     sync.Once
 
-	server *Server
-	number uint64
-	origin *Origin // nil: the request came over a network
-	class  Class
-	agent  string // what the caller's client says of itself
-	cause  string // of an error that the caller does not get to see
+	server  *Server
+	number  uint64
+	origin  *Origin // nil: the request came over a network
+	class   Class
+	agent   string // what the caller's client says of itself
+	traceID string // under which it is recorded; empty: it is not
+	cause   string // of an error that the caller does not get to see
 }
 
 type timed struct {

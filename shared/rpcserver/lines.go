@@ -39,6 +39,9 @@ func (l *lines) write(c *call, start time.Time) {
 	}
 	record := slog.NewRecord(now, k.level, "request", 0)
 	record.AddAttrs(slog.Float64("ms", float64(took.Microseconds())/1000), slog.String("request", c.id()), slog.String("caller", c.caller()))
+	if c.traceID != "" {
+		record.AddAttrs(slog.String("trace", c.traceID))
+	}
 	if c.cause != "" {
 		record.AddAttrs(slog.String("cause", c.cause))
 	}

@@ -78,6 +78,9 @@ func (s *Server) Trace(t Tracer) { s.tracer = t }
 // trace begins the span.
 func (c *call) trace(header func(string) string) (response string) {
 	c.parent, response = c.server.tracer.Start(c.parent, header)
+	if parts := strings.Split(response, "-"); len(parts) > 1 {
+		c.traceID = parts[1]
+	}
 	return response
 }
 

@@ -1,0 +1,40 @@
+//go:build otel
+
+package boot_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// TestOTel wants the spans of an invocation sent by Finish, after what else is done there.
+func TestOTel(t *testing.T) {
+	t.Parallel()
+	off := boot.Config{}
+	if err := boot.TraceFunction(&off); err != nil || off.Telemetry.Tracer != nil || off.Telemetry.Queries != nil || off.Telemetry.TraceRedis != nil || off.Telemetry.Finish != nil {
+		t.Errorf("TraceFunction = %v, %+v where there are to be no traces", err, off.Telemetry)
+	}
+	var order []string
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { order = append(order, "sent") }))
+	defer collector.Close()
+	c := boot.Config{TracesTo: collector.URL, LogTo: io.Discard}
+	c.Telemetry.Finish = func(context.Context) { order = append(order, "finish") }
+	if err := boot.TraceFunction(&c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Telemetry.Queries == nil || c.Telemetry.TraceRedis == nil {
+		t.Error("statements and calls to Redis are not traced")
+	}
+	ctx, _ := c.Telemetry.Tracer.Start(t.Context(), func(string) string { return "" })
+	c.Telemetry.Tracer.End(ctx, rpcserver.Class{})
+	c.Telemetry.Finish(t.Context())
+	if len(order) != 2 || order[0] != "finish" || order[1] != "sent" {
+		t.Errorf("Finish did %v, want what was there and then sent", order)
+	}
+}

@@ -1,0 +1,37 @@
+package boot
+
+import (
+	"net/url"
+	"strings"
+)
+
+// traces reads OpenTelemetry's variables, as far as they say whether there are traces and where they go, and those with
+// mistakes that its SDK would only log.
+// https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+func (e *env) traces() string {
+	name, suffix := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""
+	to := e.get(name)
+	if to == "" {
+		name, suffix = "OTEL_EXPORTER_OTLP_ENDPOINT", "/v1/traces"
+		to = strings.TrimSuffix(e.get(name), "/")
+	}
+	if to == "" || strings.EqualFold(e.get("OTEL_SDK_DISABLED"), "true") || e.oneOf("OTEL_TRACES_EXPORTER", "otlp", "none") == "none" {
+		return ""
+	}
+	u, err := url.Parse(to)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		e.wrong(name, "is not the URL of a collector: http://host:4318")
+	case u.User != nil:
+		e.wrong(name, "has a login, which belongs into OTEL_EXPORTER_OTLP_HEADERS")
+	}
+	for _, protocol := range []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"} {
+		e.oneOf(protocol, "http/protobuf")
+	}
+	sampler := e.oneOf("OTEL_TRACES_SAMPLER", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
+		"always_on", "always_off", "traceidratio")
+	if strings.HasSuffix(sampler, "ratio") {
+		e.share("OTEL_TRACES_SAMPLER_ARG")
+	}
+	return to + suffix
+}

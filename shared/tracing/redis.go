@@ -1,0 +1,89 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// calls records calls to Redis by the names of their commands. go-redis' own redisotel writes keys and values of each call
+// into a text, also where it is not to be recorded, and begins a trace for a call that belongs to no request.
+type calls struct{ tracer trace.Tracer }
+
+// DialHook implements redis.Hook.
+func (c calls) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if !recording(ctx) {
+			return next(ctx, network, address)
+		}
+		ctx, span := c.start(ctx, "connect")
+		conn, err := next(ctx, network, address)
+		end(span, err)
+		return conn, err
+	}
+}
+
+// ProcessHook implements redis.Hook.
+func (c calls) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		if !recording(ctx) {
+			return next(ctx, command)
+		}
+		name := strings.ToUpper(command.Name())
+		ctx, span := c.start(ctx, name, semconv.DBOperationName(name))
+		err := next(ctx, command)
+		end(span, err)
+		return err
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (c calls) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if !recording(ctx) {
+			return next(ctx, commands)
+		}
+		ctx, span := c.start(ctx, "PIPELINE", semconv.DBOperationName("PIPELINE"), semconv.DBOperationBatchSize(len(commands)))
+		err := next(ctx, commands)
+		end(span, err)
+		return err
+	}
+}
+
+func recording(ctx context.Context) bool { return trace.SpanFromContext(ctx).IsRecording() }
+
+func (c calls) start(ctx context.Context, name string, more ...attribute.KeyValue) (context.Context, trace.Span) {
+	return c.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(semconv.DBSystemNameRedis), trace.WithAttributes(more...))
+}
+
+// end is the end of a call. That there is no value is no error.
+func end(span trace.Span, err error) {
+	if err != nil && !errors.Is(err, redis.Nil) {
+		span.SetStatus(codes.Error, "")
+		span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))
+	}
+	span.End()
+}
+
+// errorType is the word that an error reply begins with, in capitals: the rest may repeat what was sent.
+func errorType(err error) string {
+	if reply, ok := errors.AsType[redis.Error](err); ok {
+		word, _, _ := strings.Cut(reply.Error(), " ")
+		if strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+			return word
+		}
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "timeout"
+	}
+	return fmt.Sprintf("%T", err)
+}
