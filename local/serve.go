@@ -89,7 +89,9 @@ func readConfig() (boot.Config, error) {
 // serve runs the services on b until ctx ends, or b does.
 func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration) error {
 	m := metrics.New(revision)
-	m.Watch(&c.Telemetry)
+	if c.Admin != "" {
+		m.Watch(&c.Telemetry)
+	}
 	closeTraces, err := trace(&c, false)
 	if err != nil {
 		return err

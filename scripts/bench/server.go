@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/local/port"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
@@ -84,7 +85,8 @@ func newHandlers() (map[string]http.Handler, *grpcdoor.Server, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c.LogTo = boot.NewLogBuffer(os.Stderr) // as local does
+	c.LogTo = boot.NewLogBuffer(os.Stderr) // as local does, which is watched, too
+	metrics.New("").Watch(&c.Telemetry)
 	p, err := boot.Open(c)
 	if err != nil {
 		return nil, nil, err

@@ -32,15 +32,15 @@ func (c *Config) EmbedMetrics(w io.Writer) {
 	if !c.Metrics.On {
 		return
 	}
-	m := emf.New(emf.Options{To: w, Level: c.LogLevel, Stage: c.Metrics.Stage, Version: c.Metrics.Version, Revision: revision()})
+	m := emf.New(emf.Options{To: w, Level: c.LogLevel, Stage: c.Metrics.Stage, Version: c.Metrics.Version, Revision: Revision()})
 	t := &c.Telemetry
 	t.Statement, t.Redis = m.Statement, m.Redis
 	t.Started = func(p *Program) { m.Watch(p.Cache, p.DB) }
 	t.AtFinish(m.Write)
 }
 
-// revision is the commit that the program was built from, empty where the build did not say.
-func revision() string {
+// Revision is the commit that the program was built from, empty where the build did not say.
+func Revision() string {
 	if b, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range b.Settings {
 			if s.Key == "vcs.revision" {
