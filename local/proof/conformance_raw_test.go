@@ -1,0 +1,134 @@
+package proof_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/grpc"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// announced is a context whose end is told to gRPC's server, while its client waits on.
+type announced struct {
+	context.Context
+	end time.Time
+}
+
+// Deadline implements context.Context.
+func (a announced) Deadline() (time.Time, bool) { return a.end, true }
+
+// hurried serves the program with requests that have that little time: gRPC's by their callers, Twirp's by whoever runs the
+// program, as Lambda does.
+func (f *faulty) hurried(by time.Duration) *clients {
+	f.Helper()
+	around := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), by)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+	url := serveDoors(f, rpcserver.New(slog.New(slog.DiscardHandler)), servicesOf(f.Program), around)
+	return f.seen.clients(f, url, func(next twirp.Method) twirp.Method {
+		return func(ctx context.Context, request any) (any, error) {
+			return next(announced{ctx, time.Now().Add(by)}, request)
+		}
+	})
+}
+
+// lost serves the program with requests whose caller has gone, as where the caller's proxy has lost the caller.
+func (f *faulty) lost() *clients {
+	f.Helper()
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge.Trace(canceling{})
+	return f.seen.clients(f, serveDoors(f, edge, servicesOf(f.Program), asItIs))
+}
+
+// canceling is a tracer, which may put another context under a request, whatever its door.
+type canceling struct{}
+
+// Start implements rpcserver.Tracer.
+func (canceling) Start(ctx context.Context, _ func(string) string) (context.Context, string) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	return ctx, ""
+}
+
+// End implements rpcserver.Tracer.
+func (canceling) End(context.Context, rpcserver.Class) {}
+
+// raw sends what no client of an rpc does, by the name called.
+func (f *faulty) raw(rpc, called string, bodies map[rpcserver.Door]string, want twirp.ErrorCode) {
+	f.Helper()
+	send := func(c *clients) reply { return reply{err: c.raw(f.Context(), pathOf(rpc, called), bodies[c.door])} }
+	start, own := time.Now(), send(f.clients)
+	f.seen.note(rpc, own)
+	if faultOf(own.err).code != want {
+		f.Errorf("%s with %.9q = %v, want %s", called, bodies[f.seen.door], own.err, want)
+	}
+	if m := f.seen.matrix; m != nil {
+		m.repeat(repeated{rpc, f.seen.door, own, start}, f.others, send)
+	}
+}
+
+// rawHTTP is a request that Twirp does not route.
+func (f *faulty) rawHTTP(rpc, method, contentType string) {
+	f.Helper()
+	if f.transport == nil {
+		return // there is nothing like it by gRPC
+	}
+	err := f.post(f.Context(), method, pathOf(rpc, rpc), contentType, "{}")
+	f.seen.note(rpc, reply{err: err})
+	if faultOf(err).code != twirp.BadRoute {
+		f.Errorf("%s %s of %s = %v", method, rpc, contentType, err)
+	}
+}
+
+func pathOf(rpc, called string) string {
+	return string(conformanceRPCs()[rpc].Parent().FullName()) + "/" + called
+}
+
+// raw returns the error of a call with that body.
+func (c *clients) raw(ctx context.Context, path, body string) error {
+	if c.conn == nil {
+		return c.post(ctx, http.MethodPost, path, "application/"+string(c.door), body)
+	}
+	var answer []byte
+	err := c.conn.Invoke(ctx, "/"+path, []byte(body), &answer, grpc.ForceCodecV2(bytesCodec{}))
+	if err == nil {
+		return nil
+	}
+	e := toldOf(twirpOf(err))
+	switch e.Code { // Twirp's own codes have no equals in gRPC
+	case twirp.InvalidArgument:
+		e.Code = twirp.Malformed
+	case twirp.Unimplemented:
+		e.Code = twirp.BadRoute
+	}
+	return e.error()
+}
+
+// post returns the error of a request by HTTP.
+func (c *clients) post(ctx context.Context, method, path, contentType, body string) error {
+	r, err := http.NewRequestWithContext(ctx, method, c.url+"/twirp/"+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", contentType)
+	response, err := (&http.Client{Transport: c.transport}).Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	var e told
+	if err := json.NewDecoder(response.Body).Decode(&e); err != nil {
+		return err
+	}
+	return e.error()
+}
