@@ -67,19 +67,18 @@ const patience = 100
 func (m *matrix) repeat(r repeated, others map[rpcserver.Door]*clients, again func(*clients) reply) {
 	for door, c := range others {
 		var d string
+		var isOther bool
 		for range patience {
 			second := again(c)
-			slack := 1 + int64(time.Since(r.start)/time.Second)
-			if d = differ(r.first, second, slack); d == "" {
-				break
-			}
-			if !ofTheMoment(second.err) {
-				if ofTheMoment(r.first.err) {
-					return // it is over. What no door shows in time is missing in the end
-				}
+			d = differ(r.first, second, 1+int64(time.Since(r.start)/time.Second))
+			isOther = faultOf(second.err) != faultOf(r.first.err)
+			if d == "" || !isOther || !ofTheMoment(second.err) {
 				break
 			}
 			time.Sleep(10 * time.Millisecond) // the machine is busy
+		}
+		if d != "" && isOther && ofTheMoment(r.first.err) {
+			return // it is over by now. What was never met by all doors is a hole in the end
 		}
 		if d != "" {
 			m.tell("%s (-%s +%s):\n%s", r.rpc, r.door, door, d)
@@ -107,13 +106,15 @@ func (m *matrix) tell(format string, args ...any) {
 func (m *matrix) count(rpc string, door rpcserver.Door, r reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, o := range outcomesOf(rpc, r) {
-		for _, o := range []outcome{o, {rpc: rpc, fault: fault{o.code, ""}}} { // a code that is promised without a reason comes with any
-			if m.compared[o] == nil {
-				m.compared[o] = map[rpcserver.Door]int{}
-			}
-			m.compared[o][door]++
+	all := outcomesOf(rpc, r)
+	if of := all[0]; of.reason != "" {
+		all = append(all, outcome{rpc: rpc, fault: fault{of.code, ""}}) // a code that is promised without a reason comes with any
+	}
+	for _, o := range all {
+		if m.compared[o] == nil {
+			m.compared[o] = map[rpcserver.Door]int{}
 		}
+		m.compared[o][door]++
 	}
 }
 
