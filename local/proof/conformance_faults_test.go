@@ -140,10 +140,10 @@ func faultScenarios() map[string]func(*faulty) {
 			f.all(f.clients, fault{twirp.Internal, "INTERNAL"})
 		},
 		"malformed": func(f *faulty) {
-			large := strings.Repeat(" ", rpcserver.MaxBody+1)
 			for rpc := range f.calls {
-				f.raw(rpc, rpc, map[rpcserver.Door]string{rpcserver.Protobuf: "\xff", rpcserver.JSON: "{", rpcserver.GRPC: "\xff"}, twirp.Malformed)
-				f.raw(rpc, rpc, map[rpcserver.Door]string{rpcserver.Protobuf: large, rpcserver.JSON: large, rpcserver.GRPC: large}, twirp.Malformed)
+				for _, bodies := range malformedBodies(rpc) {
+					f.raw(rpc, rpc, bodies, twirp.Malformed)
+				}
 			}
 		},
 		"bad_route": func(f *faulty) {

@@ -77,6 +77,19 @@ func (f *faulty) raw(rpc, called string, bodies map[rpcserver.Door]string, want 
 	}
 }
 
+// malformedBodies are no requests: no message, text that is not UTF-8 (in the first field, which is a text for every rpc), and
+// too much.
+func malformedBodies(rpc string) []map[rpcserver.Door]string {
+	field := conformanceRPCs()[rpc].Input().Fields().ByNumber(1).JSONName()
+	bodies := func(protobuf, json string) map[rpcserver.Door]string {
+		return map[rpcserver.Door]string{rpcserver.Protobuf: protobuf, rpcserver.JSON: json, rpcserver.GRPC: protobuf}
+	}
+	large := strings.Repeat(" ", rpcserver.MaxBody+1)
+	return []map[rpcserver.Door]string{
+		bodies("\xff", "{"), bodies("\x0a\x01\xff", `{"`+field+`":"`+"\xff"+`"}`), bodies(large, large),
+	}
+}
+
 // rawHTTP is a request that Twirp does not route.
 func (f *faulty) rawHTTP(rpc, method, contentType string) {
 	f.Helper()
