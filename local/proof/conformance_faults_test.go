@@ -2,12 +2,8 @@ package proof_test
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -112,22 +108,7 @@ func faultScenarios() map[string]func(*faulty) {
 			f.all(c, fault{twirp.Aborted, "RETRY"})
 		},
 		"OVERLOADED": func(f *faulty) {
-			ctx, cancel := context.WithCancel(f.Context())
-			var others sync.WaitGroup
-			for range rpcserver.MaxBytes/rpcserver.MaxBody + 4 { // one that comes again finds its place taken
-				others.Go(func() {
-					for ctx.Err() == nil {
-						f.announce(ctx)
-					}
-				})
-			}
-			for rpc, call := range f.calls {
-				eventually(f, rpc+" to be refused", func() bool {
-					return faultOf(call(f.clients)) == overloaded && f.seen.compared(outcome{rpc: rpc, fault: overloaded})
-				})
-			}
-			cancel()
-			others.Wait()
+			f.all(f.crowded(), overloaded)
 		},
 		"deadline_exceeded": func(f *faulty) {
 			f.all(f.hurried(50*time.Millisecond), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"}) // too little to begin with
@@ -153,21 +134,5 @@ func faultScenarios() map[string]func(*faulty) {
 				f.rawHTTP(rpc, http.MethodPost, "text/plain")
 			}
 		},
-	}
-}
-
-// announce is a caller who takes up as much of the server as one may, by a body that never comes.
-func (f *faulty) announce(ctx context.Context) {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
-	if err != nil {
-		f.Error(err)
-		return
-	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer conn.Close() //nolint:errcheck // nothing is lost
-	const head = "POST /twirp/osirose.database.v1.SessionService/GetSession HTTP/1.1\r\nHost: proof\r\n" +
-		"Content-Type: application/protobuf\r\nContent-Length: %d\r\n\r\n"
-	if _, err := fmt.Fprintf(conn, head, rpcserver.MaxBody); err == nil {
-		_, _ = io.Copy(io.Discard, conn) // until the server or the test is tired of it
 	}
 }

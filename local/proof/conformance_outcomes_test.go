@@ -128,6 +128,3 @@ func (o *outcomes) compare(t testing.TB, promised map[outcome]bool) {
 		t.Errorf("outcomes and contract differ:\n%s", strings.Join(wrong, "\n"))
 	}
 }
-
-// compared tells whether the outcome was found to be that of the other doors, where that is asked for.
-func (o *outcomes) compared(one outcome) bool { return o.matrix == nil || o.matrix.has(one, o.door) }

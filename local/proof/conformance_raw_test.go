@@ -3,7 +3,6 @@ package proof_test
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -13,55 +12,6 @@ import (
 
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
-
-// announced is a context whose end is told to gRPC's server, while its client waits on.
-type announced struct {
-	context.Context
-	end time.Time
-}
-
-// Deadline implements context.Context.
-func (a announced) Deadline() (time.Time, bool) { return a.end, true }
-
-// hurried serves the program with requests that have that little time: gRPC's by their callers, Twirp's by whoever runs the
-// program, as Lambda does.
-func (f *faulty) hurried(by time.Duration) *clients {
-	f.Helper()
-	around := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ctx, cancel := context.WithTimeout(r.Context(), by)
-			defer cancel()
-			next.ServeHTTP(w, r.WithContext(ctx))
-		})
-	}
-	url := serveDoors(f, rpcserver.New(slog.New(slog.DiscardHandler)), servicesOf(f.Program), around)
-	return f.seen.clients(f, url, func(next twirp.Method) twirp.Method {
-		return func(ctx context.Context, request any) (any, error) {
-			return next(announced{ctx, time.Now().Add(by)}, request)
-		}
-	})
-}
-
-// lost serves the program with requests whose caller has gone, as where the caller's proxy has lost the caller.
-func (f *faulty) lost() *clients {
-	f.Helper()
-	edge := rpcserver.New(slog.New(slog.DiscardHandler))
-	edge.Trace(canceling{})
-	return f.seen.clients(f, serveDoors(f, edge, servicesOf(f.Program), asItIs))
-}
-
-// canceling is a tracer, which may put another context under a request, whatever its door.
-type canceling struct{}
-
-// Start implements rpcserver.Tracer.
-func (canceling) Start(ctx context.Context, _ func(string) string) (context.Context, string) {
-	ctx, cancel := context.WithCancel(ctx)
-	cancel()
-	return ctx, ""
-}
-
-// End implements rpcserver.Tracer.
-func (canceling) End(context.Context, rpcserver.Class) {}
 
 // raw sends what no client of an rpc does, by the name called.
 func (f *faulty) raw(rpc, called string, bodies map[rpcserver.Door]string, want twirp.ErrorCode) {

@@ -118,13 +118,6 @@ func (m *matrix) count(rpc string, door rpcserver.Door, r reply) {
 	}
 }
 
-// has tells whether the outcome of that door was found to be that of the others.
-func (m *matrix) has(o outcome, door rpcserver.Door) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.compared[o][door] > 0
-}
-
 // compareSteps compares what was played by each door.
 func (m *matrix) compareSteps() {
 	m.mu.Lock()
