@@ -1,17 +1,9 @@
 package proof_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +18,8 @@ import (
 // faulty has a good request for every rpc, to make it while something is wrong.
 type faulty struct {
 	*conform
-	calls map[string]func(*clients) error // by rpc
+	calls  map[string]func(*clients) error // by rpc
+	others map[rpcserver.Door]*clients     // that the doors are compared with
 }
 
 // newFaulty starts a store of its own, since its faults meet everybody on it.
@@ -35,7 +28,8 @@ func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
 	e := testenv.New(t, testenv.Variants[0], s.redis)
 	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *boot.Program) { s.spoil(e, p) }}}
 	f.clients = f.open(t, e.Program)
-	f.run(t, f.prepare)
+	f.others = seen.others(t, f.url)
+	f.run(t, "", f.prepare)
 	return f
 }
 
@@ -80,7 +74,7 @@ func (f *faulty) all(c *clients, want fault) {
 			f.Fatal(err)
 		}
 		err := call(c)
-		for want.code != twirp.DeadlineExceeded && faultOf(err).code == twirp.DeadlineExceeded {
+		for got := faultOf(err); got != want && got.code == twirp.DeadlineExceeded; got = faultOf(err) {
 			err = call(c) // the machine is busy
 		}
 		wantFault(f, rpc, err, want)
@@ -114,34 +108,13 @@ func faultScenarios() map[string]func(*faulty) {
 			f.all(c, fault{twirp.Aborted, "RETRY"})
 		},
 		"OVERLOADED": func(f *faulty) {
-			ctx, cancel := context.WithCancel(f.Context())
-			var others sync.WaitGroup
-			for range rpcserver.MaxBytes / rpcserver.MaxBody {
-				others.Go(func() {
-					for ctx.Err() == nil {
-						f.announce(ctx)
-					}
-				})
-			}
-			for rpc, call := range f.calls {
-				eventually(f, rpc+" to be refused", func() bool {
-					return faultOf(call(f.clients)) == fault{twirp.ResourceExhausted, "OVERLOADED"}
-				})
-			}
-			cancel()
-			others.Wait()
+			f.all(f.crowded(), overloaded)
 		},
 		"deadline_exceeded": func(f *faulty) {
-			f.all(f.edge(func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, 50*time.Millisecond) // too little to begin with
-			}), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"})
+			f.all(f.hurried(50*time.Millisecond), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"}) // too little to begin with
 		},
 		"canceled": func(f *faulty) {
-			f.all(f.edge(func(ctx context.Context) (context.Context, context.CancelFunc) {
-				ctx, cancel := context.WithCancel(ctx)
-				cancel() // as where the caller's proxy has lost the caller
-				return ctx, cancel
-			}), fault{twirp.Canceled, "CANCELED"})
+			f.all(f.lost(), fault{twirp.Canceled, "CANCELED"})
 		},
 		"INTERNAL": func(f *faulty) {
 			f.OwnerExec(f, `ALTER SCHEMA game RENAME TO elsewhere`)
@@ -149,81 +122,17 @@ func faultScenarios() map[string]func(*faulty) {
 		},
 		"malformed": func(f *faulty) {
 			for rpc := range f.calls {
-				for contentType, body := range map[string]string{
-					"application/protobuf": "\xff", "application/json": "{", "application/json; charset=utf-8": strings.Repeat(" ", 1<<20+1),
-				} {
-					f.raw(rpc, http.MethodPost, contentType, body, twirp.Malformed)
+				for _, bodies := range malformedBodies(rpc) {
+					f.raw(rpc, rpc, bodies, twirp.Malformed)
 				}
 			}
 		},
 		"bad_route": func(f *faulty) {
 			for rpc := range f.calls {
-				f.raw(rpc, http.MethodGet, "application/json", "{}", twirp.BadRoute)
-				f.raw(rpc, http.MethodPost, "text/plain", "{}", twirp.BadRoute)
+				f.raw(rpc, rpc+"s", map[rpcserver.Door]string{rpcserver.JSON: "{}"}, twirp.BadRoute)
+				f.rawHTTP(rpc, http.MethodGet, "application/json")
+				f.rawHTTP(rpc, http.MethodPost, "text/plain")
 			}
 		},
-	}
-}
-
-// announce is a caller who takes up as much of the server as one may, by a body that never comes.
-func (f *faulty) announce(ctx context.Context) {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
-	if err != nil {
-		f.Error(err)
-		return
-	}
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	defer conn.Close() //nolint:errcheck // nothing is lost
-	const head = "POST /twirp/osirose.database.v1.SessionService/GetSession HTTP/1.1\r\nHost: proof\r\n" +
-		"Content-Type: application/protobuf\r\nContent-Length: %d\r\n\r\n"
-	if _, err := fmt.Fprintf(conn, head, rpcserver.MaxBody); err == nil {
-		_, _ = io.Copy(io.Discard, conn) // until the server or the test is tired of it
-	}
-}
-
-// edge serves the program with requests whose context is changed on the way in.
-func (f *faulty) edge(change func(context.Context) (context.Context, context.CancelFunc)) *clients {
-	f.Helper()
-	edge, mux := rpcserver.New(slog.New(slog.DiscardHandler)), http.NewServeMux()
-	for _, h := range handlers(f.Program)(edge.Options()) {
-		mux.Handle(h.PathPrefix(), h)
-	}
-	bounded := edge.Handler(mux)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := change(r.Context())
-		defer cancel()
-		bounded.ServeHTTP(w, r.WithContext(ctx))
-	}))
-	f.Cleanup(s.Close)
-	return f.seen.clients(s.URL)
-}
-
-// raw sends what no generated client does.
-func (f *faulty) raw(rpc, method, contentType, body string, want twirp.ErrorCode) {
-	f.Helper()
-	service := conformanceRPCs()[rpc].Parent().FullName()
-	r, err := http.NewRequestWithContext(f.Context(), method, f.url+"/twirp/"+string(service)+"/"+rpc, bytes.NewReader([]byte(body)))
-	if err != nil {
-		f.Fatal(err)
-	}
-	r.Header.Set("Content-Type", contentType)
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was read
-	text, err := io.ReadAll(response.Body)
-	var answer struct {
-		Code twirp.ErrorCode
-		Msg  string
-		Meta map[string]string
-	}
-	if err != nil || json.Unmarshal(text, &answer) != nil {
-		f.Fatalf("%s %s = %q, %v", method, rpc, text, err)
-	}
-	got := twirp.NewError(answer.Code, answer.Msg).WithMeta("reason", answer.Meta["reason"])
-	f.seen.note(rpc, got, nil)
-	if answer.Code != want {
-		f.Errorf("%s %s of %s = %s, want %s", method, rpc, contentType, text, want)
 	}
 }

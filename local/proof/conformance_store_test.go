@@ -3,43 +3,45 @@ package proof_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/twitchtv/twirp"
-	"google.golang.org/protobuf/proto"
 
-	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // conformanceStore is one kind of store behind the services.
 type conformanceStore struct {
 	name, redis string
+	door        rpcserver.Door
+	matrix      bool                              // whether the doors are compared
 	hits        string                            // "none", "some", or any number of them
 	spoil       func(*testenv.Env, *boot.Program) // what is wrong with Redis for good
 }
 
 func conformanceStores() []conformanceStore {
 	sound := func(*testenv.Env, *boot.Program) {}
+	kinds := testenv.RedisKinds()
 	stores := []conformanceStore{
-		{"uncached", testenv.RedisKinds()[0], "none", func(e *testenv.Env, _ *boot.Program) { e.RDProxy.Refuse() }},
-		{"half of the calls to redis fail", testenv.RedisKinds()[0], "", func(_ *testenv.Env, p *boot.Program) {
+		{"uncached", kinds[0], rpcserver.Protobuf, false, "none", func(e *testenv.Env, _ *boot.Program) { e.RDProxy.Refuse() }},
+		{"half of the calls to redis fail", kinds[0], rpcserver.Protobuf, false, "", func(_ *testenv.Env, p *boot.Program) {
 			p.Redis.AddHook(halfFails{})
 		}},
 	}
-	for _, kind := range testenv.RedisKinds() {
-		stores = append(stores, conformanceStore{kind, kind, "some", sound})
+	for _, kind := range kinds[1:] {
+		stores = append(stores, conformanceStore{kind, kind, rpcserver.Protobuf, false, "some", sound})
+	}
+	for _, door := range doors {
+		stores = append(stores, conformanceStore{kinds[0] + " by " + string(door), kinds[0], door, true, "some", sound})
 	}
 	return stores
 }
@@ -77,76 +79,6 @@ func (h halfFails) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// outcomes are those that clients saw.
-type outcomes struct {
-	mu   sync.Mutex
-	seen map[outcome]bool
-}
-
-func (o *outcomes) note(rpc string, err error, answer proto.Message) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	f := faultOf(err)
-	o.seen[outcome{rpc: rpc, fault: f}] = true
-	if e, ok := errors.AsType[twirp.Error](err); ok && f.reason == "ARGUMENT" {
-		o.seen[outcome{rpc, f, e.Meta("argument")}] = true
-	}
-	if err == nil {
-		m := answer.ProtoReflect()
-		for form := range goodForms(m.Descriptor(), m) {
-			o.seen[outcome{rpc: rpc, detail: form}] = true
-		}
-	}
-}
-
-// watch notes the outcomes of a client.
-func (o *outcomes) watch(next twirp.Method) twirp.Method {
-	return func(ctx context.Context, request any) (any, error) {
-		rpc, _ := twirp.MethodName(ctx)
-		answer, err := next(ctx, request)
-		message, _ := answer.(proto.Message)
-		o.note(rpc, err, message)
-		return answer, err
-	}
-}
-
-// clients of the services at url.
-func (o *outcomes) clients(url string) *clients {
-	watch := twirp.WithClientInterceptors(o.watch)
-	return &clients{
-		users:      databasev1.NewUserServiceProtobufClient(url, http.DefaultClient, watch),
-		sessions:   databasev1.NewSessionServiceProtobufClient(url, http.DefaultClient, watch),
-		characters: databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient, watch),
-		url:        url,
-	}
-}
-
-// compare fails the test for what was promised and not seen, and for what was seen and not promised.
-func (o *outcomes) compare(t testing.TB, promised map[outcome]bool) {
-	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var wrong []string
-	covered := map[outcome]bool{} // a code that is promised without a reason comes with any
-	for seen := range o.seen {
-		covered[seen] = true
-		any := outcome{rpc: seen.rpc, fault: fault{seen.code, ""}}
-		covered[any] = true
-		if seen.detail == "" && !promised[seen] && !promised[any] {
-			wrong = append(wrong, fmt.Sprintf("%s answered %v, which its comment does not name", seen.rpc, seen.fault))
-		}
-	}
-	for p := range promised {
-		if !covered[p] {
-			wrong = append(wrong, fmt.Sprintf("%s: no scenario saw %v %s", p.rpc, p.fault, p.detail))
-		}
-	}
-	slices.Sort(wrong)
-	if len(wrong) > 0 {
-		t.Errorf("outcomes and contract differ:\n%s", strings.Join(wrong, "\n"))
-	}
-}
-
 // conform is what a scenario works with.
 type conform struct {
 	testing.TB
@@ -177,7 +109,7 @@ func newConform(t *testing.T, s conformanceStore, seen *outcomes) *conform {
 func (c *conform) open(t testing.TB, p *boot.Program) *clients {
 	t.Helper()
 	c.spoil(p)
-	return c.seen.clients(serve(t, p).url)
+	return c.seen.clients(t, serve(t, p).url)
 }
 
 // web changes something as the web application, or as whoever else goes past the service. The cache may be behind such
@@ -204,11 +136,12 @@ func (c *conform) passP() {
 // errBusy ends a scenario whose machine had no time for a request. It is begun again.
 var errBusy = errors.New("the machine is busy")
 
-// run runs a scenario.
-func (c *conform) run(t *testing.T, scenario func(*conform)) {
+// run runs a scenario. One without a name is not compared with those of other doors.
+func (c *conform) run(t *testing.T, name string, scenario func(*conform)) {
 	here := *c
 	here.TB = t
 	for range 200 {
+		c.seen.begin(name)
 		if !here.busy(scenario) {
 			return
 		}

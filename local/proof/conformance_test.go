@@ -14,36 +14,50 @@ type scenario struct {
 	run          func(*conform)
 }
 
-// TestConformance has every rpc give every answer that the contract names, and no other, whatever stands behind it.
+// TestConformance has every rpc give every answer that the contract names, and no other, whatever stands behind it, and the
+// same one by every door.
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	promised := conformancePromises(t)
-	var scenarios []scenario
+	promised, matrix := conformancePromises(t), newMatrix()
+	t.Run("on", func(t *testing.T) {
+		for _, store := range conformanceStores() {
+			t.Run(store.name, func(t *testing.T) {
+				t.Parallel()
+				seen := &outcomes{door: store.door, seen: map[outcome]bool{}}
+				if store.matrix {
+					seen.matrix = matrix
+				}
+				conformanceOn(t, store, seen, promised)
+			})
+		}
+	})
+	t.Run("matrix", func(t *testing.T) {
+		matrix.check(t, promised)
+		t.Log(matrix.table(promised))
+	})
+}
+
+// conformanceOn plays all scenarios.
+func conformanceOn(t *testing.T, store conformanceStore, seen *outcomes, promised map[outcome]bool) {
+	c := newConform(t, store, seen)
 	for _, some := range [][]scenario{
 		userScenarios(), usernameScenarios(), emailScenarios(), sessionScenarios(), refreshScenarios(),
 		characterScenarios(), listScenarios(), creationScenarios(), takenScenarios(), deletingScenarios(), savingScenarios(),
 	} {
-		scenarios = append(scenarios, some...)
+		for _, s := range some {
+			name := s.rpc + "/" + s.outcome
+			t.Run(name, func(t *testing.T) { c.run(t, name, s.run) })
+		}
 	}
-	for _, store := range conformanceStores() {
-		t.Run(store.name, func(t *testing.T) {
-			t.Parallel()
-			seen := &outcomes{seen: map[outcome]bool{}}
-			c := newConform(t, store, seen)
-			for _, s := range scenarios {
-				t.Run(s.rpc+"/"+s.outcome, func(t *testing.T) { c.run(t, s.run) })
-			}
-			for what, play := range faultScenarios() {
-				t.Run("every rpc/"+what, func(t *testing.T) { play(newFaulty(t, store, seen)) })
-			}
-			t.Run("outcomes", func(t *testing.T) {
-				seen.compare(t, promised)
-				if hits := c.Program.Cache.Stats().Hits; store.hits == "none" && hits > 0 || store.hits == "some" && hits == 0 {
-					t.Errorf("the cache answered %d times", hits)
-				}
-			})
-		})
+	for what, play := range faultScenarios() {
+		t.Run("every rpc/"+what, func(t *testing.T) { play(newFaulty(t, store, seen)) })
 	}
+	t.Run("outcomes", func(t *testing.T) {
+		seen.compare(t, promised)
+		if hits := c.Program.Cache.Stats().Hits; store.hits == "none" && hits > 0 || store.hits == "some" && hits == 0 {
+			t.Errorf("the cache answered %d times", hits)
+		}
+	})
 }
 
 // TestConformanceCanFail finds that what is not seen, and what is not promised, is told.

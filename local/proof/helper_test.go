@@ -6,19 +6,16 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twitchtv/twirp"
 
-	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
-	"github.com/osirose-new/database-service/shared/characters"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 func TestMain(m *testing.M) {
@@ -27,45 +24,14 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// clients are a program's three services as a caller sees them.
-type clients struct {
-	users      databasev1.UserService
-	sessions   databasev1.SessionService
-	characters databasev1.CharacterDbService
-	url        string
-	transport  *http.Transport
-}
-
-// handlers are all services of p, for an edge to mount.
-func handlers(p *boot.Program) func(twirp.ServerOption) []testenv.Handler {
-	return func(o twirp.ServerOption) []testenv.Handler {
-		c := p.Config
-		return []testenv.Handler{
-			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID), o),
-			databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)), o),
-			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)), o),
-		}
-	}
-}
-
-// serve puts all services of p on one listener.
+// serve puts all services of p on one port.
 func serve(t testing.TB, p *boot.Program) *clients { return serveLog(t, io.Discard, p) }
 
 // serveLog is serve with the log written to w.
 func serveLog(t testing.TB, w io.Writer, p *boot.Program) *clients {
 	t.Helper()
-	url := testenv.ServeLog(t, w, handlers(p))
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 256
-	t.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Transport: transport}
-	return &clients{
-		users:      databasev1.NewUserServiceProtobufClient(url, client),
-		sessions:   databasev1.NewSessionServiceProtobufClient(url, client),
-		characters: databasev1.NewCharacterDbServiceProtobufClient(url, client),
-		url:        url,
-		transport:  transport,
-	}
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	return dial(t, serveDoors(t, edge, servicesOf(p), asItIs), rpcserver.Protobuf)
 }
 
 // env is a testenv.Env and its program's services.

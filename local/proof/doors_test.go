@@ -1,0 +1,160 @@
+package proof_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/port"
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+// doors are the ways to call a service.
+var doors = []rpcserver.Door{rpcserver.Protobuf, rpcserver.JSON, rpcserver.GRPC}
+
+// services are all that there are. Each serves every door.
+type services struct {
+	users      databasev1.UserService
+	characters databasev1.CharacterDbService
+	sessions   databasev1.SessionService
+}
+
+func servicesOf(p *boot.Program) services {
+	c := p.Config
+	return services{
+		users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),
+		characters: characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)),
+		sessions:   sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)),
+	}
+}
+
+func asItIs(h http.Handler) http.Handler { return h }
+
+// serveDoors puts the services on one port, as the program does. Twirp's handler is what around makes of it.
+func serveDoors(t testing.TB, edge *rpcserver.Server, s services, around func(http.Handler) http.Handler) (url string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	for _, h := range []databasev1.TwirpServer{
+		databasev1.NewUserServiceServer(s.users, edge.Options()),
+		databasev1.NewCharacterDbServiceServer(s.characters, edge.Options()),
+		databasev1.NewSessionServiceServer(s.sessions, edge.Options()),
+	} {
+		mux.Handle(h.PathPrefix(), h)
+	}
+	mux.HandleFunc("/", rpcserver.NotFound)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := port.Split(l, nil)
+	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(edge.Handler(mux, grpcdoor.Urgent...))}}
+	twirps.Start()
+	door := grpcdoor.New(edge, func() bool { return true }, grpcdoor.Users(s.users), grpcdoor.Characters(s.characters), grpcdoor.Sessions(s.sessions))
+	served := make(chan error, 1)
+	go func() { served <- door.Serve(both.GRPC()) }()
+	t.Cleanup(func() {
+		_ = both.Close()           // nobody comes any more
+		door.Shutdown(t.Context()) // which is over: at once
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			t.Errorf("gRPC's door: %v", err)
+		}
+		twirps.Close()
+	})
+	return twirps.URL
+}
+
+// clients are a program's three services as a caller sees them, through one door.
+type clients struct {
+	users      databasev1.UserService
+	sessions   databasev1.SessionService
+	characters databasev1.CharacterDbService
+	door       rpcserver.Door
+	url        string
+	transport  *http.Transport  // Twirp's
+	conn       *grpc.ClientConn // gRPC's
+}
+
+// dial makes clients of the services at url. The first interceptor is the outermost.
+func dial(t testing.TB, url string, door rpcserver.Door, interceptors ...twirp.Interceptor) *clients {
+	t.Helper()
+	c := &clients{door: door, url: url}
+	if door == rpcserver.GRPC {
+		c.conn = dialGRPC(t, strings.TrimPrefix(url, "http://"))
+		g := grpcClient{c.conn, twirp.ChainInterceptors(interceptors...)}
+		c.users, c.sessions, c.characters = g, g, g
+		return c
+	}
+	c.transport = http.DefaultTransport.(*http.Transport).Clone()
+	c.transport.MaxIdleConnsPerHost = 256
+	t.Cleanup(c.transport.CloseIdleConnections)
+	client, watch := &http.Client{Transport: c.transport}, twirp.WithClientInterceptors(interceptors...)
+	if door == rpcserver.JSON {
+		c.users = databasev1.NewUserServiceJSONClient(url, client, watch)
+		c.sessions = databasev1.NewSessionServiceJSONClient(url, client, watch)
+		c.characters = databasev1.NewCharacterDbServiceJSONClient(url, client, watch)
+		return c
+	}
+	c.users = databasev1.NewUserServiceProtobufClient(url, client, watch)
+	c.sessions = databasev1.NewSessionServiceProtobufClient(url, client, watch)
+	c.characters = databasev1.NewCharacterDbServiceProtobufClient(url, client, watch)
+	return c
+}
+
+// call makes the call that a request is for.
+func (c *clients) call(ctx context.Context, request any) reply {
+	switch r := request.(type) {
+	case *databasev1.GetUserRequest:
+		return replied(c.users.GetUser(ctx, r))
+	case *databasev1.GetUserByUsernameRequest:
+		return replied(c.users.GetUserByUsername(ctx, r))
+	case *databasev1.GetUserByEmailRequest:
+		return replied(c.users.GetUserByEmail(ctx, r))
+	case *databasev1.GetUserBySessionRequest:
+		return replied(c.users.GetUserBySession(ctx, r))
+	case *databasev1.GetSessionRequest:
+		return replied(c.sessions.GetSession(ctx, r))
+	case *databasev1.RefreshSessionRequest:
+		return replied(c.sessions.RefreshSession(ctx, r))
+	case *databasev1.GetCharacterRequest:
+		return replied(c.characters.GetCharacter(ctx, r))
+	case *databasev1.GetCharacterListRequest:
+		return replied(c.characters.GetCharacterList(ctx, r))
+	case *databasev1.CreateCharacterRequest:
+		return replied(c.characters.CreateCharacter(ctx, r))
+	case *databasev1.DeleteCharacterRequest:
+		return replied(c.characters.DeleteCharacter(ctx, r))
+	case *databasev1.RestoreCharacterRequest:
+		return replied(c.characters.RestoreCharacter(ctx, r))
+	case *databasev1.SaveCharacterRequest:
+		return replied(c.characters.SaveCharacter(ctx, r))
+	}
+	return reply{err: fmt.Errorf("no rpc takes %T", request)}
+}
+
+// reply is what came of a call.
+type reply struct {
+	answer proto.Message // nil with an error
+	err    error
+}
+
+func replied[A proto.Message](answer A, err error) reply {
+	if err != nil {
+		return reply{err: err}
+	}
+	return reply{answer: answer}
+}
