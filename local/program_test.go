@@ -83,6 +83,7 @@ func launch(t *testing.T, env []string, args ...string) *program {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
+		testenv.WatchText(t, "the program's log", p.stderr.String())
 		if t.Failed() {
 			t.Logf("%q\nstdout: %s\nstderr: %s", p.cmd.Args[1:], &p.stdout, &p.stderr)
 		}

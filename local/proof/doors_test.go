@@ -21,6 +21,7 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/testenv"
 	"github.com/osirose-new/database-service/shared/users"
 )
 
@@ -62,7 +63,7 @@ func serveDoors(t testing.TB, edge *rpcserver.Server, s services, around func(ht
 		t.Fatal(err)
 	}
 	both := port.Split(l, nil)
-	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(edge.Handler(mux, grpcdoor.Urgent...))}}
+	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(testenv.WatchErrors(t, edge.Handler(mux, grpcdoor.Urgent...)))}}
 	twirps.Start()
 	door := grpcdoor.New(edge, func() bool { return true }, grpcdoor.Users(s.users), grpcdoor.Characters(s.characters), grpcdoor.Sessions(s.sessions))
 	served := make(chan error, 1)

@@ -30,7 +30,7 @@ func serve(t testing.TB, p *boot.Program) *clients { return serveLog(t, io.Disca
 // serveLog is serve with the log written to w.
 func serveLog(t testing.TB, w io.Writer, p *boot.Program) *clients {
 	t.Helper()
-	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(testenv.Watched(t, "a log line", w), nil)))
 	return dial(t, serveDoors(t, edge, servicesOf(p), asItIs), rpcserver.Protobuf)
 }
 

@@ -199,10 +199,10 @@ func TestGetCharacterList(t *testing.T) {
 			user := e.user(t)
 			var want []*databasev1.Character
 			for range 3 {
-				want = append(want, reduced(e.mustCreate(t, user)))
 				list := e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 				wantSame(t, "GetCharacterList after a create", list, want)
 				e.untilHit(t, func() { e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user}) })
+				want = append(want, reduced(e.mustCreate(t, user)))
 			}
 			e.mustDelete(t, want[1], immediate)
 			list := e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})

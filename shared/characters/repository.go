@@ -191,9 +191,22 @@ func (r *Repository) List(ctx context.Context, userID string) ([]*databasev1.Cha
 	return there, nil
 }
 
-// errNone keeps an empty list out of Redis. What a caller sent as a user's id may be anybody's or nobody's, or a token by
-// mistake, and would stay there as a key.
-var errNone = errors.New("no characters")
+// errNone is for the empty list of nobody, which must not get into Redis: what a caller has sent as a user's id, a token by
+// mistake, would stay there as a key.
+var errNone = errors.New("no such user, and no characters")
+
+// emptyTTL is how long a user's empty list is kept.
+const emptyTTL = 10 * time.Second
+
+const selectIsUserSQL = `SELECT EXISTS (SELECT FROM game.users AS u WHERE u.id = game.user_id(@user_id))`
+
+func (r *Repository) loadNone(ctx context.Context, userID string) (cache.Entry, error) {
+	known, err := postgres.QueryOne(ctx, r.db, pgx.RowTo[bool], selectIsUserSQL, postgres.Args{"user_id": userID})
+	if err == nil && !known {
+		err = errNone
+	}
+	return cache.Entry{Now: time.Now(), TTL: emptyTTL}, err // of an empty list nothing depends on the clock
+}
 
 func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, error) {
 	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[basicRow], selectCharactersSQL, postgres.Args{"user_id": userID})
@@ -201,7 +214,7 @@ func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, 
 		return cache.Entry{}, err
 	}
 	if len(rows) == 0 {
-		return cache.Entry{}, errNone
+		return r.loadNone(ctx, userID)
 	}
 	l := &databasev1.GetCharacterListResponse{}
 	var e cache.Entry

@@ -36,6 +36,16 @@ type watched struct {
 	what string
 }
 
+// WatchText fails the test where there is a canary in what must hold none: the log of a program that has ended, say.
+func WatchText(t testing.TB, what, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if found := leaks(line, tokenCanary, emailCanary, ipCanary); found != nil {
+			t.Errorf("%s tells %q: %s", what, found, line)
+		}
+	}
+}
+
 // Watched returns a writer to w for what must hold no token, e-mail address or IP address of a test: a log, say.
 func Watched(t testing.TB, what string, w io.Writer) io.Writer { return watched{w, t, what} }
 
