@@ -9,6 +9,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // adminTimeout is how long a scrape that is under way has at the end.
@@ -36,7 +37,7 @@ func startAdmin(p *boot.Program, m *metrics.Metrics, h *health) (*admin, error) 
 	a := &admin{newServer(p, mux)}
 	go func() {
 		if err := a.server.Serve(l); err != http.ErrServerClosed {
-			p.Log.Error("nobody can see the metrics any more", "cause", err)
+			p.Log.Error("nobody can see the metrics any more", "cause", postgres.Describe(err))
 		}
 	}()
 	return a, nil
