@@ -40,7 +40,7 @@ func TestTemplateIsValid(t *testing.T) {
 // TestSAM builds with SAM and invokes each function with it, in Docker: SAM's own Runtime Interface Emulator on a stand-in
 // for AWS's base image, which cannot be had without the network. Of the image, a static binary needs nothing.
 func TestSAM(t *testing.T) {
-	t.Parallel()
+	// Not beside others: its containers reach the database through this machine, which has to have time for them.
 	w := newEventWorld(t)
 	dir := t.TempDir()
 	processor := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
