@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/osirose-new/database-service/local/port"
@@ -61,7 +62,7 @@ func collect(p *port.Port) <-chan arrival {
 				}
 				go func() {
 					defer c.Close()
-					text, err := io.ReadAll(c)
+					text, err := io.ReadAll(iotest.OneByteReader(c)) // as whoever has a small buffer
 					all <- arrival{name, string(text), err}
 				}()
 			}
