@@ -1,6 +1,16 @@
 package grpcdoor
 
-import databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+import (
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// NewPinged is New with another time between pings.
+func NewPinged(edge *rpcserver.Server, pingEvery time.Duration) *Server {
+	return newServer(edge, func() bool { return true }, pingEvery)
+}
 
 var userContract = databasev1.File_osirose_database_v1_user_proto.Services().ByName("UserService")
 

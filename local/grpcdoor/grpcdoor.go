@@ -50,6 +50,10 @@ type Server struct {
 // New returns a Server whose requests edge bounds, logs and counts. Its health service is not ready where ready, which is
 // asked often and by many at once, says so.
 func New(edge *rpcserver.Server, ready func() bool, services ...Service) *Server {
+	return newServer(edge, ready, PingEvery, services...)
+}
+
+func newServer(edge *rpcserver.Server, ready func() bool, pingEvery time.Duration, services ...Service) *Server {
 	s := &Server{edge: edge, health: newHealth(ready)}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
@@ -62,7 +66,7 @@ func New(edge *rpcserver.Server, ready func() bool, services ...Service) *Server
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTime, Time: probeAfter, Timeout: probeTimeout}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: PingEvery, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
 	)
 	for _, service := range services {
 		s.grpc.RegisterService(service.describe(s), nil)

@@ -47,13 +47,18 @@ type door struct {
 // serve serves on a port of its own until the test ends.
 func serve(t testing.TB, edge *rpcserver.Server, ready func() bool, services ...grpcdoor.Service) *door {
 	t.Helper()
+	return serveServer(t, grpcdoor.New(edge, ready, services...))
+}
+
+func serveServer(t testing.TB, s *grpcdoor.Server) *door {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := port.Split(l, nil)
 	_ = p.HTTP().Close() // never fails
-	d := &door{Server: grpcdoor.New(edge, ready, services...), addr: l.Addr().String()}
+	d := &door{Server: s, addr: l.Addr().String()}
 	served := make(chan error, 1)
 	go func() { served <- d.Serve(p.GRPC()) }()
 	d.conn = d.dial(t)

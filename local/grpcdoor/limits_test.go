@@ -262,3 +262,21 @@ func TestPings(t *testing.T) {
 		t.Errorf("after it came %v, want the end", f)
 	}
 }
+
+// TestPingsOfAnIdleConnection is that of a game server that has nothing to ask for, and keeps to the pace.
+func TestPingsOfAnIdleConnection(t *testing.T) {
+	t.Parallel()
+	r := dialRaw(t, serveServer(t, grpcdoor.NewPinged(edgeTo(io.Discard), time.Nanosecond)))
+	for i := range 20 {
+		if err := r.WritePing(false, [8]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		r.await(t, func(f http2.Frame) bool {
+			if g, ok := f.(*http2.GoAwayFrame); ok {
+				t.Fatalf("after %d pings: GOAWAY %s", i+1, g.ErrCode)
+			}
+			p, ok := f.(*http2.PingFrame)
+			return ok && p.IsAck() && p.Data[0] == byte(i)
+		})
+	}
+}
