@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/osirose-new/database-service/local/embedded"
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 

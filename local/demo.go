@@ -8,10 +8,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/osirose-new/database-service/local/embedded"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 

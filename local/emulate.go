@@ -143,7 +143,7 @@ func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) e
 
 // stopEmulator lets requests finish, and then ends the functions: their polls would keep the server from ending.
 func stopEmulator(e *emulator.Emulator, server *http.Server, p *boot.Program) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
 	defer cancel()
 	err := e.Shutdown(ctx)
 	drain(server, nil, p.Log)

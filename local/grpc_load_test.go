@@ -131,8 +131,8 @@ func TestTerminatedUnderLoad(t *testing.T) {
 		t.Errorf("%d of %d calls failed, the first with %v; want none", n, n+l.grpc.Load()+l.twirp.Load(), *l.first.Load())
 	}
 	log := ends.stderr.String()
-	if !strings.Contains(log, `"door":"grpc","code":"ok"`) || !strings.Contains(log, `"door":"protobuf","code":"ok"`) {
-		t.Error("the program that ended was not called by both doors")
+	if !strings.Contains(log, `"protocol":"grpc","code":"ok"`) || !strings.Contains(log, `"protocol":"protobuf","code":"ok"`) {
+		t.Error("the program that ended was not called by both protocols")
 	}
 	if strings.Contains(log, "cut off") || !strings.Contains(log, `"msg":"stopped"`) {
 		t.Error("the program cut requests off")

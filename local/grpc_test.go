@@ -57,7 +57,7 @@ func isBusy(err error) bool {
 	return status.Code(err) == codes.Unavailable && len(status.Convert(err).Details()) > 0
 }
 
-func TestBothDoors(t *testing.T) {
+func TestBothProtocols(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	user := e.AddUser(t, "Alice")
@@ -76,7 +76,7 @@ func TestBothDoors(t *testing.T) {
 	}
 	p.signal(t, syscall.SIGTERM)
 	p.wantExit(t, 0)
-	wantText(t, &p.stderr, `"rpc":"UserService/GetUser","door":"grpc","code":"ok"`, `"door":"json","code":"ok"`, `"code":"not_found"`)
+	wantText(t, &p.stderr, `"rpc":"UserService/GetUser","protocol":"grpc","code":"ok"`, `"protocol":"json","code":"ok"`, `"code":"not_found"`)
 	for line := range strings.Lines(p.stderr.String()) { // grpc-go's own would tell addresses
 		if !strings.HasPrefix(line, "{") {
 			t.Errorf("the log holds %q, want our lines only", line)

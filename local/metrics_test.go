@@ -27,9 +27,9 @@ func TestMetrics(t *testing.T) {
 	id := e.AddUser(t, "Alice")
 	p, admin := startAdmined(t, outside(e))
 	moved(t, admin, map[string]float64{
-		`cache_reads_total{outcome="miss"}`: 1, `cache_reads_total{outcome="hit"}`: 1, "cache_fills_total": 1, "cache_drains_total": 1, "cache_new_epochs_total": 1,
+		`cache_reads_total{status="miss"}`: 1, `cache_reads_total{status="hit"}`: 1, "cache_fills_total": 1, "cache_syncs_total": 1, "cache_new_epochs_total": 1,
 		"cache_watermark_age_seconds": .001, `redis_call_duration_seconds_count{command="pipeline"}`: 2,
-		`postgres_statement_duration_seconds_count{outcome="ok"}`: 1, "postgres_connection_wait_seconds_count": 1,
+		`postgres_statement_duration_seconds_count{class="ok"}`: 1, "postgres_connection_wait_seconds_count": 1,
 		`postgres_connections{state="idle"}`: 1, "postgres_max_connections": 16, "go_goroutines": 1, "process_open_fds": 1,
 	}, askForUser(t, p, id))
 
@@ -51,11 +51,11 @@ func TestMetrics(t *testing.T) {
 	_, _ = client.GetUser(t.Context(), &databasev1.GetUserRequest{}) // refused: it is counted
 	_, _ = getUser(t, p.dial(t), "")
 	moved(t, admin, map[string]float64{
-		`requests_total{code="invalid_argument",door="grpc",rpc="UserService/GetUser"}`:     1,
-		`requests_total{code="invalid_argument",door="json",rpc="UserService/GetUser"}`:     1,
-		`requests_total{code="invalid_argument",door="protobuf",rpc="UserService/GetUser"}`: 1,
-		`requests_total{code="bad_route",door="json",rpc="none"}`:                           2,
-		`request_duration_seconds_count{door="json",rpc="UserService/GetUser"}`:             3,
+		`requests_total{code="invalid_argument",protocol="grpc",rpc="UserService/GetUser"}`:     1,
+		`requests_total{code="invalid_argument",protocol="json",rpc="UserService/GetUser"}`:     1,
+		`requests_total{code="invalid_argument",protocol="protobuf",rpc="UserService/GetUser"}`: 1,
+		`requests_total{code="bad_route",protocol="json",rpc="none"}`:                           2,
+		`request_duration_seconds_count{protocol="json",rpc="UserService/GetUser"}`:             3,
 	}, func() {})
 }
 
@@ -112,7 +112,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 	}
 	moved(t, admin, map[string]float64{
 		"cache_breaker_open": 1, "cache_redis_errors_total": 3, "cache_failed_deletes_total": 1,
-		`cache_reads_total{outcome="untrusted"}`: 1, `cache_reads_total{outcome="bypassed"}`: 1, `redis_unanswered_calls_total{command="pipeline"}`: 1,
+		`cache_reads_total{status="untrusted"}`: 1, `cache_reads_total{status="bypassed"}`: 1, `redis_unanswered_calls_total{command="pipeline"}`: 1,
 	}, func() { askForUser(t, p, id)(); create() })
 	e.RDProxy.Release()
 	eventually(t, "the breaker to close", func() bool {
@@ -135,14 +135,14 @@ func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	}
 	moved(t, admin, map[string]float64{
 		"requests_in_flight": 2, `postgres_connections{state="in_use"}`: 1, "postgres_waiting_statements": 1, "postgres_refused_statements_total": 1,
-		`postgres_statement_duration_seconds_count{outcome="unavailable"}`:               1,
-		`requests_total{code="unavailable",door="json",rpc="SessionService/GetSession"}`: 1,
+		`postgres_statement_duration_seconds_count{class="unavailable"}`:                   1,
+		`requests_total{code="unavailable",protocol="json",rpc="SessionService/GetSession"}`: 1,
 	}, more)
 	all.Wait()
 	e.PGProxy.Release()
 	e.PGProxy.Refuse()
-	before := scrape(t, admin).values[`postgres_statement_duration_seconds_count{outcome="unavailable"}`]
-	moved(t, admin, map[string]float64{`postgres_statement_duration_seconds_count{outcome="unavailable"}`: before + 1}, ask)
+	before := scrape(t, admin).values[`postgres_statement_duration_seconds_count{class="unavailable"}`]
+	moved(t, admin, map[string]float64{`postgres_statement_duration_seconds_count{class="unavailable"}`: before + 1}, ask)
 }
 
 // TestMetricsTellNothing looks for what callers have sent, and for whom it is about.
@@ -190,10 +190,10 @@ func scrapeEverything(t *testing.T) (scraped, []string) {
 	if answer, err := http.DefaultClient.Do(r); err == nil {
 		_ = answer.Body.Close()
 	}
-	door := p.dial(t)
+	protocol := p.dial(t)
 	for _, method := range []string{"/osirose.database.v1.UserService/" + canary, "/" + canary + "/GetUser", "/osirose.database.v1.UserService/GetUser"} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), canary, canary, "authorization", canary)
-		_ = door.Invoke(ctx, method, &databasev1.GetUserRequest{UserId: canary}, &databasev1.GetUserResponse{}) // refused: it is counted
+		_ = protocol.Invoke(ctx, method, &databasev1.GetUserRequest{UserId: canary}, &databasev1.GetUserResponse{}) // refused: it is counted
 	}
 	return scrape(t, admin), []string{canary, id, session, token, "example.com", "203.0.113"}
 }

@@ -61,7 +61,7 @@ func wrongMatcher(metric, label, value string, exported map[string][]string) (wr
 	for v := range strings.SplitSeq(value, "|") {
 		isCode := v == "ok" || twirp.IsValidErrorCode(twirp.ErrorCode(v))
 		isKnown := slices.Contains(values, v)
-		if label == "code" && !isCode || (label == "outcome" || label == "state") && !isKnown {
+		if label == "code" && !isCode || (label == "status" || label == "class" || label == "state") && !isKnown {
 			wrong = append(wrong, fmt.Sprintf("%s by %s=%q", metric, label, v))
 		}
 	}
@@ -70,15 +70,15 @@ func wrongMatcher(metric, label, value string, exported map[string][]string) (wr
 
 func TestWrongIn(t *testing.T) {
 	t.Parallel()
-	exported := map[string]map[string][]string{"a_total": {"code": {"ok"}, "outcome": {"hit", "miss"}}, "b_bucket": {"le": {"1"}}}
+	exported := map[string]map[string][]string{"a_total": {"code": {"ok"}, "status": {"hit", "miss"}}, "b_bucket": {"le": {"1"}}}
 	for expr, want := range map[string]string{
 		`sum by (job, code) (rate(a_total{code=~"internal|ok"}[5m])) / ignoring (code) sum(rate(a_total[5m])) > 0.5 and up{job="x"} == 1`: "[]",
 		`histogram_quantile(0.99, sum by (le) (rate(b_bucket[$__rate_interval])))`:                                                        "[]",
 		`rate(c_total[5m])`:                         "[c_total]",
-		`rate(a_totals{outcome="hit"}[5m])`:         "[a_totals a_totals by outcome]",
-		`a_total{door="json"}`:                      "[a_total by door]",
+		`rate(a_totals{status="hit"}[5m])`:         "[a_totals a_totals by status]",
+		`a_total{protocol="json"}`:                  "[a_total by protocol]",
 		`a_total{code="internel"}`:                  `[a_total by code="internel"]`,
-		`a_total{outcome=~"hit|hits"}`:              `[a_total by outcome="hits"]`,
+		`a_total{status=~"hit|hits"}`:              `[a_total by status="hits"]`,
 		`sum by (rpc) (a_total) and sum(b_bucket)`:  "[by rpc]",
 		`sum(b_bucket) or (a_total unless b_count)`: "[b_count]",
 	} {

@@ -15,9 +15,9 @@ import (
 
 	"google.golang.org/grpc/grpclog"
 
-	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/connmux"
+	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
-	"github.com/osirose-new/database-service/local/port"
 	"github.com/osirose-new/database-service/shared/boot"
 )
 
@@ -30,7 +30,7 @@ const (
 	idleTimeout    = 3 * time.Minute
 	maxHeaderBytes = 64 << 10
 
-	drainTimeout = 5 * time.Second
+	syncTimeout = 5 * time.Second
 	// farewell is how long callers have to send one more request on a connection that they keep.
 	farewell = 250 * time.Millisecond
 )
@@ -144,9 +144,9 @@ func untilEnd(ctx context.Context, b *backends, failed <-chan error) error {
 
 // server is the port with what serves it.
 type server struct {
-	port *port.Port
+	port *connmux.Port
 	http *http.Server
-	grpc *grpcdoor.Server
+	grpc *grpcserver.Server
 }
 
 // listen opens the port. Twirp and gRPC share the services and their edge.
@@ -154,7 +154,7 @@ func listen(p *boot.Program, h *health) (*server, error) {
 	var secure *tls.Config
 	if files := p.Config.TLS; files.CertFile != "" {
 		var err error
-		if secure, err = port.TLS(files.CertFile, files.KeyFile); err != nil {
+		if secure, err = connmux.TLS(files.CertFile, files.KeyFile); err != nil {
 			return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
 		}
 	}
@@ -165,9 +165,9 @@ func listen(p *boot.Program, h *health) (*server, error) {
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages hold addresses and what callers sent
 	edge, all := p.Edge(), newServices(p)
 	return &server{
-		port: port.Split(l, secure),
+		port: connmux.Split(l, secure),
 		http: newServer(p, h.sayGoodBye(routes(edge, all, h))),
-		grpc: grpcdoor.New(edge, func() bool { return h.report().Ready }, all.grpc()...),
+		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, all.grpc()...),
 	}, nil
 }
 
@@ -218,15 +218,15 @@ func (s *server) leave(h *health) {
 	time.Sleep(farewell)
 }
 
-// drain lets the requests finish that are being served. Where there is no gRPC, door is nil.
-func drain(server *http.Server, door *grpcdoor.Server, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+// drain lets the requests finish that are being served. Where there is no gRPC, protocol is nil.
+func drain(server *http.Server, protocol *grpcserver.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
 	defer cancel()
 	rest := make(chan bool, 1)
-	go func() { rest <- door == nil || door.Shutdown(ctx) }()
+	go func() { rest <- protocol == nil || protocol.Shutdown(ctx) }()
 	err := server.Shutdown(ctx)
 	if done := <-rest; err != nil || !done {
-		log.Warn("requests were cut off", "after", drainTimeout.String())
+		log.Warn("requests were cut off", "after", syncTimeout.String())
 		_ = server.Close() // what is left is of no use
 	}
 	log.Info("stopped")

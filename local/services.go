@@ -5,7 +5,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
@@ -22,13 +22,13 @@ func routes(edge *rpcserver.Server, s services, h *health) http.Handler {
 	}
 	rpc.HandleFunc("/", rpcserver.NotFound)
 	mux := http.NewServeMux()
-	mux.Handle("/", edge.Handler(rpc, grpcdoor.Urgent...))
+	mux.Handle("/", edge.Handler(rpc, grpcserver.Urgent...))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
 	return mux
 }
 
-// services are all that there are. Each serves every door.
+// services are all that there are. Each serves every protocol.
 type services struct {
 	users      *users.Service
 	characters *characters.Service
@@ -52,6 +52,6 @@ func (s services) twirp(o twirp.ServerOption) []databasev1.TwirpServer {
 	}
 }
 
-func (s services) grpc() []grpcdoor.Service {
-	return []grpcdoor.Service{grpcdoor.Users(s.users), grpcdoor.Characters(s.characters), grpcdoor.Sessions(s.sessions)}
+func (s services) grpc() []grpcserver.Service {
+	return []grpcserver.Service{grpcserver.Users(s.users), grpcserver.Characters(s.characters), grpcserver.Sessions(s.sessions)}
 }

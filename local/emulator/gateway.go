@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Gateway is a kind of front door of a Lambda function: each sends events of its own shape.
+// Gateway is a kind of front protocol of a Lambda function: each sends events of its own shape.
 type Gateway string
 
 // The gateways.

@@ -2,8 +2,8 @@
 // and alerts, as README's table has it.
 //
 // How many series there are is bounded by the program and not by its callers: a label's values are the rpcs of the .proto
-// files, the doors and Twirp's codes, the Redis commands that this program sends, and words of this package. What was not
-// routed, or came in by no door, is "none".
+// files, the protocols and Twirp's codes, the Redis commands that this program sends, and words of this package. What was not
+// routed, or came in by no protocol, is "none".
 package metrics
 
 import (
@@ -39,7 +39,7 @@ type Metrics struct {
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	commands   *commands
-	statements map[string]prometheus.Observer // by outcome
+	statements map[string]prometheus.Observer // by error class
 	waits      prometheus.Histogram
 }
 
@@ -50,8 +50,8 @@ func New(revision string) *Metrics {
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "requests_total", Help: "Requests answered, by Twirp's code (ok: no error).",
-		}, []string{"rpc", "door", "code"}),
-		durations:  histograms("", "request_duration_seconds", "Time from a request's header to its answer.", requestBuckets, "rpc", "door"),
+		}, []string{"rpc", "protocol", "code"}),
+		durations:  histograms("", "request_duration_seconds", "Time from a request's header to its answer.", requestBuckets, "rpc", "protocol"),
 		commands:   newCommands(),
 		statements: map[string]prometheus.Observer{},
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -60,9 +60,9 @@ func New(revision string) *Metrics {
 		}),
 	}
 	statements := histograms("postgres", "statement_duration_seconds",
-		"Time of the statements on one connection; 0 where none could be had, which is unavailable.", postgresBuckets, "outcome")
-	for _, outcome := range postgres.Outcomes() {
-		m.statements[outcome] = statements.WithLabelValues(outcome)
+		"Time of the statements on one connection; 0 where none could be had, which is unavailable.", postgresBuckets, "class")
+	for _, class := range postgres.ErrorClasses() {
+		m.statements[class] = statements.WithLabelValues(class)
 	}
 	m.registry.MustRegister(m.requests, m.durations, m.commands.took, m.commands.unanswered, statements, m.waits, buildInfo(revision),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -82,15 +82,15 @@ func (m *Metrics) Handler() http.Handler {
 
 // Class implements rpcserver.Observer.
 func (m *Metrics) Class(c rpcserver.Class) func(time.Duration) {
-	rpc, door := c.RPC(), string(c.Door)
+	rpc, protocol := c.RPC(), string(c.Protocol)
 	if c.Method == "" {
 		rpc = none
 	}
-	if door == "" {
-		door = none
+	if protocol == "" {
+		protocol = none
 	}
-	m.requests.WithLabelValues(rpc, door, string(twirp.Internal)) // what comes into being as 1 has no rate, and no alert
-	count, duration := m.requests.WithLabelValues(rpc, door, string(c.Code)), m.durations.WithLabelValues(rpc, door)
+	m.requests.WithLabelValues(rpc, protocol, string(twirp.Internal)) // what comes into being as 1 has no rate, and no alert
+	count, duration := m.requests.WithLabelValues(rpc, protocol, string(c.Code)), m.durations.WithLabelValues(rpc, protocol)
 	return func(took time.Duration) {
 		count.Inc()
 		duration.Observe(took.Seconds())
@@ -100,7 +100,7 @@ func (m *Metrics) Class(c rpcserver.Class) func(time.Duration) {
 // Statement is for postgres.Options.Observe.
 func (m *Metrics) Statement(waited, took time.Duration, err error) {
 	m.waits.Observe(waited.Seconds())
-	m.statements[postgres.Outcome(err)].Observe(took.Seconds())
+	m.statements[postgres.ErrorClass(err)].Observe(took.Seconds())
 }
 
 // Redis is for cache.ConnectOptions.Observe.

@@ -46,31 +46,31 @@ func want(t *testing.T, m *metrics.Metrics, lines ...string) {
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
-	class := rpcserver.Class{Service: "UserService", Method: "GetUser", Door: rpcserver.JSON, Code: "ok"}
-	for _, outcome := range []cache.Outcome{cache.Hit, cache.Miss} { // which the metric does not tell apart
-		class.Cache = outcome
+	class := rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.JSON, Code: "ok"}
+	for _, status := range []cache.Status{cache.Hit, cache.Miss} { // which the metric does not tell apart
+		class.Cache = status
 		m.Class(class)(time.Millisecond)
 	}
 	class.Code = "not_found"
 	m.Class(class)(3 * time.Second)
 	m.Class(rpcserver.Class{Code: "bad_route"})(0)
-	m.Class(rpcserver.Class{Service: "UserService", Door: rpcserver.JSON, Code: "bad_route"})(0)
+	m.Class(rpcserver.Class{Service: "UserService", Protocol: rpcserver.JSON, Code: "bad_route"})(0)
 	want(t, m,
-		`requests_total{code="ok",door="json",rpc="UserService/GetUser"} 2`,
-		`requests_total{code="not_found",door="json",rpc="UserService/GetUser"} 1`,
-		`requests_total{code="bad_route",door="none",rpc="none"} 1`,
-		`requests_total{code="bad_route",door="json",rpc="none"} 1`,
-		`request_duration_seconds_bucket{door="json",rpc="UserService/GetUser",le="0.0005"} 0`,
-		`request_duration_seconds_bucket{door="json",rpc="UserService/GetUser",le="1"} 2`,
-		`request_duration_seconds_bucket{door="json",rpc="UserService/GetUser",le="+Inf"} 3`,
-		`request_duration_seconds_count{door="none",rpc="none"} 1`,
+		`requests_total{code="ok",protocol="json",rpc="UserService/GetUser"} 2`,
+		`requests_total{code="not_found",protocol="json",rpc="UserService/GetUser"} 1`,
+		`requests_total{code="bad_route",protocol="none",rpc="none"} 1`,
+		`requests_total{code="bad_route",protocol="json",rpc="none"} 1`,
+		`request_duration_seconds_bucket{protocol="json",rpc="UserService/GetUser",le="0.0005"} 0`,
+		`request_duration_seconds_bucket{protocol="json",rpc="UserService/GetUser",le="1"} 2`,
+		`request_duration_seconds_bucket{protocol="json",rpc="UserService/GetUser",le="+Inf"} 3`,
+		`request_duration_seconds_count{protocol="none",rpc="none"} 1`,
 	)
 }
 
 func TestStatementAndRedis(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
-	want(t, m, `postgres_statement_duration_seconds_count{outcome="unavailable"} 0`) // before the first: what is not there has no rate
+	want(t, m, `postgres_statement_duration_seconds_count{class="unavailable"} 0`) // before the first: what is not there has no rate
 	for _, err := range []error{
 		nil, pgx.ErrNoRows, errors.New("a rule of ours"), &pgconn.PgError{Code: "23505"}, &pgconn.PgError{Code: "40001"}, &pgconn.PgError{Code: "57P01"},
 		fmt.Errorf("read: %w", io.ErrUnexpectedEOF), pgconn.ErrConnClosed,
@@ -80,11 +80,11 @@ func TestStatementAndRedis(t *testing.T) {
 	m.Redis("evalsha", time.Millisecond, false)
 	m.Redis("evalsha", 51*time.Millisecond, true)
 	want(t, m,
-		`postgres_statement_duration_seconds_count{outcome="ok"} 3`,
-		`postgres_statement_duration_seconds_count{outcome="error"} 1`,
-		`postgres_statement_duration_seconds_count{outcome="retry"} 1`,
-		`postgres_statement_duration_seconds_count{outcome="unavailable"} 3`,
-		`postgres_statement_duration_seconds_bucket{outcome="ok",le="0.01"} 0`,
+		`postgres_statement_duration_seconds_count{class="ok"} 3`,
+		`postgres_statement_duration_seconds_count{class="error"} 1`,
+		`postgres_statement_duration_seconds_count{class="retry"} 1`,
+		`postgres_statement_duration_seconds_count{class="unavailable"} 3`,
+		`postgres_statement_duration_seconds_bucket{class="ok",le="0.01"} 0`,
 		`postgres_connection_wait_seconds_bucket{le="0.002"} 8`,
 		`redis_call_duration_seconds_count{command="evalsha"} 2`,
 		`redis_unanswered_calls_total{command="evalsha"} 1`,
@@ -95,13 +95,13 @@ func TestState(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
 	m.Show(1, cache.Stats{
-		Hits: 2, Misses: 3, Untrusted: 4, Bypassed: 5, Fills: 6, RefusedFills: 7, Drains: 8, NewEpochs: 9, RedisErrors: 10, FailedDeletes: 11,
+		Hits: 2, Misses: 3, Untrusted: 4, Bypassed: 5, Fills: 6, RefusedFills: 7, Syncs: 8, NewEpochs: 9, RedisErrors: 10, FailedDeletes: 11,
 		WatermarkAge: 250 * time.Millisecond, BreakerOpen: true,
 	}, postgres.Stats{InUse: 12, Idle: 13, Connecting: 14, Max: 15, Waiting: 16, Refused: 17})
 	want(t, m,
-		"requests_in_flight 1", `cache_reads_total{outcome="hit"} 2`, `cache_reads_total{outcome="miss"} 3`,
-		`cache_reads_total{outcome="untrusted"} 4`, `cache_reads_total{outcome="bypassed"} 5`, "cache_fills_total 6", "cache_refused_fills_total 7",
-		"cache_drains_total 8", "cache_new_epochs_total 9", "cache_redis_errors_total 10", "cache_failed_deletes_total 11",
+		"requests_in_flight 1", `cache_reads_total{status="hit"} 2`, `cache_reads_total{status="miss"} 3`,
+		`cache_reads_total{status="untrusted"} 4`, `cache_reads_total{status="bypassed"} 5`, "cache_fills_total 6", "cache_refused_fills_total 7",
+		"cache_syncs_total 8", "cache_new_epochs_total 9", "cache_redis_errors_total 10", "cache_failed_deletes_total 11",
 		"cache_watermark_age_seconds 0.25", "cache_breaker_open 1", `postgres_connections{state="in_use"} 12`, `postgres_connections{state="idle"} 13`,
 		`postgres_connections{state="connecting"} 14`, "postgres_max_connections 15", "postgres_waiting_statements 16", "postgres_refused_statements_total 17",
 	)
@@ -117,7 +117,7 @@ func TestFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	want(t, m, "postgres_max_connections 7", `cache_reads_total{outcome="hit"} 0`, `postgres_connections{state="in_use"} 0`, "requests_in_flight 0", "cache_breaker_open 0")
+	want(t, m, "postgres_max_connections 7", `cache_reads_total{status="hit"} 0`, `postgres_connections{state="in_use"} 0`, "requests_in_flight 0", "cache_breaker_open 0")
 	_, text := scrape(t, m, "")
 	if !strings.Contains(text, `revision="4f2e0c1"`) {
 		t.Error("build_info does not have the revision")
@@ -151,7 +151,7 @@ func BenchmarkHotPaths(b *testing.B) {
 }
 
 func hotPaths(m *metrics.Metrics) map[string]func() {
-	observe := m.Class(rpcserver.Class{Service: "UserService", Method: "GetUser", Door: rpcserver.Protobuf, Code: "ok", Cache: cache.Hit})
+	observe := m.Class(rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.Protobuf, Code: "ok", Cache: cache.Hit})
 	return map[string]func(){
 		"request":   func() { observe(300 * time.Microsecond) },
 		"redis":     func() { m.Redis("pipeline", 150*time.Microsecond, false) },

@@ -58,9 +58,9 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 }
 
 func cacheFigures() []figure {
-	reads := desc("cache_reads_total", "Looks into the cache, by what they came to.", "outcome")
-	read := func(outcome cache.Outcome, of func(cache.Stats) uint64) figure {
-		return figure{reads, prometheus.CounterValue, []string{outcome.String()}, func(n now) float64 { return float64(of(n.cache)) }}
+	reads := desc("cache_reads_total", "Looks into the cache, by what they came to.", "status")
+	read := func(status cache.Status, of func(cache.Stats) uint64) figure {
+		return figure{reads, prometheus.CounterValue, []string{status.String()}, func(n now) float64 { return float64(of(n.cache)) }}
 	}
 	count := func(name, help string, of func(cache.Stats) uint64) figure {
 		return figure{desc("cache_"+name, help), prometheus.CounterValue, nil, func(n now) float64 { return float64(of(n.cache)) }}
@@ -72,7 +72,7 @@ func cacheFigures() []figure {
 		read(cache.Bypassed, func(s cache.Stats) uint64 { return s.Bypassed }),
 		count("fills_total", "Values written to Redis.", func(s cache.Stats) uint64 { return s.Fills }),
 		count("refused_fills_total", "Values not written, since the entity changed while it was loaded.", func(s cache.Stats) uint64 { return s.RefusedFills }),
-		count("drains_total", "Times that Redis was told what the change log had named.", func(s cache.Stats) uint64 { return s.Drains }),
+		count("syncs_total", "Times that Redis was told what the change log had named.", func(s cache.Stats) uint64 { return s.Syncs }),
 		count("new_epochs_total", "Drains that forgot every value.", func(s cache.Stats) uint64 { return s.NewEpochs }),
 		count("failed_deletes_total", "Own writes whose old values could not be deleted from Redis.", func(s cache.Stats) uint64 { return s.FailedDeletes }),
 		count("redis_errors_total", "Calls of the cache that failed, and values that were not what was written.", func(s cache.Stats) uint64 { return s.RedisErrors }),

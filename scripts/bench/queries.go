@@ -11,7 +11,7 @@ import (
 
 const (
 	queryCalls   = 1000
-	maxDrains    = 4 // a second
+	maxSyncs     = 4 // a second
 	queryWorkers = 4 // few, so that no call to Redis runs into its 50 ms for want of CPU
 )
 
@@ -64,7 +64,7 @@ func countAll(ctx context.Context, list []costs, pg, rd *wire) (section, error) 
 	}
 	s.note("Counted on the wire between the server and PostgreSQL or Redis. A statement outside a transaction block is one transaction; BEGIN and COMMIT would count as statements.")
 	s.note("Drains of the watermark, counted apart: %d in %.1f s of cached reads, %.1f a second (goal at most %d: %s).", d.n, d.time.Seconds(),
-		float64(d.n)/d.time.Seconds(), maxDrains, held(d.rare()))
+		float64(d.n)/d.time.Seconds(), maxSyncs, held(d.rare()))
 	if !all || !d.rare() {
 		return s, errMissed
 	}
@@ -137,11 +137,11 @@ func countCall(ctx context.Context, s *section, pg, rd *wire, c costs, d *drains
 	q, err1 := pg.take()
 	r, err2 := rd.take()
 	if r["HMGET"] > 0 { // the watermark ages in the pauses, too
-		d.n, d.time = d.n+q[drainStatements], d.time+time.Since(pause)
+		d.n, d.time = d.n+q[syncStatements], d.time+time.Since(pause)
 	}
 	counted := q[statements] == c.statements*queryCalls && r["DEL"] == c.dels*queryCalls
 	s.row(c.name, queryCalls, q[statements], c.statements*queryCalls, r["DEL"], c.dels*queryCalls, held(counted), r["HMGET"], r[scripts],
-		fmt.Sprintf("%d + %d", q[drainStatements], r[drainScripts]), fmt.Sprintf("%.1f", took.Seconds()))
+		fmt.Sprintf("%d + %d", q[syncStatements], r[syncScripts]), fmt.Sprintf("%.1f", took.Seconds()))
 	return counted, errors.Join(err1, err2)
 }
 
@@ -151,4 +151,4 @@ type drains struct {
 	time time.Duration
 }
 
-func (d drains) rare() bool { return float64(d.n) <= maxDrains*d.time.Seconds()+1 }
+func (d drains) rare() bool { return float64(d.n) <= maxSyncs*d.time.Seconds()+1 }

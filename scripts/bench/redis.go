@@ -11,7 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/embedded"
 )
 
 // redisServer is a redis-server of ours, or, where that is not installed, miniredis in this process, which is the load

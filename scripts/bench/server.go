@@ -16,9 +16,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/connmux"
+	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
-	"github.com/osirose-new/database-service/local/port"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/cache"
@@ -55,7 +55,7 @@ func serve() error {
 	if os.Getenv("BENCH_PROFILE") != "" {
 		runtime.MemProfileRate = 1 << 10
 	}
-	handlers, door, err := newHandlers()
+	handlers, protocol, err := newHandlers()
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func serve() error {
 		}
 		urls[name] = "http://" + l.Addr().String()
 		if name == stack {
-			split := port.Split(l, nil)
-			go door.Serve(split.GRPC()) //nolint:errcheck // ends with the process
+			split := connmux.Split(l, nil)
+			go protocol.Serve(split.GRPC()) //nolint:errcheck // ends with the process
 			l = split.HTTP()
 		}
 		go http.Serve(l, h) //nolint:errcheck,gosec // ends with the process
@@ -80,7 +80,7 @@ func serve() error {
 	return err
 }
 
-func newHandlers() (map[string]http.Handler, *grpcdoor.Server, error) {
+func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 	c, err := boot.Read(os.Getenv)
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +100,7 @@ func newHandlers() (map[string]http.Handler, *grpcdoor.Server, error) {
 		return nil, nil, err
 	}
 	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache) })
-	handler, door := newStack(p)
+	handler, protocol := newStack(p)
 	return map[string]http.Handler{
 		stack:        handler,
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
@@ -109,11 +109,11 @@ func newHandlers() (map[string]http.Handler, *grpcdoor.Server, error) {
 		plainSession: databasev1.NewSessionServiceServer(selectSession{pool: pool}),
 		plainList:    databasev1.NewCharacterDbServiceServer(selectList{pool: pool}),
 		control:      http.DefaultServeMux,
-	}, door, nil
+	}, protocol, nil
 }
 
 // newStack mounts the services as local does.
-func newStack(p *boot.Program) (http.Handler, *grpcdoor.Server) {
+func newStack(p *boot.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
 	o := edge.Options()
 	userService := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)
@@ -127,9 +127,9 @@ func newStack(p *boot.Program) (http.Handler, *grpcdoor.Server) {
 	} {
 		mux.Handle(h.PathPrefix(), h)
 	}
-	door := grpcdoor.New(edge, func() bool { return true },
-		grpcdoor.Users(userService), grpcdoor.Sessions(sessionService), grpcdoor.Characters(characterService))
-	return edge.Handler(mux), door
+	protocol := grpcserver.New(edge, func() bool { return true },
+		grpcserver.Users(userService), grpcserver.Sessions(sessionService), grpcserver.Characters(characterService))
+	return edge.Handler(mux), protocol
 }
 
 func writeUsage(w io.Writer, c *cache.Cache) {

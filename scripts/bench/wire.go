@@ -16,11 +16,11 @@ import (
 
 // What is counted on the wire; commands of Redis are counted by their names, too.
 const (
-	statements      = "statements" // each a transaction of its own: BEGIN would count as one
-	drainStatements = "drain statements"
-	drainScripts    = "drain scripts"
-	scripts         = "scripts" // leases and fills
-	pings           = "pings"
+	statements     = "statements" // each a transaction of its own: BEGIN would count as one
+	syncStatements = "drain statements"
+	syncScripts    = "drain scripts"
+	scripts        = "scripts" // leases and fills
+	pings          = "pings"
 )
 
 // wire stands between the server and PostgreSQL or Redis and counts what the server sends.
@@ -115,7 +115,7 @@ func parsePostgres(w *wire, r io.Reader) error {
 func statementKind(sql string) string {
 	switch {
 	case strings.Contains(sql, "game.cache_change"):
-		return drainStatements
+		return syncStatements
 	case sql == ";" || strings.HasPrefix(sql, "--"):
 		return pings
 	}
@@ -145,7 +145,7 @@ func parseRedis(w *wire, r io.Reader) error {
 		name := strings.ToUpper(args[0])
 		if strings.HasPrefix(name, "EVAL") && len(args) > 3 {
 			if name = scripts; args[3] == "wm" {
-				name = drainScripts
+				name = syncScripts
 			}
 		}
 		w.count(name)

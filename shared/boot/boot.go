@@ -17,9 +17,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/osirose-new/database-service/shared/cache"
-	"github.com/osirose-new/database-service/shared/credential"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
 // DefaultRedisURL is where Redis is looked for when REDIS_URL is not set.
@@ -58,7 +58,7 @@ type AWS struct {
 
 // Sessions has the fields of sessions.Config, so that one converts to the other. Zero: the service's own default.
 type Sessions struct {
-	Verifier        credential.Verifier
+	Verifier        sessiontoken.Verifier
 	RefuseSessionID bool
 	Window, Cap     time.Duration
 }
@@ -105,7 +105,7 @@ func Read(getenv func(string) string) (Config, error) {
 	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
 		c.DatabaseURL = "postgres://" // the secret says the rest
 	}
-	c.Sessions.Verifier = credential.NewVerifier(e.text("BETTER_AUTH_SECRET", ""))
+	c.Sessions.Verifier = sessiontoken.NewVerifier(e.text("BETTER_AUTH_SECRET", ""))
 	if err := c.LogLevel.UnmarshalText([]byte(e.text("LOG_LEVEL", "info"))); err != nil {
 		e.wrong("LOG_LEVEL", "is not debug, info, warn or error")
 	}

@@ -22,8 +22,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/osirose-new/database-service/local/embedded"
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )

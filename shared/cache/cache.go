@@ -8,7 +8,7 @@
 // a lease before it reads the database, and fills only where nobody has deleted the lease since; so a value that was
 // read before a change is never written after it. Every value carries the epoch of the watermark, so one new epoch
 // forgets everything. The clocks of a Redis and of the replica that takes its place must agree: where the new one is
-// behind, P is longer by as much.
+// behind, MaxStaleness is longer by as much.
 //
 // Command modelcheck explores the protocol's interleavings, and has to be run again when it changes.
 //
@@ -33,10 +33,10 @@ import (
 )
 
 const (
-	// P is how old a watermark may be under which a value is served, and so the staleness bound of every read.
-	P = time.Second
-	// DrainAge is the age of a watermark from which a reader drains.
-	DrainAge = P / 4
+	// MaxStaleness is how old a watermark may be under which a value is served, and so the staleness bound of every read.
+	MaxStaleness = time.Second
+	// SyncAge is the age of a watermark from which a reader drains.
+	SyncAge = MaxStaleness / 4
 	// LeaseTime bounds how long a load may take and still fill.
 	LeaseTime = time.Second
 	// lockTime is how long one drainer keeps others away. Where it fails, the lock is left to run out: that is the
@@ -75,12 +75,12 @@ type Cache struct {
 	breaker breaker
 	bypass  bypass
 	readers atomic.Int32 // that are in Get
-	// noDrainUntil holds, for each bucket, back the readers of this process whose drain would find another's lock.
-	noDrainUntil [buckets]atomic.Pointer[time.Time]
-	noWaitUntil  atomic.Pointer[time.Time] // since nobody filled what this process waited for
-	tokenPrefix  string
-	tokens       atomic.Uint64
-	stats        counters
+	// noSyncUntil holds, for each bucket, back the readers of this process whose drain would find another's lock.
+	noSyncUntil [buckets]atomic.Pointer[time.Time]
+	noWaitUntil atomic.Pointer[time.Time] // since nobody filled what this process waited for
+	tokenPrefix string
+	tokens      atomic.Uint64
+	stats       counters
 }
 
 // New returns a Cache over client (see [Connect]); it reads the change log from db. It does not dial.
@@ -128,7 +128,7 @@ func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
 
 // Get returns the entity as it was at most P ago, and never older than a write that was acknowledged before: by this
 // process, or by another one that could tell Redis (see [Cache.Invalidate]); but where a failover of Redis has lost the
-// deletion, that is P, too. It fails only where the load does, or the database does not answer.
+// deletion, that is MaxStaleness, too. It fails only where the load does, or the database does not answer.
 func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	key := c.key(k.prefix, id)
@@ -164,26 +164,26 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 	if err == nil && r.t != 0 {
 		c.stats.watermarkAge.Store(r.ms - r.t)
 	}
-	othersDrain := false
-	if err == nil && !r.within(DrainAge) {
+	othersSync := false
+	if err == nil && !r.within(SyncAge) {
 		began := c.now()
-		drainErr := c.drain(ctx, key)
+		syncErr := c.sync(ctx, key)
 		switch {
-		case r.within(P - c.now().Sub(began)): // what was read is good in any case
-		case drainErr == nil:
+		case r.within(MaxStaleness - c.now().Sub(began)): // what was read is good in any case
+		case syncErr == nil:
 			r, err = k.read(ctx, key)
-		case errors.Is(drainErr, postgres.ErrUnavailable):
-			return Entry{}, drainErr // nor would the load get an answer, and there is no time to wait for two
+		case errors.Is(syncErr, postgres.ErrUnavailable):
+			return Entry{}, syncErr // nor would the load get an answer, and there is no time to wait for two
 		default:
 			r = reading{} // which became too old meanwhile
-			othersDrain = errors.Is(drainErr, errNotMine)
+			othersSync = errors.Is(syncErr, errNotMine)
 		}
 	}
 	switch {
-	case err == nil && othersDrain:
+	case err == nil && othersSync:
 		c.count(ctx, Untrusted)
 		return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
-	case err != nil || !r.within(P):
+	case err != nil || !r.within(MaxStaleness):
 		c.count(ctx, Untrusted)
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	case r.value != nil:
@@ -248,7 +248,7 @@ func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error
 
 // Invalidate is called after the commit of an own write, or after one whose outcome is unknown, and before the caller
 // hears of it: no later read of this service returns the older value. Where Redis does not answer, this process reads
-// those keys from the database for P, and every other one learns of the change by the change log within P.
+// those keys from the database for MaxStaleness, and every other one learns of the change by the change log within P.
 func (c *Cache) Invalidate(ctx context.Context, keys ...string) {
 	for i, key := range keys {
 		keys[i] = c.key("", key)
@@ -259,7 +259,7 @@ func (c *Cache) Invalidate(ctx context.Context, keys ...string) {
 		return
 	}
 	c.stats.failedDeletes.Add(1)
-	c.bypass.add(c.now().Add(P), keys)
+	c.bypass.add(c.now().Add(MaxStaleness), keys)
 }
 
 func (c *Cache) delete(ctx context.Context, keys []string) error {

@@ -141,13 +141,13 @@ func TestExternalChange(t *testing.T) {
 		x := newEntity(t, e)
 		x.warm(t)
 		x.change(t)
-		x.age(t, cache.P/4+10*time.Millisecond)
+		x.age(t, cache.MaxStaleness/4+10*time.Millisecond)
 		// Whoever finds the watermark old drains, but may serve what it has: that is not older than P.
 		read(t, x.kind)
 		x.wantRead(t, "after the drain", 1, 1)
 		x.wantRead(t, "cached again", 1, 0)
 		x.change(t)
-		x.age(t, cache.P+time.Millisecond)
+		x.age(t, cache.MaxStaleness+time.Millisecond)
 		x.wantRead(t, "watermark older than P", 2, 1)
 	})
 }
@@ -175,16 +175,16 @@ func TestFillAfterInvalidation(t *testing.T) {
 	for name, invalidate := range map[string]func(*testing.T, *entity){
 		"own write": func(t *testing.T, x *entity) { x.Program.Cache.Invalidate(t.Context(), x.key) },
 		"drain": func(t *testing.T, x *entity) {
-			x.age(t, cache.P/2)
+			x.age(t, cache.MaxStaleness/2)
 			p := x.Open(t, nil)
 			other := p.Cache.Kind("other:", format("v1"), func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, nil })
-			if _, err := other.Get(t.Context(), "1"); err != nil || p.Cache.Stats().Drains != 1 {
+			if _, err := other.Get(t.Context(), "1"); err != nil || p.Cache.Stats().Syncs != 1 {
 				t.Errorf("no drain: %v, %+v", err, p.Cache.Stats())
 			}
 		},
 		"new epoch": func(t *testing.T, x *entity) {
 			x.log(t, "*")
-			x.age(t, cache.P/2)
+			x.age(t, cache.MaxStaleness/2)
 			read(t, x.open(x.Open(t, nil), "v2"))
 		},
 		"flush":            func(t *testing.T, x *entity) { x.Redis.Client.FlushAll(t.Context()) },

@@ -54,7 +54,7 @@ func (b *bypass) add(until time.Time, keys []string) {
 		b.m = map[string]time.Time{}
 	}
 	for k, t := range b.m {
-		if until.Sub(t) > P { // until is now + P: t has passed
+		if until.Sub(t) > MaxStaleness { // until is now + P: t has passed
 			delete(b.m, k)
 		}
 	}

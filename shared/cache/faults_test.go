@@ -90,9 +90,9 @@ func TestErrorReplies(t *testing.T) {
 		})
 		t.Run("garbage in the watermark", func(t *testing.T) {
 			e.Redis.Client.HSet(t.Context(), "wm", "t", "garbage")
-			before := e.Program.Cache.Stats().Drains
+			before := e.Program.Cache.Stats().Syncs
 			x.wantRead(t, "garbage", 0, 0)
-			if drains := e.Program.Cache.Stats().Drains - before; drains != 1 {
+			if drains := e.Program.Cache.Stats().Syncs - before; drains != 1 {
 				t.Errorf("%d drains, want one that writes the watermark anew", drains)
 			}
 		})

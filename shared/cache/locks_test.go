@@ -30,13 +30,13 @@ func TestLeaseOfADeadReader(t *testing.T) {
 }
 
 // A drain that fails, or whose process dies, leaves a lock that ends by itself.
-func TestDrainLockEnds(t *testing.T) {
+func TestSyncLockEnds(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
 		x.warm(t)
 		e.PGProxy.Refuse()
-		x.age(t, cache.P/2)
+		x.age(t, cache.MaxStaleness/2)
 		for {
 			_, _ = x.kind.Get(t.Context(), "1") // drains in vain, where it is this process' turn
 			left, err := e.Redis.Client.PTTL(t.Context(), "wm:lock").Result()

@@ -14,7 +14,7 @@ type Stats struct {
 	Bypassed      uint64 // not looked for: breaker open, or an own write could not be deleted
 	Fills         uint64
 	RefusedFills  uint64 // the entity changed while it was loaded
-	Drains        uint64
+	Syncs         uint64
 	NewEpochs     uint64 // drains that forgot everything
 	RedisErrors   uint64
 	FailedDeletes uint64 // own writes that could not be deleted from Redis
@@ -26,9 +26,9 @@ type Stats struct {
 }
 
 type counters struct {
-	outcomes                                                           [Shared + 1]atomic.Uint64
-	fills, refusedFills, drains, newEpochs, redisErrors, failedDeletes atomic.Uint64
-	watermarkAge                                                       atomic.Int64 // ms
+	outcomes                                                          [Shared + 1]atomic.Uint64
+	fills, refusedFills, syncs, newEpochs, redisErrors, failedDeletes atomic.Uint64
+	watermarkAge                                                      atomic.Int64 // ms
 }
 
 // Stats returns the counts so far.
@@ -37,14 +37,14 @@ func (c *Cache) Stats() Stats {
 	return Stats{
 		Hits: s.outcomes[Hit].Load(), Misses: s.outcomes[Miss].Load(), Untrusted: s.outcomes[Untrusted].Load(),
 		Bypassed: s.outcomes[Bypassed].Load(), Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(),
-		Drains: s.drains.Load(), NewEpochs: s.newEpochs.Load(), RedisErrors: s.redisErrors.Load(),
+		Syncs: s.syncs.Load(), NewEpochs: s.newEpochs.Load(), RedisErrors: s.redisErrors.Load(),
 		FailedDeletes: s.failedDeletes.Load(), WatermarkAge: time.Duration(s.watermarkAge.Load()) * time.Millisecond,
 		BreakerOpen: c.breaker.failures.Load() >= breakAfter,
 	}
 }
 
 // count counts what a read came to, and tells its request.
-func (c *Cache) count(ctx context.Context, is Outcome) {
+func (c *Cache) count(ctx context.Context, is Status) {
 	c.stats.outcomes[is].Add(1)
 	note(ctx, is)
 }

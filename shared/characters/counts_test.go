@@ -48,7 +48,7 @@ func TestCounts(t *testing.T) {
 					t.Log(err)
 				}
 				after := e.Program.Cache.Stats()
-				return after.Hits == before.Hits+2 && after.Drains == before.Drains
+				return after.Hits == before.Hits+2 && after.Syncs == before.Syncs
 			})
 		}
 		set := func(columns string) func() {
@@ -116,7 +116,7 @@ func (e *env) measure(t *testing.T, n *testenv.Counter, prepare func(), call fun
 		before := e.Program.Cache.Stats().RedisErrors
 		n.Reset()
 		err := call()
-		if busy(faultOf(err)) || e.Program.Cache.Stats().RedisErrors != before || n.Drains() > 0 {
+		if busy(faultOf(err)) || e.Program.Cache.Stats().RedisErrors != before || n.Syncs() > 0 {
 			continue
 		}
 		if err != nil {

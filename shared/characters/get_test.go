@@ -135,9 +135,9 @@ func (e *env) deadlinePassesInCache(t *testing.T, ahead time.Duration) bool {
 	}
 	hits := func() uint64 { return e.Program.Cache.Stats().Hits }
 	// Only after a drain that knows of the changes above will the next one leave the values alone.
-	drains, before := e.Program.Cache.Stats().Drains, hits()
+	drains, before := e.Program.Cache.Stats().Syncs, hits()
 	for tick := time.Tick(5 * time.Millisecond); hits() < before+4; <-tick {
-		if e.Program.Cache.Stats().Drains == drains {
+		if e.Program.Cache.Stats().Syncs == drains {
 			before = hits()
 		}
 		one, err := get()

@@ -4,7 +4,7 @@
 //
 // CloudWatch bills each combination of a metric with values of its dimensions, and each byte of the log. So only requests
 // have their rpc and code as dimensions, and durations their rpc; the rest is one metric of the deployment, and its rpc,
-// door and cache result are in the line for whoever searches it. What is zero is left out: look at sums and maxima.
+// protocol and cache result are in the line for whoever searches it. What is zero is left out: look at sums and maxima.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 package emf
 

@@ -95,10 +95,10 @@ func (f functions) until(t testing.TB, payload []byte, cache string) (l line) {
 }
 
 // want checks what a line says of its request, and that it has some metrics.
-func want(t testing.TB, l line, rpc, code, door string, metrics ...string) {
+func want(t testing.TB, l line, rpc, code, protocol string, metrics ...string) {
 	t.Helper()
-	if l.text("RPC") != rpc || l.text("Code") != code || l.text("Door") != door {
-		t.Errorf("wrote %s, want %s, %s, door %q", l.raw, rpc, code, door)
+	if l.text("RPC") != rpc || l.text("Code") != code || l.text("Protocol") != protocol {
+		t.Errorf("wrote %s, want %s, %s, protocol %q", l.raw, rpc, code, protocol)
 	}
 	for _, name := range metrics {
 		if _, ok := l.metrics[name]; !ok {
@@ -119,8 +119,8 @@ func TestOneLine(t *testing.T) {
 		return m
 	}
 	for call, test := range map[string]struct {
-		payload         []byte
-		rpc, code, door string
+		payload             []byte
+		rpc, code, protocol string
 	}{
 		"nobody":             {event(t, "UserService/GetUser", &databasev1.GetUserRequest{UserId: "nobody"}), "UserService/GetUser", "not_found", "protobuf"},
 		"a missing argument": {event(t, "UserService/GetUser", &databasev1.GetUserRequest{}), "UserService/GetUser", "invalid_argument", "protobuf"},
@@ -129,11 +129,11 @@ func TestOneLine(t *testing.T) {
 		"no base64":          {rawEvent(t, "UserService/GetUser", map[string]any{"body": "%"}), "none", "malformed", ""},
 		"no such method":     {event(t, "UserService/Canary4711", &databasev1.GetUserRequest{}), "UserService/", "bad_route", "protobuf"},
 		"no such path":       {rawEvent(t, "/100%", nil), "UserService/", "bad_route", "protobuf"},
-		"another door":       {rawEvent(t, "UserService/GetUser", map[string]any{"headers": map[string]string{"content-type": "text/canary4711"}}), "UserService/", "bad_route", ""},
+		"another protocol":   {rawEvent(t, "UserService/GetUser", map[string]any{"headers": map[string]string{"content-type": "text/canary4711"}}), "UserService/", "bad_route", ""},
 		"no headers, GET":    {[]byte(`{"version":"2.0","rawPath":"/","requestContext":{"http":{"method":"GET"}}}`), "UserService/", "bad_route", ""},
 	} {
 		invoke(t, f.user, test.payload)
-		want(t, f.one(t, call), test.rpc, test.code, test.door)
+		want(t, f.one(t, call), test.rpc, test.code, test.protocol)
 	}
 	for call, payload := range map[string]string{"a warm-up": `{}`, "a schedule": `{"source":"aws.events","detail-type":"Scheduled Event"}`, "no request": `{"Records":[]}`} {
 		invoke(t, f.user, []byte(payload))
@@ -155,7 +155,7 @@ func TestPanic(t *testing.T) {
 		a := lambdahttp.New(slog.New(slog.DiscardHandler), edge.Handler(h)).Finish(f.program.Config.Telemetry.Finish)
 		wantAnswer(t, rpc, invoke(t, a, event(t, "UserService/GetUser", &databasev1.GetUserRequest{UserId: "x"})), `"statusCode":500`)
 		l := f.one(t, rpc)
-		want(t, l, rpc, "internal", l.text("Door"))
+		want(t, l, rpc, "internal", l.text("Protocol"))
 	}
 }
 
@@ -225,7 +225,7 @@ func TestAtOnce(t *testing.T) {
 	c := f.program.Cache.Stats()
 	for name, total := range map[string]uint64{
 		"Requests": 2 * callers * each, "CacheHits": c.Hits, "CacheMisses": c.Misses, "CacheUntrusted": c.Untrusted, "CacheBypassed": c.Bypassed,
-		"CacheFills": c.Fills, "CacheRefusedFills": c.RefusedFills, "CacheDrains": c.Drains, "CacheNewEpochs": c.NewEpochs,
+		"CacheFills": c.Fills, "CacheRefusedFills": c.RefusedFills, "CacheSyncs": c.Syncs, "CacheNewEpochs": c.NewEpochs,
 	} {
 		if sums[name] != float64(total) {
 			t.Errorf("the sum of %s is %v, want %d", name, sums[name], total)

@@ -71,7 +71,7 @@ func (f fixed) appendLine(b []byte, at time.Time, of invocation, did totals) []b
 	b = append(b, f.properties...)
 	b = appendText(append(b, `,"RPC":`...), cmp.Or(of.Class.RPC(), "none")) // a dimension cannot be empty
 	b = appendText(append(b, `,"Code":`...), string(cmp.Or(of.Class.Code, twirp.Internal)))
-	for _, p := range [...]struct{ name, value string }{{"Door", string(of.Class.Door)}, {"Cache", of.Class.Cache.String()}, {"Request", of.id}} {
+	for _, p := range [...]struct{ name, value string }{{"Protocol", string(of.Class.Protocol)}, {"Cache", of.Class.Cache.String()}, {"Request", of.id}} {
 		if p.value != "" {
 			b = appendText(append(append(append(b, `,"`...), p.name...), `":`...), p.value)
 		}

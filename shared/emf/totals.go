@@ -8,7 +8,7 @@ const (
 	cacheBypassed
 	cacheFills
 	cacheRefusedFills
-	cacheDrains
+	cacheSyncs
 	cacheNewEpochs
 	cacheFailedDeletes
 	redisCalls
@@ -38,7 +38,7 @@ var named = [metrics]metric{
 	cacheBypassed:      {name: "CacheBypassed"},
 	cacheFills:         {name: "CacheFills"},
 	cacheRefusedFills:  {name: "CacheRefusedFills"},
-	cacheDrains:        {name: "CacheDrains"},
+	cacheSyncs:         {name: "CacheSyncs"},
 	cacheNewEpochs:     {name: "CacheNewEpochs"},
 	cacheFailedDeletes: {name: "CacheFailedDeletes"},
 	redisCalls:         {name: "RedisCalls"},
@@ -85,7 +85,7 @@ func (m *Metrics) read() (t totals) {
 		c := m.cache.Stats()
 		for i, n := range [...]uint64{
 			cacheHits: c.Hits, cacheMisses: c.Misses, cacheUntrusted: c.Untrusted, cacheBypassed: c.Bypassed, cacheFills: c.Fills,
-			cacheRefusedFills: c.RefusedFills, cacheDrains: c.Drains, cacheNewEpochs: c.NewEpochs, cacheFailedDeletes: c.FailedDeletes,
+			cacheRefusedFills: c.RefusedFills, cacheSyncs: c.Syncs, cacheNewEpochs: c.NewEpochs, cacheFailedDeletes: c.FailedDeletes,
 		} {
 			t[i] = int64(n)
 		}

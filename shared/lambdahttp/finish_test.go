@@ -27,8 +27,8 @@ func TestFinish(t *testing.T) {
 		handler, payload string
 		want             []rpcserver.Class
 	}{
-		{"found", event, []rpcserver.Class{{Door: rpcserver.JSON, Code: "ok"}}},
-		{"none", event, []rpcserver.Class{{Door: rpcserver.JSON, Code: twirp.BadRoute}}},
+		{"found", event, []rpcserver.Class{{Protocol: rpcserver.JSON, Code: "ok"}}},
+		{"none", event, []rpcserver.Class{{Protocol: rpcserver.JSON, Code: twirp.BadRoute}}},
 		{"panic", event, []rpcserver.Class{{Code: twirp.Internal}}},
 		{"found", `{"version":"2.0","body":"%","isBase64Encoded":true}`, []rpcserver.Class{{Code: twirp.Malformed}}},
 		{"found", `{}`, nil},

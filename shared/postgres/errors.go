@@ -77,12 +77,12 @@ func classOfState(code string) error {
 	return nil
 }
 
-// Outcomes are what Outcome returns.
-func Outcomes() []string { return []string{"ok", "error", "retry", "unavailable"} }
+// ErrorClasses are what ErrorClass returns.
+func ErrorClasses() []string { return []string{"ok", "error", "retry", "unavailable"} }
 
-// Outcome says in a word what a use of a connection came to: "ok" is an answer, also that there is no such row, and
+// ErrorClass says in a word what a use of a connection came to: "ok" is an answer, also that there is no such row, and
 // "error" a statement that the server refused, for a constraint say; the others are the classes of errors here.
-func Outcome(err error) string {
+func ErrorClass(err error) string {
 	of := classify(context.Background(), err)
 	_, refused := errors.AsType[*pgconn.PgError](err)
 	switch {

@@ -77,7 +77,7 @@ func (c *call) Value(key any) any {
 	switch key {
 	case callKey{}:
 		return c
-	case cache.OutcomeKey{}:
+	case cache.StatusKey{}:
 		return &c.class.Cache
 	}
 	if t := c.timed.Load(); t != nil {

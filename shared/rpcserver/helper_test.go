@@ -156,17 +156,17 @@ func (l lines) Write(p []byte) (int, error) {
 }
 
 type line struct {
-	Level   string
-	Msg     string
-	RPC     string
-	Door    string
-	Code    string
-	Cache   string
-	MS      *float64
-	Request string
-	Caller  string
-	Cause   string
-	raw     string
+	Level    string
+	Msg      string
+	RPC      string
+	Protocol string
+	Code     string
+	Cache    string
+	MS       *float64
+	Request  string
+	Caller   string
+	Cause    string
+	raw      string
 }
 
 // next waits for a line.

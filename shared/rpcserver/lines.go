@@ -56,7 +56,7 @@ func (l *lines) kind(of Class) *kind {
 		return k
 	}
 	k = &kind{level: levelOf(of.Code), log: l.log.WithAttrs([]slog.Attr{
-		slog.String("rpc", of.RPC()), slog.String("door", string(of.Door)), slog.String("code", string(of.Code)),
+		slog.String("rpc", of.RPC()), slog.String("protocol", string(of.Protocol)), slog.String("code", string(of.Code)),
 		slog.String("cache", of.Cache.String()),
 	})}
 	l.mu.Lock()

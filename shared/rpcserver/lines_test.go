@@ -18,12 +18,12 @@ import (
 )
 
 // logOne returns the line of one request, which is made without a network: that refuses the worst headers.
-func logOne(t testing.TB, header http.Header, o *rpcserver.Origin, is cache.Outcome) line {
+func logOne(t testing.TB, header http.Header, o *rpcserver.Origin, is cache.Status) line {
 	t.Helper()
 	log := make(lines, 2)
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(log, nil)))
 	handler := edge.Handler(databasev1.NewUserServiceServer(fake{getUser: func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
-		*ctx.Value(cache.OutcomeKey{}).(*cache.Outcome) = is
+		*ctx.Value(cache.StatusKey{}).(*cache.Status) = is
 		return &databasev1.GetUserResponse{}, nil
 	}}, edge.Options()))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, getUserPath, strings.NewReader("{}"))
@@ -38,21 +38,21 @@ func logOne(t testing.TB, header http.Header, o *rpcserver.Origin, is cache.Outc
 	return log.next(t)
 }
 
-func TestLogDoor(t *testing.T) {
+func TestLogProtocol(t *testing.T) {
 	t.Parallel()
 	for contentType, want := range map[string]string{
 		asProtobuf: "protobuf", asJSON: "json", "application/json; charset=utf-8": "json", "": "", "text/plain": "",
 		"application/protobuf+canary": "", "application/grpc": "",
 	} {
-		if got := logOne(t, http.Header{"Content-Type": {contentType}}, nil, cache.NotAsked); got.Door != want {
-			t.Errorf("Content-Type %q: logged %s, want door %q", contentType, got.raw, want)
+		if got := logOne(t, http.Header{"Content-Type": {contentType}}, nil, cache.NotAsked); got.Protocol != want {
+			t.Errorf("Content-Type %q: logged %s, want protocol %q", contentType, got.raw, want)
 		}
 	}
 }
 
 func TestLogCache(t *testing.T) {
 	t.Parallel()
-	for is, want := range map[cache.Outcome]string{
+	for is, want := range map[cache.Status]string{
 		cache.NotAsked: "", cache.Hit: "hit", cache.Miss: "miss", cache.Untrusted: "untrusted", cache.Bypassed: "bypassed", cache.Shared: "shared",
 	} {
 		got := logOne(t, http.Header{"Content-Type": {asJSON}}, nil, is)
@@ -101,7 +101,7 @@ func TestLogCallerOfOrigin(t *testing.T) {
 		if got.Caller != want || got.Request != "id" {
 			t.Errorf("logged %s, want caller %s and request id", got.raw, want)
 		}
-		class := rpcserver.Class{Service: "UserService", Method: "GetUser", Door: rpcserver.JSON, Code: "ok", Cache: cache.Hit}
+		class := rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.JSON, Code: "ok", Cache: cache.Hit}
 		if answer.Class != class || answer.Took <= 0 || answer.Took > time.Minute {
 			t.Errorf("answer %+v, want %+v and how long it took", *answer, class)
 		}
@@ -113,13 +113,13 @@ func TestLogForms(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]string{
 		"json": `"code":"ok","cache":"hit","ms":[0-9]+(\.[0-9]{1,3})?,"request":"id-1","caller":"node"}` + "\n$",
-		"text": `level=INFO msg=request rpc=UserService/GetUser door=json code=ok cache=hit ms=[0-9]+(\.[0-9]{1,3})? request=id-1 caller=node` + "\n$",
+		"text": `level=INFO msg=request rpc=UserService/GetUser protocol=json code=ok cache=hit ms=[0-9]+(\.[0-9]{1,3})? request=id-1 caller=node` + "\n$",
 	} {
 		var out buffer
 		handlers := map[string]slog.Handler{"json": slog.NewJSONHandler(&out, nil), "text": slog.NewTextHandler(&out, nil)}
 		edge := rpcserver.New(slog.New(handlers[form]))
 		handler := edge.Handler(databasev1.NewUserServiceServer(fake{getUser: func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
-			*ctx.Value(cache.OutcomeKey{}).(*cache.Outcome) = cache.Hit
+			*ctx.Value(cache.StatusKey{}).(*cache.Status) = cache.Hit
 			return &databasev1.GetUserResponse{}, nil
 		}}, edge.Options()))
 		ctx := rpcserver.WithOrigin(t.Context(), &rpcserver.Origin{RequestID: "id-1"})
@@ -141,7 +141,7 @@ func BenchmarkLine(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			h := slog.NewJSONHandler(io.Discard, nil).WithAttrs([]slog.Attr{
-				slog.String("rpc", "UserService/GetUser"), slog.String("door", "protobuf"), slog.String("code", "ok"), slog.String("cache", "hit"),
+				slog.String("rpc", "UserService/GetUser"), slog.String("protocol", "protobuf"), slog.String("code", "ok"), slog.String("cache", "hit"),
 			})
 			b.ReportAllocs()
 			for took := 51 * time.Microsecond; b.Loop(); took += time.Microsecond {

@@ -11,17 +11,17 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 )
 
-// Door is how a request came in.
-type Door string
+// Protocol is how a request came in.
+type Protocol string
 
-// The doors. A request that none of them takes has none.
+// The protocols. A request that none of them takes has none.
 const (
-	Protobuf Door = "protobuf" // Twirp
-	JSON     Door = "json"     // Twirp
-	GRPC     Door = "grpc"
+	Protobuf Protocol = "protobuf" // Twirp
+	JSON     Protocol = "json"     // Twirp
+	GRPC     Protocol = "grpc"
 )
 
-func doorOf(h http.Header) Door {
+func protocolOf(h http.Header) Protocol {
 	if kind := h["Content-Type"]; len(kind) > 0 {
 		switch {
 		case kind[0] == "application/protobuf":
@@ -36,9 +36,9 @@ func doorOf(h http.Header) Door {
 // Class is what requests have in common that are logged and counted alike. There are few.
 type Class struct {
 	Service, Method string // UserService, GetUser; empty as far as the request was not routed
-	Door            Door
+	Protocol        Protocol
 	Code            twirp.ErrorCode // "ok" where there was no error
-	Cache           cache.Outcome
+	Cache           cache.Status
 }
 
 // RPC is "UserService/GetUser", empty where the request was not routed.

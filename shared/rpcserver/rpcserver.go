@@ -53,7 +53,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := s.begin(r.Context(), start)
-		c.ResponseWriter, c.class.Door = w, doorOf(r.Header)
+		c.ResponseWriter, c.class.Protocol = w, protocolOf(r.Header)
 		if agent := r.Header["User-Agent"]; len(agent) > 0 {
 			c.agent = agent[0]
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// Incoming is a request that came by another door than [Server.Handler].
+// Incoming is a request that came by another protocol than [Server.Handler].
 type Incoming interface {
-	// Class has the service, the method and the door; the rest is not looked at.
+	// Class has the service, the method and the protocol; the rest is not looked at.
 	Class() Class
 	Urgent() bool
 	// Header returns the value of the header with that name, which is in lower case.

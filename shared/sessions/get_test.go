@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/credential"
 	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -81,7 +81,7 @@ func TestGetSession(t *testing.T) {
 		t.Run("without a secret signatures are not read", func(t *testing.T) {
 			t.Parallel()
 			_, id, token := addSession(t, e, "1 hour")
-			c := client(t, e.Program, func(c *sessions.Config) { c.Verifier = credential.NewVerifier("") })
+			c := client(t, e.Program, func(c *sessions.Config) { c.Verifier = sessiontoken.NewVerifier("") })
 			for _, sent := range []string{token, sign(token, "another secret"), token + ".x"} {
 				got, err := c.GetSession(t.Context(), byToken(sent))
 				if err != nil || got.Session.Id != id {
@@ -197,7 +197,7 @@ func TestGetSession(t *testing.T) {
 				"nothing":         {&databasev1.GetSessionRequest{}, "session"},
 				"empty token":     {byToken(""), "token"},
 				"empty id":        {byID(""), "session_id"},
-				"long token":      {byToken(strings.Repeat("x", credential.MaxLen+1)), "token"},
+				"long token":      {byToken(strings.Repeat("x", sessiontoken.MaxLen+1)), "token"},
 				"long id":         {byID(strings.Repeat("x", 257)), "session_id"},
 				"NUL in a token":  {byToken("a\x00b"), "token"},
 				"NUL in an id":    {byID("a\x00b"), "session_id"},

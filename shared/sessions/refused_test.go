@@ -84,15 +84,15 @@ func TestRights(t *testing.T) {
 			"read users past view": "SELECT email FROM {user}",
 			"write the view":       "UPDATE game.users SET name = 'x'",
 			"become the web":       "SET ROLE web_application",
-			"drop the door":        "DROP FUNCTION game.session_by_token(text)",
-			"replace the door":     "CREATE FUNCTION game.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+			"drop the protocol":    "DROP FUNCTION game.session_by_token(text)",
+			"replace the protocol": "CREATE FUNCTION game.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		} {
 			_, err := conn.Exec(t.Context(), e.Expand(sql))
 			if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "42501" {
 				t.Errorf("%s as the service: %v, want SQLSTATE 42501 (permission denied)", what, err)
 			}
 		}
-		// What the doors let through holds no token.
+		// What the protocols let through holds no token.
 		for _, sql := range []string{"SELECT to_jsonb(s)::text FROM game.session_by_token($1) AS s", "SELECT to_jsonb(u)::text FROM game.users AS u WHERE $1 <> ''"} {
 			var got string
 			if err := conn.QueryRow(t.Context(), sql, token).Scan(&got); err != nil || strings.Contains(got, token) || !strings.Contains(got, user) {

@@ -16,7 +16,7 @@ import (
 // minGain is the least extension that is worth a write.
 const minGain = 5 * time.Minute
 
-// Repository reads and extends sessions through the functions that are the role's only door to their table.
+// Repository reads and extends sessions through the functions that are the role's only protocol to their table.
 type Repository struct {
 	db *postgres.DB
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/credential"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
 var _ databasev1.SessionService = (*Service)(nil)
@@ -27,7 +27,7 @@ const (
 
 // Config of a Service.
 type Config struct {
-	Verifier        credential.Verifier
+	Verifier        sessiontoken.Verifier
 	RefuseSessionID bool          // answer SESSION_ID_REFUSED to every session_id
 	Window, Cap     time.Duration // defaults: DefaultWindow, DefaultCap
 }
@@ -102,7 +102,7 @@ func (s *Service) key(oneof any, token, id string) (Key, error) {
 		}
 		return Key{ID: id}, nil
 	}
-	if err := rpcserver.CheckText("token", token, credential.MaxLen); err != nil {
+	if err := rpcserver.CheckText("token", token, sessiontoken.MaxLen); err != nil {
 		return Key{}, err
 	}
 	t, ok := s.config.Verifier.Token(token)

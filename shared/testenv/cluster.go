@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )

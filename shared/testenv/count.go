@@ -21,7 +21,7 @@ type Counter struct {
 	texts    map[string]string // of the prepared statements, by name
 	bound    string            // the statement that Execute runs
 	queries  []string
-	drains   int
+	syncs    int
 	commands []string
 }
 
@@ -39,7 +39,7 @@ func (e *Env) Count(t testing.TB) *Counter {
 func (c *Counter) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queries, c.drains, c.commands = nil, 0, nil
+	c.queries, c.syncs, c.commands = nil, 0, nil
 }
 
 // Queries are the statements that were executed, in order, but for drains and the pool's pings. Each of them is a
@@ -51,10 +51,10 @@ func (c *Counter) Queries() []string {
 }
 
 // Drains is how many times the cache read the change log, which depends on the time and not on the call.
-func (c *Counter) Drains() int {
+func (c *Counter) Syncs() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.drains
+	return c.syncs
 }
 
 // Commands are the Redis commands of that name, in order, with their arguments: "del user:1". No name: all of them.
@@ -114,7 +114,7 @@ func (c *Counter) executed(sql string) {
 	switch {
 	case strings.HasPrefix(sql, "-- ping"):
 	case strings.Contains(sql, "game.cache_change"):
-		c.drains++
+		c.syncs++
 	default:
 		c.queries = append(c.queries, sql)
 	}

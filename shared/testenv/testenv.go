@@ -17,10 +17,10 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/osirose-new/database-service/local/embedded"
 	"github.com/osirose-new/database-service/shared/boot"
-	"github.com/osirose-new/database-service/shared/credential"
+	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
 // Variants are the schemas that better-auth can be told to make: see the files in schema/.
@@ -109,7 +109,7 @@ func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
 	}
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
 	c.RedisURL = "redis://" + e.RDProxy.Addr() + PatientRedis
-	c.Sessions.Verifier = credential.NewVerifier(Secret)
+	c.Sessions.Verifier = sessiontoken.NewVerifier(Secret)
 	c.LogTo = Watched(t, "a log line", os.Stderr)
 	if change != nil {
 		change(&c)

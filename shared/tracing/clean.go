@@ -15,7 +15,7 @@ import (
 // allowed are the attributes that leave the program. None of them is made of anything but our own words, numbers, and
 // statements, which are constants and have their values beside them.
 var allowed = map[attribute.Key]bool{
-	"rpc.system.name": true, "rpc.method": true, "rpc.response.status_code": true, doorKey: true, cacheKey: true,
+	"rpc.system.name": true, "rpc.method": true, "rpc.response.status_code": true, protocolKey: true, cacheKey: true,
 	"db.system.name": true, "db.operation.name": true, "db.operation.batch.size": true, "db.query.text": true,
 	"pgx.rows_affected": true, "pgx.sql_state": true, "error.type": true, "exception.type": true,
 }

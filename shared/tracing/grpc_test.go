@@ -10,13 +10,13 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/osirose-new/database-service/local/grpcdoor"
+	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/testenv"
 	"github.com/osirose-new/database-service/shared/users"
 )
 
-// TestTraceByGRPC follows a caller's trace through the other door, whose headers are metadata.
+// TestTraceByGRPC follows a caller's trace through the other protocol, whose headers are metadata.
 func TestTraceByGRPC(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])
@@ -52,7 +52,7 @@ func TestTraceByGRPC(t *testing.T) {
 			t.Errorf("%s: no log line has the trace %s", test.code, trace)
 		}
 		got := attributes(request)
-		if got["rpc.system.name"] != "grpc" || got["rpc.response.status_code"] != test.code || got["database_service.door"] != "grpc" || request.Status.GetCode() != test.status {
+		if got["rpc.system.name"] != "grpc" || got["rpc.response.status_code"] != test.code || got["database_service.protocol"] != "grpc" || request.Status.GetCode() != test.status {
 			t.Errorf("%s: %v, status %v", test.code, got, request.Status)
 		}
 	}
@@ -65,9 +65,9 @@ func dialGRPC(t *testing.T, p *traced) *grpc.ClientConn {
 		t.Fatal(err)
 	}
 	service := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false)
-	door := grpcdoor.New(p.Edge(), func() bool { return true }, grpcdoor.Users(service))
-	go func() { _ = door.Serve(l) }() // ends with Shutdown
-	t.Cleanup(func() { door.Shutdown(t.Context()) })
+	protocol := grpcserver.New(p.Edge(), func() bool { return true }, grpcserver.Users(service))
+	go func() { _ = protocol.Serve(l) }() // ends with Shutdown
+	t.Cleanup(func() { protocol.Shutdown(t.Context()) })
 	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

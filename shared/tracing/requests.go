@@ -23,8 +23,8 @@ const (
 	// the caller's to choose, and may say anything.
 	unrouted = "request"
 
-	doorKey  = attribute.Key("database_service.door")
-	cacheKey = attribute.Key("database_service.cache")
+	protocolKey = attribute.Key("database_service.protocol")
+	cacheKey    = attribute.Key("database_service.cache")
 )
 
 // requests is the rpcserver.Tracer.
@@ -94,11 +94,11 @@ func (r *requests) kind(of rpcserver.Class) *kind {
 
 func newKind(of rpcserver.Class) *kind {
 	system, code := "twirp", string(of.Code)
-	if of.Door == rpcserver.GRPC {
+	if of.Protocol == rpcserver.GRPC {
 		system, code = "grpc", grpcCode(of.Code)
 	}
 	k := &kind{name: unrouted, failed: failed(of.Code), attributes: []attribute.KeyValue{
-		semconv.RPCSystemNameKey.String(system), semconv.RPCResponseStatusCode(code), doorKey.String(string(of.Door)),
+		semconv.RPCSystemNameKey.String(system), semconv.RPCResponseStatusCode(code), protocolKey.String(string(of.Protocol)),
 	}}
 	if rpc := of.RPC(); rpc != "" {
 		k.name = rpcPackage + "." + rpc

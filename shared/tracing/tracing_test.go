@@ -25,7 +25,7 @@ func traceparent(trace, flags string) http.Header {
 	return http.Header{"Traceparent": {"00-" + trace + "-" + callersSpan + "-" + flags}, "Tracestate": {"vendor=t61rcWkgMzE"}}
 }
 
-// TestTrace follows a caller's trace through a miss, a hit and errors, by both doors.
+// TestTrace follows a caller's trace through a miss, a hit and errors, by both protocols.
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -74,10 +74,10 @@ func TestTrace(t *testing.T) {
 	})
 }
 
-func ofRequest(door, code, cache string) map[string]any {
+func ofRequest(protocol, code, cache string) map[string]any {
 	m := map[string]any{
 		"rpc.system.name": "twirp", "rpc.method": getUser, "rpc.response.status_code": code,
-		"database_service.door": door, "database_service.cache": cache,
+		"database_service.protocol": protocol, "database_service.cache": cache,
 	}
 	if cache == "" {
 		delete(m, "database_service.cache")
@@ -168,7 +168,7 @@ func TestUnrouted(t *testing.T) {
 	trace, _, _ := splitTrace(t, header.Get("traceresponse"))
 	request, _ := c.trace(trace)
 	wantSpan(t, request, "request", tracepb.Status_STATUS_CODE_UNSET, map[string]any{
-		"rpc.system.name": "twirp", "rpc.response.status_code": "bad_route", "database_service.door": "json",
+		"rpc.system.name": "twirp", "rpc.response.status_code": "bad_route", "database_service.protocol": "json",
 	})
 }
 

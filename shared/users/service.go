@@ -13,8 +13,8 @@ import (
 	"golang.org/x/text/language"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/credential"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
 var _ databasev1.UserService = (*Service)(nil)
@@ -25,12 +25,12 @@ const maxArgument = 256
 // Service is UserService.
 type Service struct {
 	repository *Repository
-	verifier   credential.Verifier
+	verifier   sessiontoken.Verifier
 	refuseID   bool
 }
 
 // NewService returns a UserService. It refuses session_id where refuseSessionID says so.
-func NewService(r *Repository, v credential.Verifier, refuseSessionID bool) *Service {
+func NewService(r *Repository, v sessiontoken.Verifier, refuseSessionID bool) *Service {
 	return &Service{repository: r, verifier: v, refuseID: refuseSessionID}
 }
 
@@ -77,7 +77,7 @@ func (s *Service) GetUserBySession(ctx context.Context, r *databasev1.GetUserByS
 	var err error
 	switch key := r.Session.(type) {
 	case *databasev1.GetUserBySessionRequest_Token:
-		if err := rpcserver.CheckText("token", key.Token, credential.MaxLen); err != nil {
+		if err := rpcserver.CheckText("token", key.Token, sessiontoken.MaxLen); err != nil {
 			return nil, err
 		}
 		token, ok := s.verifier.Token(key.Token)

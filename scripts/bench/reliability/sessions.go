@@ -36,7 +36,7 @@ func runSessions(ctx context.Context, w *world) (s section, err error) {
 	}
 	defer func() { err = errors.Join(err, i.close()) }()
 	n := w.count(goalRefusals)
-	calm, faulty := &door{name: "calm", w: w, processes: processes}, &door{name: "faulty", w: w, processes: processes}
+	calm, faulty := &protocol{name: "calm", w: w, processes: processes}, &protocol{name: "faulty", w: w, processes: processes}
 	if err := calm.play(ctx, n/2, 0); err != nil {
 		return s, err
 	}
@@ -52,14 +52,14 @@ func runSessions(ctx context.Context, w *world) (s section, err error) {
 	return s, nil
 }
 
-func reportSessions(s *section, calm, faulty *door, faults, n int) {
+func reportSessions(s *section, calm, faulty *protocol, faults, n int) {
 	let, all := calm.let.Load()+faulty.let.Load(), calm.after.Load()+faulty.after.Load()
 	s.add("calls, begun after the commit, that accepted a revoked session or reported a banned user as not banned", "0 of "+thousands(n),
 		fmt.Sprintf("%d of %s, %s of them under %d faults of Redis", let, thousands(int(all)), thousands(int(faulty.after.Load())), faults), let == 0 && all >= int64(n))
 	failed := calm.failed.Load() + faulty.failed.Load()
 	s.add("calls about sessions that failed", "0", fmt.Sprintf("%d of %s", failed, thousands(int(calm.calls.Load()+faulty.calls.Load()))), failed == 0)
 	rows := [][]string{}
-	for i, d := range []*door{calm, faulty} {
+	for i, d := range []*protocol{calm, faulty} {
 		rows = append(rows, []string{[]string{"without faults", "with faults of Redis"}[i], thousands(int(d.calls.Load())), thousands(int(d.after.Load())),
 			thousands(int(d.refreshed.Load())), fmt.Sprint(d.ended[byDelete].Load()), fmt.Sprint(d.ended[byExpiry].Load()), fmt.Sprint(d.ended[byBan].Load()),
 			fmt.Sprint(d.let.Load()), fmt.Sprint(d.failed.Load())})
@@ -69,7 +69,7 @@ func reportSessions(s *section, calm, faulty *door, faults, n int) {
 		"web application deletes it, sets its expiry to now, or bans its user. Meanwhile the application moves its expiry so that every refresh " +
 		"has something to write. Of a banned user GetSession is not counted: the session lives, and the ban is told by the other two. A call counts " +
 		"as begun after the commit when the application had its answer before the call was sent.")
-	for _, d := range []*door{calm, faulty} {
+	for _, d := range []*protocol{calm, faulty} {
 		for _, text := range []*atomic.Pointer[string]{&d.firstLet, &d.firstFailed} {
 			if t := text.Load(); t != nil {
 				s.note("The first: %s", *t)
@@ -78,8 +78,8 @@ func reportSessions(s *section, calm, faulty *door, faults, n int) {
 	}
 }
 
-// door counts who was let in.
-type door struct {
+// protocol counts who was let in.
+type protocol struct {
 	name      string
 	w         *world
 	processes []*process
@@ -91,7 +91,7 @@ type door struct {
 }
 
 // play ends sessions until n calls began after an end, and for so long at least.
-func (d *door) play(ctx context.Context, n int, least time.Duration) error {
+func (d *protocol) play(ctx context.Context, n int, least time.Duration) error {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -111,9 +111,9 @@ func (d *door) play(ctx context.Context, n int, least time.Duration) error {
 }
 
 // round is the life of one session.
-func (d *door) round(ctx context.Context, how int) error {
+func (d *protocol) round(ctx context.Context, how int) error {
 	id := fmt.Sprintf("%s-%d", d.name, d.serial.Add(1))
-	v := &visitor{door: d, how: how, user: "visitor-" + id, token: fmt.Sprintf("token-%s-%032d", id, 0)[:32]}
+	v := &visitor{protocol: d, how: how, user: "visitor-" + id, token: fmt.Sprintf("token-%s-%032d", id, 0)[:32]}
 	if err := v.enter(ctx); err != nil {
 		return err
 	}

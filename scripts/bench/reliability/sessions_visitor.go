@@ -24,7 +24,7 @@ const (
 
 // visitor is a user with one session that the web application will end.
 type visitor struct {
-	*door
+	*protocol
 	how         int
 	user, token string
 	// leaving is set before the statement that ends the session is sent, gone when it has committed, broken where it

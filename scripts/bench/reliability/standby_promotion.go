@@ -160,7 +160,7 @@ func judgeLost(s *section, reads timings, killed, promoted time.Duration) {
 		if t.at > killed {
 			old, latest = old+1, max(latest, t.at-killed)
 		}
-		if t.at > killed+cache.P {
+		if t.at > killed+cache.MaxStaleness {
 			late++
 		}
 	}

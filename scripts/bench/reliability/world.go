@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/osirose-new/database-service/local/embedded"
+	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 

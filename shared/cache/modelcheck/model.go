@@ -3,7 +3,7 @@ package main
 // The clock of the model, in ticks. What matters is the order of the limits, which is that of the code.
 const (
 	staleness = 2 // P
-	drainAge  = 1 // a reader drains from an age beyond this on
+	syncAge   = 1 // a reader drains from an age beyond this on
 	leaseTime = 2
 )
 

@@ -71,10 +71,10 @@ const (
 	stepLookMark
 	stepLookValue
 	stepLookTime
-	stepDrainBegin
-	stepDrainLost
-	stepDrainSnapshot
-	stepDrainApply
+	stepSyncBegin
+	stepSyncLost
+	stepSyncSnapshot
+	stepSyncApply
 	stepLease
 	stepLoad
 	stepJoin
@@ -97,8 +97,8 @@ const (
 var steps = [stepEnd]string{
 	stepStart: "start", stepTick: "the clock ticks",
 	stepBegin: "begins to read", stepLookMark: "HMGET wm", stepLookValue: "HGET the value", stepLookTime: "TIME",
-	stepDrainBegin: "drain: begin", stepDrainLost: "drain: left to another", stepDrainSnapshot: "drain: the snapshot",
-	stepDrainApply: "drain: apply", stepLease: "lease", stepLoad: "loads", stepJoin: "joins the other's load", stepFill: "fill",
+	stepSyncBegin: "drain: begin", stepSyncLost: "drain: left to another", stepSyncSnapshot: "drain: the snapshot",
+	stepSyncApply: "drain: apply", stepLease: "lease", stepLoad: "loads", stepJoin: "joins the other's load", stepFill: "fill",
 	stepWriteBegin: "begins, gets its id", stepCommit: "commits", stepDelete: "DEL", stepDeleteFails: "DEL fails",
 	stepAnswer: "answers its caller", stepEvictEntity: "Redis evicts the entity", stepEvictMark: "Redis evicts wm",
 	stepFlush: "Redis is flushed", stepReplicate: "the replica catches up", stepFailover: "Redis fails over",

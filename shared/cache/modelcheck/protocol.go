@@ -12,7 +12,7 @@ import (
 
 // protocolFiles are the code that the model is of, seen from this folder.
 var protocolFiles = []string{
-	"../cache.go", "../drain.go", "../faults.go", "../flights.go", "../keys.go", "../look.go", "../read.go", "../scripts.go",
+	"../cache.go", "../sync.go", "../faults.go", "../flights.go", "../keys.go", "../look.go", "../read.go", "../scripts.go",
 	"../../postgres/changelog.go",
 }
 

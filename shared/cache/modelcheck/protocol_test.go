@@ -28,7 +28,7 @@ func TestProtocolIsTheModels(t *testing.T) {
 func TestModelConstants(t *testing.T) {
 	t.Parallel()
 	// The model's ticks are P/2.
-	const tick = cache.P / staleness
+	const tick = cache.MaxStaleness / staleness
 	for what, c := range map[string]struct{ model, code float64 }{
 		"lease time": {leaseTime, cache.LeaseTime.Seconds() / tick.Seconds()},
 	} {
@@ -36,7 +36,7 @@ func TestModelConstants(t *testing.T) {
 			t.Errorf("the %s is %v ticks in the model, %v in the code", what, c.model, c.code)
 		}
 	}
-	if cache.DrainAge >= cache.P || drainAge >= staleness {
+	if cache.SyncAge >= cache.MaxStaleness || syncAge >= staleness {
 		t.Error("a reader drains before the watermark is too old to serve under, in the model and in the code")
 	}
 }

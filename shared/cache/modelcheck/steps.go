@@ -6,9 +6,9 @@ const (
 	lookMark
 	lookValue
 	lookTime
-	drainBegin
-	drainSnapshot
-	drainApply
+	syncBegin
+	syncSnapshot
+	syncApply
 	takeLease
 	load
 	fill
@@ -97,12 +97,12 @@ func (x *explorer) read(s *state, i int) {
 		x.begin(s, i)
 	case lookMark, lookValue, lookTime:
 		x.look(s, i)
-	case drainBegin:
-		x.atEachNode(s, i, x.drainBegin)
-	case drainSnapshot:
-		x.drainSnapshot(s, i)
-	case drainApply:
-		x.atEachNode(s, i, x.drainApply)
+	case syncBegin:
+		x.atEachNode(s, i, x.syncBegin)
+	case syncSnapshot:
+		x.syncSnapshot(s, i)
+	case syncApply:
+		x.atEachNode(s, i, x.syncApply)
 	case takeLease:
 		x.atEachNode(s, i, x.lease)
 	case load:
@@ -177,7 +177,7 @@ func (x *explorer) look(s *state, i int) {
 		if r.fresh == 1 {
 			r.until = s.now + staleness - min(staleness, now-min(now, r.t))
 		}
-		young := x.within(r.marked, r.t, now, drainAge) == 1
+		young := x.within(r.marked, r.t, now, syncAge) == 1
 		r.marked, r.t, r.epoch, r.held, r.valueEpoch = 0, 0, 0, 0, 0
 		if r.hit == 0 {
 			r.value = 0
@@ -185,7 +185,7 @@ func (x *explorer) look(s *state, i int) {
 		if r.again == 1 || young {
 			x.decide(s, r, i)
 		} else {
-			r.pc = drainBegin
+			r.pc = syncBegin
 		}
 		x.add(t, stepLookTime.of(i))
 	}

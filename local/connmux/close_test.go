@@ -1,0 +1,122 @@
+package connmux_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/osirose-new/database-service/local/connmux"
+)
+
+// A port that is closed refuses newcomers; who is connected still comes out, also when it says later what it speaks.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	p, addr := split(t, nil)
+	first := dial(t, addr)
+	quiet := dial(t, addr)
+	if _, err := io.WriteString(quiet, "PR"); err != nil {
+		t.Fatal(err)
+	}
+	// Connections are accepted in their order: when this one is out, the others are in.
+	if _, err := io.WriteString(first, "GET"); err != nil {
+		t.Fatal(err)
+	}
+	last := dial(t, addr)
+	if _, err := io.WriteString(last, "GET"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := p.HTTP().Accept(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("tcp", addr); err == nil {
+		c.Close()
+		t.Error("a newcomer is let in, want it refused")
+	}
+	if _, err := io.WriteString(quiet, connmux.Preface[2:]); err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.GRPC().Accept()
+	if err != nil {
+		t.Fatalf("Accept after Close = %v, want who was connected", err)
+	}
+	head := make([]byte, len(connmux.Preface))
+	if _, err := io.ReadFull(c, head); err != nil || string(head) != connmux.Preface {
+		t.Errorf("read %q, %v, want the preface", head, err)
+	}
+	c.Close()
+}
+
+// Where the server of a protocol has gone, its clients are not left waiting; those of the other are served.
+func TestHalfClosed(t *testing.T) {
+	t.Parallel()
+	p, addr := split(t, nil)
+	waiting := dial(t, addr) // nobody accepts it, and then nobody will
+	if _, err := io.WriteString(waiting, connmux.Preface); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // may be closed twice
+		if err := p.GRPC().Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c, err := p.GRPC().Accept(); !errors.Is(err, net.ErrClosed) {
+		// It may come out although the half is closed, when both are true at once.
+		if err != nil {
+			t.Errorf("Accept of a closed half = %v, %v, want net.ErrClosed", c, err)
+		} else {
+			c.Close()
+		}
+	}
+	_ = closed(waiting) // reset or closed: what it sent was not read
+	later := dial(t, addr)
+	if _, err := io.WriteString(later, connmux.Preface); err != nil {
+		t.Fatal(err)
+	}
+	_ = closed(later)
+	if _, err := io.WriteString(dial(t, addr), "GET"); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := p.HTTP().Accept(); err != nil {
+		t.Errorf("Accept of the other half = %v", err)
+	} else {
+		c.Close()
+	}
+}
+
+// A server can end its side and go on reading: net/http does so where it answers before it has read all of a request.
+func TestCloseWrite(t *testing.T) {
+	t.Parallel()
+	p, addr := split(t, nil)
+	client := dial(t, addr)
+	if _, err := io.WriteString(client, "POST "); err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.HTTP().Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatal("a connection cannot end its side alone")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if err := closed(client); err != nil {
+		t.Errorf("the client reads %v, want the end", err)
+	}
+	if _, err := io.WriteString(client, "more"); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len("POST more"))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "POST more" {
+		t.Errorf("the server reads %q, %v, want all", got, err)
+	}
+}

@@ -1,0 +1,202 @@
+// Package connmux has one port serve two protocols: HTTP/1, and HTTP/2 for gRPC. In plain text it is HTTP/2's preface that tells
+// them apart, the first bytes that a client sends; under TLS it is what the client asked for in the handshake (ALPN).
+package connmux
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// patience is how long a client may take to show which protocol it speaks, the TLS handshake included.
+const patience = 5 * time.Second
+
+// preface is what a client of HTTP/2 begins with. https://www.rfc-editor.org/rfc/rfc9113#section-3.4
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// Port is a listener whose connections come out at two.
+type Port struct {
+	listener   net.Listener
+	secure     *tls.Config // nil: plain text
+	patience   time.Duration
+	http, grpc *half
+}
+
+// Split takes the connections of l. Both listeners have to be served; each is closed by its server, and l by Close.
+func Split(l net.Listener, secure *tls.Config) *Port { return split(l, secure, patience) }
+
+func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
+	p := &Port{listener: l, secure: secure, patience: patience, http: newHalf(l.Addr()), grpc: newHalf(l.Addr())}
+	go p.run()
+	return p
+}
+
+// HTTP has the connections that speak HTTP/1.
+func (p *Port) HTTP() net.Listener { return p.http }
+
+// GRPC has the connections that speak HTTP/2.
+func (p *Port) GRPC() net.Listener { return p.grpc }
+
+// Close refuses newcomers. Those who are connected already still come out, until their listener is closed.
+func (p *Port) Close() error { return p.listener.Close() }
+
+func (p *Port) run() {
+	for {
+		c, err := p.listener.Accept()
+		switch {
+		case err == nil:
+			go p.sort(c)
+		case errors.Is(err, net.ErrClosed):
+			return
+		case isTemporary(err):
+			time.Sleep(acceptPause) // out of file descriptors, say; net/http waits, too
+		default:
+			p.http.fail(err)
+			p.grpc.fail(err)
+			return
+		}
+	}
+}
+
+// acceptPause is for how long nobody is let in after that failed.
+const acceptPause = 10 * time.Millisecond
+
+// temporary is a net.Error, where the method is deprecated for what it says of other calls than Accept.
+type temporary interface {
+	error
+	Temporary() bool
+}
+
+func isTemporary(err error) bool {
+	e, ok := errors.AsType[temporary](err)
+	return ok && e.Temporary()
+}
+
+// sort hands a connection to the listener of its protocol.
+func (p *Port) sort(c net.Conn) {
+	_ = c.SetDeadline(time.Now().Add(p.patience)) // fails where the client has gone
+	to := p.http
+	var err error
+	if p.secure != nil {
+		s := tls.Server(c, p.secure)
+		if err = s.Handshake(); s.ConnectionState().NegotiatedProtocol == protocolGRPC {
+			to = p.grpc
+		}
+		c = s
+	} else {
+		r := &replayed{Conn: c}
+		var isHTTP2 bool
+		if isHTTP2, err = r.peek(); isHTTP2 {
+			to = p.grpc
+		}
+		c = r
+	}
+	if err == nil {
+		err = c.SetDeadline(time.Time{})
+	}
+	if err != nil || !to.put(c) {
+		_ = c.Close() // nobody could be told
+	}
+}
+
+// replayed is a connection of which the first bytes were read, and are read again.
+type replayed struct {
+	net.Conn
+	head []byte
+}
+
+// peek reads until it is known whether the client speaks HTTP/2.
+func (r *replayed) peek() (isHTTP2 bool, err error) {
+	head := make([]byte, len(preface))
+	for n := 0; ; {
+		m, err := r.Conn.Read(head[n:])
+		n += m
+		r.head = head[:n]
+		switch {
+		case string(r.head) != preface[:n]:
+			return false, nil
+		case n == len(preface):
+			return true, nil
+		case err != nil:
+			return false, err
+		}
+	}
+}
+
+// Read implements net.Conn.
+func (r *replayed) Read(b []byte) (int, error) {
+	if r.head == nil {
+		return r.Conn.Read(b)
+	}
+	n := copy(b, r.head)
+	if r.head = r.head[n:]; len(r.head) == 0 {
+		r.head = nil
+	}
+	return n, nil
+}
+
+// CloseWrite has the client read the end of what was sent while what it still sends is taken. net/http asks for it where it
+// answers before it has read all of a request.
+func (r *replayed) CloseWrite() error {
+	if c, ok := r.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
+}
+
+// half is the listener of one protocol.
+type half struct {
+	addr   net.Addr
+	conns  chan net.Conn
+	closed chan struct{}
+	close  func()
+
+	mu  sync.Mutex
+	err error
+}
+
+func newHalf(addr net.Addr) *half {
+	h := &half{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{}), err: net.ErrClosed}
+	h.close = sync.OnceFunc(func() { close(h.closed) })
+	return h
+}
+
+// put reports whether somebody took the connection.
+func (h *half) put(c net.Conn) bool {
+	select {
+	case h.conns <- c:
+		return true
+	case <-h.closed:
+		return false
+	}
+}
+
+func (h *half) fail(err error) {
+	h.mu.Lock()
+	h.err = err
+	h.mu.Unlock()
+	h.close()
+}
+
+// Accept implements net.Listener.
+func (h *half) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return nil, h.err
+	}
+}
+
+// Close implements net.Listener.
+func (h *half) Close() error {
+	h.close()
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *half) Addr() net.Addr { return h.addr }

@@ -1,0 +1,211 @@
+package connmux_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/osirose-new/database-service/local/connmux"
+)
+
+// halfOf is where a stream of bytes belongs; empty: nowhere, for it ends before that is known.
+func halfOf(text string) string {
+	switch {
+	case strings.HasPrefix(text, connmux.Preface):
+		return "gRPC"
+	case strings.HasPrefix(connmux.Preface, text):
+		return ""
+	}
+	return "HTTP"
+}
+
+// send writes the parts one by one, and says that no more comes.
+func send(t testing.TB, addr string, parts ...string) net.Conn {
+	t.Helper()
+	c := dial(t, addr)
+	for _, part := range parts {
+		if _, err := io.WriteString(c, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSplit(t *testing.T) {
+	t.Parallel()
+	p, addr := split(t, nil)
+	all := collect(p)
+	for what, parts := range map[string][]string{
+		"a POST":                            {"POST / HTTP/1.1\r\n\r\n"},
+		"a POST, byte by byte":              strings.Split("POST / HTTP/1.1\r\n\r\n", ""),
+		"a GET":                             {"GET / HTTP/1.1\r\n\r\n"},
+		"another verb with a P":             {"PRINT / HTTP/1.1\r\n\r\n"},
+		"the preface":                       {connmux.Preface},
+		"the preface, byte by byte":         strings.Split(connmux.Preface, ""),
+		"the preface and frames behind it":  {connmux.Preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"},
+		"the preface and frames, in halves": {connmux.Preface[:20], connmux.Preface[20:] + "frames", "more"},
+		"PRI and something else":            {"PRI", " / HTTP/1.1\r\n\r\n"},
+		"the preface but for its end":       {connmux.Preface[:23], "x and more"},
+		"two requests at once":              {"GET / HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n"},
+		"no text":                           {"\x00\xff", "\x16\x03"},
+		"a small p":                         {"pri * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+	} {
+		send(t, addr, parts...)
+		text := strings.Join(parts, "")
+		if got := wait(t, what, all); got.half != halfOf(text) || got.text != text || got.err != nil {
+			t.Errorf("%s came out at %s as %q, %v; want %s and %q", what, got.half, got.text, got.err, halfOf(text), text)
+		}
+	}
+	for _, text := range []string{"", "P", "PRI", connmux.Preface[:len(connmux.Preface)-1]} {
+		if err := closed(send(t, addr, text)); err != nil {
+			t.Errorf("%q and the end: %v, want the connection closed", text, err)
+		}
+		select {
+		case got := <-all:
+			t.Errorf("%q and the end came out at %s", text, got.half)
+		default:
+		}
+	}
+}
+
+// Any bytes, however they are cut, come out at one half, all of them and in their order.
+func TestSplitAnything(t *testing.T) {
+	t.Parallel()
+	p, addr := split(t, nil)
+	all := collect(p)
+	rapid.Check(t, func(r *rapid.T) {
+		head := connmux.Preface[:rapid.IntRange(0, len(connmux.Preface)).Draw(r, "of the preface")]
+		text := head + string(rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(r, "and then"))
+		var parts []string
+		for rest := text; rest != ""; {
+			n := rapid.IntRange(1, len(rest)).Draw(r, "bytes at once")
+			parts, rest = append(parts, rest[:n]), rest[n:]
+		}
+		c := send(t, addr, parts...)
+		if halfOf(text) == "" {
+			if err := closed(c); err != nil {
+				r.Fatalf("%q: %v, want the connection closed", text, err)
+			}
+		} else if got := wait(t, "a connection", all); got.half != halfOf(text) || got.text != text || got.err != nil {
+			r.Fatalf("%q came out at %s as %q, %v", text, got.half, got.text, got.err)
+		}
+		_ = c.Close()
+		if len(all) > 0 {
+			r.Fatalf("%q came out twice", text)
+		}
+	})
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	p, addr := split(t, nil)
+	all := collect(p)
+	var wg sync.WaitGroup
+	want := map[string]bool{}
+	for i := range 200 {
+		text := fmt.Sprintf("GET /%d HTTP/1.1\r\n\r\n", i)
+		if i%2 == 0 {
+			text = connmux.Preface + text
+		}
+		want[text] = true
+		wg.Go(func() { send(t, addr, text[:5], text[5:]) })
+	}
+	wg.Wait()
+	for range len(want) {
+		got := wait(t, "a connection", all)
+		if !want[got.text] || got.half != halfOf(got.text) || got.err != nil {
+			t.Errorf("%q came out at %s, %v", got.text, got.half, got.err)
+		}
+		delete(want, got.text)
+	}
+}
+
+// Who connects and does not show what it speaks is closed, and nobody waits for it.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	for what, text := range map[string]string{"nothing": "", "a part of the preface": "PRI * HTTP"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := connmux.SplitWithin(l, nil, 50*time.Millisecond)
+		all := collect(p)
+		c := dial(t, l.Addr().String())
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := closed(c); err != nil {
+			t.Errorf("who says %s: %v, want the connection closed", what, err)
+		}
+		if len(all) > 0 {
+			t.Errorf("who says %s came out: %v", what, <-all)
+		}
+		// The time is for showing the protocol only: what comes later is the server's to bound.
+		late := dial(t, l.Addr().String())
+		if _, err := io.WriteString(late, "G"); err != nil {
+			t.Fatal(err)
+		}
+		_ = closed(dial(t, l.Addr().String())) // that long it takes for one who says nothing
+		if _, err := io.WriteString(late, "ET"); err != nil {
+			t.Fatal(err)
+		}
+		if err := late.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got := wait(t, "GET", all); got.text != "GET" || got.err != nil {
+			t.Errorf("GET, slowly, came out as %q, %v", got.text, got.err)
+		}
+		for _, l := range []interface{ Close() error }{p, p.HTTP(), p.GRPC()} {
+			_ = l.Close() // as the test's end
+		}
+	}
+}
+
+var errAccept = errors.New("out of order")
+
+// broken is a listener of which Accept fails.
+type broken struct {
+	net.Listener
+	errs chan error
+}
+
+func (b broken) Accept() (net.Conn, error) { return nil, <-b.errs }
+
+type temporary struct{ error }
+
+func (temporary) Timeout() bool   { return false }
+func (temporary) Temporary() bool { return true }
+
+func TestAcceptFails(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := broken{l, make(chan error, 3)}
+	b.errs <- temporary{errors.New("too many open files")}
+	b.errs <- temporary{errors.New("too many open files")}
+	b.errs <- errAccept
+	p := connmux.Split(b, nil)
+	for range 2 { // again and again
+		for _, half := range []net.Listener{p.HTTP(), p.GRPC()} {
+			if c, err := half.Accept(); !errors.Is(err, errAccept) {
+				t.Errorf("Accept = %v, %v, want %v", c, err, errAccept)
+			}
+		}
+	}
+	if p.HTTP().Addr() != l.Addr() || p.GRPC().Addr() != l.Addr() {
+		t.Error("the halves have another address than the listener")
+	}
+}

@@ -1,0 +1,89 @@
+package connmux_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/osirose-new/database-service/local/connmux"
+)
+
+// patience is for what comes at once, or never.
+const patience = 30 * time.Second
+
+// split listens on a port of its own until the test ends.
+func split(t testing.TB, secure *tls.Config) (p *connmux.Port, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = connmux.SplitWithin(l, secure, patience)
+	t.Cleanup(func() {
+		_ = p.Close() // its test may have closed it
+		_ = p.HTTP().Close()
+		_ = p.GRPC().Close()
+	})
+	return p, l.Addr().String()
+}
+
+func dial(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// arrival is a connection that came out of a half, with all that its client sent.
+type arrival struct {
+	half string
+	text string
+	err  error
+}
+
+// collect reads the connections of both halves to their ends.
+func collect(p *connmux.Port) <-chan arrival {
+	all := make(chan arrival, 1000)
+	for name, half := range map[string]net.Listener{"HTTP": p.HTTP(), "gRPC": p.GRPC()} {
+		go func() {
+			for {
+				c, err := half.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer c.Close()
+					text, err := io.ReadAll(iotest.OneByteReader(c)) // as whoever has a small buffer
+					all <- arrival{name, string(text), err}
+				}()
+			}
+		}()
+	}
+	return all
+}
+
+func wait[T any](t testing.TB, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited %v for %s", patience, what)
+		panic("not reached")
+	}
+}
+
+// closed waits for the end of what the other side sends.
+func closed(c net.Conn) error {
+	_, err := io.Copy(io.Discard, c)
+	return err
+}

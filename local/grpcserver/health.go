@@ -1,0 +1,104 @@
+package grpcserver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// watchEvery is how often a watcher's service is looked at.
+const watchEvery = time.Second
+
+// health is grpc.health.v1.Health. All services share a database, so they are ready or not together.
+type health struct {
+	healthv1.UnimplementedHealthServer
+	ready    func() bool
+	services map[string]bool // the names that may be asked for
+	draining chan struct{}   // closed: not ready any more
+	stopping chan struct{}   // closed: watchers go
+	drain    func()
+	stop     func()
+}
+
+func newHealth(ready func() bool) *health {
+	h := &health{ready: ready, services: map[string]bool{"": true}, draining: make(chan struct{}), stopping: make(chan struct{})}
+	h.drain = sync.OnceFunc(func() { close(h.draining) })
+	h.stop = sync.OnceFunc(func() { h.drain(); close(h.stopping) })
+	return h
+}
+
+func (h *health) register(s *grpc.Server) { healthv1.RegisterHealthServer(s, h) }
+
+func (h *health) status() healthv1.HealthCheckResponse_ServingStatus {
+	select {
+	case <-h.draining:
+		return healthv1.HealthCheckResponse_NOT_SERVING
+	default:
+	}
+	if !h.ready() {
+		return healthv1.HealthCheckResponse_NOT_SERVING
+	}
+	return healthv1.HealthCheckResponse_SERVING
+}
+
+// Check implements healthv1.HealthServer.
+func (h *health) Check(_ context.Context, r *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	if !h.services[r.Service] {
+		return nil, status.Error(codes.NotFound, "no such service")
+	}
+	return &healthv1.HealthCheckResponse{Status: h.status()}, nil
+}
+
+// List implements healthv1.HealthServer.
+func (h *health) List(context.Context, *healthv1.HealthListRequest) (*healthv1.HealthListResponse, error) {
+	all, is := map[string]*healthv1.HealthCheckResponse{}, h.status()
+	for name := range h.services {
+		all[name] = &healthv1.HealthCheckResponse{Status: is}
+	}
+	return &healthv1.HealthListResponse{Statuses: all}, nil
+}
+
+// Watch implements healthv1.HealthServer: it sends the status, and then each change of it.
+func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreamingServer[healthv1.HealthCheckResponse]) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	draining := h.draining
+	for last := healthv1.HealthCheckResponse_UNKNOWN; ; {
+		is := healthv1.HealthCheckResponse_SERVICE_UNKNOWN // as the protocol has it: the service may come to be
+		if h.services[r.Service] {
+			is = h.status()
+		}
+		if is != last {
+			if err := stream.Send(&healthv1.HealthCheckResponse{Status: is}); err != nil {
+				return err
+			}
+			last = is
+		}
+		select {
+		case <-tick.C:
+		case <-draining:
+			draining = nil // it is looked at once more, at once
+		case <-h.stopping:
+			return errStopping
+		case <-stream.Context().Done():
+			return h.gone(stream.Context())
+		}
+	}
+}
+
+var errStopping = status.Error(codes.Unavailable, "the server is being stopped")
+
+// gone is why a watcher's stream has ended: that of a server that stops does, too.
+func (h *health) gone(ctx context.Context) error {
+	select {
+	case <-h.stopping:
+		return errStopping
+	default:
+		return status.FromContextError(ctx.Err()).Err()
+	}
+}

@@ -1,0 +1,180 @@
+package grpcserver_test
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/osirose-new/database-service/local/grpcserver"
+)
+
+const (
+	serving    = healthv1.HealthCheckResponse_SERVING
+	notServing = healthv1.HealthCheckResponse_NOT_SERVING
+)
+
+// serveHealth serves all services, none of which is called.
+func serveHealth(t *testing.T, ready func() bool) (*protocol, healthv1.HealthClient) {
+	t.Helper()
+	d := serve(t, edgeTo(io.Discard), ready, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil))
+	return d, healthv1.NewHealthClient(d.conn)
+}
+
+// healthNames are what may be asked for.
+func healthNames(t *testing.T) []string {
+	t.Helper()
+	names := map[string]bool{"": true}
+	for _, m := range contract(t) {
+		names[string(m.Parent().FullName())] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	var ready atomic.Bool
+	d, client := serveHealth(t, ready.Load)
+	wantAll := func(when string, want healthv1.HealthCheckResponse_ServingStatus) {
+		t.Helper()
+		list, err := client.List(t.Context(), &healthv1.HealthListRequest{})
+		if got := slices.Sorted(maps.Keys(list.GetStatuses())); err != nil || !slices.Equal(got, healthNames(t)) {
+			t.Errorf("%s: List = %q, %v, want %q", when, got, err, healthNames(t))
+		}
+		for _, name := range healthNames(t) {
+			got, err := client.Check(t.Context(), &healthv1.HealthCheckRequest{Service: name})
+			if err != nil || got.Status != want || list.Statuses[name].GetStatus() != want {
+				t.Errorf("%s: Check(%q) = %v, %v, List has %v; want %s", when, name, got, err, list.Statuses[name], want)
+			}
+		}
+	}
+	wantAll("not ready", notServing)
+	ready.Store(true)
+	wantAll("ready", serving)
+	d.NotServing()
+	d.NotServing() // may be said twice
+	wantAll("at a drain", notServing)
+	if a := get(t.Context(), d.conn, ""); a.Code() != codes.Internal { // the fake has no method: it was called
+		t.Errorf("GetUser at a drain = %v, want it still served", a)
+	}
+	for _, name := range []string{"UserService", "osirose.database.v1", "osirose.database.v1.userservice", "grpc.health.v1.Health"} {
+		if a := answerOf(func() error {
+			_, err := client.Check(t.Context(), &healthv1.HealthCheckRequest{Service: name})
+			return err
+		}()); a.Code() != codes.NotFound {
+			t.Errorf("Check(%q) = %v, want %s", name, a, codes.NotFound)
+		}
+	}
+}
+
+// next is what a watcher is told next.
+func next(t *testing.T, stream healthv1.Health_WatchClient) healthv1.HealthCheckResponse_ServingStatus {
+	t.Helper()
+	r, err := stream.Recv()
+	if err != nil {
+		t.Fatalf("Watch: %v", err)
+	}
+	return r.Status
+}
+
+// watch watches a service.
+func watch(t *testing.T, client healthv1.HealthClient, name string) healthv1.Health_WatchClient {
+	t.Helper()
+	stream, err := client.Watch(t.Context(), &healthv1.HealthCheckRequest{Service: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func TestWatchDrain(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	var streams []healthv1.Health_WatchClient
+	for _, name := range healthNames(t) {
+		streams = append(streams, watch(t, client, name))
+		if got := next(t, streams[len(streams)-1]); got != serving {
+			t.Errorf("Watch(%q) begins with %s, want %s", name, got, serving)
+		}
+	}
+	d.NotServing()
+	for _, s := range streams {
+		if got := next(t, s); got != notServing {
+			t.Errorf("Watch at a drain: %s, want %s", got, notServing)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if !d.Shutdown(ctx) {
+		t.Error("Shutdown had to cut watchers off")
+	}
+	for _, s := range streams {
+		if r, err := s.Recv(); status.Code(err) != codes.Unavailable {
+			t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
+		}
+	}
+}
+
+func TestWatchEnd(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	stream := watch(t, client, "")
+	next(t, stream)
+	d.Shutdown(t.Context())
+	// It may be told of the drain first: both come at once.
+	r, err := stream.Recv()
+	if err == nil && r.Status == notServing {
+		r, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
+	}
+}
+
+func TestWatchReadiness(t *testing.T) {
+	t.Parallel()
+	var ready atomic.Bool
+	_, client := serveHealth(t, ready.Load)
+	stream := watch(t, client, "osirose.database.v1.UserService")
+	for _, is := range []bool{false, true, false} {
+		want := map[bool]healthv1.HealthCheckResponse_ServingStatus{true: serving, false: notServing}[is]
+		ready.Store(is)
+		if got := next(t, stream); got != want {
+			t.Errorf("Watch with ready %t: %s, want %s", is, got, want)
+		}
+	}
+}
+
+func TestWatchUnknown(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	stream := watch(t, client, "nobody")
+	if got := next(t, stream); got != healthv1.HealthCheckResponse_SERVICE_UNKNOWN {
+		t.Errorf("Watch(nobody) = %s, want SERVICE_UNKNOWN", got)
+	}
+	d.Shutdown(t.Context())
+	if r, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("Watch(nobody) at the end: %v, %v, want %s", r, err, codes.Unavailable)
+	}
+}
+
+func TestWatcherGoes(t *testing.T) {
+	t.Parallel()
+	_, client := serveHealth(t, always)
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := client.Watch(ctx, &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, stream)
+	cancel()
+	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
+		t.Errorf("Watch by one who goes: %v, want %s", err, codes.Canceled)
+	}
+}

@@ -1,0 +1,282 @@
+package grpcserver_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/osirose-new/database-service/local/grpcserver"
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// crowd is a UserService whose GetUser waits to be let go. GetUserBySession, which is urgent, does so when its token says it.
+type crowd struct {
+	databasev1.UserService
+	inside *sync.WaitGroup
+	free   chan struct{}
+}
+
+func (c crowd) GetUser(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	c.inside.Done()
+	<-c.free // whatever its deadline
+	return &databasev1.GetUserResponse{}, nil
+}
+
+func (c crowd) GetUserByEmail(context.Context, *databasev1.GetUserByEmailRequest) (*databasev1.GetUserByEmailResponse, error) {
+	return &databasev1.GetUserByEmailResponse{}, nil
+}
+
+func (c crowd) GetUserBySession(_ context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
+	if r.GetToken() == "wait" {
+		c.inside.Done()
+		<-c.free
+	}
+	return &databasev1.GetUserBySessionResponse{}, nil
+}
+
+// fill has so many more requests inside the service, over the connections, that wait to be let go.
+func (c crowd) fill(t *testing.T, done *sync.WaitGroup, conns []*grpc.ClientConn, n int, method string, request proto.Message) {
+	t.Helper()
+	c.inside.Add(n)
+	for i := range n {
+		done.Go(func() {
+			for { // a machine under load may take longer than the budget to receive a request; one that is inside is not answered
+				err := ask(conns[i%len(conns)], method, request)
+				select {
+				case <-c.free:
+					return
+				default:
+				}
+				if status.Code(err) != codes.DeadlineExceeded {
+					t.Errorf("%s, which had to wait: %v", method, err)
+					c.inside.Done()
+					return
+				}
+			}
+		})
+	}
+	c.inside.Wait()
+}
+
+// ask calls a method of UserService without a deadline.
+func ask(conn *grpc.ClientConn, method string, request proto.Message) error {
+	return conn.Invoke(context.Background(), pkg+"UserService/"+method, request, &databasev1.GetUserResponse{})
+}
+
+// So many requests at once, and the last eighth is for urgent ones.
+func TestTooManyRequests(t *testing.T) {
+	t.Parallel()
+	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
+	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
+	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t)} // one may not have so many streams
+	byToken := func(token string) *databasev1.GetUserBySessionRequest {
+		return &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: token}}
+	}
+	other := func() answer { return answerOf(ask(d.conn, "GetUserByEmail", &databasev1.GetUserByEmailRequest{})) }
+	urgent := func() answer { return answerOf(ask(d.conn, "GetUserBySession", byToken(""))) }
+
+	var done sync.WaitGroup
+	c.fill(t, &done, conns, rpcserver.MaxRequests*7/8, "GetUser", &databasev1.GetUserRequest{})
+	a := other()
+	wantAnswer(t, "GetUserByEmail", a, codes.ResourceExhausted, "OVERLOADED")
+	if a.Retry.GetRetryDelay().AsDuration() != time.Second {
+		t.Errorf("GetUserByEmail = %v, want it to be tried again after 1 s", a)
+	}
+	wantAnswer(t, "GetUserBySession", urgent(), codes.OK, "")
+	c.fill(t, &done, conns, rpcserver.MaxRequests/8, "GetUserBySession", byToken("wait"))
+	wantAnswer(t, "GetUserBySession", urgent(), codes.ResourceExhausted, "OVERLOADED")
+	close(c.free)
+	done.Wait()
+	wantAnswer(t, "GetUserByEmail afterwards", other(), codes.OK, "")
+}
+
+// Large messages count by their bytes.
+func TestTooManyBytes(t *testing.T) {
+	t.Parallel()
+	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
+	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
+	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t), d.dial(t)}
+	other := func() answer { return answerOf(ask(d.conn, "GetUserByEmail", &databasev1.GetUserByEmailRequest{})) }
+	var done sync.WaitGroup
+	c.fill(t, &done, conns, rpcserver.MaxBytes/rpcserver.MaxBody*7/8, "GetUser", requestOf(rpcserver.MaxBody))
+	wantAnswer(t, "GetUserByEmail", other(), codes.ResourceExhausted, "OVERLOADED")
+	wantAnswer(t, "GetUserBySession", answerOf(ask(d.conn, "GetUserBySession", &databasev1.GetUserBySessionRequest{})), codes.OK, "")
+	close(c.free)
+	done.Wait()
+	wantAnswer(t, "GetUserByEmail afterwards", other(), codes.OK, "")
+}
+
+// raw is a connection of HTTP/2 made by hand.
+type raw struct {
+	*http2.Framer
+	headers  bytes.Buffer
+	encoder  *hpack.Encoder
+	settings map[http2.SettingID]uint32 // the server's
+}
+
+func dialRaw(t *testing.T, d *protocol) *raw {
+	t.Helper()
+	c, err := net.Dial("tcp", d.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {
+		t.Fatal(err)
+	}
+	r := &raw{Framer: http2.NewFramer(c, c), settings: map[http2.SettingID]uint32{}}
+	r.encoder = hpack.NewEncoder(&r.headers)
+	if err := r.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.await(t, func(f http2.Frame) bool {
+		s, ok := f.(*http2.SettingsFrame)
+		if ok && !s.IsAck() {
+			_ = s.ForeachSetting(func(s http2.Setting) error { r.settings[s.ID] = s.Val; return nil })
+		}
+		return ok && !s.IsAck()
+	})
+	return r
+}
+
+// await reads until a frame is the one.
+func (r *raw) await(t *testing.T, is func(http2.Frame) bool) http2.Frame {
+	t.Helper()
+	for {
+		f, err := r.ReadFrame()
+		if err != nil {
+			t.Fatalf("read a frame: %v", err)
+		}
+		if is(f) {
+			return f
+		}
+	}
+}
+
+// open begins a stream that does not end.
+func (r *raw) open(t *testing.T, id uint32, path string, more ...string) {
+	t.Helper()
+	r.headers.Reset()
+	fields := append([]string{":method", "POST", ":scheme", "http", ":authority", "x", ":path", path, "content-type", "application/grpc"}, more...)
+	for i := 0; i < len(fields); i += 2 {
+		if err := r.encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1], Sensitive: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const frame = 16 << 10
+	block := r.headers.Bytes()
+	first := block[:min(frame, len(block))]
+	err := r.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: first, EndHeaders: len(first) == len(block)})
+	for rest := block[len(first):]; err == nil && len(rest) > 0; {
+		part := rest[:min(frame, len(rest))]
+		rest = rest[len(part):]
+		err = r.WriteContinuation(id, len(rest) == 0, part)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+const healthCheck = "/grpc.health.v1.Health/Check" // has no budget
+
+func TestTooManyStreams(t *testing.T) {
+	t.Parallel()
+	d, log := serveFake(t, nothing)
+	r := dialRaw(t, d)
+	if got := r.settings[http2.SettingMaxConcurrentStreams]; got != grpcserver.MaxStreams {
+		t.Errorf("the server says %d streams, want %d", got, grpcserver.MaxStreams)
+	}
+	for i := range uint32(grpcserver.MaxStreams) + 1 {
+		r.open(t, 2*i+1, healthCheck)
+	}
+	f := r.await(t, func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok }).(*http2.RSTStreamFrame)
+	if f.StreamID != 2*grpcserver.MaxStreams+1 || f.ErrCode != http2.ErrCodeRefusedStream {
+		t.Errorf("stream %d ended with %s, want %d with REFUSED_STREAM", f.StreamID, f.ErrCode, 2*grpcserver.MaxStreams+1)
+	}
+	// Those that are refused are the others': another connection is served.
+	wantAnswer(t, "GetUser", get(t.Context(), d.conn, ""), codes.OK, "")
+	log.next(t)
+}
+
+func TestTooLargeHeaders(t *testing.T) {
+	t.Parallel()
+	d, log := serveFake(t, nothing)
+	r := dialRaw(t, d)
+	if got := r.settings[http2.SettingMaxHeaderListSize]; got != 64<<10 {
+		t.Errorf("the server says %d bytes of headers, want 64 KiB", got)
+	}
+	r.open(t, 1, getUser, "x-large", strings.Repeat("~", 64<<10))
+	f := r.await(t, func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok }).(*http2.RSTStreamFrame)
+	if f.StreamID != 1 || f.ErrCode != http2.ErrCodeFrameSize {
+		t.Errorf("stream %d ended with %s, want 1 with FRAME_SIZE_ERROR", f.StreamID, f.ErrCode)
+	}
+	r.open(t, 3, getUser, "x-large", strings.Repeat("~", 60<<10))
+	if err := r.WriteData(3, true, []byte(framed(0, ""))); err != nil {
+		t.Fatal(err)
+	}
+	r.await(t, func(f http2.Frame) bool { h, ok := f.(*http2.HeadersFrame); return ok && h.StreamID == 3 })
+	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "ok")
+}
+
+// Who asks all the time whether the connection lives is sent away. Two times too soon are forgiven.
+func TestPings(t *testing.T) {
+	t.Parallel()
+	d, _ := serveFake(t, nothing)
+	r := dialRaw(t, d)
+	ping := func(i int) {
+		t.Helper()
+		if err := r.WritePing(false, [8]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 { // without a stream; the first is at its time
+		ping(i)
+		r.await(t, func(f http2.Frame) bool {
+			p, ok := f.(*http2.PingFrame)
+			return ok && p.IsAck() && p.Data[0] == byte(i)
+		})
+	}
+	ping(3)
+	f := r.await(t, func(f http2.Frame) bool { _, ok := f.(*http2.GoAwayFrame); return ok }).(*http2.GoAwayFrame)
+	if got := fmt.Sprint(f.ErrCode, " ", string(f.DebugData())); got != "ENHANCE_YOUR_CALM too_many_pings" {
+		t.Errorf("GOAWAY %s, want ENHANCE_YOUR_CALM too_many_pings", got)
+	}
+	if f, err := r.ReadFrame(); err == nil {
+		t.Errorf("after it came %v, want the end", f)
+	}
+}
+
+// TestPingsOfAnIdleConnection is that of a game server that has nothing to ask for, and keeps to the pace.
+func TestPingsOfAnIdleConnection(t *testing.T) {
+	t.Parallel()
+	r := dialRaw(t, serveServer(t, grpcserver.NewPinged(edgeTo(io.Discard), time.Nanosecond)))
+	for i := range 20 {
+		if err := r.WritePing(false, [8]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		r.await(t, func(f http2.Frame) bool {
+			if g, ok := f.(*http2.GoAwayFrame); ok {
+				t.Fatalf("after %d pings: GOAWAY %s", i+1, g.ErrCode)
+			}
+			p, ok := f.(*http2.PingFrame)
+			return ok && p.IsAck() && p.Data[0] == byte(i)
+		})
+	}
+}

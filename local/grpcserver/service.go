@@ -1,0 +1,146 @@
+package grpcserver
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Service is one service with its methods. grpc-go's generator would put them into the package of the messages, which the
+// functions link, too; so they are made here, from the contract and Twirp's interface.
+type Service struct {
+	name    string
+	file    string
+	methods map[string]binder
+}
+
+// binder makes the handler of a method for a protocol.
+type binder func(*Server, rpcserver.Class) grpc.MethodHandler
+
+// rpc is a method of a service of type S.
+type rpc[S any] struct {
+	request protoreflect.MessageDescriptor
+	bind    func(S) binder
+}
+
+// method makes a method of its expression, databasev1.UserService.GetUser say.
+func method[S, Q, A any, PQ interface {
+	*Q
+	proto.Message
+}, PA interface {
+	*A
+	proto.Message
+}](call func(S, context.Context, PQ) (PA, error)) rpc[S] {
+	return rpc[S]{PQ(new(Q)).ProtoReflect().Descriptor(), func(of S) binder {
+		return func(s *Server, class rpcserver.Class) grpc.MethodHandler {
+			urgent := isUrgent(class)
+			return func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+				in := &request[Q]{incoming: incoming{ctx: ctx, class: class, urgent: urgent, decode: decode}}
+				in.frame.message = PQ(&in.message)
+				in.call = func(ctx context.Context) (any, error) { return call(of, ctx, PQ(&in.message)) }
+				answer, err := s.edge.Serve(ctx, &in.incoming)
+				if err != nil {
+					return nil, statusOf(err)
+				}
+				return answer, nil
+			}
+		}
+	}}
+}
+
+// newService has a method for each rpc that the contract names. Whatever is missing, or is too much, is a mistake in the program.
+func newService[S any](contract protoreflect.ServiceDescriptor, of S, methods ...rpc[S]) Service {
+	s := Service{string(contract.FullName()), contract.ParentFile().Path(), map[string]binder{}}
+	for i := range contract.Methods().Len() {
+		for _, m := range methods {
+			if d := contract.Methods().Get(i); d.Input().FullName() == m.request.FullName() {
+				s.methods[string(d.Name())] = m.bind(of)
+			}
+		}
+	}
+	if len(s.methods) != contract.Methods().Len() || len(methods) != len(s.methods) {
+		panic("the methods of " + s.name + " are not those of its contract")
+	}
+	return s
+}
+
+// Name is the full name, osirose.database.v1.UserService.
+func (s Service) Name() string { return s.name }
+
+// describe makes what grpc-go wants to know.
+func (s Service) describe(protocol *Server) *grpc.ServiceDesc {
+	d := &grpc.ServiceDesc{ServiceName: s.name, Metadata: s.file}
+	short := s.name[strings.LastIndexByte(s.name, '.')+1:]
+	for name, bind := range s.methods {
+		class := rpcserver.Class{Service: short, Method: name, Protocol: rpcserver.GRPC}
+		d.Methods = append(d.Methods, grpc.MethodDesc{MethodName: name, Handler: bind(protocol, class)})
+	}
+	return d
+}
+
+// incoming is a request on its way through the edge.
+type incoming struct {
+	ctx    context.Context // the stream's
+	class  rpcserver.Class
+	urgent bool
+	decode func(any) error
+	frame  frame
+	call   func(context.Context) (any, error)
+}
+
+// request is an incoming one with its message, so that both are one allocation.
+type request[Q any] struct {
+	incoming
+	message Q
+}
+
+var _ rpcserver.Incoming = (*incoming)(nil)
+
+// Class implements rpcserver.Incoming.
+func (in *incoming) Class() rpcserver.Class { return in.class }
+
+// Urgent implements rpcserver.Incoming.
+func (in *incoming) Urgent() bool { return in.urgent }
+
+// Header implements rpcserver.Incoming.
+func (in *incoming) Header(name string) string {
+	if values := metadata.ValueFromIncomingContext(in.ctx, name); len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// SetHeader implements rpcserver.Incoming.
+func (in *incoming) SetHeader(name, value string) {
+	_ = grpc.SetHeader(in.ctx, metadata.Pairs(name, value)) // fails where the caller has gone
+}
+
+// Read implements rpcserver.Incoming.
+func (in *incoming) Read(context.Context) (int64, twirp.Error) {
+	if err := in.decode(&in.frame); err != nil {
+		return 0, notReceived(err)
+	}
+	if in.frame.wrong {
+		return 0, errMessage
+	}
+	return in.frame.size, nil
+}
+
+// Call implements rpcserver.Incoming.
+func (in *incoming) Call(ctx context.Context) (any, error) { return in.call(ctx) }
+
+// unknown answers what no service has.
+func (s *Server) unknown(_ any, stream grpc.ServerStream) error {
+	in := &incoming{ctx: stream.Context(), class: rpcserver.Class{Protocol: rpcserver.GRPC}, decode: func(any) error { return nil }}
+	in.call = func(context.Context) (any, error) { return nil, errRoute }
+	_, err := s.edge.Serve(in.ctx, in)
+	return statusOf(err)
+}

@@ -1,0 +1,46 @@
+package grpcserver
+
+import (
+	"strings"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Users is UserService.
+func Users(s databasev1.UserService) Service {
+	type service = databasev1.UserService
+	return newService(databasev1.File_osirose_database_v1_user_proto.Services().ByName("UserService"), s,
+		method(service.GetUser), method(service.GetUserByUsername), method(service.GetUserByEmail), method(service.GetUserBySession))
+}
+
+// Sessions is SessionService.
+func Sessions(s databasev1.SessionService) Service {
+	type service = databasev1.SessionService
+	return newService(databasev1.File_osirose_database_v1_session_proto.Services().ByName("SessionService"), s,
+		method(service.GetSession), method(service.RefreshSession))
+}
+
+// Characters is CharacterDbService.
+func Characters(s databasev1.CharacterDbService) Service {
+	type service = databasev1.CharacterDbService
+	return newService(databasev1.File_osirose_database_v1_character_proto.Services().ByName("CharacterDbService"), s,
+		method(service.GetCharacter), method(service.GetCharacterList), method(service.CreateCharacter),
+		method(service.DeleteCharacter), method(service.RestoreCharacter), method(service.SaveCharacter))
+}
+
+// Urgent are the calls that decide who gets in: they are served when the program has to refuse others. Each is the begin of
+// a path that Twirp serves.
+var Urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}
+
+func isUrgent(c rpcserver.Class) bool {
+	for _, prefix := range Urgent {
+		if strings.HasPrefix("/twirp/osirose.database.v1."+c.RPC(), prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// isUnary tells our methods, which are all unary, from the streams of health and reflection.
+func isUnary(fullMethod string) bool { return strings.HasPrefix(fullMethod, "/osirose.") }

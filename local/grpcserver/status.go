@@ -1,0 +1,90 @@
+package grpcserver
+
+import (
+	"time"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Domain is that of the reasons in a google.rpc.ErrorInfo.
+const Domain = "osirose.database.v1"
+
+var (
+	errMessage  = twirp.NewError(twirp.Malformed, "the protobuf request could not be decoded") // as Twirp says it
+	errRoute    = twirp.NewError(twirp.BadRoute, "no such service or method")
+	errDeadline = rpcserver.Error(twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "not done within the time of a request")
+	errCanceled = rpcserver.Error(twirp.Canceled, "CANCELED", "the caller gave up")
+	errTooLarge = rpcserver.Error(twirp.ResourceExhausted, "BODY_TOO_LARGE", "the message is far too large")
+)
+
+// notReceived is the error, for the log, of a request that grpc-go has answered itself.
+func notReceived(err error) twirp.Error {
+	switch status.Code(err) {
+	case codes.DeadlineExceeded:
+		return errDeadline
+	case codes.Canceled:
+		return errCanceled
+	case codes.ResourceExhausted:
+		return errTooLarge
+	}
+	return errMessage
+}
+
+// codeOf maps Twirp's codes to gRPC's, which have the same names but for two.
+// https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
+var codeOf = map[twirp.ErrorCode]codes.Code{
+	twirp.Canceled:           codes.Canceled,
+	twirp.Unknown:            codes.Unknown,
+	twirp.InvalidArgument:    codes.InvalidArgument,
+	twirp.Malformed:          codes.InvalidArgument,
+	twirp.DeadlineExceeded:   codes.DeadlineExceeded,
+	twirp.NotFound:           codes.NotFound,
+	twirp.BadRoute:           codes.Unimplemented,
+	twirp.AlreadyExists:      codes.AlreadyExists,
+	twirp.PermissionDenied:   codes.PermissionDenied,
+	twirp.Unauthenticated:    codes.Unauthenticated,
+	twirp.ResourceExhausted:  codes.ResourceExhausted,
+	twirp.FailedPrecondition: codes.FailedPrecondition,
+	twirp.Aborted:            codes.Aborted,
+	twirp.OutOfRange:         codes.OutOfRange,
+	twirp.Unimplemented:      codes.Unimplemented,
+	twirp.Internal:           codes.Internal,
+	twirp.Unavailable:        codes.Unavailable,
+	twirp.DataLoss:           codes.DataLoss,
+}
+
+// pause is what a caller is to wait after OVERLOADED, as Retry-After says by Twirp.
+const pause = time.Second
+
+// statusOf says an error in gRPC's words: its reason and meta are in a google.rpc.ErrorInfo.
+func statusOf(err twirp.Error) error {
+	code, ok := codeOf[err.Code()]
+	if !ok {
+		code = codes.Unknown
+	}
+	s := status.New(code, err.Msg())
+	var details []protoadapt.MessageV1
+	if reason := err.Meta("reason"); reason != "" {
+		info := &errdetails.ErrorInfo{Reason: reason, Domain: Domain, Metadata: map[string]string{}}
+		for name, value := range err.MetaMap() {
+			if name != "reason" {
+				info.Metadata[name] = value
+			}
+		}
+		details = append(details, info)
+	}
+	if code == codes.ResourceExhausted {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(pause)})
+	}
+	if detailed, err := s.WithDetails(details...); err == nil { // it fails for a code of no error only
+		s = detailed
+	}
+	return s.Err()
+}

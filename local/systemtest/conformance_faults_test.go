@@ -1,0 +1,138 @@
+package systemtest_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// faulty has a good request for every rpc, to make it while something is wrong.
+type faulty struct {
+	*conform
+	calls  map[string]func(*clients) error // by rpc
+	others map[rpcserver.Protocol]*clients // that the protocols are compared with
+}
+
+// newFaulty starts a store of its own, since its faults meet everybody on it.
+func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
+	t.Helper()
+	e := testenv.New(t, testenv.Variants[0], s.redis)
+	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *boot.Program) { s.spoil(e, p) }}}
+	f.clients = f.open(t, e.Program)
+	f.others = seen.others(t, f.url)
+	f.run(t, "", f.prepare)
+	return f
+}
+
+// prepare makes what the requests are about.
+func (f *faulty) prepare(c *conform) {
+	u := c.player()
+	_, token := c.AddSession(c, u.Id, 10*time.Minute)
+	hero, marked := c.hero(u.Id), c.hero(u.Id)
+	ok(c, c.characters.DeleteCharacter, &databasev1.DeleteCharacterRequest{UserId: u.Id, CharacterId: marked.Id})
+	ctx := c.Context()
+	f.calls = map[string]func(*clients) error{
+		"GetUser":           func(c *clients) error { return errorOf(c.users.GetUser(ctx, getUserRequest(u.Id))) },
+		"GetUserByUsername": func(c *clients) error { return errorOf(c.users.GetUserByUsername(ctx, byUsername(u.Username))) },
+		"GetUserByEmail":    func(c *clients) error { return errorOf(c.users.GetUserByEmail(ctx, byEmail(u.Email))) },
+		"GetCharacter":      func(c *clients) error { return errorOf(c.characters.GetCharacter(ctx, getCharacter(hero.Id))) },
+		"GetCharacterList":  func(c *clients) error { return errorOf(c.characters.GetCharacterList(ctx, listOf(u.Id))) },
+		"CreateCharacter": func(c *clients) error {
+			return errorOf(c.characters.CreateCharacter(ctx, heroRequest(u.Id, newName())))
+		},
+		"SaveCharacter": func(c *clients) error {
+			return errorOf(c.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version}))
+		},
+		"DeleteCharacter": func(c *clients) error {
+			return errorOf(c.characters.DeleteCharacter(ctx, &databasev1.DeleteCharacterRequest{UserId: u.Id, CharacterId: hero.Id}))
+		},
+		"RestoreCharacter": func(c *clients) error {
+			return errorOf(c.characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: u.Id, CharacterId: marked.Id}))
+		},
+	}
+	for rpc, call := range sessionRPCs() {
+		f.calls[rpc] = func(c *clients) error { return errorOf(call(c, ctx, byToken(token))) }
+	}
+}
+
+func errorOf[A any](_ A, err error) error { return err }
+
+// all makes every call, with nothing in Redis to answer it, and wants that fault of each.
+func (f *faulty) all(c *clients, want fault) {
+	f.Helper()
+	for rpc, call := range f.calls {
+		if err := f.Redis.Client.FlushAll(f.Context()).Err(); err != nil {
+			f.Fatal(err)
+		}
+		err := call(c)
+		for got := faultOf(err); got != want && got.code == twirp.DeadlineExceeded; got = faultOf(err) {
+			err = call(c) // the machine is busy
+		}
+		wantFault(f, rpc, err, want)
+		if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
+			f.Errorf("%s tells the caller too much: %v", rpc, err)
+		}
+	}
+}
+
+// faultScenarios are what may become of every rpc.
+func faultScenarios() map[string]func(*faulty) {
+	return map[string]func(*faulty){
+		"DATABASE_UNAVAILABLE": func(f *faulty) {
+			f.PGProxy.Refuse()
+			f.all(f.clients, unavailable)
+		},
+		"RETRY": func(f *faulty) {
+			p := f.Open(f, func(c *boot.Config) { c.DatabaseURL += "&lock_timeout=1" })
+			tx, err := f.Owner.Begin(f.Context())
+			if err != nil {
+				f.Fatal(err)
+			}
+			defer func() { _ = tx.Rollback(context.Background()) }()
+			if _, err := tx.Exec(f.Context(), f.Expand(`LOCK TABLE game.character, {user}, {session} IN ACCESS EXCLUSIVE MODE`)); err != nil {
+				f.Fatal(err)
+			}
+			c := f.open(f, p)
+			eventually(f, "a connection of the program", func() bool {
+				return faultOf(f.calls["GetUserBySession"](c)).code == twirp.Aborted
+			})
+			f.all(c, fault{twirp.Aborted, "RETRY"})
+		},
+		"OVERLOADED": func(f *faulty) {
+			f.all(f.crowded(), overloaded)
+		},
+		"deadline_exceeded": func(f *faulty) {
+			f.all(f.hurried(50*time.Millisecond), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"}) // too little to begin with
+		},
+		"canceled": func(f *faulty) {
+			f.all(f.lost(), fault{twirp.Canceled, "CANCELED"})
+		},
+		"INTERNAL": func(f *faulty) {
+			f.OwnerExec(f, `ALTER SCHEMA game RENAME TO elsewhere`)
+			f.all(f.clients, fault{twirp.Internal, "INTERNAL"})
+		},
+		"malformed": func(f *faulty) {
+			for rpc := range f.calls {
+				for _, bodies := range malformedBodies(rpc) {
+					f.raw(rpc, rpc, bodies, twirp.Malformed)
+				}
+			}
+		},
+		"bad_route": func(f *faulty) {
+			for rpc := range f.calls {
+				f.raw(rpc, rpc+"s", map[rpcserver.Protocol]string{rpcserver.JSON: "{}"}, twirp.BadRoute)
+				f.rawHTTP(rpc, http.MethodGet, "application/json")
+				f.rawHTTP(rpc, http.MethodPost, "text/plain")
+			}
+		},
+	}
+}

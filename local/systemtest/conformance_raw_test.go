@@ -1,0 +1,97 @@
+package systemtest_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/grpc"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// raw sends what no client of an rpc does, by the name called.
+func (f *faulty) raw(rpc, called string, bodies map[rpcserver.Protocol]string, want twirp.ErrorCode) {
+	f.Helper()
+	send := func(c *clients) reply { return reply{err: c.raw(f.Context(), pathOf(rpc, called), bodies[c.protocol])} }
+	start, own := time.Now(), send(f.clients)
+	f.seen.note(rpc, own)
+	if faultOf(own.err).code != want {
+		f.Errorf("%s with %.9q = %v, want %s", called, bodies[f.seen.protocol], own.err, want)
+	}
+	if m := f.seen.matrix; m != nil {
+		m.repeat(repeated{rpc, f.seen.protocol, own, start}, f.others, send)
+	}
+}
+
+// malformedBodies are no requests: no message, text that is not UTF-8 (in the first field, which is a text for every rpc), and
+// too much.
+func malformedBodies(rpc string) []map[rpcserver.Protocol]string {
+	field := conformanceRPCs()[rpc].Input().Fields().ByNumber(1).JSONName()
+	bodies := func(protobuf, json string) map[rpcserver.Protocol]string {
+		return map[rpcserver.Protocol]string{rpcserver.Protobuf: protobuf, rpcserver.JSON: json, rpcserver.GRPC: protobuf}
+	}
+	large := strings.Repeat(" ", rpcserver.MaxBody+1)
+	return []map[rpcserver.Protocol]string{
+		bodies("\xff", "{"), bodies("\x0a\x01\xff", `{"`+field+`":"`+"\xff"+`"}`), bodies(large, large),
+	}
+}
+
+// rawHTTP is a request that Twirp does not route.
+func (f *faulty) rawHTTP(rpc, method, contentType string) {
+	f.Helper()
+	if f.transport == nil {
+		return // there is nothing like it by gRPC
+	}
+	err := f.post(f.Context(), method, pathOf(rpc, rpc), contentType, "{}")
+	f.seen.note(rpc, reply{err: err})
+	if faultOf(err).code != twirp.BadRoute {
+		f.Errorf("%s %s of %s = %v", method, rpc, contentType, err)
+	}
+}
+
+func pathOf(rpc, called string) string {
+	return string(conformanceRPCs()[rpc].Parent().FullName()) + "/" + called
+}
+
+// raw returns the error of a call with that body.
+func (c *clients) raw(ctx context.Context, path, body string) error {
+	if c.conn == nil {
+		return c.post(ctx, http.MethodPost, path, "application/"+string(c.protocol), body)
+	}
+	var answer []byte
+	err := c.conn.Invoke(ctx, "/"+path, []byte(body), &answer, grpc.ForceCodecV2(bytesCodec{}))
+	if err == nil {
+		return nil
+	}
+	e := toldOf(twirpOf(err))
+	switch e.Code { // Twirp's own codes have no equals in gRPC
+	case twirp.InvalidArgument:
+		e.Code = twirp.Malformed
+	case twirp.Unimplemented:
+		e.Code = twirp.BadRoute
+	}
+	return e.error()
+}
+
+// post returns the error of a request by HTTP.
+func (c *clients) post(ctx context.Context, method, path, contentType, body string) error {
+	r, err := http.NewRequestWithContext(ctx, method, c.url+"/twirp/"+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", contentType)
+	response, err := (&http.Client{Transport: c.transport}).Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	var e told
+	if err := json.NewDecoder(response.Body).Decode(&e); err != nil {
+		return err
+	}
+	return e.error()
+}

@@ -1,0 +1,206 @@
+package systemtest_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// conformanceStore is one kind of store behind the services.
+type conformanceStore struct {
+	name, redis string
+	protocol    rpcserver.Protocol
+	matrix      bool                              // whether the protocols are compared
+	hits        string                            // "none", "some", or any number of them
+	spoil       func(*testenv.Env, *boot.Program) // what is wrong with Redis for good
+}
+
+func conformanceStores() []conformanceStore {
+	sound := func(*testenv.Env, *boot.Program) {}
+	kinds := testenv.RedisKinds()
+	stores := []conformanceStore{
+		{"uncached", kinds[0], rpcserver.Protobuf, false, "none", func(e *testenv.Env, _ *boot.Program) { e.RDProxy.Refuse() }},
+		{"half of the calls to redis fail", kinds[0], rpcserver.Protobuf, false, "", func(_ *testenv.Env, p *boot.Program) {
+			p.Redis.AddHook(halfFails{})
+		}},
+	}
+	for _, kind := range kinds[1:] {
+		stores = append(stores, conformanceStore{kind, kind, rpcserver.Protobuf, false, "some", sound})
+	}
+	for _, protocol := range protocols {
+		stores = append(stores, conformanceStore{kinds[0] + " by " + string(protocol), kinds[0], protocol, true, "some", sound})
+	}
+	return stores
+}
+
+// halfFails is a hook that fails one call of two, as a broken connection does.
+type halfFails struct{}
+
+func (halfFails) err() error {
+	if rand.IntN(2) == 0 {
+		return &net.OpError{Op: "read", Err: errors.New("connection reset")}
+	}
+	return nil
+}
+
+// DialHook implements redis.Hook.
+func (h halfFails) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (h halfFails) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, command redis.Cmder) error {
+		if err := h.err(); err != nil {
+			return err
+		}
+		return next(ctx, command)
+	}
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (h halfFails) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if err := h.err(); err != nil {
+			return err
+		}
+		return next(ctx, commands)
+	}
+}
+
+// conform is what a scenario works with.
+type conform struct {
+	testing.TB
+	*testenv.Env
+	*clients
+	seen     *outcomes
+	spoil    func(*boot.Program)
+	noIDs    *clients // of a program that takes no session_id
+	nameless *conform // on a database without usernames
+}
+
+// newConform starts a store with everything that scenarios ask of it.
+func newConform(t *testing.T, s conformanceStore, seen *outcomes) *conform {
+	t.Helper()
+	on := func(variant string) *conform {
+		e := testenv.New(t, variant, s.redis)
+		c := &conform{TB: t, Env: e, seen: seen, spoil: func(p *boot.Program) { s.spoil(e, p) }}
+		c.clients = c.open(t, e.Program)
+		return c
+	}
+	c := on(testenv.Variants[0])
+	c.nameless = on("core")
+	c.noIDs = c.open(t, c.Open(t, func(c *boot.Config) { c.Sessions.RefuseSessionID = true }))
+	return c
+}
+
+// open serves a program as this store has it.
+func (c *conform) open(t testing.TB, p *boot.Program) *clients {
+	t.Helper()
+	c.spoil(p)
+	return c.seen.clients(t, serve(t, p).url)
+}
+
+// web changes something as the web application, or as whoever else goes past the service. The cache may be behind such
+// a change by P: here that time is over when this returns.
+func (c *conform) web(sql string, args ...any) {
+	c.Helper()
+	c.WebExec(c, sql, args...)
+	c.passP()
+}
+
+func (c *conform) owner(sql string, args ...any) {
+	c.Helper()
+	c.OwnerExec(c, sql, args...)
+	c.passP()
+}
+
+func (c *conform) passP() {
+	c.Helper()
+	if err := c.Redis.Client.HIncrBy(c.Context(), "wm", "t", -2000).Err(); err != nil {
+		c.Fatal(err)
+	}
+}
+
+// errBusy ends a scenario whose machine had no time for a request. It is begun again.
+var errBusy = errors.New("the machine is busy")
+
+// run runs a scenario. One without a name is not compared with those of other protocols.
+func (c *conform) run(t *testing.T, name string, scenario func(*conform)) {
+	here := *c
+	here.TB = t
+	for range 200 {
+		c.seen.begin(name)
+		if !here.busy(scenario) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal(errBusy)
+}
+
+func (c *conform) busy(scenario func(*conform)) (busy bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p != errBusy { //nolint:errorlint // the very value
+				panic(p)
+			}
+			busy = true
+		}
+	}()
+	scenario(c)
+	return false
+}
+
+// ok makes a call that must succeed.
+func ok[Q, A any](c *conform, call func(context.Context, Q) (A, error), request Q) A {
+	c.Helper()
+	a, err := call(c.Context(), request)
+	if code := faultOf(err).code; code == twirp.Unavailable || code == twirp.DeadlineExceeded {
+		panic(errBusy)
+	}
+	if err != nil {
+		c.Fatalf("%T{%v} = %v %v, want success", request, request, err, faultOf(err))
+	}
+	return a
+}
+
+// refused makes a call that must fail so.
+func refuses[Q, A any](c *conform, call func(context.Context, Q) (A, error), request Q, want fault) twirp.Error {
+	c.Helper()
+	_, err := call(c.Context(), request)
+	got := faultOf(err)
+	if got.code != want.code && (got.code == twirp.Unavailable || got.code == twirp.DeadlineExceeded) {
+		panic(errBusy)
+	}
+	if got != want {
+		c.Fatalf("%T{%v} = %v, want %v", request, request, err, want)
+	}
+	e, _ := errors.AsType[twirp.Error](err)
+	return e
+}
+
+// badArguments makes calls whose errors must name the arguments.
+func badArguments[Q, A any](c *conform, call func(context.Context, Q) (A, error), requests map[string]Q) {
+	c.Helper()
+	for _, argument := range slices.Sorted(maps.Keys(requests)) {
+		e := refuses(c, call, requests[argument], argumentFault)
+		name, _, _ := strings.Cut(argument, " ")
+		if got := e.Meta("argument"); got != name {
+			c.Errorf("%T with a wrong %s: the error names %q", requests[argument], argument, got)
+		}
+	}
+}
+
+var argumentFault = fault{twirp.InvalidArgument, "ARGUMENT"}

@@ -1,0 +1,167 @@
+package systemtest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/faultproxy"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// Points at which a process can die besides those of package testenv.
+const (
+	beforeStatement testenv.Point = "before the statement"
+	inStatement     testenv.Point = "in the statement" // which the server executes all the same
+)
+
+// crashVariable makes this test binary a process that dies, and says how. It runs no test then.
+const crashVariable = "PROOF_CRASH"
+
+// diedAsAsked is the exit code of such a process.
+const diedAsAsked = 86
+
+// crash is one call of a process, and where it dies.
+type crash struct {
+	Database, Redis string
+	At              testenv.Point
+	Write           bool
+	Entity          entity
+	User, Request   string
+	Character       int64
+}
+
+// crashIfAsked ends this process if it is one that is to die.
+func crashIfAsked() {
+	text := os.Getenv(crashVariable)
+	if text == "" {
+		return
+	}
+	var c crash
+	err := json.Unmarshal([]byte(text), &c)
+	if err == nil {
+		err = c.run(context.Background())
+	}
+	fmt.Fprintln(os.Stderr, "still alive:", err)
+	os.Exit(1)
+}
+
+// run returns only where the process did not die.
+func (c crash) run(ctx context.Context) error {
+	config, err := boot.Read(func(string) string { return "" })
+	if err != nil {
+		return err
+	}
+	config.DatabaseURL, config.RedisURL = c.Database, c.Redis
+	if c.At == beforeStatement {
+		if config.DatabaseURL, err = dieBefore("game.character", c.Database); err != nil {
+			return err
+		}
+	}
+	p, err := boot.Open(config)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	s := &stage{entity: c.Entity, user: c.User, request: c.Request, character: c.Character}
+	s.processes[0] = newScheduled(p)
+	s.processes[0].points.At(c.At, func() error {
+		os.Exit(diedAsAsked)
+		return nil
+	})
+	if c.Write {
+		_, err = s.write(ctx, 0)
+	} else {
+		_, err = s.read(ctx, 0)
+	}
+	return err
+}
+
+// dieBefore leads to the database by a proxy that ends the process before it sends a statement with that in it.
+func dieBefore(text, database string) (string, error) {
+	_, address, _ := strings.Cut(database, "@")
+	address, _, _ = strings.Cut(address, "/")
+	proxy, err := faultproxy.New(address)
+	if err != nil {
+		return "", err
+	}
+	proxy.OnSend(func(chunk []byte) {
+		if bytes.Contains(chunk, []byte(text)) {
+			os.Exit(diedAsAsked)
+		}
+	})
+	return strings.Replace(database, address, proxy.Addr(), 1), nil
+}
+
+// dies has a third process make the stage's call, and die at a point.
+func dies(at testenv.Point, write bool) step {
+	return func(t *testing.T, s *stage) error {
+		if at == inStatement {
+			return s.killInStatement(t)
+		}
+		cmd, out := s.crashing(t, at, write)
+		err := cmd.Run()
+		if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != diedAsAsked {
+			return fmt.Errorf("%w: the process did not die %s: %v: %s", errNotPlayed, at, err, out)
+		}
+		return nil
+	}
+}
+
+func (s *stage) crashing(t *testing.T, at testenv.Point, write bool) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	c := s.Program.Config
+	text, err := json.Marshal(crash{c.DatabaseURL, c.RedisURL, at, write, s.entity, s.user, s.request, s.character})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	testenv.DieWithTest(cmd)
+	cmd.Env = append(os.Environ(), crashVariable+"="+string(text))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	return cmd, &out
+}
+
+// killInStatement kills the writer while its statement waits for a lock. The server does not look for the client then:
+// the statement is executed and committed.
+func (s *stage) killInStatement(t *testing.T) (err error) {
+	if s.open, err = s.Owner.Begin(t.Context()); err != nil {
+		return err
+	}
+	// The trigger that logs the write is to wait for this one. (On a locked table the preparation would, which is no write.)
+	if _, err := s.open.Exec(t.Context(), `INSERT INTO game.cache_change (key, xid) VALUES ($1, pg_current_xact_id())
+		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid`, "characters:"+s.user); err != nil {
+		return err
+	}
+	cmd, out := s.crashing(t, inStatement, true)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	dead := make(chan struct{})
+	go func() {
+		defer close(dead)
+		_ = cmd.Wait() // it says that it was killed
+	}()
+	for waiting := false; !waiting; {
+		select {
+		case <-dead:
+			return fmt.Errorf("%w: %s", errNotPlayed, out)
+		default:
+		}
+		if waiting, err = s.somebodyWaits(t); err != nil {
+			return err
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		return err
+	}
+	<-dead
+	return unlocks(t, s)
+}

@@ -1,0 +1,146 @@
+package systemtest_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// crashesOfReads are at every point to which a read comes that drains, misses and fills.
+func crashesOfReads() []schedule {
+	var all []schedule
+	for _, at := range []testenv.Point{
+		testenv.AfterLook, testenv.AfterBegin, testenv.BeforeApply, testenv.AfterApply, testenv.BeforeLease, testenv.AfterLease,
+		testenv.BeforeFill, testenv.AfterFill,
+	} {
+		all = append(all, schedule{"a read " + string(at), aUser, []step{
+			cached, commits, ages(stale), dies(at, false), bothSeeTruth, heals,
+			commits, ages(stale), bothSeeTruth, heals,
+		}})
+	}
+	return all
+}
+
+// crashesOfWrites are at every point to which a write comes. Its caller tries again, elsewhere: at once, when the value of
+// before may be there under a fresh watermark, or after P.
+func crashesOfWrites() []schedule {
+	var all []schedule
+	for of, name := range map[entity]string{aCharacter: "a save ", aList: "a creation "} {
+		for _, at := range []testenv.Point{beforeStatement, inStatement, testenv.BeforeDelete, testenv.AfterDelete} {
+			lands := at != beforeStatement
+			all = append(all,
+				schedule{name + string(at) + ", again at once", of, []step{
+					cached, dies(at, true), lives(lands), bothSeeAtMostTruth, isFresh, retries(lands), bothSeeTruth, heals, lives(true),
+				}},
+				schedule{name + string(at) + ", again after P", of, []step{
+					cached, dies(at, true), lives(lands), ages(stale), bothSeeTruth, heals, retries(lands), bothSeeTruth, heals, lives(true),
+				}})
+		}
+	}
+	return all
+}
+
+// TestCrashes has a process die in the middle of the protocol, and looks at what it leaves to the others.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	t.Run("reads", func(t *testing.T) {
+		t.Parallel()
+		eachRedis(t, func(t *testing.T, e *env) { stageAll(t, e, crashesOfReads()) })
+	})
+	t.Run("writes", func(t *testing.T) {
+		t.Parallel()
+		stageAll(t, start(t, testenv.RedisKinds()[0]), crashesOfWrites())
+	})
+}
+
+// truth is the entity's version by the database, and how many writes made it.
+func (s *stage) truth(t *testing.T) (version, writes int64, err error) {
+	sql, id := `SELECT money, version - 1 FROM game.character WHERE id = $1`, any(s.character)
+	if s.entity == aList {
+		sql, id = `SELECT count(*), count(*) FROM game.character WHERE user_id = $1`, s.user
+	}
+	err = s.Owner.QueryRow(t.Context(), sql, id).Scan(&version, &writes)
+	return version, writes, err
+}
+
+// lives finds whether the dead process's write is in the database, once. The server may still be at it.
+func lives(want bool) step {
+	return func(t *testing.T, s *stage) error {
+		for {
+			busy, err := s.serverIsBusy(t)
+			if err != nil {
+				return err
+			}
+			version, writes, err := s.truth(t)
+			switch {
+			case err != nil:
+				return err
+			case writes > 1 || !want && writes > 0:
+				return fmt.Errorf("the write was done %d times", writes)
+			case (writes == 1) == want:
+				s.version = version
+				return nil
+			case !busy: // the process had given up, and canceled it, before it was killed
+				return fmt.Errorf("%w: the write did not take place", errNotPlayed)
+			}
+		}
+	}
+}
+
+func (s *stage) serverIsBusy(t *testing.T) (busy bool, err error) {
+	err = s.Owner.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE datname = current_database() AND usename = 'game_service' AND state = 'active'`).Scan(&busy)
+	return busy, err
+}
+
+// bothSeeTruth has both processes read what is in the database.
+func bothSeeTruth(t *testing.T, s *stage) error {
+	return inOrder(one.sees(s.version), two.sees(s.version))(t, s)
+}
+
+// bothSeeAtMostTruth is what they must see before P is over: that, or what was before.
+func bothSeeAtMostTruth(t *testing.T, s *stage) error { return inOrder(one.sees(0), two.sees(0))(t, s) }
+
+// isFresh makes the watermark new without a drain: what is in Redis is served.
+func isFresh(t *testing.T, s *stage) error {
+	now, err := s.Redis.Client.Time(t.Context()).Result()
+	if err != nil {
+		return err
+	}
+	return s.Redis.Client.HSet(t.Context(), "wm", "t", now.UnixMilli()).Err()
+}
+
+// retries repeats the write in the other process, which must know it again where it was done.
+func retries(done bool) step {
+	return func(t *testing.T, s *stage) error {
+		replayed, err := s.write(t.Context(), 1)
+		if err == nil && replayed != done {
+			err = fmt.Errorf("the write once more says replayed = %t, want %t", replayed, done)
+		}
+		s.version = 1
+		return err
+	}
+}
+
+// heals waits until both processes hit: locks and leases of the dead run out by themselves, in a second at most.
+func heals(t *testing.T, s *stage) error {
+	for i, p := range s.processes {
+		hits, tries := p.Cache.Stats().Hits, 0
+		for p.Cache.Stats().Hits == hits {
+			got, err := s.read(t.Context(), i)
+			switch tries++; {
+			case err != nil:
+				return err
+			case got != s.version:
+				return fmt.Errorf("process %d read version %d, where %d is in the database", i+1, got, s.version)
+			case tries == 10_000:
+				return errors.New("what the dead process left is there for ever")
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package systemtest_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+func TestMain(m *testing.M) {
+	crashIfAsked()
+	_ = flag.Set("rapid.checks", "30") // each is many calls here; the command line still has the last word
+	testenv.Main(m)
+}
+
+// serve puts all services of p on one port.
+func serve(t testing.TB, p *boot.Program) *clients { return serveLog(t, io.Discard, p) }
+
+// serveLog is serve with the log written to w.
+func serveLog(t testing.TB, w io.Writer, p *boot.Program) *clients {
+	t.Helper()
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(testenv.Watched(t, "a log line", w), nil)))
+	return dial(t, serveProtocols(t, edge, servicesOf(p), asItIs), rpcserver.Protobuf)
+}
+
+// env is a testenv.Env and its program's services.
+type env struct {
+	*testenv.Env
+	*clients
+}
+
+// start starts an env on a kind of Redis.
+func start(t testing.TB, redisKind string) *env {
+	t.Helper()
+	e := testenv.New(t, testenv.Variants[0], redisKind)
+	return &env{e, serve(t, e.Program)}
+}
+
+// eachRedis runs f on every kind of Redis there is.
+func eachRedis(t *testing.T, f func(t *testing.T, e *env)) {
+	t.Helper()
+	for _, kind := range testenv.RedisKinds() {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f(t, start(t, kind))
+		})
+	}
+}
+
+var serial atomic.Int64
+
+// newName is one that no other test has, fit for a user and for a character.
+func newName() string { return fmt.Sprintf("Proof%d", serial.Add(1)) }
+
+// fault is what a caller can tell errors apart by.
+type fault struct {
+	code   twirp.ErrorCode
+	reason string
+}
+
+var (
+	none        = fault{}
+	unavailable = fault{twirp.Unavailable, "DATABASE_UNAVAILABLE"}
+)
+
+func faultOf(err error) fault {
+	if err == nil {
+		return none
+	}
+	if e, ok := errors.AsType[twirp.Error](err); ok {
+		return fault{e.Code(), e.Meta("reason")}
+	}
+	return fault{twirp.Unknown, err.Error()}
+}
+
+// wantFault fails the test where err is another fault than want.
+func wantFault(t testing.TB, call string, err error, want fault) {
+	t.Helper()
+	if got := faultOf(err); got != want {
+		t.Errorf("%s = %v, want %v", call, err, want)
+	}
+}
+
+// patiently calls again where a busy machine was too slow for a request's budgets.
+func patiently[Q, A any](t testing.TB, call func(context.Context, Q) (A, error), request Q) (A, error) {
+	t.Helper()
+	for {
+		a, err := call(t.Context(), request)
+		if code := faultOf(err).code; code != twirp.Unavailable && code != twirp.DeadlineExceeded || t.Context().Err() != nil {
+			return a, err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// eventually waits until is, for as long as the test may run.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for !is() {
+		if t.Context().Err() != nil {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

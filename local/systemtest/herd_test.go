@@ -1,0 +1,80 @@
+package systemtest_test
+
+import (
+	"bytes"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+const (
+	herdProcesses = 4
+	herdMaxLoads  = 8
+)
+
+// However many read a key at once that is not cached, in however many processes, the database reads it a few times: also
+// where it is slow, and where Redis knows nothing at all.
+func TestHerd(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, e *env) {
+		processes := make([]*clients, herdProcesses)
+		for i := range processes {
+			processes[i] = herdClients(t, serve(t, e.Open(t, nil)).url)
+		}
+		newPlayer(t, e).readID(t, e.clients, &tally{})
+		for _, herdOf := range []struct {
+			name    string
+			readers int
+			prepare func()
+		}{
+			{"a cold key", 1000, func() {}},
+			{"a cold key, a slow load", 1000, func() { e.PGProxy.Delay(20 * time.Millisecond) }},
+			{"an old watermark", 1000, func() { e.Redis.Client.HIncrBy(t.Context(), "wm", "t", -5000) }},
+			{"an empty Redis", 10_000, func() { e.Redis.Client.FlushAll(t.Context()) }},
+		} {
+			p := newPlayer(t, e)
+			herdOf.prepare()
+			if n := herd(t, e, processes, p, herdOf.readers); n > herdMaxLoads || n == 0 {
+				t.Errorf("%s: %d loads for %d readers, want 1 to %d", herdOf.name, n, herdOf.readers, herdMaxLoads)
+			} else {
+				t.Logf("%s: %d loads for %d readers", herdOf.name, n, herdOf.readers)
+			}
+			e.PGProxy.Delay(0)
+		}
+	})
+}
+
+// herdClients calls the services at url on so many connections as a process can serve at once.
+func herdClients(t testing.TB, url string) *clients {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxConnsPerHost, transport.MaxIdleConnsPerHost = 16, 16
+	t.Cleanup(transport.CloseIdleConnections)
+	return &clients{users: databasev1.NewUserServiceProtobufClient(url, &http.Client{Transport: transport}), url: url}
+}
+
+// herd has n readers ask for the player at once, and counts the loads.
+func herd(t testing.TB, e *env, processes []*clients, p *player, n int) int64 {
+	t.Helper()
+	var loads atomic.Int64
+	e.PGProxy.OnSend(func(chunk []byte) { loads.Add(int64(bytes.Count(chunk, []byte(p.id)))) })
+	defer e.PGProxy.OnSend(nil)
+	barrier := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range n {
+		c := processes[i%len(processes)]
+		all.Go(func() {
+			<-barrier
+			a, err := patiently(t, c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id})
+			if err != nil || a.User.Id != p.id {
+				t.Errorf("GetUser = %v, %v", a, err)
+			}
+		})
+	}
+	close(barrier)
+	all.Wait()
+	return loads.Load()
+}

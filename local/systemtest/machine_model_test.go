@@ -1,0 +1,198 @@
+package systemtest_test
+
+import (
+	"strings"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+// machineSlots is how many characters a user of the machine may have: few, so that they become too many.
+const machineSlots = 3
+
+// model is what the contract says of users, sessions and characters, without a database. It knows them by number.
+type model struct {
+	users      []*modelUser
+	sessions   []*modelSession
+	characters []*modelCharacter
+}
+
+type modelUser struct {
+	name          string
+	banned, there bool
+}
+
+type modelSession struct {
+	user              int
+	there, over, long bool
+}
+
+type modelCharacter struct {
+	seenCharacter
+	gone, due bool // deleted; marked, and its deadline has passed
+	again     bool // gone by a deletion at once, which may be sent again
+	request   modelCreate
+	save      string
+	saved     int64 // the version that save made
+}
+
+// seenCharacter is what a caller sees of a character.
+type seenCharacter struct {
+	Number, User  int
+	Name          string
+	Slot, Level   int32
+	Version       int64
+	Money         int64
+	State         databasev1.CharacterState
+	CountsDown    bool
+	WithInventory bool
+}
+
+type modelCreate struct {
+	user     int
+	name, id string
+	money    int64
+}
+
+func (c *modelCharacter) visible() bool { return !c.gone && !c.due }
+
+// seen is the character as an answer shows it.
+func (c *modelCharacter) seen(view databasev1.CharacterView) seenCharacter {
+	s := c.seenCharacter
+	s.CountsDown = s.State == isMarked
+	s.WithInventory = view != basicView
+	return s
+}
+
+// create returns the character that the request makes, or made before.
+func (m *model) create(r modelCreate) (c *modelCharacter, replayed bool, f fault) {
+	slots := map[int32]bool{}
+	taken := false
+	for _, c := range m.characters {
+		if c.request.user == r.user && c.request.id == r.id {
+			if c.visible() && c.request == r {
+				return c, true, none
+			}
+			return nil, false, fault{twirp.InvalidArgument, "REQUEST_ID_REUSED"}
+		}
+		slots[c.Slot] = slots[c.Slot] || c.visible() && c.User == r.user
+		taken = taken || c.visible() && strings.EqualFold(c.Name, r.name)
+	}
+	u := m.users[r.user]
+	slot := int32(0)
+	for slots[slot] {
+		slot++
+	}
+	switch {
+	case !u.there:
+		return nil, false, noSuchUser
+	case u.banned:
+		return nil, false, fault{twirp.FailedPrecondition, "CREATION_BLOCKED"}
+	case taken:
+		return nil, false, fault{twirp.AlreadyExists, "NAME_TAKEN"}
+	case slot == machineSlots:
+		return nil, false, fault{twirp.FailedPrecondition, "SLOTS_FULL"}
+	}
+	c = &modelCharacter{request: r}
+	c.seenCharacter = seenCharacter{
+		Number: len(m.characters), User: r.user, Name: r.name, Slot: slot, Level: 1, Version: 1, Money: r.money, State: isActive,
+	}
+	m.characters = append(m.characters, c)
+	return c, false, none
+}
+
+// saveAs returns the version, which is the current one where the save is refused for it.
+func (c *modelCharacter) saveAs(id string, expected, money int64) (version int64, replayed bool, f fault) {
+	switch {
+	case !c.visible():
+		return 0, false, noSuchCharacter
+	case expected == c.Version:
+		c.Version++
+		c.Money, c.save, c.saved = money, id, c.Version
+		return c.Version, false, none
+	case id == c.save && c.saved == expected+1:
+		return c.saved, true, none
+	}
+	return c.Version, false, fault{twirp.Aborted, "VERSION_MISMATCH"}
+}
+
+func (c *modelCharacter) delete(mode databasev1.DeleteMode, name string) fault {
+	switch {
+	case !c.visible() && (mode != atOnce || !c.again):
+		return noSuchCharacter
+	case name != "" && name != c.Name:
+		return fault{twirp.FailedPrecondition, "NAME_MISMATCH"}
+	case c.visible() && mode == atOnce:
+		c.Version++
+		c.State, c.gone, c.again = isDeleted, true, true
+	case mode != atOnce && c.State == isActive:
+		c.Version++
+		c.State = isMarked
+	}
+	return none
+}
+
+func (c *modelCharacter) restore() fault {
+	if !c.visible() {
+		return noSuchCharacter
+	}
+	if c.State == isMarked {
+		c.Version++
+		c.State = isActive
+	}
+	return none
+}
+
+// list is a user's characters by slot.
+func (m *model) list(user int, view databasev1.CharacterView, withoutMarked bool) (l []seenCharacter) {
+	if view == 0 {
+		view = basicView
+	}
+	for slot := range int32(machineSlots) {
+		for _, c := range m.characters {
+			if c.visible() && c.User == user && c.Slot == slot && (c.State == isActive || !withoutMarked) {
+				l = append(l, c.seen(view))
+			}
+		}
+	}
+	return l
+}
+
+// removeUser is the web application's.
+func (m *model) removeUser(user int) {
+	m.users[user].there = false
+	for _, s := range m.sessions {
+		s.there = s.there && s.user != user
+	}
+	for _, c := range m.characters {
+		if c.User == user && c.visible() {
+			c.Version++
+			c.State, c.gone, c.again = isDeleted, true, true
+		}
+	}
+}
+
+func (m *model) session(n int) fault {
+	switch s := m.sessions[n]; {
+	case !s.there:
+		return noSuchSession
+	case s.over:
+		return expired
+	}
+	return none
+}
+
+// refresh returns whether it moved the expiry.
+func (m *model) refresh(n int) (extended bool, f fault) {
+	if f := m.session(n); f != none {
+		return false, f
+	}
+	s := m.sessions[n]
+	if m.users[s.user].banned {
+		return false, userBanned
+	}
+	extended = !s.long
+	s.long = true
+	return extended, none
+}

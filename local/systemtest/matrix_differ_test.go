@@ -1,0 +1,107 @@
+package systemtest_test
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+// told is an error with everything that a caller gets to see.
+type told struct {
+	Code twirp.ErrorCode
+	Msg  string
+	Meta map[string]string
+}
+
+func toldOf(err error) told {
+	e, ok := errors.AsType[twirp.Error](err)
+	switch {
+	case err == nil:
+		return told{}
+	case !ok:
+		return told{Msg: "not Twirp's: " + err.Error()}
+	}
+	t := told{e.Code(), e.Msg(), map[string]string{}}
+	for name, value := range e.MetaMap() {
+		if name == "request_id" {
+			value = "" // each has its own
+		}
+		t.Meta[name] = value
+	}
+	return t
+}
+
+func (t told) error() twirp.Error {
+	e := twirp.NewError(t.Code, t.Msg)
+	for name, value := range t.Meta {
+		e = e.WithMeta(name, value)
+	}
+	return e
+}
+
+// wordsOfTwirp is an error about the protocol, with the words of Twirp's protobuf. What could not be decoded is named by its
+// format; a route is another thing in each protocol, and only the code is the same.
+func (t told) wordsOfTwirp() told {
+	switch t.Code {
+	case twirp.Malformed:
+		t.Msg = strings.Replace(t.Msg, "the json request", "the protobuf request", 1)
+	case twirp.BadRoute:
+		t.Msg, t.Meta = "", nil
+	}
+	return t
+}
+
+// differ tells how two replies to one call differ; empty: not at all. Seconds that are counted down may have gone by.
+func differ(a, b reply, slack int64) string {
+	if d := cmp.Diff(toldOf(a.err).wordsOfTwirp(), toldOf(b.err).wordsOfTwirp()); d != "" {
+		return d
+	}
+	if a.err != nil || proto.Equal(a.answer, b.answer) {
+		return ""
+	}
+	counted := cmp.Comparer(func(x, y int64) bool { return max(x-y, y-x) <= slack })
+	return cmp.Diff(a.answer, b.answer, protocmp.Transform(),
+		protocmp.FilterField(&databasev1.Session{}, "expires_in_seconds", counted),
+		protocmp.FilterField(&databasev1.Character{}, "seconds_until_deletion", counted))
+}
+
+var number = regexp.MustCompile(`[0-9]+`)
+
+// anonymous is an answer without what makes it that of one store at one time: numbers in texts are #, ids 1, times the same.
+func anonymous(answer proto.Message) proto.Message {
+	answer = proto.Clone(answer)
+	_ = protorange.Range(answer.ProtoReflect(), func(p protopath.Values) error { // no step fails
+		m, ok := p.Index(-1).Value.Interface().(protoreflect.Message)
+		if !ok {
+			return nil
+		}
+		if at, ok := m.Interface().(*timestamppb.Timestamp); ok {
+			at.Seconds, at.Nanos = 1, 0
+			return nil
+		}
+		m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			switch {
+			case f.Kind() == protoreflect.StringKind && strings.HasSuffix(string(f.Name()), "id"):
+				m.Set(f, protoreflect.ValueOfString("#"))
+			case f.Kind() == protoreflect.StringKind && !f.IsList():
+				m.Set(f, protoreflect.ValueOfString(number.ReplaceAllString(v.String(), "#")))
+			case f.Name() == "id", strings.Contains(string(f.Name()), "seconds") && f.Name() != "play_seconds":
+				m.Set(f, protoreflect.ValueOfInt64(1))
+			}
+			return true
+		})
+		return nil
+	})
+	return answer
+}

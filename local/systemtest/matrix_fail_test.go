@@ -1,0 +1,158 @@
+package systemtest_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// stubUsers and stubSessions answer without a database.
+type (
+	stubUsers    struct{ databasev1.UserService }
+	stubSessions struct{ databasev1.SessionService }
+)
+
+func (stubUsers) GetUser(_ context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	if r.UserId == "" {
+		return nil, rpcserver.InvalidArgument("user_id", "is required")
+	}
+	return &databasev1.GetUserResponse{User: &databasev1.User{Id: r.UserId, Name: "Stub", BanReason: "cheating"}}, nil
+}
+
+// RefreshSession answers each time what is the same but for the store and the time.
+func (stubSessions) RefreshSession(context.Context, *databasev1.RefreshSessionRequest) (*databasev1.RefreshSessionResponse, error) {
+	n := serial.Add(1)
+	return &databasev1.RefreshSessionResponse{Extended: true, Session: &databasev1.Session{
+		Id: fmt.Sprint("id", n), UserAgent: fmt.Sprint("browser ", n), ExpiresAt: &timestamppb.Timestamp{Seconds: n}, ExpiresInSeconds: n,
+	}}, nil
+}
+
+// twist is something that is wrong with a protocol.
+type twist func(any, twirp.Error) (any, twirp.Error)
+
+func onError(f func(*told)) twist {
+	return func(answer any, err twirp.Error) (any, twirp.Error) {
+		if err == nil {
+			return answer, nil
+		}
+		e := toldOf(err)
+		f(&e)
+		return nil, e.error()
+	}
+}
+
+func onAnswer[A any](f func(A)) twist {
+	return func(answer any, err twirp.Error) (any, twirp.Error) {
+		if a, ok := answer.(A); ok && err == nil {
+			f(a)
+		}
+		return answer, err
+	}
+}
+
+func twists() map[string]twist {
+	return map[string]twist{
+		"another message": onError(func(e *told) { e.Msg += "." }),
+		"another code":    onError(func(e *told) { e.Code = twirp.Malformed }),
+		"a meta missing":  onError(func(e *told) { delete(e.Meta, "argument") }),
+		"a meta more":     onError(func(e *told) { e.Meta["host"] = "a" }),
+		"another meta":    onError(func(e *told) { e.Meta["argument"] = "id" }),
+		"another reason":  onError(func(e *told) { e.Meta["reason"] = "USER_ID" }),
+		"never ready":     onError(func(e *told) { *e = told{Code: twirp.Unavailable} }),
+		"no error": func(answer any, err twirp.Error) (any, twirp.Error) {
+			if err != nil {
+				answer = &databasev1.GetUserResponse{}
+			}
+			return answer, nil
+		},
+		"another field":             onAnswer(func(a *databasev1.GetUserResponse) { a.User.Name = "stub" }),
+		"a field missing":           onAnswer(func(a *databasev1.GetUserResponse) { a.User.BanReason = "" }),
+		"another answer to a write": onAnswer(func(a *databasev1.RefreshSessionResponse) { a.Extended = false }),
+		"an unset field of a write": onAnswer(func(a *databasev1.RefreshSessionResponse) { a.Session.ExpiresAt = nil }),
+		"another text from a write": onAnswer(func(a *databasev1.RefreshSessionResponse) { a.Session.UserAgent = "1 browser" }),
+		"no seconds left":           onAnswer(func(a *databasev1.RefreshSessionResponse) { a.Session.ExpiresInSeconds = 0 }),
+	}
+}
+
+// twistedMatrix has calls compared by protocols of which one is wrong.
+func twistedMatrix(t *testing.T, url string, wrong rpcserver.Protocol, with twist) *matrix {
+	m := newMatrix()
+	by := func(protocol rpcserver.Protocol, interceptors ...twirp.Interceptor) *clients {
+		if protocol == wrong {
+			interceptors = append(interceptors, twisting(with))
+		}
+		return dial(t, url, protocol, interceptors...)
+	}
+	for _, own := range protocols {
+		o := &outcomes{protocol: own, matrix: m, seen: map[outcome]bool{}}
+		others := map[rpcserver.Protocol]*clients{}
+		for _, protocol := range protocols {
+			if protocol != own {
+				others[protocol] = by(protocol)
+			}
+		}
+		c := by(own, o.watch(others))
+		o.begin("a scenario")
+		for _, request := range []any{getUserRequest(""), getUserRequest("a"), &databasev1.RefreshSessionRequest{}} {
+			c.call(t.Context(), request)
+		}
+	}
+	return m
+}
+
+func twisting(with twist) twirp.Interceptor {
+	return func(next twirp.Method) twirp.Method {
+		return func(ctx context.Context, request any) (any, error) {
+			answer, err := next(ctx, request)
+			public, _ := err.(twirp.Error) //nolint:errorlint // clients wrap nothing
+			if answer, public = with(answer, public); public != nil {
+				return nil, public
+			}
+			return answer, nil
+		}
+	}
+}
+
+// TestMatrixCanFail finds that a protocol that is wrong in anything, and one that was not compared, is told.
+func TestMatrixCanFail(t *testing.T) {
+	t.Parallel()
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	url := serveProtocols(t, edge, services{stubUsers{}, struct{ databasev1.CharacterDbService }{}, stubSessions{}}, asItIs)
+	promised := map[outcome]bool{
+		{rpc: "GetUser"}: true, {"GetUser", argumentFault, ""}: true, {"GetUser", argumentFault, "user_id"}: true,
+		{rpc: "RefreshSession"}: true, {rpc: "RefreshSession", detail: "extended=true"}: true,
+	}
+	sound := twistedMatrix(t, url, "", nil)
+	sound.check(t, promised)
+	for o := range promised {
+		for _, protocol := range protocols {
+			m := newMatrix()
+			for o, by := range sound.compared {
+				m.compared[o] = maps.Clone(by)
+			}
+			delete(m.compared[o], protocol)
+			if !failsAt(func(t testing.TB) { m.check(t, promised) }) {
+				t.Errorf("a matrix without %v by %s passed", o, protocol)
+			}
+		}
+	}
+	for what, twist := range twists() {
+		for _, protocol := range protocols {
+			t.Run(what+" by "+string(protocol), func(t *testing.T) {
+				t.Parallel()
+				m := twistedMatrix(t, url, protocol, twist)
+				if !failsAt(func(t testing.TB) { m.check(t, nil) }) {
+					t.Error("it was not found")
+				}
+			})
+		}
+	}
+}

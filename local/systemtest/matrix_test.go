@@ -1,0 +1,205 @@
+package systemtest_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// matrix compares what the protocols answer. A call that changed nothing is made again by the other protocols; what changed something
+// is compared with the same step of the same scenario, played on another store by another protocol.
+type matrix struct {
+	mu        sync.Mutex
+	compared  map[outcome]map[rpcserver.Protocol]int // how often that outcome of that protocol was the same by the others
+	steps     map[string]map[rpcserver.Protocol][]taken
+	different []string
+}
+
+// taken is a call of a scenario that succeeded and may have changed something.
+type taken struct {
+	rpc string
+	reply
+}
+
+func newMatrix() *matrix {
+	return &matrix{compared: map[outcome]map[rpcserver.Protocol]int{}, steps: map[string]map[rpcserver.Protocol][]taken{}}
+}
+
+// begin forgets what was played of the scenario.
+func (m *matrix) begin(scenario string, protocol rpcserver.Protocol) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.steps[scenario] == nil {
+		m.steps[scenario] = map[rpcserver.Protocol][]taken{}
+	}
+	m.steps[scenario][protocol] = nil
+}
+
+func (m *matrix) write(scenario string, protocol rpcserver.Protocol, s taken) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if scenario != "" {
+		m.steps[scenario][protocol] = append(m.steps[scenario][protocol], s)
+	}
+}
+
+// repeated is a call that is made again.
+type repeated struct {
+	rpc      string
+	protocol rpcserver.Protocol
+	first    reply
+	start    time.Time
+}
+
+// patience is how often a protocol is asked that was too slow.
+const patience = 100
+
+// repeat has again make the call of r by the other protocols.
+func (m *matrix) repeat(r repeated, others map[rpcserver.Protocol]*clients, again func(*clients) reply) {
+	for protocol, c := range others {
+		var d string
+		var isOther bool
+		for range patience {
+			second := again(c)
+			d = differ(r.first, second, 1+int64(time.Since(r.start)/time.Second))
+			isOther = faultOf(second.err) != faultOf(r.first.err)
+			if d == "" || !isOther || !ofTheMoment(second.err) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond) // the machine is busy
+		}
+		if d != "" && isOther && ofTheMoment(r.first.err) {
+			return // it is over by now. What was never met by all protocols is a hole in the end
+		}
+		if d != "" {
+			m.tell("%s (-%s +%s):\n%s", r.rpc, r.protocol, protocol, d)
+			return
+		}
+	}
+	m.count(r.rpc, r.protocol, r.first)
+}
+
+// ofTheMoment tells whether another try may end otherwise.
+func ofTheMoment(err error) bool {
+	switch faultOf(err).code {
+	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.ResourceExhausted:
+		return true
+	}
+	return false
+}
+
+func (m *matrix) tell(format string, args ...any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.different = append(m.different, fmt.Sprintf(format, args...))
+}
+
+func (m *matrix) count(rpc string, protocol rpcserver.Protocol, r reply) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := outcomesOf(rpc, r)
+	if of := all[0]; of.reason != "" {
+		all = append(all, outcome{rpc: rpc, fault: fault{of.code, ""}}) // a code that is promised without a reason comes with any
+	}
+	for _, o := range all {
+		if m.compared[o] == nil {
+			m.compared[o] = map[rpcserver.Protocol]int{}
+		}
+		m.compared[o][protocol]++
+	}
+}
+
+// compareSteps compares what was played by each protocol.
+func (m *matrix) compareSteps() {
+	m.mu.Lock()
+	steps := maps.Clone(m.steps)
+	m.mu.Unlock()
+	for scenario, by := range steps {
+		first := protocols[0]
+		same := true
+		for _, protocol := range protocols[1:] {
+			if d := differentSteps(by[first], by[protocol]); d != "" {
+				m.tell("%s (-%s +%s):\n%s", scenario, first, protocol, d)
+				same = false
+			}
+		}
+		for protocol, played := range by {
+			for _, s := range played {
+				if same {
+					m.count(s.rpc, protocol, s.reply)
+				}
+			}
+		}
+	}
+}
+
+func differentSteps(a, b []taken) string {
+	if len(a) != len(b) {
+		return fmt.Sprintf("%d calls succeeded, and %d", len(a), len(b))
+	}
+	for i := range a {
+		if a[i].rpc != b[i].rpc {
+			return fmt.Sprintf("call %d is %s, and %s", i, a[i].rpc, b[i].rpc)
+		}
+		if d := differ(reply{answer: anonymous(a[i].answer)}, reply{answer: anonymous(b[i].answer)}, 0); d != "" {
+			return fmt.Sprintf("call %d, %s: %s", i, a[i].rpc, d)
+		}
+	}
+	return ""
+}
+
+// check fails the test where protocols differ, and where they were not compared in something that is promised.
+func (m *matrix) check(t testing.TB, promised map[outcome]bool) {
+	t.Helper()
+	m.compareSteps()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	const most = 20
+	slices.Sort(m.different)
+	if n := len(m.different); n > 0 {
+		t.Errorf("%d times the protocols differ:\n%s", n, strings.Join(m.different[:min(n, most)], "\n"))
+	}
+	var missing []string
+	for o := range promised {
+		for _, protocol := range protocols {
+			if m.compared[o][protocol] == 0 {
+				missing = append(missing, fmt.Sprintf("%s: %v %s by %s was not compared with the other protocols", o.rpc, o.fault, o.detail, protocol))
+			}
+		}
+	}
+	slices.Sort(missing)
+	if n := len(missing); n > 0 {
+		t.Errorf("the matrix has %d holes:\n%s", n, strings.Join(missing[:min(n, most)], "\n"))
+	}
+}
+
+// table has a line for each outcome: how often each protocol's was found to be that of the others.
+func (m *matrix) table(promised map[outcome]bool) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var b strings.Builder
+	byName := func(a, b outcome) int {
+		return cmp.Or(cmp.Compare(a.rpc, b.rpc), cmp.Compare(a.code, b.code), cmp.Compare(a.reason, b.reason), cmp.Compare(a.detail, b.detail))
+	}
+	fmt.Fprintf(&b, "%d outcomes by %d protocols\n%-66s", len(promised), len(protocols), "")
+	for _, protocol := range protocols {
+		fmt.Fprintf(&b, " %9s", protocol)
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(promised), byName) {
+		code := cmp.Or(string(o.code), "ok")
+		fmt.Fprintf(&b, "\n%-66s", strings.Join(strings.Fields(o.rpc+" "+code+" "+o.reason+" "+o.detail), " "))
+		for _, protocol := range protocols {
+			fmt.Fprintf(&b, " %9d", m.compared[o][protocol])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,171 @@
+package systemtest_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+var retry = fault{twirp.Aborted, "RETRY"}
+
+// holder is a transaction of the test's that others wait for.
+type holder struct {
+	pgx.Tx
+	t *testing.T
+}
+
+func hold(t *testing.T, e *env, sql string, args ...any) holder {
+	t.Helper()
+	tx, err := e.Owner.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := holder{tx, t}
+	// It waits longer than anybody else before it looks for a deadlock, and so is never the one that is undone.
+	h.exec(`SET LOCAL deadlock_timeout = '1min'`)
+	h.exec(sql, args...)
+	return h
+}
+
+func (h holder) exec(sql string, args ...any) {
+	h.t.Helper()
+	if _, err := h.Exec(h.t.Context(), sql, args...); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h holder) release() { _ = h.Rollback(context.Background()) }
+
+// waiting is how many sessions of the service, or of the test's, wait for a lock.
+func waiting(t *testing.T, e *env, role string) (n int) {
+	t.Helper()
+	if err := e.Owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND usename = $1 AND wait_event_type = 'Lock'`, role).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// setting has new connections to the test's database begin with a setting, and the program have none but new ones.
+func (e *env) setting(t *testing.T, name, value string) {
+	t.Helper()
+	e.OwnerExec(t, fmt.Sprintf(`ALTER DATABASE %s SET %s = '%s'`, e.Name, name, value))
+	e.PGProxy.Reset()
+}
+
+// untilInTime plays a schedule again where the statement's time was over before it came to its point.
+func untilInTime(t *testing.T, what string, want fault, schedule func() error) {
+	t.Helper()
+	for {
+		err := schedule()
+		if got := faultOf(err); got == want || got != unavailable && got.code != twirp.DeadlineExceeded || t.Context().Err() != nil {
+			wantFault(t, what, err, want)
+			return
+		}
+	}
+}
+
+// TestDeadlock has the service be the last of a circle of three who wait for one another.
+func TestDeadlock(t *testing.T) {
+	t.Parallel()
+	e := start(t, redisKind())
+	e.setting(t, "deadlock_timeout", "10ms")
+	p := newPGPlayer(t, e)
+	rows := map[string]*databasev1.Character{
+		"SaveCharacter": p.saved, "DeleteCharacter, SCHEDULED": p.marked, "DeleteCharacter, IMMEDIATE": p.deleted, "RestoreCharacter": p.restored,
+	}
+	const line = `SELECT FROM game.cache_change WHERE key = $1 FOR UPDATE`
+	for name, c := range rows {
+		call := p.writes()[name]
+		untilInTime(t, name+" in a deadlock", retry, func() error {
+			// A write locks the character, its line in the change log, and its owner's line.
+			first := hold(t, e, line, fmt.Sprint("character:", c.Id))
+			defer first.release()
+			second := hold(t, e, line, "characters:"+p.id)
+			defer second.release()
+			answer := make(chan error, 1)
+			go func() { answer <- call(t.Context()) }()
+			eventually(t, name+" to wait", func() bool { return len(answer) > 0 || waiting(t, e, "game_service") > 0 })
+			closed := make(chan struct{})
+			go func() {
+				defer close(closed)
+				_, _ = second.Exec(t.Context(), `SELECT FROM game.character WHERE id = $1 FOR UPDATE`, c.Id)
+			}()
+			eventually(t, "the circle to be all but closed", func() bool { return len(answer) > 0 || waiting(t, e, "postgres") > 0 })
+			first.release()
+			err := <-answer
+			<-closed
+			return err
+		})
+	}
+	wantEach(t, "after the deadlocks", p.all(), none)
+}
+
+// TestSerializationFailure has a row change between a statement's snapshot and its turn, in a database that was told to
+// make every transaction repeatable.
+func TestSerializationFailure(t *testing.T) {
+	t.Parallel()
+	e := start(t, redisKind())
+	e.setting(t, "default_transaction_isolation", "repeatable read")
+	p := newPGPlayer(t, e)
+	for name, call := range p.writes() {
+		untilInTime(t, name+" whose row changes", retry, func() error {
+			var other holder
+			switch name {
+			case "RefreshSession":
+				other = hold(t, e, p.Expand(`UPDATE {session} SET [userAgent] = 'another' WHERE id = $1`), p.session)
+			case "CreateCharacter": // which has no row yet; its owner has one in the change log
+				other = hold(t, e, `UPDATE game.cache_change SET xid = xid WHERE key = $1`, "characters:"+p.id)
+			default:
+				other = hold(t, e, `UPDATE game.character SET extra = '{}' WHERE user_id = $1`, p.id)
+			}
+			defer other.release()
+			answer := make(chan error, 1)
+			go func() { answer <- call(t.Context()) }()
+			eventually(t, name+" to wait", func() bool { return len(answer) > 0 || waiting(t, e, "game_service") > 0 })
+			if err := other.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return <-answer
+		})
+	}
+	e.setting(t, "default_transaction_isolation", "read committed")
+	wantEach(t, "after the failures", p.all(), none)
+}
+
+// TestLockedRow has the rows stay locked for longer than a statement may wait, by our clock and by the server's settings.
+func TestLockedRow(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, setting string
+		want          fault
+	}{
+		{"statement budget", "", unavailable},
+		{"statement_timeout", "50ms", unavailable}, // SQLSTATE 57014
+		{"lock_timeout", "50ms", retry},            // SQLSTATE 55P03
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			e := start(t, redisKind())
+			p := newPGPlayer(t, e)
+			if test.setting != "" {
+				e.setting(t, test.name, test.setting)
+			}
+			rows := hold(t, e, `SELECT FROM game.character WHERE user_id = $1 FOR UPDATE`, p.id)
+			session := hold(t, e, p.Expand(`SELECT FROM {session} WHERE id = $1 FOR UPDATE`), p.session)
+			updates := p.writes()
+			delete(updates, "CreateCharacter") // which makes a row
+			wantEach(t, "on a locked row", updates, test.want)
+			wantEach(t, "beside a locked row", p.live(), none)
+			rows.release()
+			session.release()
+			e.setting(t, "statement_timeout", "0")
+			wantEach(t, "after the locks", p.all(), none)
+		})
+	}
+}

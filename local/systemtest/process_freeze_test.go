@@ -1,0 +1,108 @@
+package systemtest_test
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+	"time"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/cache"
+)
+
+// A process that was frozen for long, and whose connections died meanwhile, answers its next requests rightly: it has
+// missed a save of another process and a change by the web application.
+func TestProcessFrozenAndThawed(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, e *env) {
+		p, y := startProcess(t, e), &tally{}
+		players := newPlayers(t, e, 4)
+		playAll(t, p.clients, y, players, 3)
+		for _, dead := range []bool{false, true} {
+			p.freeze(t)
+			for _, who := range players {
+				who.save(t, e.clients, y)
+				who.shown = newName()
+				e.WebExec(t, `UPDATE {user} SET [name] = $1 WHERE id = $2`, who.shown, who.id)
+			}
+			e.Redis.Client.HIncrBy(t.Context(), "wm", "t", -cache.MaxStaleness.Milliseconds()-1)
+			if dead {
+				p.postgres.Silence()
+				p.redis.Silence()
+			}
+			p.thaw(t)
+			var all sync.WaitGroup
+			for _, who := range players {
+				all.Go(func() {
+					who.readCharacter(t, p.clients, y)
+					who.readUser(t, p.clients, y)
+					who.round(t, p.clients, y)
+				})
+			}
+			all.Wait()
+		}
+		y.want(t, "frozen and thawed")
+	})
+}
+
+// A request that was inside when the process was frozen is not answered with what was true then: at its answer the value
+// may be a second old, and no more.
+func TestProcessFrozenInside(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, e *env) {
+		for name, hold := range map[string]func(p *process, who *player, held func()){
+			"before the database answers": func(p *process, who *player, held func()) {
+				p.postgres.OnSend(holdOnce(p.postgres.Hold, held, who.id))
+			},
+			"before it fills": func(p *process, who *player, held func()) {
+				p.redis.OnSend(holdOnce(p.redis.Hold, held, who.name))
+			},
+		} {
+			p, who := startProcess(t, e), newPlayer(t, e)
+			who.readSession(t, p.clients, &tally{})
+			inside := make(chan struct{})
+			hold(p, who, func() { close(inside) })
+			answer := make(chan frozenAnswer, 1)
+			go func() {
+				q := &databasev1.GetCharacterListRequest{UserId: who.id}
+				a, err := p.characters.GetCharacterList(t.Context(), q)
+				answer <- frozenAnswer{a.GetCharacters(), err}
+			}()
+			<-inside
+			p.freeze(t)
+			y := &tally{}
+			who.save(t, e.clients, y)
+			for saved := time.Now(); time.Since(saved) <= cache.MaxStaleness; { // which is what the bound is about
+				time.Sleep(10 * time.Millisecond)
+			}
+			p.thaw(t)
+			p.postgres.Release()
+			p.redis.Release()
+			if a := <-answer; a.err == nil && a.list[0].Money != who.money {
+				t.Errorf("%s: answered a save late, with money %d, want %d or an error", name, a.list[0].Money, who.money)
+			} else if code := faultOf(a.err).code; a.err != nil && code != "unavailable" && code != "deadline_exceeded" {
+				t.Errorf("%s: %v", name, a.err)
+			}
+			who.round(t, p.clients, y)
+			y.want(t, name)
+		}
+	})
+}
+
+type frozenAnswer struct {
+	list []*databasev1.Character
+	err  error
+}
+
+// holdOnce holds what is sent from the chunk on that has text in it.
+func holdOnce(hold, held func(), text string) func([]byte) {
+	var once sync.Once
+	return func(chunk []byte) {
+		if bytes.Contains(chunk, []byte(text)) {
+			once.Do(func() {
+				hold()
+				held()
+			})
+		}
+	}
+}

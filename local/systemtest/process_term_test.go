@@ -1,0 +1,86 @@
+package systemtest_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+// A process that is told to end at full load answers every request on the connections that it has accepted, and ends
+// well.
+func TestProcessTerminated(t *testing.T) {
+	t.Parallel()
+	e := start(t, "miniredis")
+	players := newPlayers(t, e, 8)
+	for range 3 {
+		p := startProcess(t, e)
+		r := terminate(t, p, players, 300)
+		<-p.exited
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 || r.failed > 0 || r.served < 300 {
+			t.Errorf("exit code %d; %d accepted requests were served and %d failed (%v); want 0, at least 300 and 0",
+				code, r.served, r.failed, r.first)
+		}
+	}
+}
+
+// termination is what clients saw of a process that was told to end.
+type termination struct {
+	served, failed int64
+	first          error // the first failure
+}
+
+// terminate loads p from all players at once, each on a connection of its own, and has p told to end after n requests.
+// A player goes on until an answer says that the connection ends, and opens no other one: what a listener that closes
+// has not accepted is none of the process' requests.
+func terminate(t testing.TB, p *process, players []*player, n int64) termination {
+	t.Helper()
+	var served, failed atomic.Int64
+	var first atomic.Pointer[error]
+	var all sync.WaitGroup
+	var term sync.Once
+	for _, who := range players {
+		all.Go(func() {
+			c := &lastConnection{transport: &http.Transport{MaxConnsPerHost: 1}}
+			defer c.transport.CloseIdleConnections()
+			users := databasev1.NewUserServiceProtobufClient(p.url, &http.Client{Transport: c})
+			for !c.closed {
+				a, err := users.GetUser(context.WithoutCancel(t.Context()), &databasev1.GetUserRequest{UserId: who.id})
+				if err == nil && a.User.Id != who.id {
+					err = errors.New("another user")
+				}
+				if err != nil {
+					failed.Add(1)
+					first.CompareAndSwap(nil, &err)
+					return
+				}
+				if served.Add(1) >= n {
+					term.Do(func() { p.signal(t, syscall.SIGTERM) })
+				}
+			}
+		})
+	}
+	all.Wait()
+	r := termination{served: served.Load(), failed: failed.Load()}
+	if e := first.Load(); e != nil {
+		r.first = *e
+	}
+	return r
+}
+
+// lastConnection notes that the server closes the connection behind an answer.
+type lastConnection struct {
+	transport *http.Transport
+	closed    bool
+}
+
+func (c *lastConnection) RoundTrip(q *http.Request) (*http.Response, error) {
+	r, err := c.transport.RoundTrip(q)
+	c.closed = err == nil && r.Close
+	return r, err
+}

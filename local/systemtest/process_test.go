@@ -1,0 +1,155 @@
+package systemtest_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/faultproxy"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// processBinary is the program as it is deployed, built for the tests that run at the time, and gone with the last.
+var processBinary struct {
+	mu    sync.Mutex
+	users int
+	dir   string
+}
+
+// buildProcess returns the path of the program, which is there until the test ends.
+func buildProcess(t testing.TB) string {
+	t.Helper()
+	b := &processBinary
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.users == 0 {
+		dir, err := os.MkdirTemp("", "proof-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.dir = dir
+	}
+	b.users++
+	t.Cleanup(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.users--; b.users == 0 {
+			_ = os.RemoveAll(b.dir)
+		}
+	})
+	path := filepath.Join(b.dir, "database-service")
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../local").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+// process is a running one with its own ways to PostgreSQL and Redis.
+type process struct {
+	*clients
+	cmd             *exec.Cmd
+	postgres, redis *faultproxy.Proxy
+	stderr          strings.Builder
+	exited          chan struct{}
+	transport       *http.Transport
+}
+
+// startProcess starts one on e's database and Redis, and waits until it serves.
+func startProcess(t testing.TB, e *env) *process {
+	t.Helper()
+	path := buildProcess(t) // first, so that it is there until the process has ended
+	p := &process{
+		postgres: testenv.NewProxy(t, testenv.Postgres(t).Addr()), redis: testenv.NewProxy(t, e.Redis.Addr),
+		exited: make(chan struct{}), transport: http.DefaultTransport.(*http.Transport).Clone(),
+	}
+	port := testenv.FreePort(t)
+	p.cmd = exec.Command(path)
+	testenv.DieWithTest(p.cmd)
+	p.cmd.Env = []string{
+		"DATABASE_URL=" + strings.Replace(processDatabaseURL(t, e), e.PGProxy.Addr(), p.postgres.Addr(), 1),
+		"REDIS_URL=redis://" + p.redis.Addr(), "LISTEN_ADDR=127.0.0.1", fmt.Sprint("SERVICE_PORT=", port), "ADMIN_ADDR=off",
+		"BETTER_AUTH_SECRET=" + testenv.Secret, "LOG_LEVEL=warn", "LOG_FORMAT=json",
+	}
+	p.cmd.Stderr = &p.stderr // read after the end only
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // wantExit looks at how it ended
+		close(p.exited)
+	}()
+	t.Cleanup(func() { p.end(t) })
+	p.connect(fmt.Sprintf("http://127.0.0.1:%d", port))
+	eventually(t, "the process", p.serves)
+	return p
+}
+
+// processDatabaseURL is the one that e's programs have.
+func processDatabaseURL(t testing.TB, e *env) (url string) {
+	e.Open(t, func(c *boot.Config) { url = c.DatabaseURL })
+	return url
+}
+
+func (p *process) connect(url string) {
+	p.transport.MaxIdleConnsPerHost = 64
+	client := &http.Client{Transport: p.transport}
+	p.clients = &clients{
+		users:      databasev1.NewUserServiceProtobufClient(url, client),
+		sessions:   databasev1.NewSessionServiceProtobufClient(url, client),
+		characters: databasev1.NewCharacterDbServiceProtobufClient(url, client),
+		url:        url,
+	}
+}
+
+func (p *process) serves() bool {
+	r, err := http.Get(p.url + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = r.Body.Close()
+	return r.StatusCode == http.StatusOK
+}
+
+func (p *process) end(t testing.TB) {
+	p.transport.CloseIdleConnections()
+	_ = p.cmd.Process.Signal(syscall.SIGCONT)
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+	if t.Failed() {
+		t.Logf("stderr: %.4000s", p.stderr.String())
+	}
+}
+
+func (p *process) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freeze stops the process, and returns when it stands.
+func (p *process) freeze(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	eventually(t, "the process to stand", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return err != nil || strings.HasPrefix(state, "T")
+	})
+}
+
+func (p *process) thaw(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGCONT)
+}

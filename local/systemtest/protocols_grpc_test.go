@@ -1,0 +1,148 @@
+package systemtest_test
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+	"github.com/twitchtv/twirp/ctxsetters"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+func dialGRPC(t testing.TB, address string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // nothing is lost
+	return conn
+}
+
+// grpcClient calls by gRPC as the clients that Twirp generates do by HTTP.
+type grpcClient struct {
+	conn        *grpc.ClientConn
+	interceptor twirp.Interceptor // nil: none
+}
+
+const contractPackage = "osirose.database.v1"
+
+// invoke makes a call of "UserService/GetUser", say.
+func invoke[A any, PA interface {
+	*A
+	proto.Message
+}](ctx context.Context, c grpcClient, rpc string, request proto.Message) (PA, error) {
+	call := func(ctx context.Context, request any) (any, error) {
+		answer := PA(new(A))
+		if err := c.conn.Invoke(ctx, "/"+contractPackage+"."+rpc, request, answer); err != nil {
+			return nil, twirpOf(err)
+		}
+		return answer, nil
+	}
+	if c.interceptor != nil {
+		call = c.interceptor(call)
+	}
+	_, method, _ := strings.Cut(rpc, "/")
+	answer, err := call(ctxsetters.WithMethodName(ctx, method), request)
+	if err != nil {
+		return nil, err
+	}
+	return answer.(PA), nil
+}
+
+var innerCapital = regexp.MustCompile(`([a-z])([A-Z])`)
+
+// twirpOf is a status of gRPC as Twirp's clients would have it: code and message, and reason and meta out of its
+// google.rpc.ErrorInfo.
+func twirpOf(err error) twirp.Error {
+	s := status.Convert(err)
+	e := twirp.NewError(twirp.ErrorCode(strings.ToLower(innerCapital.ReplaceAllString(s.Code().String(), "${1}_$2"))), s.Message())
+	for _, detail := range s.Details() {
+		info, ok := detail.(*errdetails.ErrorInfo)
+		if !ok {
+			continue
+		}
+		e = e.WithMeta("reason", info.Reason)
+		for name, value := range info.Metadata {
+			e = e.WithMeta(name, value)
+		}
+		if info.Domain != contractPackage {
+			e = e.WithMeta("domain", info.Domain)
+		}
+	}
+	return e
+}
+
+// bytesCodec sends bytes as they are, for what no client sends.
+type bytesCodec struct{}
+
+// Name implements encoding.CodecV2.
+func (bytesCodec) Name() string { return "proto" }
+
+// Marshal implements encoding.CodecV2.
+func (bytesCodec) Marshal(v any) (mem.BufferSlice, error) {
+	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
+}
+
+// Unmarshal implements encoding.CodecV2.
+func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	*v.(*[]byte) = data.Materialize()
+	return nil
+}
+
+func (c grpcClient) GetUser(ctx context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	return invoke[databasev1.GetUserResponse](ctx, c, "UserService/GetUser", r)
+}
+
+func (c grpcClient) GetUserByUsername(ctx context.Context, r *databasev1.GetUserByUsernameRequest) (*databasev1.GetUserByUsernameResponse, error) {
+	return invoke[databasev1.GetUserByUsernameResponse](ctx, c, "UserService/GetUserByUsername", r)
+}
+
+func (c grpcClient) GetUserByEmail(ctx context.Context, r *databasev1.GetUserByEmailRequest) (*databasev1.GetUserByEmailResponse, error) {
+	return invoke[databasev1.GetUserByEmailResponse](ctx, c, "UserService/GetUserByEmail", r)
+}
+
+func (c grpcClient) GetUserBySession(ctx context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
+	return invoke[databasev1.GetUserBySessionResponse](ctx, c, "UserService/GetUserBySession", r)
+}
+
+func (c grpcClient) GetSession(ctx context.Context, r *databasev1.GetSessionRequest) (*databasev1.GetSessionResponse, error) {
+	return invoke[databasev1.GetSessionResponse](ctx, c, "SessionService/GetSession", r)
+}
+
+func (c grpcClient) RefreshSession(ctx context.Context, r *databasev1.RefreshSessionRequest) (*databasev1.RefreshSessionResponse, error) {
+	return invoke[databasev1.RefreshSessionResponse](ctx, c, "SessionService/RefreshSession", r)
+}
+
+func (c grpcClient) GetCharacter(ctx context.Context, r *databasev1.GetCharacterRequest) (*databasev1.GetCharacterResponse, error) {
+	return invoke[databasev1.GetCharacterResponse](ctx, c, "CharacterDbService/GetCharacter", r)
+}
+
+func (c grpcClient) GetCharacterList(ctx context.Context, r *databasev1.GetCharacterListRequest) (*databasev1.GetCharacterListResponse, error) {
+	return invoke[databasev1.GetCharacterListResponse](ctx, c, "CharacterDbService/GetCharacterList", r)
+}
+
+func (c grpcClient) CreateCharacter(ctx context.Context, r *databasev1.CreateCharacterRequest) (*databasev1.CreateCharacterResponse, error) {
+	return invoke[databasev1.CreateCharacterResponse](ctx, c, "CharacterDbService/CreateCharacter", r)
+}
+
+func (c grpcClient) DeleteCharacter(ctx context.Context, r *databasev1.DeleteCharacterRequest) (*databasev1.DeleteCharacterResponse, error) {
+	return invoke[databasev1.DeleteCharacterResponse](ctx, c, "CharacterDbService/DeleteCharacter", r)
+}
+
+func (c grpcClient) RestoreCharacter(ctx context.Context, r *databasev1.RestoreCharacterRequest) (*databasev1.RestoreCharacterResponse, error) {
+	return invoke[databasev1.RestoreCharacterResponse](ctx, c, "CharacterDbService/RestoreCharacter", r)
+}
+
+func (c grpcClient) SaveCharacter(ctx context.Context, r *databasev1.SaveCharacterRequest) (*databasev1.SaveCharacterResponse, error) {
+	return invoke[databasev1.SaveCharacterResponse](ctx, c, "CharacterDbService/SaveCharacter", r)
+}

@@ -1,0 +1,161 @@
+package systemtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/osirose-new/database-service/local/connmux"
+	"github.com/osirose-new/database-service/local/grpcserver"
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/testenv"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+// protocols are the ways to call a service.
+var protocols = []rpcserver.Protocol{rpcserver.Protobuf, rpcserver.JSON, rpcserver.GRPC}
+
+// services are all that there are. Each serves every protocol.
+type services struct {
+	users      databasev1.UserService
+	characters databasev1.CharacterDbService
+	sessions   databasev1.SessionService
+}
+
+func servicesOf(p *boot.Program) services {
+	c := p.Config
+	return services{
+		users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),
+		characters: characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)),
+		sessions:   sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)),
+	}
+}
+
+func asItIs(h http.Handler) http.Handler { return h }
+
+// serveProtocols puts the services on one port, as the program does. Twirp's handler is what around makes of it.
+func serveProtocols(t testing.TB, edge *rpcserver.Server, s services, around func(http.Handler) http.Handler) (url string) {
+	t.Helper()
+	mux := http.NewServeMux()
+	for _, h := range []databasev1.TwirpServer{
+		databasev1.NewUserServiceServer(s.users, edge.Options()),
+		databasev1.NewCharacterDbServiceServer(s.characters, edge.Options()),
+		databasev1.NewSessionServiceServer(s.sessions, edge.Options()),
+	} {
+		mux.Handle(h.PathPrefix(), h)
+	}
+	mux.HandleFunc("/", rpcserver.NotFound)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := connmux.Split(l, nil)
+	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(testenv.WatchErrors(t, edge.Handler(mux, grpcserver.Urgent...)))}}
+	twirps.Start()
+	protocol := grpcserver.New(edge, func() bool { return true }, grpcserver.Users(s.users), grpcserver.Characters(s.characters), grpcserver.Sessions(s.sessions))
+	served := make(chan error, 1)
+	go func() { served <- protocol.Serve(both.GRPC()) }()
+	t.Cleanup(func() {
+		_ = both.Close()               // nobody comes any more
+		protocol.Shutdown(t.Context()) // which is over: at once
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			t.Errorf("gRPC's protocol: %v", err)
+		}
+		twirps.Close()
+	})
+	return twirps.URL
+}
+
+// clients are a program's three services as a caller sees them, through one protocol.
+type clients struct {
+	users      databasev1.UserService
+	sessions   databasev1.SessionService
+	characters databasev1.CharacterDbService
+	protocol   rpcserver.Protocol
+	url        string
+	transport  *http.Transport  // Twirp's
+	conn       *grpc.ClientConn // gRPC's
+}
+
+// dial makes clients of the services at url. The first interceptor is the outermost.
+func dial(t testing.TB, url string, protocol rpcserver.Protocol, interceptors ...twirp.Interceptor) *clients {
+	t.Helper()
+	c := &clients{protocol: protocol, url: url}
+	if protocol == rpcserver.GRPC {
+		c.conn = dialGRPC(t, strings.TrimPrefix(url, "http://"))
+		g := grpcClient{c.conn, twirp.ChainInterceptors(interceptors...)}
+		c.users, c.sessions, c.characters = g, g, g
+		return c
+	}
+	c.transport = http.DefaultTransport.(*http.Transport).Clone()
+	c.transport.MaxIdleConnsPerHost = 256
+	t.Cleanup(c.transport.CloseIdleConnections)
+	client, watch := &http.Client{Transport: c.transport}, twirp.WithClientInterceptors(interceptors...)
+	if protocol == rpcserver.JSON {
+		c.users = databasev1.NewUserServiceJSONClient(url, client, watch)
+		c.sessions = databasev1.NewSessionServiceJSONClient(url, client, watch)
+		c.characters = databasev1.NewCharacterDbServiceJSONClient(url, client, watch)
+		return c
+	}
+	c.users = databasev1.NewUserServiceProtobufClient(url, client, watch)
+	c.sessions = databasev1.NewSessionServiceProtobufClient(url, client, watch)
+	c.characters = databasev1.NewCharacterDbServiceProtobufClient(url, client, watch)
+	return c
+}
+
+// call makes the call that a request is for.
+func (c *clients) call(ctx context.Context, request any) reply {
+	switch r := request.(type) {
+	case *databasev1.GetUserRequest:
+		return replied(c.users.GetUser(ctx, r))
+	case *databasev1.GetUserByUsernameRequest:
+		return replied(c.users.GetUserByUsername(ctx, r))
+	case *databasev1.GetUserByEmailRequest:
+		return replied(c.users.GetUserByEmail(ctx, r))
+	case *databasev1.GetUserBySessionRequest:
+		return replied(c.users.GetUserBySession(ctx, r))
+	case *databasev1.GetSessionRequest:
+		return replied(c.sessions.GetSession(ctx, r))
+	case *databasev1.RefreshSessionRequest:
+		return replied(c.sessions.RefreshSession(ctx, r))
+	case *databasev1.GetCharacterRequest:
+		return replied(c.characters.GetCharacter(ctx, r))
+	case *databasev1.GetCharacterListRequest:
+		return replied(c.characters.GetCharacterList(ctx, r))
+	case *databasev1.CreateCharacterRequest:
+		return replied(c.characters.CreateCharacter(ctx, r))
+	case *databasev1.DeleteCharacterRequest:
+		return replied(c.characters.DeleteCharacter(ctx, r))
+	case *databasev1.RestoreCharacterRequest:
+		return replied(c.characters.RestoreCharacter(ctx, r))
+	case *databasev1.SaveCharacterRequest:
+		return replied(c.characters.SaveCharacter(ctx, r))
+	}
+	return reply{err: fmt.Errorf("no rpc takes %T", request)}
+}
+
+// reply is what came of a call.
+type reply struct {
+	answer proto.Message // nil with an error
+	err    error
+}
+
+func replied[A proto.Message](answer A, err error) reply {
+	if err != nil {
+		return reply{err: err}
+	}
+	return reply{answer: answer}
+}

@@ -1,0 +1,143 @@
+package systemtest_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// redisTarget is which commands a fault meets, and what makes the program send them.
+type redisTarget struct {
+	meets   func(name string) bool
+	prepare func(x *replies, p *player)
+	errors  bool // all of them, not only those that mean something to the client library
+}
+
+func redisTargets() map[string]redisTarget {
+	warm := func(*replies, *player) {}
+	return map[string]redisTarget{
+		"all":     {func(string) bool { return true }, warm, true},
+		"value":   {redisCommands("HGET"), warm, false},
+		"clock":   {redisCommands("TIME"), warm, false},
+		"lease":   {redisCommands("lease"), (*replies).forget, true},
+		"fill":    {redisCommands("fill"), (*replies).forget, false},
+		"begin":   {redisCommands("begin"), (*replies).ageWatermark, false},
+		"apply":   {redisCommands("apply"), (*replies).ageWatermark, false},
+		"delete":  {redisCommands("DEL"), warm, true},
+		"pointer": {redisCommands("GET", "SET"), warm, false},
+	}
+}
+
+func redisCommands(names ...string) func(string) bool {
+	return func(name string) bool { return slices.Contains(names, strings.TrimSuffix(name, " EVAL")) }
+}
+
+// Whatever Redis answers, no request fails, nobody gets a wrong answer, no command is sent twice by one request, and the
+// cache is used again when Redis is well.
+func TestRedisReplies(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	for name, target := range redisTargets() {
+		x := newReplies(t)
+		all.Go(func() { x.meetAll(t, name, target) }) // it waits more than it works
+	}
+}
+
+func (x *replies) meetAll(t *testing.T, name string, target redisTarget) {
+
+	kinds := map[string]map[string]string{"error": redisErrorReplies, "odd": redisOddReplies, "broken": redisBrokenReplies}
+	p := newPlayer(t, x.env)
+	for kind, replies := range kinds {
+		for what, reply := range replies {
+			switch {
+			case kind == "error" && !target.errors && !slices.Contains([]string{"readonly", "noscript", "moved"}, what):
+				continue
+			case name == "delete" || name == "all":
+				p = newPlayer(t, x.env) // whose keys are not bypassed
+			}
+			x.meet(t, fmt.Sprintf("%s answered with %s %q", name, kind, what), target, p, reply)
+		}
+	}
+}
+
+// replies is a program behind a relay.
+type replies struct {
+	*env
+	relay *redisRelay
+	hits  func() uint64
+}
+
+func newReplies(t *testing.T) *replies {
+	t.Helper()
+	e := start(t, testenv.RedisKinds()[0])
+	relay := startRedisRelay(t, e.Redis.Addr)
+	p := relay.open(t, e, "")
+	e.clients = serve(t, p)
+	return &replies{env: e, relay: relay, hits: func() uint64 { return p.Cache.Stats().Hits }}
+}
+
+// forget has Redis lose what it knows of the player.
+func (x *replies) forget(p *player) { x.Redis.Client.Del(context.Background(), p.keys()...) }
+
+// ageWatermark makes it old enough for a drain, and still good for a hit.
+func (x *replies) ageWatermark(*player) {
+	x.Redis.Client.Del(context.Background(), "wm:lock")
+	x.Redis.Client.HIncrBy(context.Background(), "wm", "t", -300)
+}
+
+// meet has a player, whom the cache knows, meet the reply, until it was given.
+func (x *replies) meet(t *testing.T, what string, target redisTarget, p *player, reply string) {
+	x.forget(p) // and a lease that nobody has filled
+	wantHits(t, x.hits, x.clients, p)
+	var met atomic.Int64
+	rule := func(name string, ask func() []byte) ([]byte, bool) {
+		if !target.meets(name) {
+			return ask(), false
+		}
+		met.Add(1)
+		return []byte(reply), false
+	}
+	y := &tally{}
+	eventually(t, what, func() bool {
+		target.prepare(x, p)
+		x.relay.play(rule)
+		x.roundOfOneTry(t, what, target, y, p)
+		x.relay.play(nil)
+		return met.Load() > 0 || t.Failed()
+	})
+	p.round(t, x.clients, y)
+	y.want(t, what)
+}
+
+// roundOfOneTry is a round in which each request sends a command that meets the fault once at most. A hit is looked for
+// again after a drain.
+func (x *replies) roundOfOneTry(t *testing.T, what string, target redisTarget, y *tally, p *player) {
+	for name, call := range map[string]func(testing.TB, *clients, *tally){
+		"users": p.readUser, "save": p.save, "characters": p.readCharacter,
+	} {
+		x.relay.commands()
+		calls := y.calls.Load()
+		call(t, x.clients, y)
+		requests := int(y.calls.Load() - calls)
+		count := map[string]int{}
+		for _, c := range x.relay.commands() {
+			count[c]++
+		}
+		for c, n := range count {
+			most := requests
+			if c == "HMGET" || c == "HGET" || c == "TIME" {
+				most += count["begin"] + count["begin EVAL"]
+			}
+			if n > most && c != "HELLO" && target.meets(c) {
+				t.Errorf("%s: %s sent %d %s in %d requests", what, name, n, c, requests)
+			}
+		}
+	}
+}

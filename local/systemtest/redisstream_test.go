@@ -1,0 +1,220 @@
+package systemtest_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// A connection that ends after any byte of a reply costs that request its hit, and the next one nothing.
+func TestRedisCutAfterEachByte(t *testing.T) {
+	t.Parallel()
+	for name, target := range map[string]redisTarget{
+		"hit":   {redisCommands("HMGET", "HGET", "TIME"), func(*replies, *player) {}, false},
+		"lease": {redisCommands("lease"), (*replies).forget, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newReplies(t)
+			p, other := newPlayer(t, x.env), newPlayer(t, x.env)
+			y := &tally{}
+			n, cut := 0, true
+			for ; cut && !t.Failed(); n++ {
+				eventually(t, fmt.Sprint("the cut after byte ", n), func() bool {
+					target.prepare(x, p)
+					var met bool
+					met, cut = x.cutAfter(n, target.meets, func() { p.readID(t, x.clients, y) })
+					other.readID(t, x.clients, y)
+					return met
+				})
+			}
+			y.want(t, "cut connections")
+			if n < 60 {
+				t.Errorf("%d cuts, want one after each byte", n)
+			}
+			wantHits(t, x.hits, x.clients, p, other)
+		})
+	}
+}
+
+// cutAfter lets n bytes of replies to the commands pass while f runs, and ends the connection then.
+func (x *replies) cutAfter(n int, meets func(string) bool, f func()) (met, cut bool) {
+	var mu sync.Mutex
+	x.relay.play(func(name string, ask func() []byte) ([]byte, bool) {
+		reply := ask()
+		mu.Lock()
+		defer mu.Unlock()
+		if !meets(name) || cut {
+			return reply, false
+		}
+		met = true
+		if len(reply) <= n {
+			n -= len(reply)
+			return reply, false
+		}
+		cut = true
+		return reply[:n], true
+	})
+	f()
+	x.relay.play(nil)
+	mu.Lock()
+	defer mu.Unlock()
+	return met, cut
+}
+
+// readID is one GetUser.
+func (p *player) readID(t testing.TB, c *clients, y *tally) {
+	if a, ok := request(t, y, "GetUser", c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id}); ok {
+		y.right(t, "GetUser", a.User.Id+" "+a.User.Name, p.id+" "+p.shown)
+	}
+}
+
+// Replies that come byte by byte are as good as others.
+func TestRedisByteByByte(t *testing.T) {
+	t.Parallel()
+	e := start(t, testenv.RedisKinds()[0])
+	relay := startRedisRelay(t, e.Redis.Addr)
+	relay.bytewise.Store(true)
+	program := relay.open(t, e, testenv.PatientRedis)
+	e.clients = serve(t, program)
+	players, y := newPlayers(t, e, 4), &tally{}
+	playAll(t, e.clients, y, players, 3)
+	y.want(t, "byte by byte")
+	// A request whose time is over, on a machine that is too slow, ends its calls to Redis as errors.
+	if s := program.Cache.Stats(); s.Hits == 0 || y.slow.Load() == 0 && s.RedisErrors+s.FailedDeletes > 0 {
+		t.Errorf("%+v, want hits and no errors", s)
+	}
+}
+
+// A connection on which another request's replies come first must not have them taken for this one's.
+func TestRedisRepliesOfOthers(t *testing.T) {
+	t.Parallel()
+	x := newReplies(t)
+	players, y := newPlayers(t, x.env, 8), &tally{}
+	wantHits(t, x.hits, x.clients, players...)
+	m := &mixer{}
+	x.relay.play(m.answer)
+	var all sync.WaitGroup
+	for _, p := range players {
+		all.Go(func() {
+			for range 30 {
+				p.readUser(t, x.clients, y)
+			}
+		})
+	}
+	all.Wait()
+	x.relay.play(nil)
+	y.want(t, "replies of others")
+	if m.mixed == 0 {
+		t.Error("no connection had another's replies")
+	}
+	wantHits(t, x.hits, x.clients, players...)
+}
+
+// mixer puts the replies that another request got before those to this one.
+type mixer struct {
+	mu             sync.Mutex
+	pipeline       string // the replies to a hit, so far
+	hit, get, look string // the last ones: to a hit, a GET and a lease
+	mixed          int
+}
+
+func (m *mixer) answer(name string, ask func() []byte) ([]byte, bool) {
+	reply := string(ask())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := ""
+	switch name {
+	case "HMGET":
+		first, m.pipeline = m.hit, reply
+	case "HGET":
+		m.pipeline += reply
+	case "TIME":
+		m.hit = m.pipeline + reply
+	case "GET":
+		first, m.get = m.get, reply
+	case "lease":
+		first, m.look = m.look, reply
+	}
+	if first != "" {
+		m.mixed++
+	}
+	return []byte(first + reply), false
+}
+
+// A reply too few or too many costs the request its hit; the connection is not used again.
+func TestRedisRepliesMissingOrDoubled(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(reply []byte) []byte{
+		"missing": func([]byte) []byte { return nil },
+		"doubled": func(reply []byte) []byte { return append(reply, reply...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			x := newReplies(t)
+			players, y := newPlayers(t, x.env, 4), &tally{}
+			wantHits(t, x.hits, x.clients, players...)
+			var n atomic.Int64
+			x.relay.play(func(name string, ask func() []byte) ([]byte, bool) {
+				reply := ask()
+				if n.Add(1)%5 == 0 && name != "HELLO" {
+					return change(reply), false
+				}
+				return reply, false
+			})
+			playAll(t, x.clients, y, players, 6)
+			x.relay.play(nil)
+			playAll(t, x.clients, y, players, 1)
+			y.want(t, name)
+			wantHits(t, x.hits, x.clients, players...)
+		})
+	}
+}
+
+// A Redis that takes no more clients says so and hangs up.
+func TestRedisMaxClients(t *testing.T) {
+	t.Parallel()
+	x := newReplies(t)
+	players, y := newPlayers(t, x.env, 4), &tally{}
+	wantHits(t, x.hits, x.clients, players...)
+	full := "-ERR max number of clients reached\r\n"
+	x.relay.welcome.Store(&full)
+	x.relay.drop()
+	playAll(t, x.clients, y, players, 3)
+	x.relay.welcome.Store(nil)
+	y.want(t, "no more clients")
+	wantHits(t, x.hits, x.clients, players...)
+}
+
+// A Redis that has lost its scripts is sent their text, once.
+func TestRedisLostScripts(t *testing.T) {
+	t.Parallel()
+	x := newReplies(t)
+	p, y := newPlayer(t, x.env), &tally{}
+	wantHits(t, x.hits, x.clients, p)
+	x.forget(p)
+	x.ageWatermark(p)
+	x.relay.commands()
+	x.relay.play(func(name string, ask func() []byte) ([]byte, bool) {
+		if redisCommands("lease", "fill", "begin", "apply")(name) && !strings.HasSuffix(name, " EVAL") {
+			return []byte(redisErrorReplies["noscript"]), false
+		}
+		return ask(), false
+	})
+	wantHits(t, x.hits, x.clients, p)
+	count := map[string]int{}
+	for _, c := range x.relay.commands() {
+		count[c]++
+	}
+	y.right(t, "lease and begin by text", count["lease EVAL"] > 0 && count["begin EVAL"] > 0, true)
+	for _, script := range []string{"lease", "fill", "begin", "apply"} {
+		if count[script] != count[script+" EVAL"] {
+			t.Errorf("%s: %d by digest and %d by text, want as many", script, count[script], count[script+" EVAL"])
+		}
+	}
+}

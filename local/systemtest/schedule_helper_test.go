@@ -1,0 +1,151 @@
+package systemtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/testenv"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+// errNotPlayed is a schedule's that came out otherwise, as on a busy machine: an answer too early for a step.
+var errNotPlayed = errors.New("the schedule was not played")
+
+// scheduled is a process on the stage. It has no edge, whose budget for a request the stops would use up.
+type scheduled struct {
+	*boot.Program
+	points     *testenv.Points
+	users      *users.Service
+	characters *characters.Service
+}
+
+func newScheduled(p *boot.Program) *scheduled {
+	return &scheduled{
+		p, testenv.PointsOf(p.Redis), users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false),
+		characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(p.Config.Characters)),
+	}
+}
+
+// entity is what is read, and what the number of its version is.
+type entity int
+
+const (
+	aUser      entity = iota // the name; the web application changes it
+	aCharacter               // the money; the service saves it
+	aList                    // how many characters there are; the service creates them
+)
+
+// stage is what a schedule is played on: two processes and one entity.
+type stage struct {
+	*env
+	processes [2]*scheduled
+	entity    entity
+	user      string
+	character int64
+	request   string // the id of the stage's one write
+	version   int64  // as last committed or acknowledged
+	acts      map[who]*act
+	open      pgx.Tx                       // a transaction of somebody else
+	replica   map[string]map[string]string // the watermark and the value, as a replica of Redis has them
+	since     time.Duration                // by which the watermark was aged meanwhile
+}
+
+// who does something, in one of the two processes. No two have the same id.
+type who struct{ process, id int }
+
+// act is a call under way.
+type act struct {
+	stop *testenv.Stop
+	end  chan struct{} // closed when there is an answer
+	got  int64
+	err  error
+}
+
+// step is one of a schedule.
+type step func(*testing.T, *stage) error
+
+func newStage(t *testing.T, e *env, of entity) *stage {
+	t.Helper()
+	id := serial.Add(1)
+	s := &stage{
+		env: e, entity: of, user: e.AddUser(t, newName()), acts: map[who]*act{},
+		request: fmt.Sprintf("%08x-5c4e-4000-8000-%012x", id, id),
+	}
+	for i := range s.processes {
+		s.processes[i] = newScheduled(e.Open(t, nil))
+	}
+	e.WebExec(t, `UPDATE {user} SET [name] = '0' WHERE id = $1`, s.user)
+	if of == aCharacter {
+		made, err := patiently(t, e.characters.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: s.user, Name: newName()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.character = made.Character.Id
+	}
+	if err := e.Redis.Client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stage) key() string {
+	switch s.entity {
+	case aCharacter:
+		return fmt.Sprint("character:", s.character)
+	case aList:
+		return "characters:" + s.user
+	}
+	return "user:" + s.user
+}
+
+func (s *stage) read(ctx context.Context, process int) (int64, error) {
+	p := s.processes[process]
+	switch s.entity {
+	case aCharacter:
+		got, err := p.characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: s.character})
+		return got.GetCharacter().GetMoney(), err
+	case aList:
+		got, err := p.characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: s.user})
+		return int64(len(got.GetCharacters())), err
+	}
+	got, err := p.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: s.user})
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(got.User.Name, 10, 64)
+}
+
+// write makes version 1, once. replayed says that it was made before.
+func (s *stage) write(ctx context.Context, process int) (replayed bool, err error) {
+	c := s.processes[process].characters
+	if s.entity == aList {
+		made, err := c.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: s.user, Name: "Of" + s.request[:8], RequestId: s.request})
+		return made.GetReplayed(), err
+	}
+	money := int64(1)
+	saved, err := c.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{
+		UserId: s.user, CharacterId: s.character, ExpectedVersion: 1, SaveId: s.request, Money: &money})
+	return saved.GetReplayed(), err
+}
+
+// end lets everybody go, and waits until they have.
+func (s *stage) end() {
+	if s.open != nil {
+		_ = s.open.Rollback(context.Background())
+	}
+	for _, a := range s.acts {
+		if a.stop != nil {
+			a.stop.GoOn()
+		}
+		<-a.end
+	}
+}

@@ -1,0 +1,106 @@
+package main
+
+func (x *explorer) syncBegin(s *state, i int) {
+	other := *s // somebody else is draining: a lock would only make this happen less often
+	x.synced(&other, i, false, stepSyncLost)
+	x.add(other, stepSyncLost.of(i))
+
+	t := *s
+	r := &t.readers[i]
+	n := &t.nodes[r.node]
+	if now := x.clock(s, r.node); n.marked == 1 && n.t <= now && now-n.t < syncAge {
+		x.synced(&t, i, true, stepSyncBegin)
+	} else {
+		r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = n.marked, n.t, n.seen, n.line, n.epoch
+		r.clock, r.pc = now, syncSnapshot
+	}
+	x.add(t, stepSyncBegin.of(i))
+}
+
+func (x *explorer) syncSnapshot(s *state, i int) {
+	t := *s
+	r := &t.readers[i]
+	r.seen, r.line = s.db.committed, s.db.line
+	r.touched = x.named(&s.db, r.foundSeen)
+	r.pc = syncApply
+	x.add(t, stepSyncSnapshot.of(i))
+}
+
+func (x *explorer) syncApply(s *state, i int) {
+	t := *s
+	node := t.readers[i].node
+	x.synced(&t, i, x.apply(&t, i, x.clock(s, node)), stepSyncApply)
+	x.add(t, stepSyncApply.of(i))
+}
+
+// named is 1 where the row of the change log has a transaction that the snapshot before did not see.
+func (x *explorer) named(db *database, before uint8) uint8 {
+	if db.lastXid == none {
+		return 0
+	}
+	seen := before&(1<<db.lastXid) != 0
+	if x.bug == bugMaxXid {
+		seen = before>>db.lastXid != 0 // a transaction of that or a higher id
+	}
+	if seen {
+		return 0
+	}
+	return 1
+}
+
+// apply is the script at the end of a drain, which reports whether it did anything.
+func (x *explorer) apply(t *state, i int, now uint8) bool {
+	r := &t.readers[i]
+	n := &t.nodes[r.node]
+	unmoved := n.marked == r.foundMark && (n.marked == 0 || n.seen == r.foundSeen)
+	if !unmoved && x.bug != bugNoCompare {
+		return false
+	}
+	epoch := r.foundEpoch
+	if r.foundMark == 0 || r.foundLine != r.line && x.bug != bugNoTimeline {
+		epoch = x.newEpoch(t)
+	} else if r.touched == 1 {
+		x.delete(n)
+	}
+	n.marked, n.t, n.seen, n.line, n.epoch = 1, r.clock, r.seen, r.line, epoch
+	if x.bug == bugClockAfterSnapshot {
+		n.t = now
+	}
+	return true
+}
+
+// newEpoch is random in the code: one that never was. It kills every older value and lease.
+func (x *explorer) newEpoch(t *state) uint8 {
+	if x.bug == bugKeepEpoch {
+		return 0
+	}
+	t.nextEpoch++
+	return t.nextEpoch
+}
+
+// delete is DEL: the value goes, and the lease.
+func (x *explorer) delete(n *node) {
+	n.held, n.valueEpoch, n.value = 0, 0, 0
+	if x.bug != bugKeepLease {
+		n.lease, n.leaseEnd = none, 0
+	}
+}
+
+// drained goes on after a drain of this reader's own: with the look where that is good still, with a second look, or
+// without the cache.
+func (x *explorer) synced(s *state, i int, ok bool, by step) {
+	r := &s.readers[i]
+	r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = 0, 0, 0, 0, 0
+	r.clock, r.seen, r.line, r.touched = 0, 0, 0, 0
+	switch {
+	case r.fresh == 1 && (s.now <= r.until || x.bug == bugOldLook):
+		if r.hit == 1 {
+			x.check(s, r, r.value, by.of(i))
+		}
+		x.decide(s, r, i)
+	case ok:
+		r.again, r.fresh, r.hit, r.until, r.value, r.pc = 1, 0, 0, 0, 0, x.firstLook()
+	default:
+		r.fresh, r.hit, r.until, r.value, r.pc = 0, 0, 0, 0, load
+	}
+}
