@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/osirose-new/database-service/shared/boot"
 )
 
 const usage = `The database service: users, characters and sessions on one port.
@@ -59,27 +61,32 @@ func helpOf(f *flag.FlagSet) usageError {
 }
 
 func main() {
+	os.Exit(execute(boot.Budgets{}))
+}
+
+// execute runs the command of the arguments and returns the exit code.
+func execute(b boot.Budgets) (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal then ends the process at once
-	err := run(ctx, os.Args[1:])
+	err := run(ctx, os.Args[1:], b)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, "local:", err)
 	if _, ok := errors.AsType[usageError](err); ok {
-		os.Exit(2)
+		return 2
 	}
-	os.Exit(1)
+	return 1
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string, b boot.Budgets) error {
 	command := "serve"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
 	switch command {
 	case "serve":
-		return runServe(ctx, args)
+		return runServe(ctx, args, b)
 	case "emulator":
 		return runEmulator(ctx, args)
 	case "invoke":

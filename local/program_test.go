@@ -27,12 +27,18 @@ import (
 // where the tests are.
 const programVariable = "LOCAL_TEST_PROGRAM"
 
+// realBudgets in the environment of a program gives it the budgets of production, not those of package testenv.
+const realBudgets = programVariable + "=real budgets"
+
 func TestMain(m *testing.M) {
-	if os.Getenv(programVariable) != "" {
+	switch os.Getenv(programVariable) {
+	case "":
+		testenv.Main(m)
+	case "real budgets":
 		main()
-		return
+	default:
+		os.Exit(execute(testenv.Budgets()))
 	}
-	testenv.Main(m)
 }
 
 // program is a running one.

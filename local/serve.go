@@ -36,7 +36,7 @@ const (
 )
 
 // runServe serves until ctx ends.
-func runServe(ctx context.Context, args []string) error {
+func runServe(ctx context.Context, args []string, b boot.Budgets) error {
 	f := flag.NewFlagSet("local", flag.ContinueOnError)
 	data := f.String("data", "", "")
 	grace := f.Duration("grace", 0, "")
@@ -47,6 +47,7 @@ func runServe(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	c.Budgets = b
 	if *data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", errUsage)
 	}

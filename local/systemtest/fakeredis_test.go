@@ -60,13 +60,12 @@ func startRedisRelay(t testing.TB, target string) *redisRelay {
 	return r
 }
 
-// url is with the time-outs of production.
 func (r *redisRelay) url() string { return "redis://" + r.listener.Addr().String() }
 
-// open is a program that reaches Redis through the relay.
-func (r *redisRelay) open(t testing.TB, e *env, query string) *boot.Program {
+// open starts a program that reaches Redis through the relay.
+func (r *redisRelay) open(t testing.TB, e *env, changes ...func(*boot.Config)) *boot.Program {
 	t.Helper()
-	return e.Open(t, func(c *boot.Config) { c.RedisURL = r.url() + query })
+	return e.Open(t, append(changes, func(c *boot.Config) { c.RedisURL = r.url() })...)
 }
 
 // play has the rule answer from now on; nil ends that.

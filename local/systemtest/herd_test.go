@@ -23,7 +23,7 @@ func TestHerd(t *testing.T) {
 	eachRedis(t, func(t *testing.T, e *env) {
 		processes := make([]*clients, herdProcesses)
 		for i := range processes {
-			processes[i] = herdClients(t, serve(t, e.Open(t, nil)).url)
+			processes[i] = herdClients(t, serve(t, e.Open(t)).url)
 		}
 		newPlayer(t, e).readID(t, e.clients, &tally{})
 		for _, herdOf := range []struct {

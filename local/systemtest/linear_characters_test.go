@@ -89,7 +89,7 @@ func TestCharacterIsLinearizable(t *testing.T) {
 			e := start(t, testenv.RedisKinds()[0])
 			programs := []*clients{e.clients, e.clients}
 			if two {
-				programs[1] = serve(t, e.Open(t, nil))
+				programs[1] = serve(t, e.Open(t))
 			}
 			var c *linearCharacter
 			h := untilKnown(t, func() *history {

@@ -88,7 +88,7 @@ func sessionModel() porcupine.Model {
 func TestSessionsAreLinearizable(t *testing.T) {
 	t.Parallel()
 	e := start(t, testenv.RedisKinds()[0])
-	programs := []*clients{e.clients, serve(t, e.Open(t, nil))}
+	programs := []*clients{e.clients, serve(t, e.Open(t))}
 	var all sync.WaitGroup
 	var histories [6]*history
 	for n := range histories {

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // redisFault is one that the network or the server makes.
@@ -33,7 +35,7 @@ func slowRedis(d time.Duration) func(testing.TB, *env) {
 func TestRedisFaultsUnderLoad(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
-		program := e.Impatient(t)
+		program := e.Open(t, testenv.RealRedisBudgets)
 		e.clients = serve(t, program)
 		hits := func() uint64 { return program.Cache.Stats().Hits }
 		players := newPlayers(t, e, 8)

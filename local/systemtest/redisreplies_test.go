@@ -78,7 +78,7 @@ func newReplies(t *testing.T) *replies {
 	t.Helper()
 	e := start(t, testenv.RedisKinds()[0])
 	relay := startRedisRelay(t, e.Redis.Addr)
-	p := relay.open(t, e, "")
+	p := relay.open(t, e, testenv.RealRedisBudgets)
 	e.clients = serve(t, p)
 	return &replies{env: e, relay: relay, hits: func() uint64 { return p.Cache.Stats().Hits }}
 }

@@ -80,7 +80,7 @@ func TestRedisByteByByte(t *testing.T) {
 	e := start(t, testenv.RedisKinds()[0])
 	relay := startRedisRelay(t, e.Redis.Addr)
 	relay.bytewise.Store(true)
-	program := relay.open(t, e, testenv.PatientRedis)
+	program := relay.open(t, e)
 	e.clients = serve(t, program)
 	players, y := newPlayers(t, e, 4), &tally{}
 	playAll(t, e.clients, y, players, 3)

@@ -81,7 +81,7 @@ func newStage(t *testing.T, e *env, of entity) *stage {
 		request: fmt.Sprintf("%08x-5c4e-4000-8000-%012x", id, id),
 	}
 	for i := range s.processes {
-		s.processes[i] = newScheduled(e.Open(t, nil))
+		s.processes[i] = newScheduled(e.Open(t))
 	}
 	e.WebExec(t, `UPDATE {user} SET [name] = '0' WHERE id = $1`, s.user)
 	if of == aCharacter {

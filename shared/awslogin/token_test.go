@@ -187,8 +187,8 @@ func TestElastiCache(t *testing.T) {
 			e := testenv.New(t, testenv.Variants[0], "miniredis")
 			f := newFront(t, serveElastiCache(e.Redis.Addr, "game-cache", "game-user", serverless))
 			account := awslogin.NewTestAccount(role, time.Now)
-			client, err := cache.Connect("rediss://game-user@localhost:"+f.port()+testenv.PatientRedis,
-				cache.ConnectOptions{Concurrency: 1, Password: account.ElastiCache("game-cache", serverless)})
+			client, err := cache.Connect("rediss://game-user@localhost:"+f.port(),
+				cache.ConnectOptions{Concurrency: 1, Password: account.ElastiCache("game-cache", serverless), Budgets: testenv.Budgets().Redis})
 			if err != nil {
 				t.Fatal(err)
 			}

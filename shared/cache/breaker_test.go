@@ -13,7 +13,7 @@ func TestBreakerTriesOnce(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
-		p := e.Impatient(t)
+		p := e.Open(t, testenv.RealRedisBudgets)
 		start := time.Now()
 		var later atomic.Int64
 		p.Cache.SetNow(func() time.Time { return start.Add(time.Duration(later.Load())) })

@@ -156,7 +156,7 @@ func TestOwnWrite(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
-		other := e.Open(t, nil)
+		other := e.Open(t)
 		x.warm(t)
 		x.change(t)
 		other.Cache.Invalidate(t.Context(), x.key)
@@ -176,7 +176,7 @@ func TestFillAfterInvalidation(t *testing.T) {
 		"own write": func(t *testing.T, x *entity) { x.Program.Cache.Invalidate(t.Context(), x.key) },
 		"drain": func(t *testing.T, x *entity) {
 			x.age(t, cache.MaxStaleness/2)
-			p := x.Open(t, nil)
+			p := x.Open(t)
 			other := p.Cache.Kind("other:", format("v1"), func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, nil })
 			if _, err := other.Get(t.Context(), "1"); err != nil || p.Cache.Stats().Syncs != 1 {
 				t.Errorf("no drain: %v, %+v", err, p.Cache.Stats())
@@ -185,7 +185,7 @@ func TestFillAfterInvalidation(t *testing.T) {
 		"new epoch": func(t *testing.T, x *entity) {
 			x.log(t, "*")
 			x.age(t, cache.MaxStaleness/2)
-			read(t, x.open(x.Open(t, nil), "v2"))
+			read(t, x.open(x.Open(t), "v2"))
 		},
 		"flush":            func(t *testing.T, x *entity) { x.Redis.Client.FlushAll(t.Context()) },
 		"evicted":          func(t *testing.T, x *entity) { x.Redis.Client.Del(t.Context(), x.key) },
@@ -195,7 +195,7 @@ func TestFillAfterInvalidation(t *testing.T) {
 			t.Parallel()
 			testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 				x := newEntity(t, e)
-				read(t, x.open(e.Open(t, nil), "other")) // there is a watermark
+				read(t, x.open(e.Open(t), "other")) // there is a watermark
 				x.during(func() {
 					x.change(t)
 					invalidate(t, x)
@@ -218,7 +218,7 @@ func TestLeaseIsHeldByOne(t *testing.T) {
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
 		read(t, x.open(e.Program, "other"))
-		second := x.open(e.Open(t, nil), "v1")
+		second := x.open(e.Open(t), "v1")
 		x.during(func() {
 			if got := read(t, second); got != 0 {
 				t.Errorf("the second reader read %d", got)

@@ -24,7 +24,7 @@ func TestThaw(t *testing.T) {
 		x.warm(t)
 		p := e.Open(t, func(c *boot.Config) {
 			c.Concurrency = connections
-			c.RedisURL += "&conn_max_idle_time=" + trusted.String()
+			c.RedisURL += "?conn_max_idle_time=" + trusted.String()
 		})
 		k := x.open(p, "v1")
 		before := e.RDProxy.Accepted()

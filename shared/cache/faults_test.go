@@ -23,7 +23,7 @@ func TestRedisOut(t *testing.T) {
 			testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 				x := newEntity(t, e)
 				x.warm(t)
-				p := e.Impatient(t)
+				p := e.Open(t, testenv.RealRedisBudgets)
 				x.kind = x.open(p, "v1")
 				fault.begin(x)
 				for range 5 {
@@ -55,7 +55,7 @@ func TestBreaker(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
-		p := e.Impatient(t)
+		p := e.Open(t, testenv.RealRedisBudgets)
 		x.kind = x.open(p, "v1")
 		x.warm(t)
 		e.RDProxy.Hold()

@@ -14,7 +14,7 @@ func TestFillUnderTheNextLease(t *testing.T) {
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
 		other := newEntity(t, e) // the same key, as another process reads it
-		other.kind = other.open(e.Open(t, nil), "v1")
+		other.kind = other.open(e.Open(t), "v1")
 		read(t, x.open(e.Program, "other")) // a watermark
 		inside, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		other.during(func() {

@@ -34,7 +34,7 @@ func TestCluster(t *testing.T) {
 	}
 	e := testenv.New(t, "plugins", "miniredis")
 	nodes := testenv.StartRedisCluster(t, 3)
-	p := e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + nodes[0].Addr + testenv.PatientRedis + "&cluster=true" })
+	p := e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + nodes[0].Addr + "?cluster=true" })
 	x := newEntity(t, e)
 	k := p.Cache.Kind("thing:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
 		x.loads.Add(1)
@@ -100,7 +100,7 @@ func TestTLSAndUser(t *testing.T) {
 		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hset", "+hdel", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
 	e := testenv.New(t, "plugins", "miniredis")
 	p := e.Open(t, func(c *boot.Config) {
-		c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d%s", port, testenv.PatientRedis)
+		c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d", port)
 	})
 	x := newEntity(t, e)
 	k := x.open(p, "v1")
@@ -117,7 +117,7 @@ func TestTLSAndUser(t *testing.T) {
 
 	t.Run("wrong password", func(t *testing.T) {
 		p := e.Open(t, func(c *boot.Config) {
-			c.RedisURL = fmt.Sprintf("rediss://game:wrong@127.0.0.1:%d%s", port, testenv.PatientRedis)
+			c.RedisURL = fmt.Sprintf("rediss://game:wrong@127.0.0.1:%d", port)
 		})
 		k := x.open(p, "v1")
 		for range 3 {

@@ -210,7 +210,7 @@ func TestGetCharacterList(t *testing.T) {
 		})
 		t.Run("by slot, however the rows are found", func(t *testing.T) {
 			e.OwnerExec(t, `ALTER DATABASE `+e.Name+` SET enable_indexscan = off`)
-			client, url := serve(t, e.Open(t, nil), characters.Config{})
+			client, url := serve(t, e.Open(t), characters.Config{})
 			other := &env{e.Env, client, url}
 			e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: first.Id, ExpectedVersion: 1}) // moves the row
 			for _, view := range []databasev1.CharacterView{basic, full} {

@@ -188,7 +188,7 @@ func (e *env) writeDuringFill(t *testing.T, h *redisHook, deleteFails bool) bool
 func TestAnotherProcess(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
-		program := e.Open(t, nil)
+		program := e.Open(t)
 		client, url := serve(t, program, characters.Config{})
 		other := &env{e.Env, client, url}
 		c := e.mustCreate(t, e.user(t))

@@ -282,7 +282,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 	b.Run("line", func(b *testing.B) {
 		m := emf.New(emf.Options{To: io.Discard, Stage: "live"})
-		p := e.Open(b, nil)
+		p := e.Open(b)
 		m.Watch(p.Cache, p.DB)
 		b.ReportAllocs()
 		for b.Loop() {

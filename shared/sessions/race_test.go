@@ -99,7 +99,7 @@ func TestRefreshBySixteen(t *testing.T) {
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
 		const callers = 16
 		// Two processes, as two functions are.
-		clients := []databasev1.SessionService{client(t, e.Program, nil), client(t, e.Open(t, nil), nil)}
+		clients := []databasev1.SessionService{client(t, e.Program, nil), client(t, e.Open(t), nil)}
 		all := func(token string, started func()) (replies [callers]*databasev1.RefreshSessionResponse) {
 			var wg sync.WaitGroup
 			for i := range callers {

@@ -137,7 +137,7 @@ func (c *Cluster) Env(t testing.TB, redisKind string) *Env {
 	t.Helper()
 	e := &Env{Database: c.Database(t), Redis: StartRedis(t, redisKind), PGProxy: NewProxy(t, c.Addr())}
 	e.RDProxy = NewProxy(t, e.Redis.Addr)
-	e.Program = e.Open(t, nil)
+	e.Program = e.Open(t)
 	return e
 }
 

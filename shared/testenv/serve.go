@@ -28,6 +28,7 @@ func Serve(t testing.TB, mount func(twirp.ServerOption) []Handler) string {
 func ServeLog(t testing.TB, w io.Writer, mount func(twirp.ServerOption) []Handler) string {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))
+	edge.SetBudget(RequestBudget)
 	mux := http.NewServeMux()
 	for _, h := range mount(edge.Options()) {
 		mux.Handle(h.PathPrefix(), h)

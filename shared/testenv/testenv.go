@@ -68,10 +68,6 @@ func Postgres(t testing.TB) *embedded.Postgres {
 	return server.started
 }
 
-// PatientRedis is a query for a Redis URL: a test machine that is short of CPU is not a Redis that hangs. Tests of that
-// go without it.
-const PatientRedis = "?dial_timeout=5s&read_timeout=5s&write_timeout=5s&pool_timeout=5s"
-
 // Env is a database, a Redis and the program between them, of one test.
 type Env struct {
 	*Database
@@ -81,36 +77,37 @@ type Env struct {
 	Program *boot.Program
 }
 
-// New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds).
-func New(t testing.TB, variant, redisKind string) *Env {
+// New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds). The changes are those of [Env.Open].
+func New(t testing.TB, variant, redisKind string, changes ...func(*boot.Config)) *Env {
 	t.Helper()
-	return NewOn(t, NewDatabase(t, variant), redisKind)
+	return NewOn(t, NewDatabase(t, variant), redisKind, changes...)
 }
 
 // NewOn starts an Env on a database that is there.
-func NewOn(t testing.TB, d *Database, redisKind string) *Env {
+func NewOn(t testing.TB, d *Database, redisKind string, changes ...func(*boot.Config)) *Env {
 	t.Helper()
 	e := &Env{Database: d, Redis: StartRedis(t, redisKind)}
 	e.PGProxy = NewProxy(t, Postgres(t).Addr())
 	e.RDProxy = NewProxy(t, e.Redis.Addr)
 	e.Redis.watch(t)
-	e.Program = e.Open(t, nil)
+	e.Program = e.Open(t, changes...)
 	return e
 }
 
-// Open starts a further program, as another process would be, through the same proxies. change may alter its
-// configuration.
-func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
+// Open starts a further program, as another process would be, through the same proxies. The changes alter its
+// configuration; its budgets are stretched unless [RealBudgets] is one of them.
+func (e *Env) Open(t testing.TB, changes ...func(*boot.Config)) *boot.Program {
 	t.Helper()
 	c, err := boot.Read(func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
-	c.RedisURL = "redis://" + e.RDProxy.Addr() + PatientRedis
+	c.RedisURL = "redis://" + e.RDProxy.Addr()
 	c.Sessions.Verifier = sessiontoken.NewVerifier(Secret)
 	c.LogTo = Watched(t, "a log line", os.Stderr)
-	if change != nil {
+	c.Budgets = Budgets()
+	for _, change := range changes {
 		change(&c)
 	}
 	p, err := boot.Open(c)
@@ -148,12 +145,6 @@ func EachRedis(t *testing.T, f func(t *testing.T, e *Env)) {
 			f(t, New(t, Variants[0], kind))
 		})
 	}
-}
-
-// Impatient is a program with the timeouts of production, to meet a Redis that hangs.
-func (e *Env) Impatient(t testing.TB) *boot.Program {
-	t.Helper()
-	return e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + e.RDProxy.Addr() })
 }
 
 // RedisKinds are the kinds of Redis on this machine: "redis-server" where it is installed, and "miniredis", which runs
