@@ -51,7 +51,7 @@ func newPlayer(t testing.TB, e *testenv.Env, url, name string) *player {
 // serveAll mounts the three services of p.
 func serveAll(t testing.TB, log io.Writer, p *boot.Program) string {
 	t.Helper()
-	return testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
+	return testenv.ServeLog(t, log, testenv.RequestBudget, func(o twirp.ServerOption) []testenv.Handler {
 		return []testenv.Handler{
 			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false), o),
 			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config{}), o),

@@ -38,7 +38,7 @@ func occupy(t *testing.T, e *testenv.Env, db *postgres.DB, n int) (release func(
 // where the database answers others.
 func TestReservedShare(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	db := e.Program.DB
 	release := occupy(t, e, db, db.MaxConns()*3/4)
 	defer release()
@@ -80,7 +80,7 @@ func TestReservedShare(t *testing.T) {
 
 func TestConnectionsComeBack(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	db := e.Program.DB
 	for range 3 {
 		release := occupy(t, e, db, db.MaxConns()*3/4)
@@ -96,7 +96,7 @@ func TestConnectionsComeBack(t *testing.T) {
 // A database whose connections break gets few second tries.
 func TestRetryBudget(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	var tries atomic.Int64
 	e.PGProxy.OnSend(func(b []byte) {
 		if bytes.Contains(b, []byte("pg_sleep")) {

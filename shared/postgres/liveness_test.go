@@ -34,8 +34,8 @@ type frozen struct {
 
 func freeze(t *testing.T, n int, gap time.Duration) *frozen {
 	t.Helper()
-	f := &frozen{Env: testenv.New(t, "plugins", "miniredis")}
-	f.db = f.Env.Open(t, func(c *boot.Config) { c.Concurrency = n }).DB
+	f := &frozen{Env: testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)}
+	f.db = f.Env.Open(t, testenv.RealBudgets, func(c *boot.Config) { c.Concurrency = n }).DB
 	f.db.SetNow(f.clock.now)
 	use(t, f.db, n)
 	if open, _ := f.db.Open(); open != n {
@@ -106,9 +106,9 @@ func TestThaw(t *testing.T) {
 
 	t.Run("connections that live", func(t *testing.T) {
 		t.Parallel()
-		e := testenv.New(t, "plugins", "miniredis")
+		e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 		var clock wallClock
-		db := e.Open(t, func(c *boot.Config) { c.Concurrency = 4 }).DB
+		db := e.Open(t, testenv.RealBudgets, func(c *boot.Config) { c.Concurrency = 4 }).DB
 		db.SetNow(clock.now)
 		use(t, db, 4)
 		clock.gap.Store(int64(time.Hour))

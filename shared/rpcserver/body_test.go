@@ -20,7 +20,7 @@ import (
 // the body was read.
 func TestBody(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
 	url := serveAll(t, io.Discard, e.Program)
 	for name, m := range methods(t, e, url) {
 		t.Run(name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func TestLogOutcomes(t *testing.T) {
 // TestLogShared has many ask for what nobody has asked for, until one of them waits for another.
 func TestLogShared(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
 	log := make(lines, 1000)
 	url := serveAll(t, log, e.Program)
 	for round := range 100 {

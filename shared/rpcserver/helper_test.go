@@ -15,6 +15,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
 	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/testenv"
 	"github.com/osirose-new/database-service/shared/users"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // serveAll mounts all services in front of p.
 func serveAll(t testing.TB, log io.Writer, p *boot.Program) string {
 	t.Helper()
-	return testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
+	return testenv.ServeLog(t, log, rpcserver.Budget, func(o twirp.ServerOption) []testenv.Handler {
 		return []testenv.Handler{
 			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false), o),
 			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions)), o),

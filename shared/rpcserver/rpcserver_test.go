@@ -40,7 +40,7 @@ func serveFake(t *testing.T, getUser func(context.Context, *databasev1.GetUserRe
 			t.Errorf("one line too many in the log: %s", <-log)
 		}
 	})
-	url := testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
+	url := testenv.ServeLog(t, log, rpcserver.Budget, func(o twirp.ServerOption) []testenv.Handler {
 		return []testenv.Handler{databasev1.NewUserServiceServer(fake{getUser: getUser}, o)}
 	})
 	return url + getUserPath, log

@@ -20,7 +20,7 @@ import (
 // TestTransport sends to each rpc what is no request at all.
 func TestTransport(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
 	for name, m := range methods(t, e, serveAll(t, io.Discard, e.Program)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +108,7 @@ func wrongJSON(f protoreflect.FieldDescriptor) []string {
 // TestDeepStruct sends documents of the game's own that are nested deeper than the parsers below stand.
 func TestDeepStruct(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
 	all := methods(t, e, serveAll(t, io.Discard, e.Program))
 	for _, name := range []string{"CreateCharacter", "SaveCharacter"} {
 		m := all[name]

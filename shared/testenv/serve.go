@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/twitchtv/twirp"
 
@@ -18,17 +19,18 @@ type Handler interface {
 	PathPrefix() string
 }
 
-// Serve mounts the handlers that mount makes with the edge's options, and returns the URL of the listener.
+// Serve mounts the handlers that mount makes with the edge's options, and returns the URL of the listener. A request has
+// the time of [RequestBudget].
 func Serve(t testing.TB, mount func(twirp.ServerOption) []Handler) string {
 	t.Helper()
-	return ServeLog(t, io.Discard, mount)
+	return ServeLog(t, io.Discard, RequestBudget, mount)
 }
 
-// ServeLog is Serve with the log written to w.
-func ServeLog(t testing.TB, w io.Writer, mount func(twirp.ServerOption) []Handler) string {
+// ServeLog is Serve with the log written to w, and the time of a request.
+func ServeLog(t testing.TB, w io.Writer, budget time.Duration, mount func(twirp.ServerOption) []Handler) string {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))
-	edge.SetBudget(RequestBudget)
+	edge.SetBudget(budget)
 	mux := http.NewServeMux()
 	for _, h := range mount(edge.Options()) {
 		mux.Handle(h.PathPrefix(), h)
