@@ -18,6 +18,7 @@
 package cache
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -37,11 +38,8 @@ const (
 	MaxStaleness = time.Second
 	// SyncAge is the age of a watermark from which a reader drains.
 	SyncAge = MaxStaleness / 4
-	// LeaseTime bounds how long a load may take and still fill.
+	// LeaseTime is the default of Budgets.Lease.
 	LeaseTime = time.Second
-	// lockTime is how long one drainer keeps others away. Where it fails, the lock is left to run out: that is the
-	// pause before the next try.
-	lockTime = 500 * time.Millisecond
 	// DefaultTTL is how long Redis keeps an entity that nobody changes.
 	DefaultTTL = 300 * time.Second
 
@@ -61,6 +59,8 @@ type Options struct {
 	TTL time.Duration // at most how long Redis keeps a value; default DefaultTTL
 	// Traced says that the client's hooks want the context of a request at each call. A hit goes without it otherwise.
 	Traced bool
+	// Budgets bound locks and leases. The zero value means [DefaultBudgets].
+	Budgets Budgets
 }
 
 // Cache is one program's view of the Redis behind it. Its methods may be called concurrently.
@@ -70,6 +70,7 @@ type Cache struct {
 	cluster bool
 	traced  bool
 	ttl     time.Duration
+	budgets Budgets
 	now     func() time.Time
 
 	breaker breaker
@@ -91,6 +92,7 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	_, cluster := client.(*redis.ClusterClient)
 	return &Cache{
 		client: client, db: db.Urgent(), cluster: cluster, traced: o.Traced, ttl: o.TTL, now: time.Now,
+		budgets:     cmp.Or(o.Budgets, DefaultBudgets()),
 		tokenPrefix: randomHex(epochLen / 2),
 	}
 }
@@ -242,7 +244,7 @@ func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error
 		}
 		timer.Reset(waitStep)
 	}
-	later := c.now().Add(LeaseTime) // whoever it was is slow, or dead: nobody else waits in vain
+	later := c.now().Add(c.budgets.Lease) // whoever it was is slow, or dead: nobody else waits in vain
 	c.noWaitUntil.Store(&later)
 	return l, nil
 }

@@ -11,8 +11,7 @@ import (
 )
 
 const (
-	callTimeout = 50 * time.Millisecond // of one call to Redis, and of a dial
-	poolSize    = 64
+	poolSize = 64
 	// functionIdleTime is for how long a function trusts a connection that nobody uses, by the wall clock: the process may
 	// have been frozen for all of it, and a flow that died meanwhile would cost a call's time-out.
 	functionIdleTime = 10 * time.Second
@@ -25,11 +24,13 @@ const (
 type ConnectOptions struct {
 	// Concurrency is how many calls a function makes at once, and so its connections; 0: this is no function.
 	Concurrency int
-	// Password returns a password for a new connection of the URL's user, where the URL has none. It has 50 ms.
+	// Password returns a password for a new connection of the URL's user, if the URL has none. It has the time of a call.
 	Password func(ctx context.Context, user string) (string, error)
 	// Observe is told of each call to Redis: its command ("pipeline" for several), how long it took, and whether there was no
 	// answer. It may be nil.
 	Observe func(command string, took time.Duration, failed bool)
+	// Budgets bound each call. The zero value means [DefaultBudgets].
+	Budgets Budgets
 }
 
 // Connect returns a client for redisURL that dials on first use: redis://host:6379, rediss://user:pass@host for TLS and
@@ -38,6 +39,7 @@ type ConnectOptions struct {
 // go-redis' own settings let a request wait for seconds on a Redis that hangs; here each call has one try of 50 ms,
 // unless the URL says otherwise (dial_timeout, read_timeout, write_timeout, pool_timeout, pool_size).
 func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
+	c.Budgets = cmp.Or(c.Budgets, DefaultBudgets())
 	u, err := url.Parse(redisURL)
 	if err != nil {
 		return nil, errors.New("is not a Redis URL")
@@ -108,7 +110,7 @@ func (c ConnectOptions) credentials(user string) func(context.Context) (string, 
 		return nil
 	}
 	return func(ctx context.Context) (string, string, error) {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		ctx, cancel := context.WithTimeout(ctx, c.Budgets.Call)
 		defer cancel()
 		password, err := c.Password(ctx, user)
 		return user, password, err
@@ -124,7 +126,7 @@ type settings struct {
 // setDefaults fills in what the URL does not say.
 func (c ConnectOptions) setDefaults(s settings) {
 	for _, d := range []*time.Duration{s.dial, s.read, s.write, s.pool} {
-		*d = cmp.Or(*d, callTimeout)
+		*d = cmp.Or(*d, c.Budgets.Call)
 	}
 	if c.Concurrency > 0 {
 		*s.idle = cmp.Or(*s.idle, functionIdleTime)

@@ -108,7 +108,7 @@ func (k *Kind) lease(ctx context.Context, key, token string) (lease, error) {
 func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 	c := k.cache
 	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(key)},
-		k.format(), leaseField(k.format()), token, LeaseTime.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
+		k.format(), leaseField(k.format()), token, c.budgets.Lease.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
 	if c.report(err) != nil {
 		return lease{}, err
 	}

@@ -71,7 +71,7 @@ type mark struct {
 // begin takes the lock and reads the clock and the watermark, unless that is fresh: another process was faster.
 func (c *Cache) begin(ctx context.Context, b int, token string) (m mark, fresh bool, err error) {
 	reply, err := beginScript.Run(ctx, c.client, []string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)},
-		token, lockTime.Milliseconds(), SyncAge.Milliseconds()).StringSlice()
+		token, c.budgets.Lock.Milliseconds(), SyncAge.Milliseconds()).StringSlice()
 	switch {
 	case c.report(err) != nil:
 		return mark{}, false, err

@@ -25,7 +25,7 @@ import (
 )
 
 const (
-	// Budget is the time of one request.
+	// Budget is the time of one request (see Server.SetBudget).
 	Budget = time.Second
 	// MaxBody is the size of a request's body in bytes.
 	MaxBody = 1 << 20
@@ -33,6 +33,7 @@ const (
 
 // Server wraps the services of one program.
 type Server struct {
+	budget    time.Duration
 	lines     lines
 	tracer    Tracer
 	prefix    string // of request ids, unique to this process
@@ -44,8 +45,14 @@ type Server struct {
 func New(log *slog.Logger) *Server {
 	var b [4]byte
 	rand.Read(b[:])
-	return &Server{lines: lines{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
+	return &Server{budget: Budget, lines: lines{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
 }
+
+// SetBudget changes the time of a request, which is [Budget] otherwise. It must come before the first request.
+func (s *Server) SetBudget(d time.Duration) { s.budget = d }
+
+// Budget returns the time of a request.
+func (s *Server) Budget() time.Duration { return s.budget }
 
 // Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options]. What is urgent by
 // its path is admitted while other requests are refused.
@@ -65,7 +72,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 		defer c.end()
 		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
 			// A little later than the budget's, for then it is the budget that ran out and not the caller who went.
-			_ = body.SetReadDeadline(start.Add(Budget + 50*time.Millisecond)) // without, the server's own timeout applies
+			_ = body.SetReadDeadline(start.Add(s.budget + 50*time.Millisecond)) // without, the server's own timeout applies
 		}
 		if err := s.serve(c, r, next, urgent); err != nil {
 			c.class.Code = err.Code()
@@ -77,7 +84,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 
 // begin makes the state of a request.
 func (s *Server) begin(ctx context.Context, start time.Time) *call {
-	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1), origin: OriginOf(ctx)}
+	c := &call{parent: ctx, deadline: start.Add(s.budget), server: s, number: s.calls.Add(1), origin: OriginOf(ctx)}
 	if d, ok := ctx.Deadline(); ok && d.Before(c.deadline) {
 		c.deadline = d // the caller's own, or that of a Lambda function that has little time left
 	}
