@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/osirose-new/database-service/local/emulator/template"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // Handler is a function that runs in this process; lambda.Handler of aws-lambda-go is one.
@@ -39,7 +39,7 @@ func (p *inProcess) Invoke(ctx context.Context, in Invocation) Result {
 	}
 	defer p.host.leave()
 	began := time.Now()
-	ctx, cancel := context.WithDeadline(rpcserver.WithOrigin(context.WithoutCancel(ctx), &rpcserver.Origin{RequestID: in.RequestID}), began.Add(p.function.Timeout))
+	ctx, cancel := context.WithDeadline(request.With(context.WithoutCancel(ctx), &request.Record{ID: in.RequestID}), began.Add(p.function.Timeout))
 	defer cancel()
 	done := make(chan Result, 1)
 	go func() { done <- p.call(ctx, in.Payload) }()

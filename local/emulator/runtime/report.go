@@ -1,4 +1,4 @@
-package emulator
+package runtime
 
 import (
 	"crypto/rand"
@@ -6,97 +6,96 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
-// maxResponse is how much a function may answer: 6 MB and a little, as Lambda has it.
-const maxResponse = 6<<20 + 100
-
-// failure is the document that a caller gets in place of an answer.
+// failure is the document that a caller gets instead of a response.
 type failure struct {
 	Type    string `json:"errorType"`
 	Message string `json:"errorMessage"`
 }
 
-func (f failure) outcome() outcome {
-	text, _ := json.Marshal(f) // two strings
-	return outcome{payload: text, failed: true}
+func (f failure) result() Result {
+	text, _ := json.Marshal(f) // never fails for two strings
+	return Result{Payload: text, Failed: true}
 }
 
-func failed(requestID, kind, format string, args ...any) outcome {
-	return failure{kind, "RequestId: " + requestID + " Error: " + fmt.Sprintf(format, args...)}.outcome()
+func failed(requestID, kind, format string, args ...any) Result {
+	return failure{kind, "RequestId: " + requestID + " Error: " + fmt.Sprintf(format, args...)}.result()
 }
 
-func timedOut(requestID string, after time.Duration) outcome {
-	o := failed(requestID, "Sandbox.Timedout", "Task timed out after %.2f seconds", after.Seconds())
-	o.timedOut, o.duration = true, after
-	return o
+func timedOut(requestID string, after time.Duration) Result {
+	result := failed(requestID, "Sandbox.Timedout", "Task timed out after %.2f seconds", after.Seconds())
+	result.TimedOut, result.Duration = true, after
+	return result
 }
 
-func tooLarge() outcome {
+func tooLarge() Result {
 	return failure{
 		"Function.ResponseSizeTooLarge",
-		fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse),
-	}.outcome()
+		fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", template.MaxResponse),
+	}.result()
 }
 
-func throttled() outcome {
-	o := failure{"TooManyRequestsException", "Rate Exceeded."}.outcome()
-	o.throttled = true
-	return o
+func throttled() Result {
+	result := failure{"TooManyRequestsException", "Rate Exceeded."}.result()
+	result.Throttled = true
+	return result
 }
 
-// report is what Lambda itself writes to the log of an invocation.
+// report holds the data of the lines that Lambda itself writes to the log of an invocation.
 type report struct {
 	requestID string
-	function  *spec
-	init      time.Duration // of the process that was started for this invocation; 0: one was there
-	memory    int           // MB; 0: not known
+	function  *template.Function
+	init      time.Duration // of the process that was started for this invocation; 0: none was
+	memory    int           // MB; 0: unknown
 }
 
-// finish completes the log of o, and tells the last line to those who watch.
-func (r report) finish(o *outcome, written tail, watchers *lines) {
+// finish completes the log of result, and writes its last line to output.
+func (r report) finish(result *Result, written tail, output *lines) {
 	var log tail
 	fmt.Fprintf(&log, "START RequestId: %s Version: $LATEST\n", r.requestID)
 	_, _ = log.Write(written) // never fails
 	if n := len(log); n > 0 && log[n-1] != '\n' {
 		log = append(log, '\n')
 	}
-	if o.timedOut {
-		fmt.Fprintf(&log, "%s %s Task timed out after %.2f seconds\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), r.requestID, o.duration.Seconds())
+	if result.TimedOut {
+		fmt.Fprintf(&log, "%s %s Task timed out after %.2f seconds\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), r.requestID, result.Duration.Seconds())
 	}
-	last := r.line(*o)
+	last := r.line(*result)
 	fmt.Fprintf(&log, "END RequestId: %s\n%s", r.requestID, last)
-	o.log = log
-	watchers.write(r.function.id, []byte(last))
+	result.Log = log
+	output.write(r.function.ID, []byte(last))
 }
 
-func (r report) line(o outcome) string {
+func (r report) line(result Result) string {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	text := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB\t",
-		r.requestID, ms(o.duration), math.Ceil(ms(o.duration+r.init)), r.function.memory)
+		r.requestID, ms(result.Duration), math.Ceil(ms(result.Duration+r.init)), r.function.Memory)
 	if r.memory > 0 {
 		text += fmt.Sprintf("Max Memory Used: %d MB\t", r.memory)
 	}
 	if r.init > 0 {
 		text += fmt.Sprintf("Init Duration: %.2f ms\t", ms(r.init))
 	}
-	if o.timedOut {
+	if result.TimedOut {
 		text += "Status: timeout\t"
-	} else if o.failed {
+	} else if result.Failed {
 		text += "Status: error\t"
 	}
 	return text + "\n"
 }
 
-// newID is a request id: a random UUID.
-func newID() string {
+// NewID returns a request id: a random UUID.
+func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// newTrace is the X-Ray trace of an invocation that nobody samples.
+// newTrace returns the X-Ray trace header of an invocation that is not sampled.
 func newTrace() string {
 	var b [20]byte
 	_, _ = rand.Read(b[:]) // never fails
