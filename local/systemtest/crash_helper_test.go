@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/childprocess"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -122,7 +124,7 @@ func (s *stage) crashing(t *testing.T, at testenv.Point, write bool) (*exec.Cmd,
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	testenv.DieWithTest(cmd)
+	childprocess.Attach(cmd, syscall.SIGKILL)
 	cmd.Env = append(os.Environ(), crashVariable+"="+string(text))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

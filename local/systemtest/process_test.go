@@ -13,6 +13,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/childprocess"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -75,7 +76,7 @@ func startProcess(t testing.TB, e *env) *process {
 	}
 	port := testenv.FreePort(t)
 	p.cmd = exec.Command(path)
-	testenv.DieWithTest(p.cmd)
+	childprocess.Attach(p.cmd, syscall.SIGKILL)
 	p.cmd.Env = []string{
 		"DATABASE_URL=" + strings.Replace(processDatabaseURL(t, e), e.PGProxy.Addr(), p.postgres.Addr(), 1),
 		"REDIS_URL=redis://" + p.redis.Addr(), "LISTEN_ADDR=127.0.0.1", fmt.Sprint("SERVICE_PORT=", port), "ADMIN_ADDR=off",

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
 // superuser is the role that initdb makes and URL connects as.
@@ -60,7 +62,7 @@ type Postgres struct {
 	state   sync.RWMutex // guards the fields below
 	port    int
 	version string
-	server  *child
+	server  *childprocess.Process
 }
 
 // StartPostgres starts a server and returns when it accepts connections. It
@@ -133,22 +135,18 @@ func (p *Postgres) Fresh() bool { return p.fresh }
 
 // PID is the process id of the server's main process, the last one where it
 // has ended.
-func (p *Postgres) PID() int { return p.current().cmd.Process.Pid }
+func (p *Postgres) PID() int { return p.current().PID() }
 
 // Done is closed when the main process has ended, for whatever reason: Stop
 // and Kill close it too. After Restart there is a new channel.
-func (p *Postgres) Done() <-chan struct{} { return p.current().done }
+func (p *Postgres) Done() <-chan struct{} { return p.current().Done() }
 
 // Kill ends the main process as a crash would and returns when it is gone. A
 // session ends when it next waits for something, a busy one therefore later.
 func (p *Postgres) Kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	server := p.current()
-	if err := server.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	<-server.done
+	p.current().Kill()
 	return nil
 }
 
@@ -162,7 +160,7 @@ func (p *Postgres) Restart(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	if err := p.current().shutdown(); err != nil {
+	if err := shutdownServer(p.current()); err != nil {
 		return err
 	}
 	return p.launch(ctx)
@@ -175,12 +173,12 @@ func (p *Postgres) Stop() error {
 	defer p.mu.Unlock()
 	if !p.stopped {
 		p.stopped = true
-		p.stopErr = errors.Join(p.current().shutdown(), p.dir.close())
+		p.stopErr = errors.Join(shutdownServer(p.current()), p.dir.close())
 	}
 	return p.stopErr
 }
 
-func (p *Postgres) current() *child {
+func (p *Postgres) current() *childprocess.Process {
 	p.state.RLock()
 	defer p.state.RUnlock()
 	return p.server

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
 const (
@@ -102,14 +104,13 @@ func (p *Postgres) initdb(ctx context.Context, data, passwordFile string) error 
 		return err
 	}
 	select {
-	case <-initdb.done:
+	case <-initdb.Done():
 	case <-ctx.Done():
-		_ = initdb.cmd.Process.Kill()
-		<-initdb.done
+		initdb.Kill()
 		return fmt.Errorf("initdb: %w", ctx.Err())
 	}
-	if initdb.err != nil {
-		return fmt.Errorf("initdb: %w\n%s", initdb.err, p.logTail(0))
+	if err := initdb.Wait(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, p.logTail(0))
 	}
 	return nil
 }
@@ -163,7 +164,7 @@ func (p *Postgres) launchOnce(ctx context.Context) error {
 	}
 	version, err := p.awaitReady(ctx, server)
 	if err != nil {
-		return errors.Join(err, server.shutdown())
+		return errors.Join(err, shutdownServer(server))
 	}
 	p.state.Lock()
 	defer p.state.Unlock()
@@ -173,15 +174,15 @@ func (p *Postgres) launchOnce(ctx context.Context) error {
 
 // awaitReady waits for the word "ready" in the server's own pid file before it
 // connects: an answer on the port alone could come from another server.
-func (p *Postgres) awaitReady(ctx context.Context, server *child) (version string, err error) {
+func (p *Postgres) awaitReady(ctx context.Context, server *childprocess.Process) (version string, err error) {
 	for {
 		file, err := readPIDFile(p.data())
-		if err == nil && file.ready && file.pid == server.cmd.Process.Pid {
+		if err == nil && file.ready && file.pid == server.PID() {
 			break
 		}
 		select {
 		case <-time.After(pollInterval):
-		case <-server.done:
+		case <-server.Done():
 			return "", errExited
 		case <-ctx.Done():
 			return "", fmt.Errorf("start postgres: %w", ctx.Err())
@@ -219,7 +220,7 @@ func (p *Postgres) arguments() []string {
 
 // run starts a program of PostgreSQL as the server's user; its output goes to
 // the log file.
-func (p *Postgres) run(program string, args ...string) (*child, error) {
+func (p *Postgres) run(program string, args ...string) (*childprocess.Process, error) {
 	log, err := os.OpenFile(p.logFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -231,7 +232,13 @@ func (p *Postgres) run(program string, args ...string) (*child, error) {
 	// LC_ALL keeps macOS from starting threads in the postmaster, which refuses
 	// to run then; TZ keeps initdb from searching for the machine's zone.
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
-	return startChild(cmd, p.account)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.account.credential}
+	return childprocess.Start(cmd, syscall.SIGQUIT) // an immediate shutdown when this program ends
+}
+
+func shutdownServer(server *childprocess.Process) error {
+	send := func(s syscall.Signal) error { return server.Signal(s) }
+	return shutdown(server.PID(), send, server.Exited)
 }
 
 func (p *Postgres) setPort(port int) {

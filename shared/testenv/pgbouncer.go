@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
 // PgBouncer is a pooler in transaction mode.
@@ -61,8 +63,7 @@ func (b *PgBouncer) Kill() {
 func (b *PgBouncer) Start(t testing.TB) {
 	t.Helper()
 	b.cmd = exec.Command("pgbouncer", filepath.Join(b.dir, "pgbouncer.ini"))
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	setParentDeath(b.cmd.SysProcAttr)
+	childprocess.Attach(b.cmd, syscall.SIGKILL)
 	if os.Geteuid() == 0 { // whom it refuses
 		if err := b.runAsNobody(); err != nil {
 			t.Fatal(err)

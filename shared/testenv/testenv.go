@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/boot"
@@ -164,10 +163,4 @@ func RedisKinds() []string {
 		return []string{"redis-server", "miniredis"}
 	}
 	return []string{"miniredis"}
-}
-
-// DieWithTest has the command end with this process, also where that is killed (on Linux).
-func DieWithTest(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	setParentDeath(cmd.SysProcAttr)
 }

@@ -1,12 +1,19 @@
-// Command planted plants the bugs of bugs.yaml, one at a time, and runs the tests that should find each:
+// Command mutants checks that the tests find bugs. It applies the mutants of mutants.yaml, one at a time, and runs the
+// tests that must find each:
 //
-//	go run ./scripts/bench/mutants            all bugs; fails where the tests find less than 95 % of them
-//	go run ./scripts/bench/mutants NAME...    these bugs only
-//	go run ./scripts/bench/mutants -list      what there is
-//	go run ./scripts/bench/mutants -o FILE    writes the table as Markdown, too
+//	go -C scripts/bench run ./mutants            test all mutants; exit with 1 unless an assertion finds each
+//	go -C scripts/bench run ./mutants NAME...    only these mutants
+//	go -C scripts/bench run ./mutants -list      list the mutants, and test none
+//	go -C scripts/bench run ./mutants -o FILE    write the results as Markdown too, after each mutant
+//	go -C scripts/bench run ./mutants -journal FILE
+//	                                             append each result to FILE; a later run with the same FILE starts
+//	                                             with the tests that found the mutants
+//	go -C scripts/bench run ./mutants -journal FILE -resume
+//	                                             skip the mutants whose results FILE already has
 //
-// A bug never touches the tree: the go command reads the patched copy of its file in place of the file (-overlay). The
-// same tests run without a bug first and have to pass, for where they fail everything would look found.
+// A mutant never touches the source tree: the go command reads a patched copy of the file instead (-overlay). A failure
+// counts only if the same test passes without a mutant. A mutant that only a panic or the test timeout finds misses the
+// goal: such a test does not say what is wrong.
 package main
 
 import (
@@ -18,21 +25,18 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
 
-const wantFound = 0.95
-
-var errMissed = fmt.Errorf("the tests find less than %.0f %% of the bugs", 100*wantFound)
+var errMissed = errors.New("an assertion must find each mutant; see the report")
 
 type options struct {
-	list     bool
-	file     string
-	parallel int
-	timeout  time.Duration
-	names    []string
+	list, resume  bool
+	file, journal string
+	parallel      int
+	timeout       time.Duration
+	names         []string
 }
 
 func main() {
@@ -40,10 +44,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
-	flag.BoolVar(&o.list, "list", false, "list the bugs, and plant none")
-	flag.StringVar(&o.file, "o", "", "write the table to this file")
-	flag.IntVar(&o.parallel, "parallel", 1, "bugs at once")
-	flag.DurationVar(&o.timeout, "timeout", 5*time.Minute, "of the tests of one package")
+	flag.BoolVar(&o.list, "list", false, "list the mutants, and test none")
+	flag.StringVar(&o.file, "o", "", "write the results to this file as Markdown, after each mutant")
+	flag.StringVar(&o.journal, "journal", "", "append each result to this file, as JSON")
+	flag.BoolVar(&o.resume, "resume", false, "skip the mutants whose results the journal already has")
+	flag.IntVar(&o.parallel, "parallel", 2, "mutants to test at once")
+	flag.DurationVar(&o.timeout, "timeout", 4*time.Minute, "time limit for the tests of one package")
 	flag.Parse()
 	o.names = flag.Args()
 	if err := run(ctx, o); err != nil {
@@ -53,70 +59,74 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	root, err := moduleRoot(ctx)
+	root, err := repositoryRoot()
 	if err != nil {
 		return err
 	}
-	bugs, err := readBugs(filepath.Join(root, "scripts/bench/mutants/mutants.yaml"))
+	mutants, err := readMutants(filepath.Join(root, mutantsFile))
 	if err != nil {
 		return err
 	}
-	if bugs, err = choose(bugs, o.names); err != nil {
+	if mutants, err = choose(mutants, o.names); err != nil {
 		return err
 	}
 	if o.list {
-		printList(bugs)
+		for _, m := range mutants {
+			fmt.Printf("%-12s %-36s %s\n", m.area(), m.Name, m.What)
+		}
+		fmt.Println(len(mutants), "mutants")
 		return nil
 	}
-	start := time.Now()
-	r := runner{root: root, timeout: o.timeout}
-	if err := r.baseline(ctx, bugs); err != nil {
-		return err
-	}
-	results, err := r.all(ctx, bugs, o.parallel)
+	entries, err := readJournal(o.journal)
 	if err != nil {
 		return err
 	}
-	rep := report{results: results, took: time.Since(start)}
-	fmt.Println(rep.summary())
-	if o.file != "" {
-		if err := os.WriteFile(o.file, []byte(rep.markdown()), 0o644); err != nil { //nolint:gosec // for everybody to read
-			return err
-		}
+	rep, err := testAll(ctx, root, mutants, entries, o)
+	if err != nil {
+		return err
 	}
-	if rep.share() < wantFound {
+	fmt.Println(rep.summary())
+	if !rep.good() {
 		return errMissed
 	}
 	return nil
 }
 
-func printList(bugs []bug) {
-	for _, b := range bugs {
-		fmt.Printf("%-12s %-32s %s\n", b.area(), b.Name, b.What)
+// testAll tests the mutants, and writes journal and report after each.
+func testAll(ctx context.Context, root string, mutants []mutant, entries map[string]entry, o options) (report, error) {
+	start := time.Now()
+	dir, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
+		return report{}, err
 	}
-	fmt.Println(len(bugs), "bugs")
-}
-
-// choose returns the bugs of these names, all where there is none.
-func choose(bugs []bug, names []string) ([]bug, error) {
-	if len(names) == 0 {
-		return bugs, nil
-	}
-	byName := map[string]bug{}
-	for _, b := range bugs {
-		byName[b.Name] = b
-	}
-	var chosen []bug
-	var unknown []string
-	for _, name := range names {
-		if b, ok := byName[name]; ok {
-			chosen = append(chosen, b)
+	defer os.RemoveAll(dir)
+	r := &runner{root: root, dir: dir, timeout: o.timeout, hints: map[string]result{}, clean: map[string]func() (tests, error){}}
+	results := map[string]result{}
+	var left []mutant
+	for _, m := range mutants {
+		e, known := entries[m.Name]
+		if known = known && e.ID == m.id(); known {
+			r.hints[m.Name] = e.result(m)
+		}
+		if known && o.resume && e.Err == "" {
+			results[m.Name] = e.result(m)
 		} else {
-			unknown = append(unknown, name)
+			left = append(left, m)
 		}
 	}
-	if unknown != nil {
-		return nil, errors.New("there is no bug " + strings.Join(unknown, ", ") + "; see -list")
+	now := func() report {
+		rep := report{took: time.Since(start)}
+		for _, m := range mutants {
+			if res, ok := results[m.Name]; ok {
+				rep.results = append(rep.results, res)
+			}
+		}
+		rep.left = len(mutants) - len(rep.results)
+		return rep
 	}
-	return chosen, nil
+	err = r.all(ctx, left, o.parallel, func(res result) error {
+		results[res.Name] = res
+		return errors.Join(appendJournal(o.journal, res), now().write(o.file))
+	})
+	return now(), errors.Join(err, now().write(o.file))
 }

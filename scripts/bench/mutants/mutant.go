@@ -2,101 +2,138 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// bug is one that somebody tired could write.
-type bug struct {
-	Name     string   // in kebab-case
-	What     string   // goes wrong, and for whom
-	File     string   // below the module's root
-	Old, New string   // Old occurs once in the file
-	Packages []string // whose tests should find it, the quickest first
-	Run      string   // the tests to run, where the others are slow and not about it; empty: all
+// mutant is one wrong change to the source, of the kind that a tired engineer could make.
+type mutant struct {
+	Name     string   // kebab-case
+	What     string   // what goes wrong, and for whom
+	File     string   // relative to the root of the repository
+	Old, New string   // Old occurs exactly once in File
+	Packages []string // the packages whose tests must find it; the fastest first
+	Run      string   // pattern of the tests to run; empty: all
 }
 
-// area is the part of the program that the bug is in.
-func (b bug) area() string {
+// area is the part of the program that the mutant is in.
+func (m mutant) area() string {
 	for _, a := range []struct{ prefix, area string }{
 		{"shared/cache/", "cache"},
 		{"shared/users/", "repositories"}, {"shared/sessions/", "repositories"}, {"shared/characters/", "repositories"},
 		{"shared/postgres/", "repositories"},
 		{"shared/lambdahttp/", "adapter"},
-		{"shared/rpcserver/", "edge"}, {"shared/sessiontoken/", "edge"}, {"local/", "edge"},
+		{"shared/", "edge"}, {"local/", "edge"},
 	} {
-		if strings.HasPrefix(b.File, a.prefix) {
+		if strings.HasPrefix(m.File, a.prefix) {
 			return a.area
 		}
 	}
 	return ""
 }
 
-// patch returns the text of the file with the bug in it.
-func (b bug) patch(text string) (string, error) {
-	switch n := strings.Count(text, b.Old); {
-	case b.Old == "" || b.Old == b.New:
-		return "", fmt.Errorf("%s changes nothing", b.Name)
+// patch returns the text of the file with the mutation applied.
+func (m mutant) patch(text string) (string, error) {
+	switch n := strings.Count(text, m.Old); {
+	case m.Old == "" || m.Old == m.New:
+		return "", fmt.Errorf("%s: old and new must differ, and old must not be empty", m.Name)
 	case n != 1:
-		return "", fmt.Errorf("%s: what it replaces is %d times in %s, and should be once", b.Name, n, b.File)
+		return "", fmt.Errorf("%s: %s has the old text %d times (want once)", m.Name, m.File, n)
 	}
-	return strings.Replace(text, b.Old, b.New, 1), nil
+	return strings.Replace(text, m.Old, m.New, 1), nil
 }
 
-// plant writes the patched file and an overlay that names it into dir, and returns the overlay's path.
-func (b bug) plant(root, dir string) (overlay string, err error) {
-	file := filepath.Join(root, b.File)
+// write writes the mutated file and an overlay that names it into dir. It returns the overlay's path.
+func (m mutant) write(root, dir string) (overlay string, err error) {
+	file := filepath.Join(root, m.File)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
-	patched, err := b.patch(string(text))
+	patched, err := m.patch(string(text))
 	if err != nil {
 		return "", err
 	}
-	bad := filepath.Join(dir, filepath.Base(b.File))
-	if err := os.WriteFile(bad, []byte(patched), 0o600); err != nil {
+	mutated := filepath.Join(dir, filepath.Base(m.File))
+	if err := os.WriteFile(mutated, []byte(patched), 0o600); err != nil {
 		return "", err
 	}
 	overlay = filepath.Join(dir, "overlay.json")
-	content, err := json.Marshal(map[string]map[string]string{"Replace": {file: bad}})
+	content, err := json.Marshal(map[string]map[string]string{"Replace": {file: mutated}})
 	if err != nil {
 		return "", err
 	}
 	return overlay, os.WriteFile(overlay, content, 0o600)
 }
 
-func readBugs(file string) ([]bug, error) {
+// id identifies the mutation: a result counts only for the mutant with the same id.
+func (m mutant) id() string {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%q", []string{m.Name, m.File, m.Old, m.New})
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+func readMutants(file string) ([]mutant, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	var bugs []bug
+	var all []mutant
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
-	if err := d.Decode(&bugs); err != nil {
-		return nil, fmt.Errorf("bugs.yaml: %w", err)
+	if err := d.Decode(&all); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return bugs, nil
+	return all, nil
 }
 
-// moduleRoot is where the module is whose tests run.
-func moduleRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+// choose returns the mutants with these names, and all if there are no names.
+func choose(all []mutant, names []string) ([]mutant, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	byName := map[string]mutant{}
+	for _, m := range all {
+		byName[m.Name] = m
+	}
+	var chosen []mutant
+	var unknown []string
+	for _, name := range names {
+		if m, ok := byName[name]; ok {
+			chosen = append(chosen, m)
+		} else {
+			unknown = append(unknown, name)
+		}
+	}
+	if unknown != nil {
+		return nil, fmt.Errorf("unknown mutants: %s (see -list)", strings.Join(unknown, ", "))
+	}
+	return chosen, nil
+}
+
+const mutantsFile = "scripts/bench/mutants/mutants.yaml"
+
+// repositoryRoot returns the root of the repository that the working directory is in.
+func repositoryRoot() (string, error) {
+	dir, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("go env GOMOD: %w", err)
+		return "", err
 	}
-	mod := strings.TrimSpace(string(out))
-	if filepath.Base(mod) != "go.mod" {
-		return "", errors.New("run this in the repository")
+	for {
+		if _, err := os.Stat(filepath.Join(dir, mutantsFile)); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("run this in the repository: no parent directory has " + mutantsFile)
+		}
+		dir = parent
 	}
-	return filepath.Dir(mod), nil
 }

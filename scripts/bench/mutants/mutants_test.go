@@ -1,131 +1,169 @@
 package main
 
 import (
+	"errors"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-const minBugs = 25
+const minMutants = 150
 
-func readAll(t *testing.T) (root string, bugs []bug) {
-	t.Helper()
-	root, err := moduleRoot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	bugs, err = readBugs("bugs.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return root, bugs
-}
-
-// TestBugs notices a bug that can no longer be planted, as soon as the code under it changes.
-func TestBugs(t *testing.T) {
+// TestMutants fails as soon as the code under a mutant changes so that the mutant can no longer be applied.
+func TestMutants(t *testing.T) {
 	t.Parallel()
-	root, bugs := readAll(t)
+	root, err := repositoryRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutants, err := readMutants("mutants.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	kebab := regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	seen, areas := map[string]bool{}, map[string]int{}
-	for _, b := range bugs {
-		if seen[b.Name] || !kebab.MatchString(b.Name) {
-			t.Errorf("%q is not a name of its own in kebab-case", b.Name)
+	for _, m := range mutants {
+		if seen[m.Name] || !kebab.MatchString(m.Name) {
+			t.Errorf("name %q: want a unique name in kebab-case", m.Name)
 		}
-		seen[b.Name] = true
-		areas[b.area()]++
-		if b.What == "" || len(b.Packages) == 0 {
-			t.Errorf("%s lacks what it does, or who should find it", b.Name)
+		seen[m.Name] = true
+		areas[m.area()]++
+		if m.What == "" || len(m.Packages) == 0 {
+			t.Errorf("%s lacks what or packages", m.Name)
 		}
-		checkPatch(t, root, b)
-		for _, p := range b.Packages {
+		checkPatch(t, root, m)
+		for _, p := range m.Packages {
 			if tests, _ := filepath.Glob(filepath.Join(root, p, "*_test.go")); len(tests) == 0 {
-				t.Errorf("%s: there are no tests in %s", b.Name, p)
+				t.Errorf("%s: package %s has no tests", m.Name, p)
 			}
 		}
 	}
-	if len(bugs) < minBugs {
-		t.Errorf("there are %d bugs, and %d are promised", len(bugs), minBugs)
+	if len(mutants) < minMutants {
+		t.Errorf("%d mutants, want at least %d", len(mutants), minMutants)
 	}
-	for _, area := range []string{"cache", "repositories", "adapter", "edge"} {
-		if areas[area] == 0 {
-			t.Errorf("no bug is in %s", area)
-		}
-		delete(areas, area)
-	}
-	if len(areas) > 0 {
-		t.Errorf("bugs in none of the areas, by area: %v", areas)
+	want := []string{"adapter", "cache", "edge", "repositories"}
+	if got := slices.Sorted(maps.Keys(areas)); !slices.Equal(got, want) {
+		t.Errorf("areas with mutants = %q, want %q", got, want)
 	}
 }
 
-func checkPatch(t *testing.T, root string, b bug) {
+func checkPatch(t *testing.T, root string, m mutant) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, b.File))
+	text, err := os.ReadFile(filepath.Join(root, m.File))
 	if err != nil {
-		t.Errorf("%s: %v", b.Name, err)
+		t.Errorf("%s: %v", m.Name, err)
 		return
 	}
-	patched, err := b.patch(string(text))
+	patched, err := m.patch(string(text))
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	if filepath.Ext(b.File) != ".go" {
+	if filepath.Ext(m.File) != ".go" {
 		return
 	}
-	if _, err := parser.ParseFile(token.NewFileSet(), b.File, patched, parser.SkipObjectResolution); err != nil {
-		t.Errorf("%s: %v", b.Name, err)
+	if _, err := parser.ParseFile(token.NewFileSet(), m.File, patched, parser.SkipObjectResolution); err != nil {
+		t.Errorf("%s: %v", m.Name, err)
 	}
 }
 
 func TestChoose(t *testing.T) {
 	t.Parallel()
-	bugs := []bug{{Name: "a"}, {Name: "b"}}
-	if got, err := choose(bugs, []string{"b"}); err != nil || len(got) != 1 || got[0].Name != "b" {
+	mutants := []mutant{{Name: "a"}, {Name: "b"}}
+	if got, err := choose(mutants, []string{"b"}); err != nil || len(got) != 1 || got[0].Name != "b" {
 		t.Errorf("choose b = %v, %v", got, err)
 	}
-	if got, err := choose(bugs, nil); err != nil || len(got) != 2 {
+	if got, err := choose(mutants, nil); err != nil || len(got) != 2 {
 		t.Errorf("choose none = %v, %v, want all", got, err)
 	}
-	if got, err := choose(bugs, []string{"c"}); err == nil {
+	if got, err := choose(mutants, []string{"c"}); err == nil {
 		t.Errorf("choose c = %v, want an error", got)
 	}
 }
 
 func TestParse(t *testing.T) {
 	t.Parallel()
+	const run, pass = `{"Action":"run","Test":"TestA"}`, `{"Action":"pass","Test":"TestA"}`
+	const timedOut, fail = `{"Action":"output","Output":"panic: test timed out after 3m0s\n"}`, `{"Action":"fail"}`
 	for name, test := range map[string]struct {
-		lines string
-		want  outcome
+		lines []string
+		want  verdict
 	}{
-		"passed":            {`{"Action":"run","Test":"TestA"}` + "\n" + `{"Action":"pass","Test":"TestA"}`, outcome{ran: 1}},
-		"the first failure": {`{"Action":"fail","Test":"TestA/x"}` + "\n" + `{"Action":"fail","Test":"TestA"}` + "\n" + `{"Action":"fail"}`, outcome{test: "TestA/x"}},
-		"timed out":         {`{"Action":"output","Output":"panic: test timed out after 3m0s\n"}` + "\n" + `{"Action":"fail"}`, outcome{timedOut: true}},
+		"passed":                    {[]string{run, pass}, verdict{how: passed, ran: 1}},
+		"the first failure":         {[]string{`{"Action":"fail","Test":"TestA/x"}`, `{"Action":"fail","Test":"TestA"}`, fail}, verdict{how: assertion, test: "TestA/x"}},
+		"timed out":                 {[]string{run, timedOut, `{"Action":"fail","Test":"TestA"}`, fail}, verdict{how: timeout, ran: 1}},
+		"failed, then timed out":    {[]string{`{"Action":"fail","Test":"TestA"}`, timedOut, fail}, verdict{how: assertion, test: "TestA"}},
+		"a panic":                   {[]string{`{"Action":"output","Test":"TestA","Output":"panic: x\n"}`, `{"Action":"fail","Test":"TestA"}`}, verdict{how: crash, test: "TestA"}},
+		"the end of the process":    {[]string{run, fail}, verdict{how: crash, ran: 1}},
+		"a panic that is only told": {[]string{`{"Action":"output","Test":"TestA","Output":"    a_test.go:1: panic: x\n"}`, pass}, verdict{how: passed}},
 	} {
-		if got, err := parse([]byte(test.lines)); err != nil || got != test.want {
+		calls := 0
+		got, err := parse(strings.NewReader(strings.Join(test.lines, "\n")), func() { calls++ })
+		if err != nil || got != test.want {
 			t.Errorf("%s: parse = %+v, %v, want %+v", name, got, err, test.want)
+		}
+		if want := got.how == assertion; (calls == 1) != want {
+			t.Errorf("%s: failed was called %d times", name, calls)
 		}
 	}
 }
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	missed := result{bug: bug{Name: "a", File: "shared/cache/a.go"}}
-	found := result{bug: bug{Name: "b", File: "shared/cache/b.go"}, found: true, by: "./shared/cache TestB"}
-	r := report{results: slices.Concat(slices.Repeat([]result{found}, 18), []result{missed})}
-	if r.share() >= wantFound {
-		t.Errorf("18 of 19 are %.3f, want less than %.2f", r.share(), wantFound)
-	}
-	r.results = append(r.results, found)
-	if r.share() < wantFound {
-		t.Errorf("19 of 20 are %.3f, want %.2f", r.share(), wantFound)
-	}
-	for text, want := range map[string]string{missed.says(): "NOT FOUND", found.says(): "found: ./shared/cache TestB"} {
-		if text != want {
-			t.Errorf("says %q, want %q", text, want)
+	m := mutant{Name: "b", File: "shared/cache/b.go"}
+	found := result{mutant: m, how: assertion, pkg: "./shared/cache", test: "TestB"}
+	for want, r := range map[string]result{
+		"found: ./shared/cache TestB":                    found,
+		"NOT FOUND":                                      {mutant: m, how: passed},
+		"only by a panic: ./shared/cache TestB":          {mutant: m, how: crash, pkg: "./shared/cache", test: "TestB"},
+		"only by the test timeout: ./shared/cache":       {mutant: m, how: timeout, pkg: "./shared/cache"},
+		"once in 4 runs: ./shared/cache TestB":           {mutant: m, how: assertion, pkg: "./shared/cache", test: "TestB", chance: true},
+		"ERROR: compile the tests of ./shared/cache: no": {mutant: m, how: passed, err: errors.New("compile the tests of ./shared/cache: no")},
+	} {
+		if got := r.says(); got != want {
+			t.Errorf("says = %q, want %q", got, want)
 		}
+		rep := report{results: []result{found, r}}
+		if good := rep.good(); good != strings.HasPrefix(want, "found") {
+			t.Errorf("good with %q = %v", want, good)
+		}
+	}
+	if (report{results: []result{found}, left: 1}).good() {
+		t.Error("good = true while a mutant is not tested yet")
+	}
+}
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "journal")
+	m := mutant{Name: "a", File: "shared/cache/a.go", Old: "x", New: "y"}
+	if got, err := readJournal(file); err != nil || len(got) != 0 {
+		t.Errorf("readJournal of no file = %v, %v", got, err)
+	}
+	missed := result{mutant: m, how: passed}
+	found := result{mutant: m, how: assertion, pkg: "./shared/cache", test: "TestA", took: 1e9}
+	for _, r := range []result{missed, found} {
+		if err := appendJournal(file, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := readJournal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]entry{"a": newEntry(found)}, entries); diff != "" {
+		t.Errorf("readJournal (-want +got):\n%s", diff)
+	}
+	changed := m
+	if changed.New = "z"; changed.id() == m.id() {
+		t.Error("a changed mutant has the same id")
 	}
 }

@@ -2,74 +2,93 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 )
 
-// says tells in a line how the tests did.
+// says describes the result in a line.
 func (r result) says() string {
+	by := strings.TrimSpace(r.pkg + " " + r.test)
 	switch {
 	case r.err != nil:
-		return fmt.Sprintf("NOT PLANTED: %v", r.err)
-	case !r.found:
+		return fmt.Sprintf("ERROR: %v", r.err)
+	case r.how == timeout:
+		return "only by the test timeout: " + by
+	case r.how == crash:
+		return "only by a panic: " + by
+	case !r.found():
 		return "NOT FOUND"
-	case r.timedOut:
-		return "ended in the test timeout: " + r.by
-	case r.luck:
-		return "found, once of twice: " + r.by
+	case r.chance:
+		return fmt.Sprintf("once in %d runs: %s", retries+1, by)
 	}
-	return "found: " + r.by
+	return "found: " + by
 }
 
+// report is the results of a run, in the order of the mutants.
 type report struct {
 	results []result
+	left    int // mutants that are not tested yet
 	took    time.Duration
 }
 
-func (r report) found() int {
-	n := 0
-	for _, result := range r.results {
-		if result.found && result.err == nil {
+func (r report) count(is func(result) bool) (n int) {
+	for _, res := range r.results {
+		if is(res) {
 			n++
 		}
 	}
 	return n
 }
 
-func (r report) share() float64 { return float64(r.found()) / float64(len(r.results)) }
-
-func (r report) summary() string {
-	return fmt.Sprintf("%d of %d planted bugs found (%.1f %%; goal: at least %.0f %%) in %s",
-		r.found(), len(r.results), 100*r.share(), 100*wantFound, r.took.Round(time.Second))
+// good is whether each mutant was found by an assertion.
+func (r report) good() bool {
+	return r.left == 0 && r.count(result.convincing) == len(r.results)
 }
 
-// markdown has what was missed in bold, and the areas in the order in which they come.
+func (r report) summary() string {
+	text := fmt.Sprintf("%d of %d mutants found, %d of them by an assertion (goal: all), in %s",
+		r.count(result.found), len(r.results), r.count(result.convincing), r.took.Round(time.Second))
+	if r.left > 0 {
+		text += fmt.Sprintf("; %d not tested yet", r.left)
+	}
+	return text
+}
+
+// markdown groups the results by area. What no assertion found stands in bold.
 func (r report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Planted bugs\n\n%s; %d CPUs, %s/%s, %s. Made by `go run ./scripts/bench/mutants -o FILE`; the bugs are in bugs.yaml.\n",
+	fmt.Fprintf(&b, "# Mutants\n\n%s; %d CPUs, %s/%s, %s. Made by `go -C scripts/bench run ./mutants -o FILE`; mutants.yaml has the mutants.\n",
 		r.summary(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, time.Now().UTC().Format(time.DateOnly))
 	var areas []string
-	for _, result := range r.results {
-		if !slices.Contains(areas, result.area()) {
-			areas = append(areas, result.area())
+	for _, res := range r.results {
+		if !slices.Contains(areas, res.area()) {
+			areas = append(areas, res.area())
 		}
 	}
 	for _, area := range areas {
-		fmt.Fprintf(&b, "\n## %s\n\n| bug | where | what | found by |\n|---|---|---|---|\n", area)
-		for _, result := range r.results {
-			if result.area() == area {
-				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", result.Name, result.File, cell(result.What), result.cell())
+		fmt.Fprintf(&b, "\n## %s\n\n| mutant | file | what goes wrong | found by |\n|---|---|---|---|\n", area)
+		for _, res := range r.results {
+			if res.area() == area {
+				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", res.Name, res.File, cell(res.What), res.cell())
 			}
 		}
 	}
 	return b.String()
 }
 
+func (r report) write(file string) error {
+	if file == "" {
+		return nil
+	}
+	return os.WriteFile(file, []byte(r.markdown()), 0o644) //nolint:gosec // a report that anyone may read
+}
+
 func (r result) cell() string {
 	text := cell(strings.TrimPrefix(r.says(), "found: "))
-	if !r.found || r.err != nil {
+	if !r.convincing() {
 		return "**" + text + "**"
 	}
 	return text
