@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 )
 
 // buildInfo is 1, and its labels say what runs.
@@ -19,7 +19,7 @@ func buildInfo(revision string) prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "1; the labels say what was built, and with what.",
 		ConstLabels: prometheus.Labels{
-			"version": cmp.Or(version, "unknown"), "revision": cmp.Or(revision, boot.Revision(), "unknown"), "goversion": runtime.Version(),
+			"version": cmp.Or(version, "unknown"), "revision": cmp.Or(revision, app.Revision(), "unknown"), "goversion": runtime.Version(),
 		},
 	})
 	g.Set(1)
