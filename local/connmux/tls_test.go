@@ -160,7 +160,7 @@ func TestHTTPS(t *testing.T) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	defer transport.CloseIdleConnections()
-	r, err := (&http.Client{Transport: transport}).Get("https://" + addr)
+	r, err := (&http.Client{Transport: transport, Timeout: patience}).Get("https://" + addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // Handler is a function that runs in the emulator's own process; lambda.Handler of aws-lambda-go is one.
@@ -33,7 +33,7 @@ func (p *inProcess) invoke(ctx context.Context, in invocation) outcome {
 	}
 	defer p.host.leave()
 	began := time.Now()
-	ctx, cancel := context.WithDeadline(rpcserver.WithOrigin(context.WithoutCancel(ctx), &rpcserver.Origin{RequestID: in.requestID}), began.Add(p.spec.timeout))
+	ctx, cancel := context.WithDeadline(request.With(context.WithoutCancel(ctx), &request.Record{ID: in.requestID}), began.Add(p.spec.timeout))
 	defer cancel()
 	done := make(chan outcome, 1)
 	go func() { done <- p.call(ctx, in.payload) }()

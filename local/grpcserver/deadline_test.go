@@ -96,7 +96,10 @@ func TestMessageThatDoesNotCome(t *testing.T) {
 		return nil, errors.New("not to be called")
 	})
 	began := time.Now()
-	stream := silent(t.Context(), t, d)
+	// The caller names no deadline. It gives up if the server does not.
+	ctx, cancel := context.WithCancel(t.Context())
+	defer time.AfterFunc(10*rpcserver.Budget, cancel).Stop()
+	stream := silent(ctx, t, d)
 	a := answerOf(stream.RecvMsg(&databasev1.GetUserResponse{}))
 	wantAnswer(t, "GetUser", a, codes.DeadlineExceeded, "")
 	if took := time.Since(began); took < rpcserver.Budget || took > 10*rpcserver.Budget {
@@ -104,7 +107,7 @@ func TestMessageThatDoesNotCome(t *testing.T) {
 	}
 	wantLine(t, "GetUser", log.next(t), "WARN", "UserService/GetUser", "deadline_exceeded")
 
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel = context.WithCancel(t.Context())
 	stream = silent(ctx, t, d)
 	cancel()
 	wantAnswer(t, "GetUser", answerOf(stream.RecvMsg(&databasev1.GetUserResponse{})), codes.Canceled, "")

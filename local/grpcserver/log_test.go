@@ -15,6 +15,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -55,7 +56,7 @@ func TestLog(t *testing.T) {
 // span is what a tracer was told of a request.
 type span struct {
 	parent string
-	class  rpcserver.Class
+	class  request.Class
 }
 
 // tracer is a small one: its spans are known by the value of a context.
@@ -75,7 +76,7 @@ func (tr *tracer) Start(ctx context.Context, header func(string) string) (contex
 	return context.WithValue(ctx, spanKey{}, parent), response
 }
 
-func (tr *tracer) End(ctx context.Context, c rpcserver.Class) {
+func (tr *tracer) End(ctx context.Context, c request.Class) {
 	parent, _ := ctx.Value(spanKey{}).(string)
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
@@ -107,7 +108,7 @@ func TestTrace(t *testing.T) {
 		if got := header.Get(rpcserver.TraceResponse); len(got) != 1 || got[0] != "response to 00-the-trace"+user || seen != "00-the-trace"+user {
 			t.Errorf("%s: %q, and the method had %q; want the trace in both", rpcserver.TraceResponse, got, seen)
 		}
-		want := span{"00-the-trace" + user, rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.GRPC, Code: twirp.ErrorCode(logged.Code)}}
+		want := span{"00-the-trace" + user, request.Class{Service: "UserService", Method: "GetUser", Protocol: request.GRPC, Code: twirp.ErrorCode(logged.Code)}}
 		if len(tr.ended) != 1 || tr.ended[0] != want {
 			t.Errorf("the tracer got %v, want %v", tr.ended, want)
 		}
@@ -141,11 +142,11 @@ func TestTraceOfWhatIsRefused(t *testing.T) {
 // observer counts the requests of each class.
 type observer struct {
 	mu    sync.Mutex
-	asked map[rpcserver.Class]int
-	count map[rpcserver.Class]int
+	asked map[request.Class]int
+	count map[request.Class]int
 }
 
-func (o *observer) Class(c rpcserver.Class) func(time.Duration) {
+func (o *observer) Class(c request.Class) func(time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.asked[c]++
@@ -158,7 +159,7 @@ func (o *observer) Class(c rpcserver.Class) func(time.Duration) {
 
 func TestObserver(t *testing.T) {
 	t.Parallel()
-	o := &observer{asked: map[rpcserver.Class]int{}, count: map[rpcserver.Class]int{}}
+	o := &observer{asked: map[request.Class]int{}, count: map[request.Class]int{}}
 	log := make(lines, 100)
 	edge := edgeTo(log)
 	edge.Observe(o)
@@ -171,8 +172,8 @@ func TestObserver(t *testing.T) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, c := range []rpcserver.Class{
-		{Service: "UserService", Method: "GetUser", Protocol: rpcserver.GRPC, Code: "ok"}, {Protocol: rpcserver.GRPC, Code: twirp.BadRoute},
+	for _, c := range []request.Class{
+		{Service: "UserService", Method: "GetUser", Protocol: request.GRPC, Code: "ok"}, {Protocol: request.GRPC, Code: twirp.BadRoute},
 	} {
 		if o.asked[c] != 1 || o.count[c] != 3 {
 			t.Errorf("%v: asked for %d times and %d counted, want 1 and 3 of %v", c, o.asked[c], o.count[c], o.count)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -23,7 +24,7 @@ type Service struct {
 }
 
 // binder makes the handler of a method for a protocol.
-type binder func(*Server, rpcserver.Class) grpc.MethodHandler
+type binder func(*Server, request.Class) grpc.MethodHandler
 
 // rpc is a method of a service of type S.
 type rpc[S any] struct {
@@ -40,10 +41,10 @@ func method[S, Q, A any, PQ interface {
 	proto.Message
 }](call func(S, context.Context, PQ) (PA, error)) rpc[S] {
 	return rpc[S]{PQ(new(Q)).ProtoReflect().Descriptor(), func(of S) binder {
-		return func(s *Server, class rpcserver.Class) grpc.MethodHandler {
+		return func(s *Server, class request.Class) grpc.MethodHandler {
 			urgent := isUrgent(class)
 			return func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-				in := &request[Q]{incoming: incoming{ctx: ctx, class: class, urgent: urgent, decode: decode}}
+				in := &withMessage[Q]{incoming: incoming{ctx: ctx, class: class, urgent: urgent, decode: decode}}
 				in.frame.message = PQ(&in.message)
 				in.call = func(ctx context.Context) (any, error) { return call(of, ctx, PQ(&in.message)) }
 				answer, err := s.edge.Serve(ctx, &in.incoming)
@@ -80,7 +81,7 @@ func (s Service) describe(protocol *Server) *grpc.ServiceDesc {
 	d := &grpc.ServiceDesc{ServiceName: s.name, Metadata: s.file}
 	short := s.name[strings.LastIndexByte(s.name, '.')+1:]
 	for name, bind := range s.methods {
-		class := rpcserver.Class{Service: short, Method: name, Protocol: rpcserver.GRPC}
+		class := request.Class{Service: short, Method: name, Protocol: request.GRPC}
 		d.Methods = append(d.Methods, grpc.MethodDesc{MethodName: name, Handler: bind(protocol, class)})
 	}
 	return d
@@ -89,15 +90,15 @@ func (s Service) describe(protocol *Server) *grpc.ServiceDesc {
 // incoming is a request on its way through the edge.
 type incoming struct {
 	ctx    context.Context // the stream's
-	class  rpcserver.Class
+	class  request.Class
 	urgent bool
 	decode func(any) error
 	frame  frame
 	call   func(context.Context) (any, error)
 }
 
-// request is an incoming one with its message, so that both are one allocation.
-type request[Q any] struct {
+// withMessage is an incoming request with its message: both are one allocation.
+type withMessage[Q any] struct {
 	incoming
 	message Q
 }
@@ -105,7 +106,7 @@ type request[Q any] struct {
 var _ rpcserver.Incoming = (*incoming)(nil)
 
 // Class implements rpcserver.Incoming.
-func (in *incoming) Class() rpcserver.Class { return in.class }
+func (in *incoming) Class() request.Class { return in.class }
 
 // Urgent implements rpcserver.Incoming.
 func (in *incoming) Urgent() bool { return in.urgent }
@@ -139,7 +140,7 @@ func (in *incoming) Call(ctx context.Context) (any, error) { return in.call(ctx)
 
 // unknown answers what no service has.
 func (s *Server) unknown(_ any, stream grpc.ServerStream) error {
-	in := &incoming{ctx: stream.Context(), class: rpcserver.Class{Protocol: rpcserver.GRPC}, decode: func(any) error { return nil }}
+	in := &incoming{ctx: stream.Context(), class: request.Class{Protocol: request.GRPC}, decode: func(any) error { return nil }}
 	in.call = func(context.Context) (any, error) { return nil, errRoute }
 	_, err := s.edge.Serve(in.ctx, in)
 	return statusOf(err)

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // Users is UserService.
@@ -33,7 +33,7 @@ func Characters(s databasev1.CharacterDbService) Service {
 // a path that Twirp serves.
 var Urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}
 
-func isUrgent(c rpcserver.Class) bool {
+func isUrgent(c request.Class) bool {
 	for _, prefix := range Urgent {
 		if strings.HasPrefix("/twirp/osirose.database.v1."+c.RPC(), prefix) {
 			return true

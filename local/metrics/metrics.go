@@ -16,7 +16,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/postgres"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 const (
@@ -81,7 +81,7 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // Class implements rpcserver.Observer.
-func (m *Metrics) Class(c rpcserver.Class) func(time.Duration) {
+func (m *Metrics) Class(c request.Class) func(time.Duration) {
 	rpc, protocol := c.RPC(), string(c.Protocol)
 	if c.Method == "" {
 		rpc = none

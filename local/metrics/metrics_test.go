@@ -18,7 +18,7 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/postgres"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 func scrape(t testing.TB, m *metrics.Metrics, accept string) (kind, text string) {
@@ -47,15 +47,15 @@ func want(t *testing.T, m *metrics.Metrics, lines ...string) {
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
-	class := rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.JSON, Code: "ok"}
-	for _, status := range []cache.Status{cache.Hit, cache.Miss} { // which the metric does not tell apart
+	class := request.Class{Service: "UserService", Method: "GetUser", Protocol: request.JSON, Code: "ok"}
+	for _, status := range []string{"hit", "miss"} { // which the metric does not tell apart
 		class.Cache = status
 		m.Class(class)(time.Millisecond)
 	}
 	class.Code = "not_found"
 	m.Class(class)(3 * time.Second)
-	m.Class(rpcserver.Class{Code: "bad_route"})(0)
-	m.Class(rpcserver.Class{Service: "UserService", Protocol: rpcserver.JSON, Code: "bad_route"})(0)
+	m.Class(request.Class{Code: "bad_route"})(0)
+	m.Class(request.Class{Service: "UserService", Protocol: request.JSON, Code: "bad_route"})(0)
 	want(t, m,
 		`requests_total{code="ok",protocol="json",rpc="UserService/GetUser"} 2`,
 		`requests_total{code="not_found",protocol="json",rpc="UserService/GetUser"} 1`,
@@ -152,7 +152,7 @@ func BenchmarkHotPaths(b *testing.B) {
 }
 
 func hotPaths(m *metrics.Metrics) map[string]func() {
-	observe := m.Class(rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.Protobuf, Code: "ok", Cache: cache.Hit})
+	observe := m.Class(request.Class{Service: "UserService", Method: "GetUser", Protocol: request.Protobuf, Code: "ok", Cache: "hit"})
 	return map[string]func(){
 		"request":   func() { observe(300 * time.Microsecond) },
 		"redis":     func() { m.Redis("pipeline", 150*time.Microsecond, false) },

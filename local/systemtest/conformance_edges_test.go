@@ -11,6 +11,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -61,7 +62,7 @@ func (canceling) Start(ctx context.Context, _ func(string) string) (context.Cont
 }
 
 // End implements rpcserver.Tracer.
-func (canceling) End(context.Context, rpcserver.Class) {}
+func (canceling) End(context.Context, request.Class) {}
 
 // crowded serves the program with as many bytes of requests being served as there may be.
 func (f *faulty) crowded() *clients {
@@ -72,7 +73,7 @@ func (f *faulty) crowded() *clients {
 	s.sessions = room
 	room.inside.Add(places)
 	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), s, asItIs)
-	crowd := dial(f, url, rpcserver.Protobuf)
+	crowd := dial(f, url, request.Protobuf)
 	var others sync.WaitGroup
 	for range places {
 		others.Go(func() {

@@ -11,7 +11,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -19,7 +19,7 @@ import (
 type faulty struct {
 	*conform
 	calls  map[string]func(*clients) error // by rpc
-	others map[rpcserver.Protocol]*clients // that the protocols are compared with
+	others map[request.Protocol]*clients   // that the protocols are compared with
 }
 
 // newFaulty starts a store of its own, since its faults meet everybody on it.
@@ -129,7 +129,7 @@ func faultScenarios() map[string]func(*faulty) {
 		},
 		"bad_route": func(f *faulty) {
 			for rpc := range f.calls {
-				f.raw(rpc, rpc+"s", map[rpcserver.Protocol]string{rpcserver.JSON: "{}"}, twirp.BadRoute)
+				f.raw(rpc, rpc+"s", map[request.Protocol]string{request.JSON: "{}"}, twirp.BadRoute)
 				f.rawHTTP(rpc, http.MethodGet, "application/json")
 				f.rawHTTP(rpc, http.MethodPost, "text/plain")
 			}

@@ -10,11 +10,12 @@ import (
 	"github.com/twitchtv/twirp"
 	"google.golang.org/grpc"
 
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // raw sends what no client of an rpc does, by the name called.
-func (f *faulty) raw(rpc, called string, bodies map[rpcserver.Protocol]string, want twirp.ErrorCode) {
+func (f *faulty) raw(rpc, called string, bodies map[request.Protocol]string, want twirp.ErrorCode) {
 	f.Helper()
 	send := func(c *clients) reply { return reply{err: c.raw(f.Context(), pathOf(rpc, called), bodies[c.protocol])} }
 	start, own := time.Now(), send(f.clients)
@@ -29,13 +30,13 @@ func (f *faulty) raw(rpc, called string, bodies map[rpcserver.Protocol]string, w
 
 // malformedBodies are no requests: no message, text that is not UTF-8 (in the first field, which is a text for every rpc), and
 // too much.
-func malformedBodies(rpc string) []map[rpcserver.Protocol]string {
+func malformedBodies(rpc string) []map[request.Protocol]string {
 	field := conformanceRPCs()[rpc].Input().Fields().ByNumber(1).JSONName()
-	bodies := func(protobuf, json string) map[rpcserver.Protocol]string {
-		return map[rpcserver.Protocol]string{rpcserver.Protobuf: protobuf, rpcserver.JSON: json, rpcserver.GRPC: protobuf}
+	bodies := func(protobuf, json string) map[request.Protocol]string {
+		return map[request.Protocol]string{request.Protobuf: protobuf, request.JSON: json, request.GRPC: protobuf}
 	}
 	large := strings.Repeat(" ", rpcserver.MaxBody+1)
-	return []map[rpcserver.Protocol]string{
+	return []map[request.Protocol]string{
 		bodies("\xff", "{"), bodies("\x0a\x01\xff", `{"`+field+`":"`+"\xff"+`"}`), bodies(large, large),
 	}
 }

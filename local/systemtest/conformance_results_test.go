@@ -13,12 +13,12 @@ import (
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // outcomes are those that clients saw.
 type outcomes struct {
-	protocol rpcserver.Protocol
+	protocol request.Protocol
 	matrix   *matrix // nil: the protocols are not compared
 
 	mu       sync.Mutex
@@ -61,7 +61,7 @@ func (o *outcomes) begin(scenario string) {
 }
 
 // watch notes the outcomes of a client. Where protocols are compared it makes a call that had no effect by the other protocols, too.
-func (o *outcomes) watch(others map[rpcserver.Protocol]*clients) twirp.Interceptor {
+func (o *outcomes) watch(others map[request.Protocol]*clients) twirp.Interceptor {
 	return func(next twirp.Method) twirp.Method {
 		return func(ctx context.Context, request any) (any, error) {
 			rpc, _ := twirp.MethodName(ctx)
@@ -92,9 +92,9 @@ func (o *outcomes) clients(t testing.TB, url string, interceptors ...twirp.Inter
 }
 
 // others are clients by the other protocols, where they are compared.
-func (o *outcomes) others(t testing.TB, url string, interceptors ...twirp.Interceptor) map[rpcserver.Protocol]*clients {
+func (o *outcomes) others(t testing.TB, url string, interceptors ...twirp.Interceptor) map[request.Protocol]*clients {
 	t.Helper()
-	all := map[rpcserver.Protocol]*clients{}
+	all := map[request.Protocol]*clients{}
 	for _, protocol := range protocols {
 		if protocol != o.protocol && o.matrix != nil {
 			all[protocol] = dial(t, url, protocol, interceptors...)

@@ -15,14 +15,14 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // conformanceStore is one kind of store behind the services.
 type conformanceStore struct {
 	name, redis string
-	protocol    rpcserver.Protocol
+	protocol    request.Protocol
 	matrix      bool                             // whether the protocols are compared
 	hits        string                           // "none", "some", or any number of them
 	spoil       func(*testenv.Env, *app.Program) // what is wrong with Redis for good
@@ -32,13 +32,13 @@ func conformanceStores() []conformanceStore {
 	sound := func(*testenv.Env, *app.Program) {}
 	kinds := testenv.RedisKinds()
 	stores := []conformanceStore{
-		{"uncached", kinds[0], rpcserver.Protobuf, false, "none", func(e *testenv.Env, _ *app.Program) { e.RDProxy.Refuse() }},
-		{"half of the calls to redis fail", kinds[0], rpcserver.Protobuf, false, "", func(_ *testenv.Env, p *app.Program) {
+		{"uncached", kinds[0], request.Protobuf, false, "none", func(e *testenv.Env, _ *app.Program) { e.RDProxy.Refuse() }},
+		{"half of the calls to redis fail", kinds[0], request.Protobuf, false, "", func(_ *testenv.Env, p *app.Program) {
 			p.Redis.AddHook(halfFails{})
 		}},
 	}
 	for _, kind := range kinds[1:] {
-		stores = append(stores, conformanceStore{kind, kind, rpcserver.Protobuf, false, "some", sound})
+		stores = append(stores, conformanceStore{kind, kind, request.Protobuf, false, "some", sound})
 	}
 	for _, protocol := range protocols {
 		stores = append(stores, conformanceStore{kinds[0] + " by " + string(protocol), kinds[0], protocol, true, "some", sound})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -83,9 +84,9 @@ func twists() map[string]twist {
 }
 
 // twistedMatrix has calls compared by protocols of which one is wrong.
-func twistedMatrix(t *testing.T, url string, wrong rpcserver.Protocol, with twist) *matrix {
+func twistedMatrix(t *testing.T, url string, wrong request.Protocol, with twist) *matrix {
 	m := newMatrix()
-	by := func(protocol rpcserver.Protocol, interceptors ...twirp.Interceptor) *clients {
+	by := func(protocol request.Protocol, interceptors ...twirp.Interceptor) *clients {
 		if protocol == wrong {
 			interceptors = append(interceptors, twisting(with))
 		}
@@ -93,7 +94,7 @@ func twistedMatrix(t *testing.T, url string, wrong rpcserver.Protocol, with twis
 	}
 	for _, own := range protocols {
 		o := &outcomes{protocol: own, matrix: m, seen: map[outcome]bool{}}
-		others := map[rpcserver.Protocol]*clients{}
+		others := map[request.Protocol]*clients{}
 		for _, protocol := range protocols {
 			if protocol != own {
 				others[protocol] = by(protocol)

@@ -12,15 +12,15 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // matrix compares what the protocols answer. A call that changed nothing is made again by the other protocols; what changed something
 // is compared with the same step of the same scenario, played on another store by another protocol.
 type matrix struct {
 	mu        sync.Mutex
-	compared  map[outcome]map[rpcserver.Protocol]int // how often that outcome of that protocol was the same by the others
-	steps     map[string]map[rpcserver.Protocol][]taken
+	compared  map[outcome]map[request.Protocol]int // how often that outcome of that protocol was the same by the others
+	steps     map[string]map[request.Protocol][]taken
 	different []string
 }
 
@@ -31,20 +31,20 @@ type taken struct {
 }
 
 func newMatrix() *matrix {
-	return &matrix{compared: map[outcome]map[rpcserver.Protocol]int{}, steps: map[string]map[rpcserver.Protocol][]taken{}}
+	return &matrix{compared: map[outcome]map[request.Protocol]int{}, steps: map[string]map[request.Protocol][]taken{}}
 }
 
 // begin forgets what was played of the scenario.
-func (m *matrix) begin(scenario string, protocol rpcserver.Protocol) {
+func (m *matrix) begin(scenario string, protocol request.Protocol) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.steps[scenario] == nil {
-		m.steps[scenario] = map[rpcserver.Protocol][]taken{}
+		m.steps[scenario] = map[request.Protocol][]taken{}
 	}
 	m.steps[scenario][protocol] = nil
 }
 
-func (m *matrix) write(scenario string, protocol rpcserver.Protocol, s taken) {
+func (m *matrix) write(scenario string, protocol request.Protocol, s taken) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if scenario != "" {
@@ -55,7 +55,7 @@ func (m *matrix) write(scenario string, protocol rpcserver.Protocol, s taken) {
 // repeated is a call that is made again.
 type repeated struct {
 	rpc      string
-	protocol rpcserver.Protocol
+	protocol request.Protocol
 	first    reply
 	start    time.Time
 }
@@ -64,7 +64,7 @@ type repeated struct {
 const patience = 100
 
 // repeat has again make the call of r by the other protocols.
-func (m *matrix) repeat(r repeated, others map[rpcserver.Protocol]*clients, again func(*clients) reply) {
+func (m *matrix) repeat(r repeated, others map[request.Protocol]*clients, again func(*clients) reply) {
 	for protocol, c := range others {
 		var d string
 		var isOther bool
@@ -103,7 +103,7 @@ func (m *matrix) tell(format string, args ...any) {
 	m.different = append(m.different, fmt.Sprintf(format, args...))
 }
 
-func (m *matrix) count(rpc string, protocol rpcserver.Protocol, r reply) {
+func (m *matrix) count(rpc string, protocol request.Protocol, r reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := outcomesOf(rpc, r)
@@ -112,7 +112,7 @@ func (m *matrix) count(rpc string, protocol rpcserver.Protocol, r reply) {
 	}
 	for _, o := range all {
 		if m.compared[o] == nil {
-			m.compared[o] = map[rpcserver.Protocol]int{}
+			m.compared[o] = map[request.Protocol]int{}
 		}
 		m.compared[o][protocol]++
 	}

@@ -19,6 +19,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -26,7 +27,7 @@ import (
 )
 
 // protocols are the ways to call a service.
-var protocols = []rpcserver.Protocol{rpcserver.Protobuf, rpcserver.JSON, rpcserver.GRPC}
+var protocols = []request.Protocol{request.Protobuf, request.JSON, request.GRPC}
 
 // services are all that there are. Each serves every protocol.
 type services struct {
@@ -84,17 +85,17 @@ type clients struct {
 	users      databasev1.UserService
 	sessions   databasev1.SessionService
 	characters databasev1.CharacterDbService
-	protocol   rpcserver.Protocol
+	protocol   request.Protocol
 	url        string
 	transport  *http.Transport  // Twirp's
 	conn       *grpc.ClientConn // gRPC's
 }
 
 // dial makes clients of the services at url. The first interceptor is the outermost.
-func dial(t testing.TB, url string, protocol rpcserver.Protocol, interceptors ...twirp.Interceptor) *clients {
+func dial(t testing.TB, url string, protocol request.Protocol, interceptors ...twirp.Interceptor) *clients {
 	t.Helper()
 	c := &clients{protocol: protocol, url: url}
-	if protocol == rpcserver.GRPC {
+	if protocol == request.GRPC {
 		c.conn = dialGRPC(t, strings.TrimPrefix(url, "http://"))
 		g := grpcClient{c.conn, twirp.ChainInterceptors(interceptors...)}
 		c.users, c.sessions, c.characters = g, g, g
@@ -104,7 +105,7 @@ func dial(t testing.TB, url string, protocol rpcserver.Protocol, interceptors ..
 	c.transport.MaxIdleConnsPerHost = 256
 	t.Cleanup(c.transport.CloseIdleConnections)
 	client, watch := &http.Client{Transport: c.transport}, twirp.WithClientInterceptors(interceptors...)
-	if protocol == rpcserver.JSON {
+	if protocol == request.JSON {
 		c.users = databasev1.NewUserServiceJSONClient(url, client, watch)
 		c.sessions = databasev1.NewSessionServiceJSONClient(url, client, watch)
 		c.characters = databasev1.NewCharacterDbServiceJSONClient(url, client, watch)

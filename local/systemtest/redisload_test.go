@@ -73,8 +73,8 @@ func (y *tally) want(t testing.TB, when string) {
 	}
 }
 
-// request makes one, and again where the machine was too slow.
-func request[Q, A any](t testing.TB, y *tally, what string, call func(context.Context, Q) (A, error), q Q) (A, bool) {
+// counted makes one, and again where the machine was too slow.
+func counted[Q, A any](t testing.TB, y *tally, what string, call func(context.Context, Q) (A, error), q Q) (A, bool) {
 	for {
 		y.calls.Add(1)
 		a, err := call(t.Context(), q)
@@ -106,26 +106,26 @@ func (p *player) round(t testing.TB, c *clients, y *tally) {
 }
 
 func (p *player) readUser(t testing.TB, c *clients, y *tally) {
-	if a, ok := request(t, y, "GetUser", c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id}); ok {
+	if a, ok := counted(t, y, "GetUser", c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id}); ok {
 		y.right(t, "GetUser", a.User.Id+" "+a.User.Name, p.id+" "+p.shown)
 	}
 	name := &databasev1.GetUserByUsernameRequest{Username: p.name}
-	if a, ok := request(t, y, "GetUserByUsername", c.users.GetUserByUsername, name); ok {
+	if a, ok := counted(t, y, "GetUserByUsername", c.users.GetUserByUsername, name); ok {
 		y.right(t, "GetUserByUsername", a.User.Id, p.id)
 	}
 	email := &databasev1.GetUserByEmailRequest{Email: strings.ToLower(p.name) + "@example.com"}
-	if a, ok := request(t, y, "GetUserByEmail", c.users.GetUserByEmail, email); ok {
+	if a, ok := counted(t, y, "GetUserByEmail", c.users.GetUserByEmail, email); ok {
 		y.right(t, "GetUserByEmail", a.User.Id, p.id)
 	}
 }
 
 func (p *player) readSession(t testing.TB, c *clients, y *tally) {
 	who := &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: p.token}}
-	if a, ok := request(t, y, "GetUserBySession", c.users.GetUserBySession, who); ok {
+	if a, ok := counted(t, y, "GetUserBySession", c.users.GetUserBySession, who); ok {
 		y.right(t, "GetUserBySession", a.User.Id+" "+a.Session.UserId, p.id+" "+p.id)
 	}
 	refresh := &databasev1.RefreshSessionRequest{Session: &databasev1.RefreshSessionRequest_Token{Token: p.token}}
-	if a, ok := request(t, y, "RefreshSession", c.sessions.RefreshSession, refresh); ok {
+	if a, ok := counted(t, y, "RefreshSession", c.sessions.RefreshSession, refresh); ok {
 		y.right(t, "RefreshSession", a.Session.UserId, p.id)
 	}
 }
@@ -134,7 +134,7 @@ func (p *player) save(t testing.TB, c *clients, y *tally) {
 	q := &databasev1.SaveCharacterRequest{
 		CharacterId: p.character, UserId: p.id, ExpectedVersion: p.version, SaveId: newUUID(), Money: proto.Int64(p.money + 1),
 	}
-	if a, ok := request(t, y, "SaveCharacter", c.characters.SaveCharacter, q); ok {
+	if a, ok := counted(t, y, "SaveCharacter", c.characters.SaveCharacter, q); ok {
 		y.right(t, "SaveCharacter", a.Version, p.version+1)
 		p.version, p.money = a.Version, p.money+1
 		return
@@ -153,11 +153,11 @@ func (p *player) look(t testing.TB, c *clients) {
 // readCharacter wants no less than what the last acknowledged save wrote.
 func (p *player) readCharacter(t testing.TB, c *clients, y *tally) {
 	one := &databasev1.GetCharacterRequest{CharacterId: p.character, UserId: p.id}
-	if a, ok := request(t, y, "GetCharacter", c.characters.GetCharacter, one); ok {
+	if a, ok := counted(t, y, "GetCharacter", c.characters.GetCharacter, one); ok {
 		y.right(t, "GetCharacter", characterText(a.Character), p.characterText())
 	}
 	list := &databasev1.GetCharacterListRequest{UserId: p.id}
-	if a, ok := request(t, y, "GetCharacterList", c.characters.GetCharacterList, list); ok && len(a.Characters) == 1 {
+	if a, ok := counted(t, y, "GetCharacterList", c.characters.GetCharacterList, list); ok && len(a.Characters) == 1 {
 		y.right(t, "GetCharacterList", characterText(a.Characters[0]), p.characterText())
 	} else if ok {
 		y.right(t, "GetCharacterList", len(a.Characters), 1)

@@ -69,7 +69,7 @@ func (x *replies) cutAfter(n int, meets func(string) bool, f func()) (met, cut b
 
 // readID is one GetUser.
 func (p *player) readID(t testing.TB, c *clients, y *tally) {
-	if a, ok := request(t, y, "GetUser", c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id}); ok {
+	if a, ok := counted(t, y, "GetUser", c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id}); ok {
 		y.right(t, "GetUser", a.User.Id+" "+a.User.Name, p.id+" "+p.shown)
 	}
 }

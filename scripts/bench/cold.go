@@ -49,7 +49,7 @@ func newBinaries() []*binary {
 func runCold(ctx context.Context, w *world, o options) (section, error) {
 	hello := &binary{name: "hello", build: "aws-lambda-go", tags: "lambda.norpc"}
 	all := newBinaries()
-	if err := buildAll(ctx, w.dir, append(all, hello)); err != nil {
+	if err := buildAll(ctx, w.Dir, append(all, hello)); err != nil {
 		return section{}, err
 	}
 	api, err := newRuntimeAPI()
@@ -57,6 +57,9 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 		return section{}, err
 	}
 	defer api.close()
+	// A function dies with the thread that started it, so this goroutine keeps its thread until all have ended.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for round := range o.starts + 1 { // the first one reads the files from the disk, and is not counted
 		for _, b := range all {
 			pair := []*binary{hello, b}

@@ -71,7 +71,7 @@ func (w *world) forget(ctx context.Context, prefix string, n int) error {
 	for i := range keys {
 		keys[i] = prefix + w.users[i]
 	}
-	return w.redis.client.Del(ctx, keys...).Err()
+	return w.Redis.Client.Del(ctx, keys...).Err()
 }
 
 // warmUp fills Redis and every pool, and runs each path until it is compiled into caches.
@@ -86,7 +86,7 @@ func warmUp(ctx context.Context, w *world, p *process, variants []*variant, o op
 		if err != nil {
 			return err
 		}
-		return w.redis.client.Set(ctx, plainPrefix+w.users[i], b, 0).Err()
+		return w.Redis.Client.Set(ctx, plainPrefix+w.users[i], b, 0).Err()
 	})
 	if err != nil {
 		return err

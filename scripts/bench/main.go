@@ -21,7 +21,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -45,8 +44,6 @@ var parts = []part{{"cpu", runCPU}, {"mixed", runMixed}, {"races", runRaces}, {"
 var errMissed = errors.New("a goal was missed")
 
 func main() {
-	// A child dies with the thread that started it, and this one lasts as long as the process.
-	runtime.LockOSThread()
 	log.SetFlags(log.Ltime)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -97,8 +94,8 @@ func measure(ctx context.Context, chosen []part, o options, file string) (err er
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
-	report := newReport(w, o)
+	defer func() { err = errors.Join(err, w.Close()) }()
+	report := newReport(ctx, w)
 	for _, p := range chosen {
 		log.Print(p.name)
 		s, partErr := p.run(ctx, w, o)

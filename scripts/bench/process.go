@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
 // process is a running server, seen from the load generator.
@@ -18,7 +20,7 @@ type process struct {
 	urls        map[string]string
 	connections int          // of a load
 	client      *http.Client // for loads
-	cmd         *exec.Cmd
+	server      *childprocess.Process
 	stdin       io.Closer
 	log         *os.File
 }
@@ -29,37 +31,41 @@ type addresses struct{ postgres, redis string }
 // startServer starts this program again as a server.
 func startServer(w *world, a addresses, connections int, env ...string) (*process, error) {
 	if a.postgres == "" {
-		a.postgres = w.pg.Addr()
+		a.postgres = w.Postgres.Addr()
 	}
 	if a.redis == "" {
-		a.redis = w.redis.addr
+		a.redis = w.Redis.Addr
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := &process{connections: connections, client: newHTTPClient(connections), urls: map[string]string{}}
-	if p.log, err = os.Create(filepath.Join(w.dir, "server.log")); err != nil {
+	if p.log, err = os.Create(filepath.Join(w.Dir, "server.log")); err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(self, serverMode)
-	p.cmd.Env = append(os.Environ(),
-		"DATABASE_URL="+fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, a.postgres, database),
-		"BENCH_PLAIN_DATABASE_URL="+w.pg.URL(database)+"&pool_max_conns=16",
+	cmd := exec.Command(self, serverMode)
+	cmd.Env = append(os.Environ(),
+		"DATABASE_URL="+w.ServiceURL(a.postgres), "BENCH_PLAIN_DATABASE_URL="+w.SuperuserURL()+"&pool_max_conns=16",
 		"REDIS_URL=redis://"+a.redis, "LOG_LEVEL=info", "LOG_FORMAT=json", "CACHE_TTL=1h")
-	p.cmd.Env = append(p.cmd.Env, env...)
-	p.cmd.Stderr, p.cmd.SysProcAttr = p.log, dieWithParent()
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stderr = p.log
+	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	stdout, err := p.cmd.StdoutPipe()
+	// Not StdoutPipe, whose end Wait closes: the server may end before its addresses are read.
+	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := p.cmd.Start(); err != nil {
+	defer read.Close()
+	cmd.Stdout = write
+	p.server, err = childprocess.Start(cmd, syscall.SIGKILL)
+	_ = write.Close()
+	if err != nil {
 		return nil, err
 	}
-	if err := json.NewDecoder(stdout).Decode(&p.urls); err != nil {
+	if err := json.NewDecoder(read).Decode(&p.urls); err != nil {
 		text, _ := os.ReadFile(p.log.Name())
 		return nil, fmt.Errorf("the server did not start: %w\n%s", err, text)
 	}
@@ -68,7 +74,7 @@ func startServer(w *world, a addresses, connections int, env ...string) (*proces
 
 func (p *process) stop() {
 	_ = p.stdin.Close()
-	_ = p.cmd.Wait()
+	_ = p.server.Wait() // it ends with its stdin
 	_ = p.log.Close()
 }
 

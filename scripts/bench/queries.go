@@ -23,12 +23,12 @@ type costs struct {
 }
 
 func runQueries(ctx context.Context, w *world, _ options) (section, error) {
-	pg, err := newWire(w.pg.Addr(), parsePostgres)
+	pg, err := newWire(w.Postgres.Addr(), parsePostgres)
 	if err != nil {
 		return section{}, err
 	}
 	defer pg.Close()
-	rd, err := newWire(w.redis.addr, parseRedis)
+	rd, err := newWire(w.Redis.Addr, parseRedis)
 	if err != nil {
 		return section{}, err
 	}
@@ -38,7 +38,7 @@ func runQueries(ctx context.Context, w *world, _ options) (section, error) {
 		return section{}, err
 	}
 	defer p.stop()
-	if err := w.redis.client.FlushAll(ctx).Err(); err != nil {
+	if err := w.Redis.Client.FlushAll(ctx).Err(); err != nil {
 		return section{}, err
 	}
 	return countAll(ctx, append(newCosts(w, p), newWriteCosts(w, p.characters(stack))...), pg, rd)

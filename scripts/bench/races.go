@@ -70,7 +70,7 @@ func (w *world) addUsers(ctx context.Context, prefix string) ([]string, error) {
 	for i := range users {
 		users[i] = fmt.Sprintf("%s-%d", prefix, i)
 	}
-	_, err := w.db.Exec(ctx, `INSERT INTO "user" (id, name, email, "emailVerified", "updatedAt")
+	_, err := w.DB.Exec(ctx, `INSERT INTO "user" (id, name, email, "emailVerified", "updatedAt")
 SELECT id, id, id || '@example.com', true, now() FROM unnest($1::text[]) AS id`, users)
 	return users, err
 }

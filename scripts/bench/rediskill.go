@@ -7,6 +7,7 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -37,8 +38,8 @@ func (r *reads) add(took time.Duration, err error) {
 
 func runRedisKill(ctx context.Context, w *world, _ options) (section, error) {
 	s := section{title: "Redis killed under load", head: []string{"phase", "seconds", "reads", "failed", "hits", "from the database", "slowest ms"}}
-	if w.redis.cmd == nil {
-		s.note("Not measured: redis-server is not installed, and miniredis cannot be killed.")
+	if err := testbed.HaveRedis(); err != nil {
+		s.note("Not measured: %v.", err)
 		return s, nil
 	}
 	p, err := startServer(w, addresses{}, killLoad)
@@ -124,16 +125,13 @@ func killPhases(ctx context.Context, s *section, w *world, p *process, r *reads)
 	}
 	phase("with Redis", func() error { return wait(ctx, killBefore) })
 	phase("killed", func() error {
-		if err := w.redis.kill(); err != nil {
+		if err := w.Redis.Kill(); err != nil {
 			return err
 		}
 		return wait(ctx, killDown)
 	})
 	phase("started again", func() error {
-		if err := w.redis.launch(); err != nil {
-			return err
-		}
-		if err := w.redis.ready(ctx); err != nil {
+		if err := w.Redis.Launch(ctx); err != nil {
 			return err
 		}
 		again, err = awaitHits(ctx, p)
@@ -143,7 +141,7 @@ func killPhases(ctx context.Context, s *section, w *world, p *process, r *reads)
 }
 
 func wait(ctx context.Context, d time.Duration) error {
-	if !pause(ctx, d) {
+	if !testbed.Pause(ctx, d) {
 		return ctx.Err()
 	}
 	return nil
@@ -156,7 +154,7 @@ func awaitHits(ctx context.Context, p *process) (again hitsAgain, err error) {
 	again = hitsAgain{killAfter, killAfter}
 	start := time.Now()
 	last, err := p.usage(ctx)
-	for err == nil && time.Since(start) < killAfter && pause(ctx, killPoll) {
+	for err == nil && time.Since(start) < killAfter && testbed.Pause(ctx, killPoll) {
 		var u usage
 		u, err = p.usage(ctx)
 		hits, lost := u.Cache.Hits-last.Cache.Hits, misses(u)-misses(last)

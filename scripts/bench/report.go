@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 // section is the outcome of one part: a table, and sentences under it.
@@ -36,9 +37,8 @@ type report struct {
 	markdown strings.Builder
 }
 
-func newReport(w *world, _ options) *report {
-	r := &report{head: fmt.Sprintf("%s; %d CPUs (%s, %s/%s); %s; PostgreSQL %s; Redis %s", time.Now().UTC().Format(time.DateOnly),
-		runtime.NumCPU(), cpuModel(), runtime.GOOS, runtime.GOARCH, runtime.Version(), w.pg.Version(), w.redis.version)}
+func newReport(ctx context.Context, w *world) *report {
+	r := &report{head: fmt.Sprintf("%s; %s; %s", time.Now().UTC().Format(time.DateOnly), testbed.Machine(), w.Versions(ctx))}
 	args := append([]string{"go run ./scripts/bench"}, os.Args[1:]...)
 	fmt.Println(r.head)
 	fmt.Fprintf(&r.markdown, "# Measured\n\n%s\n\nMade by `%s`; what the parts measure stands in main.go.\n", r.head, strings.Join(args, " "))
@@ -65,28 +65,10 @@ func (r *report) write(file string) error {
 	return os.WriteFile(file, []byte(r.markdown.String()), 0o644) //nolint:gosec // for everybody to read
 }
 
-// cpuModel is what Linux says, "" elsewhere.
-func cpuModel() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	_, after, _ := strings.Cut(string(text), "model name")
-	line, _, _ := strings.Cut(after, "\n")
-	return strings.TrimLeft(line, "\t :")
-}
-
 // held says whether a goal is met.
 func held(ok bool) string {
 	if ok {
 		return "holds"
 	}
 	return "MISSED"
-}
-
-// pause waits, and is false where ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,7 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
 // startPatience is for a start on a machine that is busy with something else.
@@ -57,7 +60,8 @@ func (a *runtimeAPI) start(ctx context.Context, b *binary) (start, error) {
 		"AWS_SESSION_TOKEN=x", "PATH=" + os.Getenv("PATH"), "TZ=:UTC", "LANG=en_US.UTF-8",
 	}, b.env...)
 	var stderr strings.Builder
-	cmd.Stderr, cmd.Stdout, cmd.SysProcAttr = &stderr, io.Discard, dieWithParent()
+	cmd.Stderr, cmd.Stdout = &stderr, io.Discard
+	childprocess.Attach(cmd, syscall.SIGKILL)
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return start{}, err

@@ -52,7 +52,6 @@ type usage struct {
 // serve runs until stdin ends, which it does with the parent. Its environment is the service's own; the URLs of its
 // listeners go to stdout and its log to stderr.
 func serve() error {
-	runtime.UnlockOSThread()
 	if os.Getenv("BENCH_PROFILE") != "" {
 		runtime.MemProfileRate = 1 << 10
 	}

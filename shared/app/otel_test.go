@@ -11,7 +11,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/config"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // TestOTel wants the spans of an invocation sent by Finish, after what else is done there.
@@ -33,7 +33,7 @@ func TestOTel(t *testing.T) {
 		t.Error("statements and calls to Redis are not traced")
 	}
 	ctx, _ := c.Telemetry.Tracer.Start(t.Context(), func(string) string { return "" })
-	c.Telemetry.Tracer.End(ctx, rpcserver.Class{})
+	c.Telemetry.Tracer.End(ctx, request.Class{})
 	c.Telemetry.Finish(t.Context())
 	if len(order) != 2 || order[0] != "finish" || order[1] != "sent" {
 		t.Errorf("Finish did %v, want what was there and then sent", order)

@@ -98,8 +98,9 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 // Entry is an entity as the cache or the database had it.
 type Entry struct {
 	Bytes []byte
-	// Now is the database's clock, to count down deadlines with. It is exact to the time of one drain, some
-	// milliseconds.
+	// Now is the database's clock at the read, for deadlines. It is never ahead of that clock, so what it hides is due. It
+	// is behind by a sync's last round trip, mostly a few milliseconds and at most MaxStaleness. That holds while the
+	// clocks of Redis and of the database run at one rate and are not set.
 	Now time.Time
 	// TTL, when a load sets it, shortens how long this value is kept.
 	TTL time.Duration

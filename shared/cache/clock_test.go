@@ -43,3 +43,55 @@ func TestClockIsReadBeforeTheSnapshot(t *testing.T) {
 		}
 	})
 }
+
+// TestCachedClockIsNotAhead delays the statement that reads the database's clock. Entry.Now hides what is due, so it must
+// not run ahead of that clock by the delay.
+func TestCachedClockIsNotAhead(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		databaseMS := func() (ms int64) {
+			t.Helper()
+			err := e.Owner.QueryRow(t.Context(), `SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint`).Scan(&ms)
+			if err != nil {
+				t.Error(err)
+			}
+			return ms
+		}
+		var afterT atomic.Int64 // the database's clock at a moment after the sync has read the Redis clock
+		e.PGProxy.OnSend(func(b []byte) {
+			if !bytes.Contains(b, []byte("pg_current_snapshot")) {
+				return
+			}
+			now := databaseMS()
+			for databaseMS() < now+100 && !t.Failed() {
+			}
+			afterT.Store(now)
+		})
+		for {
+			e.PGProxy.Reset() // a new connection, on which the statement's text is sent
+			e.Redis.Client.Del(t.Context(), "wm", "wm:lock")
+			afterT.Store(0)
+			_, _ = x.kind.Get(t.Context(), "1")
+			d, err := e.Redis.Client.HGet(t.Context(), "wm", "d").Int64()
+			if err != nil || afterT.Load() == 0 { // the sync ran into its time limit
+				if t.Context().Err() != nil {
+					t.Fatal("no sync ended in time")
+				}
+				continue
+			}
+			if d > afterT.Load() {
+				t.Errorf("the watermark's database clock is %d ms ahead of the database's", d-afterT.Load())
+			}
+			hits := e.Program.Cache.Stats().Hits
+			hit, err := x.kind.Get(t.Context(), "1")
+			if err != nil || e.Program.Cache.Stats().Hits == hits {
+				continue // the watermark is too old by now
+			}
+			if ahead := hit.Now.UnixMilli() - databaseMS(); ahead > 0 {
+				t.Errorf("Now of a hit is %d ms ahead of the database's clock", ahead)
+			}
+			return
+		}
+	})
+}

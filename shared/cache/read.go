@@ -14,7 +14,7 @@ type reading struct {
 	bad   bool   // there is one, and it is not what was written
 	ms    int64  // the Redis clock at the look
 	t     int64  // the Redis clock when the watermark's drain began; 0: no watermark
-	d     int64  // the database's clock in that drain
+	d     int64  // the database's clock at t, or a little less
 }
 
 // within reports whether the watermark is at most age old. One from the future (a failover to a node whose clock is

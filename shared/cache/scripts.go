@@ -61,11 +61,15 @@ if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return fals
 return {string.format('%.0f', now), w[1] or '', w[2] or '', w[3] or ''}
 `)
 
-// KEYS: wm, lock, entities. ARGV: token, the s that was read, new s, t, e, c, d. Reply: 1 applied, 0 another was faster.
+// KEYS: wm, lock, entities. ARGV: token, the s that was read, new s, t, e, c, the database's clock in ms less clockMargin.
+// Reply: 1 applied, 0 another sync was faster. The field d is the database's clock at t or a little before: the sync
+// read that clock before this script reads Redis's, so the time since t is subtracted, and some more.
 var applyScript = redis.NewScript(`
 if (redis.call('HGET', KEYS[1], 's') or '') ~= ARGV[2] then return 0 end
 for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
-redis.call('HSET', KEYS[1], 's', ARGV[3], 't', ARGV[4], 'e', ARGV[5], 'c', ARGV[6], 'd', ARGV[7])
+local clock = redis.call('TIME')
+local d = ARGV[7] - (clock[1] * 1000 + math.floor(clock[2] / 1000) - ARGV[4])
+redis.call('HSET', KEYS[1], 's', ARGV[3], 't', ARGV[4], 'e', ARGV[5], 'c', ARGV[6], 'd', string.format('%.0f', d))
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1
 `)

@@ -1,30 +1,32 @@
 package cache
 
-import "context"
+import (
+	"context"
 
-// Status is what the cache came to in a request.
+	"github.com/osirose-new/database-service/shared/request"
+)
+
+// Status is the result of a request's use of the cache. If a request used it more than once, the last result counts.
 type Status uint8
 
-// The outcomes. A request that looked more than once has the last one.
+// The statuses.
 const (
 	NotAsked  Status = iota
 	Hit              // served from Redis
-	Miss             // looked for under a fresh watermark and not found
-	Untrusted        // Redis failed, or had no fresh watermark: read from the database
-	Bypassed         // not looked for: breaker open, or an own write could not be deleted
-	Shared           // another request of this process looked, or loaded, for this one, too
+	Miss             // not found in Redis, under a fresh watermark
+	Untrusted        // Redis failed or had no fresh watermark: read from the database
+	Bypassed         // Redis not asked: the breaker is open, or an own write could not be deleted
+	Shared           // served by the lookup or the load of another request of this process
 )
 
-// String is the outcome's name in logs and metrics, empty for NotAsked.
-func (o Status) String() string {
-	return [...]string{"", "hit", "miss", "untrusted", "bypassed", "shared"}[o]
+// String is the status in logs and metrics, empty for NotAsked.
+func (s Status) String() string {
+	return [...]string{"", "hit", "miss", "untrusted", "bypassed", "shared"}[s]
 }
 
-// StatusKey is the key of an *Status in a reader's context, which is set to what the read came to.
-type StatusKey struct{}
-
-func note(ctx context.Context, is Status) {
-	if o, ok := ctx.Value(StatusKey{}).(*Status); ok {
-		*o = is
+// note writes the status to the record of the request, if there is one.
+func note(ctx context.Context, s Status) {
+	if r := request.From(ctx); r != nil {
+		r.Class.Cache = s.String()
 	}
 }

@@ -10,8 +10,13 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// lostRace is how long this process leaves a drain to the others after it found one under way.
-const lostRace = 50 * time.Millisecond
+const (
+	// lostRace is how long this process leaves a sync to the others after it has found one under way.
+	lostRace = 50 * time.Millisecond
+	// clockMargin keeps [Entry.Now] behind the database's clock: 1 ms for the rounding of two Redis clocks, and 1 ms for
+	// clocks that drift apart by up to 0.1 %, which is 1 ms in MaxStaleness.
+	clockMargin = 2 * time.Millisecond
+)
 
 var (
 	errNotMine = errors.New("another drain is under way")
@@ -84,7 +89,7 @@ func (c *Cache) begin(ctx context.Context, b int, token string) (m mark, fresh b
 func (c *Cache) apply(ctx context.Context, b int, token string, m mark, changes postgres.Changes, keys []string) error {
 	all := append([]string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)}, keys...)
 	n, err := applyScript.Run(ctx, c.client, all, token, m.snapshot, changes.Snapshot, m.t, m.epoch, changes.Cluster,
-		strconv.FormatInt(changes.NowMS, 10)).Int()
+		strconv.FormatInt(changes.NowMS-clockMargin.Milliseconds(), 10)).Int()
 	if c.report(err) != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
@@ -153,16 +154,58 @@ func (e *env) deadlinePassesInCache(t *testing.T, ahead time.Duration) bool {
 			}
 		}
 	}
-	eventually(t, "the deadline", func() (passed bool) {
-		// Some milliseconds more, since a cached reply knows the database's clock to that.
-		err := e.Owner.QueryRow(t.Context(), `SELECT now() > delete_at + interval '20 ms' FROM game.character WHERE id = $1`, c.Id).Scan(&passed)
-		return err == nil && passed
-	})
+	e.waitUntilHidden(t, c)
 	before = hits()
 	_, err := get()
 	wantFault(t, "GetCharacter after the deadline", err, notFound)
 	wantSame(t, "GetCharacterList after the deadline", list(), []*databasev1.Character{reduced(stays)})
 	return hits() == before+2
+}
+
+// waitUntilHidden waits until the deadline is so long ago that no cached reply shows the character any more.
+func (e *env) waitUntilHidden(t testing.TB, c *databasev1.Character) {
+	t.Helper()
+	eventually(t, "the deadline", func() (passed bool) {
+		err := e.Owner.QueryRow(t.Context(), `SELECT now() > delete_at + $2::interval FROM game.character WHERE id = $1`,
+			c.Id, cache.MaxStaleness+10*time.Millisecond).Scan(&passed)
+		return err == nil && passed
+	})
+}
+
+// TestHiddenIsNotRestorable reads a marked character from the cache until a reply hides it. Statements are delayed, so
+// that a cached clock which is ahead of the database's hides it too early.
+func TestHiddenIsNotRestorable(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, e *env) {
+		user := e.user(t)
+		c := e.mustCreate(t, user)
+		e.setDeadline(t, c, 1500*time.Millisecond)
+		e.PGProxy.OnSend(func([]byte) { time.Sleep(50 * time.Millisecond) })
+		left := func() (seconds float64) {
+			err := e.Owner.QueryRow(t.Context(), `SELECT extract(epoch FROM delete_at - clock_timestamp()) FROM game.character WHERE id = $1`, c.Id).Scan(&seconds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return seconds
+		}
+		for hidden := false; !hidden; {
+			got, err := e.GetCharacter(t.Context(), &databasev1.GetCharacterRequest{CharacterId: c.Id})
+			list, listErr := e.GetCharacterList(t.Context(), &databasev1.GetCharacterListRequest{UserId: user})
+			hidden = faultOf(err) == notFound || listErr == nil && len(list.Characters) == 0
+			left := left()
+			if hidden && left > 0 {
+				t.Errorf("hidden %.3f s before the deadline: GetCharacter = %v, GetCharacterList = %v", left, err, list.GetCharacters())
+			}
+			for _, c := range append(list.GetCharacters(), got.GetCharacter()) {
+				if c != nil && float64(c.SecondsUntilDeletion) < left {
+					t.Fatalf("seconds_until_deletion = %d, want at least %.3f, the time left after the reply", c.SecondsUntilDeletion, left)
+				}
+			}
+		}
+		e.PGProxy.OnSend(nil)
+		_, err := patiently(t, e.RestoreCharacter, &databasev1.RestoreCharacterRequest{UserId: user, CharacterId: c.Id})
+		wantFault(t, "RestoreCharacter of a hidden one", err, notFound)
+	})
 }
 
 func TestGetCharacterList(t *testing.T) {

@@ -48,27 +48,18 @@ func TestRead(t *testing.T) {
 				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
 				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
 				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
-				"CHARACTER_NAMES_RESERVED": "guild, council,,king", "DATABASE_IAM_AUTH": "true", "REDIS_IAM_CACHE": "game-1",
-				"REDIS_IAM_SERVERLESS": "true", "AWS_REGION": "eu-central-1", "EMBEDDED_METRICS": "true", "METRICS_STAGE": "live",
+				"CHARACTER_NAMES_RESERVED": "guild, council,,king", "EMBEDDED_METRICS": "true", "METRICS_STAGE": "live",
 				"AWS_LAMBDA_FUNCTION_VERSION": "7",
 			},
 			config.Config{
 				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
 				LogLevel: slog.LevelDebug, LogFormat: "text",
-				AWS:      config.AWS{DatabaseIAM: true, RedisIAMCache: "game-1", RedisIAMServerless: true},
 				Metrics:  config.EmbeddedMetrics{On: true, Stage: "live", Version: "7"},
 				Sessions: config.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
 				Characters: config.Characters{
 					Slots: 32, DeleteDelay: 90 * time.Minute, NameMin: 5, NameMax: 5, NamesReserved: []string{"guild", "council", "king"},
 				},
 			},
-		},
-		"a secret says where the database is": {
-			map[string]string{"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"},
-			func(c config.Config) config.Config {
-				c.DatabaseURL, c.AWS.DatabaseSecretARN = "postgres://", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"
-				return c
-			}(defaults),
 		},
 		"an IPv6 address":  {map[string]string{"LISTEN_ADDR": "::1"}, func(c config.Config) config.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
 		"no admin address": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) config.Config { c.Admin = ""; return c }(defaults)},

@@ -18,7 +18,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/postgres"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // Namespace is that of the metrics.
@@ -73,24 +73,15 @@ func (m *Metrics) Statement(waited, took time.Duration, _ error) {
 // Write writes the line of the request with the context, and of all that was counted since the line before: with many
 // requests at once a line may have what another one did, and each thing is in one line.
 func (m *Metrics) Write(ctx context.Context) {
-	request := invocation{}
-	if o := rpcserver.OriginOf(ctx); o != nil {
-		request.id = o.RequestID
-		if o.Answer != nil {
-			request.Answer = *o.Answer
-		}
+	record := request.From(ctx)
+	if record == nil {
+		record = &request.Record{}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.read()
 	did := now.since(m.last)
 	m.last = now
-	m.buf = m.text.appendLine(m.buf[:0], time.Now(), request, did)
+	m.buf = m.text.appendLine(m.buf[:0], time.Now(), record, did)
 	_, _ = m.to.Write(m.buf) // metrics that cannot be written have nowhere to say so
-}
-
-// invocation is what a line says of its request.
-type invocation struct {
-	rpcserver.Answer
-	id string
 }

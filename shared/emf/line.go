@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // fixed is what all lines of a process share.
@@ -52,7 +54,7 @@ func property(name, value string) string {
 }
 
 // appendLine appends the line, with its end.
-func (f fixed) appendLine(b []byte, at time.Time, of invocation, did totals) []byte {
+func (f fixed) appendLine(b []byte, at time.Time, of *request.Record, did totals) []byte {
 	b = append(b, `{"_aws":{"Timestamp":`...)
 	b = strconv.AppendInt(b, at.UnixMilli(), 10)
 	b = append(append(b, `,"CloudWatchMetrics":[`...), f.request...)
@@ -71,7 +73,7 @@ func (f fixed) appendLine(b []byte, at time.Time, of invocation, did totals) []b
 	b = append(b, f.properties...)
 	b = appendText(append(b, `,"RPC":`...), cmp.Or(of.Class.RPC(), "none")) // a dimension cannot be empty
 	b = appendText(append(b, `,"Code":`...), string(cmp.Or(of.Class.Code, twirp.Internal)))
-	for _, p := range [...]struct{ name, value string }{{"Protocol", string(of.Class.Protocol)}, {"Cache", of.Class.Cache.String()}, {"Request", of.id}} {
+	for _, p := range [...]struct{ name, value string }{{"Protocol", string(of.Class.Protocol)}, {"Cache", of.Class.Cache}, {"Request", of.ID}} {
 		if p.value != "" {
 			b = appendText(append(append(append(b, `,"`...), p.name...), `":`...), p.value)
 		}

@@ -38,9 +38,7 @@ func TestCallerInLog(t *testing.T) {
 		headers := map[string]string{"user-agent": "curl/8.5.0 canary4711", "content-type": "application/json"}
 		v2, v1 := v2Event(), v1Event()
 		v2.Headers, v1.Headers = headers, headers
-		v2.RequestContext.Authorizer = &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
-			IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: arn},
-		}
+		v2.RequestContext.Authorizer = signedBy(arn)
 		v1.RequestContext.Identity.UserArn = arn
 		v1.RequestContext.Identity.SourceIP, v2.RequestContext.HTTP.SourceIP = "192.0.2.47", "192.0.2.47"
 		for kind, event := range map[string]any{"v2": v2, "v1": v1} {
@@ -49,6 +47,13 @@ func TestCallerInLog(t *testing.T) {
 				t.Errorf("%s, %q: logged %s, want caller %q", kind, arn, raw, want)
 			}
 		}
+	}
+}
+
+// signedBy returns what an HTTP API says about the principal that signed a request.
+func signedBy(arn string) *events.APIGatewayV2HTTPRequestContextAuthorizerDescription {
+	return &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
+		IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: arn},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // TestRule14AtOnce has events of all kinds in one adapter, each of which must get its own response.
@@ -27,7 +28,7 @@ func TestRule14AtOnce(t *testing.T) {
 			panic(body)
 		}
 		w.Header().Set("Content-Type", "text/plain")
-		fmt.Fprint(w, string(body), err, lambdahttp.CallerOf(r.Context()).RequestID)
+		fmt.Fprint(w, string(body), err, strings.TrimPrefix(request.From(r.Context()).Caller(), "user/"))
 	}))
 	var wg sync.WaitGroup
 	for c := range callers {
@@ -35,7 +36,8 @@ func TestRule14AtOnce(t *testing.T) {
 			for i := range each {
 				id := fmt.Sprintf("%d-%d", c, i)
 				v2, v1 := v2Event(), v1Event()
-				v2.Body, v2.RequestContext.RequestID, v1.Body, v1.RequestContext.RequestID = id, id, id, id
+				v2.Body, v1.Body = id, id
+				v2.RequestContext.Authorizer, v1.RequestContext.Identity.UserArn = signedBy("arn:aws:iam::1:user/"+id), "arn:aws:iam::1:user/"+id
 				ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: id})
 				for _, event := range []any{v2, v1} {
 					payload, _ := json.Marshal(event)

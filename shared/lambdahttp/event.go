@@ -20,18 +20,18 @@ const (
 	albMulti             // load balancer that sends all values
 )
 
-// event is what is used of an event of any kind.
+// event holds the parts of an event that are used, whatever its kind.
 type event struct {
 	kind             kind
 	method, path     string
 	query            string // raw
 	body             string
 	base64           bool
-	requestID, stage string
 	domain, sourceIP string
-	identity         string
+	identity         string // v1: the ARN of the IAM principal
 
-	headers, cookies, authorizer string // JSON
+	headers, cookies string // JSON
+	authorizer       string // JSON, v2
 }
 
 var errNoObject = errors.New("the event is not a JSON object in UTF-8")
@@ -129,10 +129,6 @@ func (t *top) event(raw string) (*event, error) {
 // context reads a requestContext. A gateway fills in either http or identity.
 func (e *event) context(name, value string) {
 	switch name {
-	case "requestId":
-		e.requestID = text(value)
-	case "stage":
-		e.stage = text(value)
 	case "domainName":
 		e.domain = text(value)
 	case "authorizer":

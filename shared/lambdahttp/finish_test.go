@@ -11,10 +11,11 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// TestFinish is what is known of a request at its end.
+// TestFinish checks the record of a request at its end.
 func TestFinish(t *testing.T) {
 	t.Parallel()
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))
@@ -25,26 +26,26 @@ func TestFinish(t *testing.T) {
 	const event = `{"version":"2.0","headers":{"content-type":"application/json"}}`
 	for _, test := range []struct {
 		handler, payload string
-		want             []rpcserver.Class
+		want             []request.Class
 	}{
-		{"found", event, []rpcserver.Class{{Protocol: rpcserver.JSON, Code: "ok"}}},
-		{"none", event, []rpcserver.Class{{Protocol: rpcserver.JSON, Code: twirp.BadRoute}}},
-		{"panic", event, []rpcserver.Class{{Code: twirp.Internal}}},
-		{"found", `{"version":"2.0","body":"%","isBase64Encoded":true}`, []rpcserver.Class{{Code: twirp.Malformed}}},
+		{"found", event, []request.Class{{Protocol: request.JSON, Code: "ok"}}},
+		{"none", event, []request.Class{{Protocol: request.JSON, Code: twirp.BadRoute}}},
+		{"panic", event, []request.Class{{Code: twirp.Internal}}},
+		{"found", `{"version":"2.0","body":"%","isBase64Encoded":true}`, []request.Class{{Code: twirp.Malformed}}},
 		{"found", `{}`, nil},
 		{"found", `{"Records":[]}`, nil},
 	} {
-		var got []rpcserver.Class
+		var got []request.Class
 		adapter := lambdahttp.New(slog.New(slog.DiscardHandler), handlers[test.handler]).Finish(func(ctx context.Context) {
-			o := rpcserver.OriginOf(ctx)
-			if o.RequestID != requestID {
-				t.Errorf("%s: request id %q, want %s", test.payload, o.RequestID, requestID)
+			record := request.From(ctx)
+			if record.ID != requestID {
+				t.Errorf("%s: request id %q, want %s", test.payload, record.ID, requestID)
 			}
-			got = append(got, o.Answer.Class)
+			got = append(got, record.Class)
 		})
 		for _, ctx := range []context.Context{ // Lambda's, and that of a stand-in
 			lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID}),
-			rpcserver.WithOrigin(t.Context(), &rpcserver.Origin{RequestID: requestID}),
+			request.With(t.Context(), &request.Record{ID: requestID}),
 		} {
 			got = nil
 			_, _ = adapter.Invoke(ctx, []byte(test.payload)) // what is no request is an error

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -23,10 +23,10 @@ var update = flag.Bool("update", false, "write the files in testdata/golden anew
 
 // golden is what comes of an event in testdata/events.
 type golden struct {
-	Request  *goldenRequest     `json:"request,omitempty"` // missing: the handler is not called
-	Caller   *lambdahttp.Caller `json:"caller,omitempty"`
-	Response map[string]any     `json:"response,omitempty"` // a body in JSON is decoded
-	Error    string             `json:"error,omitempty"`
+	Request  *goldenRequest `json:"request,omitempty"`  // missing: the handler is not called
+	Caller   string         `json:"caller,omitempty"`   // as the log names it
+	Response map[string]any `json:"response,omitempty"` // a body in JSON is decoded
+	Error    string         `json:"error,omitempty"`
 }
 
 type goldenRequest struct {
@@ -71,8 +71,7 @@ func runGolden(t *testing.T, event []byte, twirp http.Handler) (g golden) {
 	i := invocation{}
 	i.handler = func(w http.ResponseWriter, r *http.Request) {
 		g.Request = &goldenRequest{r.Method, r.Host, r.RequestURI, r.RemoteAddr, r.Header.Clone(), r.ContentLength, string(i.saw.body)}
-		caller := lambdahttp.CallerOf(r.Context())
-		g.Caller = &caller
+		g.Caller = request.From(r.Context()).Caller()
 		r.Body = io.NopCloser(bytes.NewReader(i.saw.body))
 		twirp.ServeHTTP(w, r)
 	}

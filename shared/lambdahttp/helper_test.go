@@ -43,8 +43,8 @@ func decode(t testing.TB, response []byte) (a answer) {
 	return a
 }
 
-// request is what a handler saw.
-type request struct {
+// seen is the request that a handler saw.
+type seen struct {
 	*http.Request
 	body []byte
 }
@@ -54,7 +54,7 @@ type invocation struct {
 	handler http.HandlerFunc // nil: answers nothing
 	ctx     context.Context  // nil: the test's, with a request id
 	log     bytes.Buffer
-	saw     *request // by the handler
+	saw     *seen // by the handler
 }
 
 const requestID = "8f507cfc-1b2c-4d5e-8f90-a1b2c3d4e5f6"
@@ -77,7 +77,7 @@ func (i *invocation) run(t testing.TB, event any) (answer, error) {
 		if err != nil {
 			t.Errorf("read the body: %v", err)
 		}
-		i.saw = &request{r, body}
+		i.saw = &seen{r, body}
 		if i.handler != nil {
 			i.handler(w, r)
 		}
@@ -90,7 +90,7 @@ func (i *invocation) run(t testing.TB, event any) (answer, error) {
 }
 
 // invoke runs an event that is a request, and returns what the handler saw; nil: it was not called.
-func invoke(t testing.TB, event any, handler http.HandlerFunc) (answer, *request) {
+func invoke(t testing.TB, event any, handler http.HandlerFunc) (answer, *seen) {
 	t.Helper()
 	i := invocation{handler: handler}
 	a, err := i.run(t, event)

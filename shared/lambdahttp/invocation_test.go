@@ -15,6 +15,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -123,35 +124,26 @@ func TestRule10Deadline(t *testing.T) {
 	})
 }
 
+// TestRule11Caller has claims of an identity in places that the gateway does not fill in.
 func TestRule11Caller(t *testing.T) {
 	t.Parallel()
-	for what, test := range map[string]struct {
-		event string
-		want  lambdahttp.Caller
-	}{
+	for what, test := range map[string]struct{ event, want string }{
 		"v2, IAM": {`{"version":"2.0","requestContext":{"stage":"prod","requestId":"r","http":{"sourceIp":"192.0.2.1"},
-			"identity":{"userArn":"x","sourceIp":"x"},"authorizer":{"iam":{"userArn":"arn"},"claims":{"x":"x"}}}}`,
-			lambdahttp.Caller{Gateway: "2.0", RequestID: "r", Stage: "prod", SourceIP: "192.0.2.1", Identity: "arn"}},
-		"v2, JWT": {`{"version":"2.0","requestContext":{"authorizer":{"jwt":{"claims":{"sub":"a\"b","n":1,"l":[ "x" ]},"scopes":null}}}}`,
-			lambdahttp.Caller{Gateway: "2.0", Claims: map[string]string{"sub": `a"b`, "n": "1", "l": `[ "x" ]`}}},
-		"v2, Lambda authorizer": {`{"version":"2.0","requestContext":{"authorizer":{"lambda":{"iam":{"userArn":"x"},"jwt":"x"}}}}`,
-			lambdahttp.Caller{Gateway: "2.0"}},
-		"v1, IAM": {`{"httpMethod":"POST","requestContext":{"stage":"prod","requestId":"r","identity":{"sourceIp":"192.0.2.1","userArn":"arn"},
-			"http":{"sourceIp":"x","method":"GET"},"authorizer":{"iam":{"userArn":"x"},"jwt":{"claims":{"x":"x"}}}}}`,
-			lambdahttp.Caller{Gateway: "1.0", RequestID: "r", Stage: "prod", SourceIP: "192.0.2.1", Identity: "arn"}},
-		"v1, claims":            {`{"httpMethod":"POST","requestContext":{"authorizer":{"claims":{"sub":"s"}}}}`, lambdahttp.Caller{Gateway: "1.0", Claims: map[string]string{"sub": "s"}}},
-		"v1, Lambda authorizer": {`{"httpMethod":"POST","requestContext":{"authorizer":{"principalId":"p","claims":"x","jwt":1}}}`, lambdahttp.Caller{Gateway: "1.0"}},
-		"v1, no load balancer":  {`{"httpMethod":"POST","requestContext":{"elb":null,"stage":"s"}}`, lambdahttp.Caller{Gateway: "1.0", Stage: "s"}},
-		"alb": {`{"httpMethod":"POST","requestContext":{"elb":{},"requestId":"x","stage":"x","identity":{"userArn":"x"},"authorizer":{"claims":{"x":"x"}}}}`,
-			lambdahttp.Caller{Gateway: "alb"}},
+			"identity":{"userArn":"arn:aws:iam::1:user/x"},"authorizer":{"iam":{"userArn":"arn:aws:iam::1:user/a\u0062c"},"claims":{"x":"x"}}}}`, "user/abc"},
+		"v2, JWT":               {`{"version":"2.0","requestContext":{"authorizer":{"jwt":{"claims":{"sub":"a\"b","userArn":"arn:aws:iam::1:user/x"},"scopes":null}}}}`, ""},
+		"v2, Lambda authorizer": {`{"version":"2.0","requestContext":{"authorizer":{"lambda":{"iam":{"userArn":"arn:aws:iam::1:user/x"},"jwt":"x"}}}}`, ""},
+		"v1, IAM": {`{"httpMethod":"POST","requestContext":{"stage":"prod","requestId":"r","identity":{"sourceIp":"192.0.2.1","userArn":"arn:aws:iam::1:user/abc"},
+			"http":{"sourceIp":"x","method":"GET"},"authorizer":{"iam":{"userArn":"arn:aws:iam::1:user/x"},"jwt":{"claims":{"x":"x"}}}}}`, "user/abc"},
+		"v1, claims":            {`{"httpMethod":"POST","requestContext":{"authorizer":{"claims":{"sub":"s","userArn":"arn:aws:iam::1:user/x"}}}}`, ""},
+		"v1, Lambda authorizer": {`{"httpMethod":"POST","requestContext":{"authorizer":{"principalId":"p","iam":{"userArn":"arn:aws:iam::1:user/x"},"jwt":1}}}`, ""},
+		"v1, no load balancer":  {`{"httpMethod":"POST","requestContext":{"elb":null,"identity":{"userArn":"arn:aws:iam::1:user/abc"}}}`, "user/abc"},
+		"alb": {`{"httpMethod":"POST","requestContext":{"elb":{},"requestId":"x","stage":"x","identity":{"userArn":"arn:aws:iam::1:user/x"},
+			"authorizer":{"iam":{"userArn":"arn:aws:iam::1:user/x"}}}}`, ""},
 	} {
 		a, saw := invoke(t, []byte(test.event), nil)
-		if got := lambdahttp.CallerOf(saw.Context()); !cmp.Equal(test.want, got) || a.StatusCode != 200 {
-			t.Errorf("%s: %d, caller (-want +got):\n%s", what, a.StatusCode, cmp.Diff(test.want, got))
+		if got := request.From(saw.Context()).Caller(); got != test.want || a.StatusCode != 200 {
+			t.Errorf("%s: status %d, caller %q, want 200 and %q", what, a.StatusCode, got, test.want)
 		}
-	}
-	if got := lambdahttp.CallerOf(t.Context()); !cmp.Equal(lambdahttp.Caller{}, got) {
-		t.Errorf("outside Lambda the caller is %+v, want none", got)
 	}
 }
 

@@ -5,7 +5,6 @@
 package lambdahttp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/postgres"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // margin is kept of the function's time to send the response: a function that Lambda has to stop answers nothing.
@@ -40,13 +39,13 @@ func New(log *slog.Logger, handler http.Handler) *Adapter {
 	return &Adapter{log: log, handler: handler}
 }
 
-// Finish returns an Adapter that also calls f at the end of each request, before the answer. The context's
-// [rpcserver.Origin] has an Answer then. f may be nil.
+// Finish returns an Adapter that also calls f at the end of each request, before the answer is returned. The record in f's
+// context is complete then; see package request. f may be nil.
 func (a *Adapter) Finish(f func(context.Context)) *Adapter {
 	return &Adapter{log: a.log, handler: a.handler, finish: f}
 }
 
-// Invoke implements lambda.Handler. Its errors are those of an event that is no request.
+// Invoke implements lambda.Handler. It returns an error only for an event that is not a request.
 func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	e, err := decode(payload)
 	if err != nil {
@@ -56,28 +55,21 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if e.kind == nothing {
 		return w.encode(e.kind), nil
 	}
-	id := requestID(ctx)
-	ctx = context.WithValue(ctx, callerKey{}, e)
-	origin := &rpcserver.Origin{RequestID: id, Caller: e.caller}
-	if a.finish != nil {
-		origin.Answer = &rpcserver.Answer{}
-	}
-	ctx, cancel := a.deadline(rpcserver.WithOrigin(ctx, origin))
+	record := &request.Record{ID: requestID(ctx), Caller: e.caller}
+	ctx, cancel := a.deadline(request.With(ctx, record))
 	defer cancel()
-	missing := twirp.Internal // of a handler that broke off
 	if r, ok := e.request(ctx); ok {
-		a.serve(w, r, id)
+		a.serve(w, r, record)
 	} else {
-		missing = errBody.Code()
+		record.Class.Code = errBody.Code()
 		w.error(errBody)
 	}
 	if a.finish != nil {
-		origin.Answer.Class.Code = cmp.Or(origin.Answer.Class.Code, missing)
 		a.finish(ctx)
 	}
 	out := w.encode(e.kind)
 	if limit := e.kind.limit(); len(out) > limit {
-		a.log.WarnContext(ctx, "the response is too large for the gateway", "request", id, "limit", limit)
+		a.log.WarnContext(ctx, "the response is too large for the gateway", "request", record.ID, "limit", limit)
 		w.reset()
 		w.error(errTooLarge)
 		out = w.encode(e.kind)
@@ -85,14 +77,15 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return out, nil
 }
 
-// serve calls the handler, and answers for it if it panics before it wrote anything.
-func (a *Adapter) serve(w *response, r *http.Request, id string) {
+// serve calls the handler. If the handler panics before it has written anything, serve answers instead.
+func (a *Adapter) serve(w *response, r *http.Request, record *request.Record) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.ErrorContext(r.Context(), "panic", "request", id, "cause", describePanic(p))
+			a.log.ErrorContext(r.Context(), "panic", "request", record.ID, "cause", describePanic(p))
+			record.Class = request.Class{Code: twirp.Internal}
 			if w.status == 0 {
 				w.reset()
-				w.error(errInternal.WithMeta("request_id", id))
+				w.error(errInternal.WithMeta("request_id", record.ID))
 			}
 		}
 	}()
@@ -120,8 +113,8 @@ func requestID(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		return lc.AwsRequestID
 	}
-	if o := rpcserver.OriginOf(ctx); o != nil {
-		return o.RequestID
+	if r := request.From(ctx); r != nil {
+		return r.ID
 	}
 	return ""
 }

@@ -10,11 +10,11 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
-// call is the state of one request, its context and the writer of its response, so that it costs one allocation. The
-// timer of its deadline is made when somebody waits for it: a hit never does.
+// call is the state of one request. It is the request's context, its ResponseWriter and, outside Lambda, its record, so that
+// all of them cost one allocation. The timer of the deadline starts when code first waits for it: a cache hit never does.
 type call struct {
 	http.ResponseWriter
 	parent   context.Context
@@ -24,13 +24,14 @@ type call struct {
 
 	server  *Server
 	number  uint64
-	origin  *Origin // nil: the request came over a network
-	class   Class
-	agent   string // what the caller's client says of itself
-	traceID string // under which it is recorded; empty: it is not
-	cause   string // of an error that the caller does not get to see
+	record  *request.Record // &own, unless the platform's adapter made one
+	own     request.Record
+	agent   string // User-Agent
+	traceID string // empty if the request is not traced
+	cause   string // for the log: the error that the caller does not see
 }
 
+// timed is the context with the timer.
 type timed struct {
 	context.Context
 	cancel context.CancelFunc
@@ -38,8 +39,8 @@ type timed struct {
 
 type callKey struct{}
 
-// full is the parent with the deadline.
-func (c *call) full() context.Context {
+// withTimer returns the context that has the deadline's timer.
+func (c *call) withTimer() context.Context {
 	c.once.Do(func() {
 		ctx, cancel := context.WithDeadline(c.parent, c.deadline)
 		c.timed.Store(&timed{ctx, cancel})
@@ -58,7 +59,7 @@ func (c *call) end() {
 func (c *call) Deadline() (time.Time, bool) { return c.deadline, true }
 
 // Done implements context.Context.
-func (c *call) Done() <-chan struct{} { return c.full().Done() }
+func (c *call) Done() <-chan struct{} { return c.withTimer().Done() }
 
 // Err implements context.Context.
 func (c *call) Err() error {
@@ -71,14 +72,14 @@ func (c *call) Err() error {
 	return c.parent.Err()
 }
 
-// Value implements context.Context. Once there is a timer it asks the context that has it: package context looks there
-// for whom to tell of the end, and would start a goroutine for a context that it does not know.
+// Value implements context.Context. Once the timer exists, Value asks the context that has it. Package context finds its own
+// parent type that way; for a foreign context it would start a goroutine for each child.
 func (c *call) Value(key any) any {
 	switch key {
 	case callKey{}:
 		return c
-	case cache.StatusKey{}:
-		return &c.class.Cache
+	case request.Key{}:
+		return c.record
 	}
 	if t := c.timed.Load(); t != nil {
 		return t.Value(key)
@@ -91,19 +92,20 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-func (c *call) name(ctx context.Context) {
-	c.class.Service, _ = twirp.ServiceName(ctx)
-	c.class.Method, _ = twirp.MethodName(ctx)
+// route records the service and the method that Twirp has found.
+func (c *call) route(ctx context.Context) {
+	c.record.Class.Service, _ = twirp.ServiceName(ctx)
+	c.record.Class.Method, _ = twirp.MethodName(ctx)
 }
 
-// WriteHeader implements http.ResponseWriter. It sees the answer that no service gave, the mux's to an unknown path; and
-// says of an overload in HTTP's words, which proxies know, when to come again.
+// WriteHeader implements http.ResponseWriter. It records the mux's answer to an unknown path, which passes no service. To an
+// overload it adds Retry-After, which proxies understand.
 func (c *call) WriteHeader(status int) {
 	if status == http.StatusTooManyRequests {
 		c.Header().Set("Retry-After", "1") // seconds
 	}
-	if c.class.Code == twirp.NoError && status == http.StatusNotFound {
-		c.class.Code = twirp.BadRoute
+	if c.record.Class.Code == twirp.NoError && status == http.StatusNotFound {
+		c.record.Class.Code = twirp.BadRoute
 	}
 	c.ResponseWriter.WriteHeader(status)
 }
@@ -111,18 +113,18 @@ func (c *call) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// id names the request in the log, and to the caller of an INTERNAL.
+// id returns the request's id. The log has it, and so has the caller's INTERNAL error.
 func (c *call) id() string {
-	if o := c.origin; o != nil && o.RequestID != "" {
-		return o.RequestID
+	if c.record.ID != "" {
+		return c.record.ID
 	}
 	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
 }
 
-// caller names who asked, as far as somebody vouches for that, else the program that asked.
+// caller returns the caller's verified name, or else the program that its User-Agent names.
 func (c *call) caller() string {
-	if o := c.origin; o != nil && o.Caller != nil {
-		if name := o.Caller(); name != "" {
+	if verified := c.record.Caller; verified != nil {
+		if name := verified(); name != "" {
 			return name
 		}
 	}

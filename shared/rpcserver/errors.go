@@ -11,12 +11,12 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// Error makes an error for the caller; reason is stable and goes into the error's meta.
+// Error returns an error for the caller. Callers branch on reason: it never changes, and stands in the error's meta.
 func Error(code twirp.ErrorCode, reason, msg string) twirp.Error {
 	return twirp.NewError(code, msg).WithMeta("reason", reason)
 }
 
-// InvalidArgument says which field of the request is at fault, and why.
+// InvalidArgument returns the error for a wrong field of the request. msg says what is wrong with the field.
 func InvalidArgument(field, msg string) twirp.Error {
 	return twirp.InvalidArgumentError(field, msg).WithMeta("reason", "ARGUMENT")
 }
@@ -29,10 +29,10 @@ var (
 	errCanceled = Error(twirp.Canceled, "CANCELED", "the caller gave up")
 )
 
-// public is the error that the caller sees for err. Only a twirp.Error that a service declared is told as it is; any
-// other text may hold SQL, addresses or data.
+// public returns the error that the caller sees for err. Only a twirp.Error that a service declared passes unchanged: the
+// text of any other error may contain SQL, addresses or data.
 func (c *call) public(ctx context.Context, err error) twirp.Error {
-	if e, ok := err.(twirp.Error); ok { //nolint:errorlint // one that is wrapped was not meant for the caller
+	if e, ok := err.(twirp.Error); ok { //nolint:errorlint // a wrapped one was not meant for the caller
 		return e
 	}
 	switch {
@@ -50,8 +50,8 @@ func (c *call) public(ctx context.Context, err error) twirp.Error {
 	return twirp.InternalError("internal error").WithMeta("reason", "INTERNAL").WithMeta("request_id", c.id())
 }
 
-// CheckText refuses a required string that is empty, longer than limit bytes, or holds a NUL, which PostgreSQL's text
-// cannot. (Invalid UTF-8 does not get through protobuf's decoder.)
+// CheckText refuses a required string that is empty, longer than limit bytes, or contains a NUL, which PostgreSQL's text type
+// cannot hold. It need not check for invalid UTF-8: protobuf's decoder does.
 func CheckText(field, value string, limit int) error {
 	switch {
 	case value == "":

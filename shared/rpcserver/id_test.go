@@ -13,10 +13,11 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-func TestWithOrigin(t *testing.T) {
+func TestRequestID(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 10)
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(log, nil)))
@@ -25,7 +26,7 @@ func TestWithOrigin(t *testing.T) {
 	}}
 	handler := edge.Handler(databasev1.NewUserServiceServer(service, edge.Options()))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx := rpcserver.WithOrigin(r.Context(), &rpcserver.Origin{RequestID: r.Header.Get("Id")})
+		ctx := request.With(r.Context(), &request.Record{ID: r.Header.Get("Id")})
 		handler.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	t.Cleanup(s.Close)

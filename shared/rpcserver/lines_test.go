@@ -14,22 +14,23 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // logOne returns the line of one request, which is made without a network: that refuses the worst headers.
-func logOne(t testing.TB, header http.Header, o *rpcserver.Origin, is cache.Status) line {
+func logOne(t testing.TB, header http.Header, record *request.Record, is string) line {
 	t.Helper()
 	log := make(lines, 2)
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(log, nil)))
 	handler := edge.Handler(databasev1.NewUserServiceServer(fake{getUser: func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
-		*ctx.Value(cache.StatusKey{}).(*cache.Status) = is
+		request.From(ctx).Class.Cache = is
 		return &databasev1.GetUserResponse{}, nil
 	}}, edge.Options()))
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, getUserPath, strings.NewReader("{}"))
 	r.Header = header
-	if o != nil {
-		r = r.WithContext(rpcserver.WithOrigin(r.Context(), o))
+	if record != nil {
+		r = r.WithContext(request.With(r.Context(), record))
 	}
 	handler.ServeHTTP(httptest.NewRecorder(), r)
 	if len(log) != 1 {
@@ -44,7 +45,7 @@ func TestLogProtocol(t *testing.T) {
 		asProtobuf: "protobuf", asJSON: "json", "application/json; charset=utf-8": "json", "": "", "text/plain": "",
 		"application/protobuf+canary": "", "application/grpc": "",
 	} {
-		if got := logOne(t, http.Header{"Content-Type": {contentType}}, nil, cache.NotAsked); got.Protocol != want {
+		if got := logOne(t, http.Header{"Content-Type": {contentType}}, nil, ""); got.Protocol != want {
 			t.Errorf("Content-Type %q: logged %s, want protocol %q", contentType, got.raw, want)
 		}
 	}
@@ -55,7 +56,7 @@ func TestLogCache(t *testing.T) {
 	for is, want := range map[cache.Status]string{
 		cache.NotAsked: "", cache.Hit: "hit", cache.Miss: "miss", cache.Untrusted: "untrusted", cache.Bypassed: "bypassed", cache.Shared: "shared",
 	} {
-		got := logOne(t, http.Header{"Content-Type": {asJSON}}, nil, is)
+		got := logOne(t, http.Header{"Content-Type": {asJSON}}, nil, is.String())
 		if got.Cache != want || got.RPC != "UserService/GetUser" || got.Code != "ok" {
 			t.Errorf("logged %s, want cache %q", got.raw, want)
 		}
@@ -81,7 +82,7 @@ func TestLogCaller(t *testing.T) {
 		"curl\x00/1.0": "", "curl/1.0\r\nlevel=ERROR": "", "curl\r\n": "", `curl","level":"ERROR`: "", "a\tb": "", "curl/1.0/2.0": "", "curl/1/canary": "",
 		strings.Repeat("a", 10<<10): "", "curl/" + strings.Repeat("1", 10<<10): "", "curl/1.0 " + strings.Repeat("canary ", 1<<10): "curl/1.0",
 	} {
-		got := logOne(t, http.Header{"User-Agent": {agent}, "Content-Type": {asJSON}}, nil, cache.NotAsked)
+		got := logOne(t, http.Header{"User-Agent": {agent}, "Content-Type": {asJSON}}, nil, "")
 		if got.Caller != want {
 			t.Errorf("User-Agent %.60q: logged caller %q, want %q", agent, got.Caller, want)
 		}
@@ -95,15 +96,14 @@ func TestLogCaller(t *testing.T) {
 func TestLogCallerOfOrigin(t *testing.T) {
 	t.Parallel()
 	for who, want := range map[string]string{"assumed-role/game": "assumed-role/game", "": "curl/7.88.1"} {
-		answer := &rpcserver.Answer{}
-		o := &rpcserver.Origin{RequestID: "id", Caller: func() string { return who }, Answer: answer}
-		got := logOne(t, http.Header{"User-Agent": {"curl/7.88.1"}, "Content-Type": {asJSON}}, o, cache.Hit)
+		record := &request.Record{ID: "id", Caller: func() string { return who }}
+		got := logOne(t, http.Header{"User-Agent": {"curl/7.88.1"}, "Content-Type": {asJSON}}, record, "hit")
 		if got.Caller != want || got.Request != "id" {
 			t.Errorf("logged %s, want caller %s and request id", got.raw, want)
 		}
-		class := rpcserver.Class{Service: "UserService", Method: "GetUser", Protocol: rpcserver.JSON, Code: "ok", Cache: cache.Hit}
-		if answer.Class != class || answer.Took <= 0 || answer.Took > time.Minute {
-			t.Errorf("answer %+v, want %+v and how long it took", *answer, class)
+		class := request.Class{Service: "UserService", Method: "GetUser", Protocol: request.JSON, Code: "ok", Cache: "hit"}
+		if record.Class != class || record.Took <= 0 || record.Took > time.Minute {
+			t.Errorf("record %+v, want %+v and a duration", *record, class)
 		}
 	}
 }
@@ -119,10 +119,10 @@ func TestLogForms(t *testing.T) {
 		handlers := map[string]slog.Handler{"json": slog.NewJSONHandler(&out, nil), "text": slog.NewTextHandler(&out, nil)}
 		edge := rpcserver.New(slog.New(handlers[form]))
 		handler := edge.Handler(databasev1.NewUserServiceServer(fake{getUser: func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
-			*ctx.Value(cache.StatusKey{}).(*cache.Status) = cache.Hit
+			request.From(ctx).Class.Cache = "hit"
 			return &databasev1.GetUserResponse{}, nil
 		}}, edge.Options()))
-		ctx := rpcserver.WithOrigin(t.Context(), &rpcserver.Origin{RequestID: "id-1"})
+		ctx := request.With(t.Context(), &request.Record{ID: "id-1"})
 		r := httptest.NewRequestWithContext(ctx, http.MethodPost, getUserPath, strings.NewReader("{}"))
 		r.Header = http.Header{"User-Agent": {"node"}, "Content-Type": {asJSON}}
 		handler.ServeHTTP(httptest.NewRecorder(), r)

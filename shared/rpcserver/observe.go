@@ -8,71 +8,45 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
-// Protocol is how a request came in.
-type Protocol string
-
-// The protocols. A request that none of them takes has none.
-const (
-	Protobuf Protocol = "protobuf" // Twirp
-	JSON     Protocol = "json"     // Twirp
-	GRPC     Protocol = "grpc"
-)
-
-func protocolOf(h http.Header) Protocol {
-	if kind := h["Content-Type"]; len(kind) > 0 {
+func protocolOf(h http.Header) request.Protocol {
+	if contentType := h["Content-Type"]; len(contentType) > 0 {
 		switch {
-		case kind[0] == "application/protobuf":
-			return Protobuf
-		case strings.HasPrefix(kind[0], "application/json"):
-			return JSON
+		case contentType[0] == "application/protobuf":
+			return request.Protobuf
+		case strings.HasPrefix(contentType[0], "application/json"):
+			return request.JSON
 		}
 	}
 	return ""
 }
 
-// Class is what requests have in common that are logged and counted alike. There are few.
-type Class struct {
-	Service, Method string // UserService, GetUser; empty as far as the request was not routed
-	Protocol        Protocol
-	Code            twirp.ErrorCode // "ok" where there was no error
-	Cache           cache.Status
-}
-
-// RPC is "UserService/GetUser", empty where the request was not routed.
-func (c Class) RPC() string {
-	if c.Service == "" {
-		return ""
-	}
-	return c.Service + "/" + c.Method
-}
-
 // Observer counts requests.
 type Observer interface {
-	// Class returns what is called with the time that each request of the class took, when it has been answered. It is asked
-	// once for each class.
-	Class(Class) func(time.Duration)
+	// Class returns a function that is called with the duration of each request of the class, after it was answered. Class is
+	// called once for each class.
+	Class(request.Class) func(time.Duration)
 }
 
-// Observe has o count the requests from now on. It must be called before the first one.
-func (s *Server) Observe(o Observer) { s.lines.observer = o }
+// Observe passes all requests to o. It must be called before the first request.
+func (s *Server) Observe(o Observer) { s.log.observer = o }
 
-// TraceResponse is the header that tells a caller under which trace his request was recorded, in the form of traceparent.
+// TraceResponse is the header that tells a caller the trace of its request. The value has the form of traceparent.
 // https://www.w3.org/TR/trace-context-2/
 const TraceResponse = "traceresponse"
 
 // Tracer records requests as spans.
 type Tracer interface {
-	// Start begins a request's span, below the one that the request names in its headers or that ctx has from the platform.
-	// The context returned has it. The response, if not empty, is the value for TraceResponse.
+	// Start begins the span of a request. Its parent is the span that the request's headers name, or that the platform has put
+	// into ctx. The returned context has the span. If response is not empty, it is the value of TraceResponse.
 	Start(ctx context.Context, header func(name string) string) (_ context.Context, response string)
-	// End ends the span of Start's context.
-	End(context.Context, Class)
+	// End ends the span in a context that Start has returned.
+	End(context.Context, request.Class)
 }
 
-// Trace has t record the requests from now on. It must be called before the first one.
+// Trace has t record all requests. It must be called before the first request.
 func (s *Server) Trace(t Tracer) { s.tracer = t }
 
 // trace begins the span.
@@ -84,13 +58,16 @@ func (c *call) trace(header func(string) string) (response string) {
 	return response
 }
 
-// finish is called when the request has been answered.
+// finish completes the record of an answered request, and hands it to the tracer, the observer and the log.
 func (c *call) finish(start time.Time) {
-	if c.class.Code == twirp.NoError {
-		c.class.Code = "ok"
+	r := c.record
+	if r.Class.Code == twirp.NoError {
+		r.Class.Code = "ok"
 	}
 	if t := c.server.tracer; t != nil {
-		t.End(c.parent, c.class)
+		t.End(c.parent, r.Class)
 	}
-	c.server.lines.write(c, start)
+	now := time.Now()
+	r.Took = now.Sub(start)
+	c.server.log.write(c, now)
 }

@@ -1,5 +1,7 @@
-// Package rpcserver is the edge that all services share. It bounds a request in time and size, writes one log line for
-// each, and lets no error out that was not written for the caller.
+// Package rpcserver is the edge that all services share. It bounds each request in time and size, sheds load, writes one log
+// line for each request, and hides every error that was not written for the caller.
+//
+// It owns the request's record; see package request.
 package rpcserver
 
 import (
@@ -22,38 +24,42 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 const (
 	// Budget is the time of one request.
 	Budget = time.Second
-	// MaxBody is the size of a request's body in bytes.
+	// MaxBody is the largest size of a request's body in bytes.
 	MaxBody = 1 << 20
+	// grace is added where the caller's connection gets a deadline: the budget must run out first, or the error would say that
+	// the caller left.
+	grace = 50 * time.Millisecond
 )
 
 // Server wraps the services of one program.
 type Server struct {
-	lines     lines
-	tracer    Tracer
-	prefix    string // of request ids, unique to this process
-	calls     atomic.Uint64
-	admission admission
+	log     requestLog
+	tracer  Tracer
+	prefix  string // of request ids, unique to this process
+	calls   atomic.Uint64
+	limiter limiter
 }
 
 // New returns a Server that logs to log.
 func New(log *slog.Logger) *Server {
 	var b [4]byte
 	rand.Read(b[:])
-	return &Server{lines: lines{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
+	return &Server{log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
 }
 
-// Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options]. What is urgent by
-// its path is admitted while other requests are refused.
+// Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options]. Requests whose path
+// begins with one of urgent are still admitted when others are refused.
 func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := s.begin(r.Context(), start)
-		c.ResponseWriter, c.class.Protocol = w, protocolOf(r.Header)
+		c.ResponseWriter, c.record.Class.Protocol = w, protocolOf(r.Header)
 		if agent := r.Header["User-Agent"]; len(agent) > 0 {
 			c.agent = agent[0]
 		}
@@ -64,27 +70,29 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 		}
 		defer c.end()
 		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
-			// A little later than the budget's, for then it is the budget that ran out and not the caller who went.
-			_ = body.SetReadDeadline(start.Add(Budget + 50*time.Millisecond)) // without, the server's own timeout applies
+			_ = body.SetReadDeadline(start.Add(Budget + grace)) // if it fails, the server's own timeout applies
 		}
 		if err := s.serve(c, r, next, urgent); err != nil {
-			c.class.Code = err.Code()
-			_ = twirp.WriteError(c, err) // the caller has gone if this fails
+			c.record.Class.Code = err.Code()
+			_ = twirp.WriteError(c, err) // fails if the caller has gone
 		}
 		c.finish(start)
 	})
 }
 
-// begin makes the state of a request.
+// begin makes the state of a request, and its record unless the platform's adapter has made one.
 func (s *Server) begin(ctx context.Context, start time.Time) *call {
-	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1), origin: OriginOf(ctx)}
+	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1), record: request.From(ctx)}
+	if c.record == nil {
+		c.record = &c.own
+	}
 	if d, ok := ctx.Deadline(); ok && d.Before(c.deadline) {
-		c.deadline = d // the caller's own, or that of a Lambda function that has little time left
+		c.deadline = d // the caller's, or that of a Lambda function with little time left
 	}
 	return c
 }
 
-// serve has next answer, unless the request is refused before.
+// serve has next answer, or refuses the request.
 func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []string) twirp.Error {
 	size := r.ContentLength
 	if size < 0 {
@@ -94,10 +102,10 @@ func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []str
 		isUrgent := func() bool {
 			return slices.ContainsFunc(urgent, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) })
 		}
-		if !s.admission.enter(size, isUrgent) {
+		if !s.limiter.enter(size, isUrgent) {
 			return errBusy
 		}
-		defer s.admission.leave(size)
+		defer s.limiter.leave(size)
 	}
 	if err := c.limitBody(r); err != nil {
 		return err
@@ -113,7 +121,7 @@ var (
 
 var errBody = Error(twirp.Malformed, "BODY_TOO_LARGE", fmt.Sprintf("the body is larger than %d bytes", MaxBody))
 
-// limitBody refuses a large body by its announced length; one of unknown length is read here, up to the limit.
+// limitBody refuses a body whose announced length is too large. It reads a body of unknown length, up to the limit.
 func (c *call) limitBody(r *http.Request) twirp.Error {
 	if r.ContentLength > MaxBody {
 		return errBody
@@ -121,7 +129,7 @@ func (c *call) limitBody(r *http.Request) twirp.Error {
 	if r.ContentLength >= 0 || r.Body == nil {
 		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, r.Body, MaxBody)) // which has net/http not wait for the rest
+	body, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, r.Body, MaxBody)) // so that net/http does not read the rest
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errBody
 	}
@@ -135,19 +143,19 @@ func (c *call) limitBody(r *http.Request) twirp.Error {
 	return nil
 }
 
-// NotFound answers what no service has: in Twirp's words, for Twirp's clients.
+// NotFound answers a path that no service has, with a Twirp error.
 func NotFound(w http.ResponseWriter, r *http.Request) {
-	_ = twirp.WriteError(w, twirp.NewError(twirp.BadRoute, "no such service")) // the caller has gone if this fails
+	_ = twirp.WriteError(w, twirp.NewError(twirp.BadRoute, "no such service")) // fails if the caller has gone
 }
 
-// Options are the server options of a generated Twirp handler.
+// Options returns the server options of a generated Twirp handler.
 func (s *Server) Options() twirp.ServerOption {
 	interceptor := twirp.WithServerInterceptors(s.intercept)
 	hooks := twirp.WithServerHooks(&twirp.ServerHooks{
 		Error: func(ctx context.Context, err twirp.Error) context.Context {
 			if c := callOf(ctx); c != nil {
-				c.class.Code = err.Code()
-				c.name(ctx)
+				c.record.Class.Code = err.Code()
+				c.route(ctx)
 			}
 			return ctx
 		},
@@ -157,14 +165,14 @@ func (s *Server) Options() twirp.ServerOption {
 
 // intercept stands between Twirp, which would send the text of any error, and a service's method.
 func (s *Server) intercept(next twirp.Method) twirp.Method {
-	return func(ctx context.Context, request any) (response any, err error) {
+	return func(ctx context.Context, in any) (response any, err error) {
 		c := callOf(ctx)
 		if c == nil {
 			return nil, twirp.InternalError("internal error") // a handler outside Server.Handler: no budget, no log
 		}
-		c.name(ctx)
+		c.route(ctx)
 		var public twirp.Error
-		response, public = c.answer(ctx, func(ctx context.Context) (any, error) { return next(ctx, request) })
+		response, public = c.answer(ctx, func(ctx context.Context) (any, error) { return next(ctx, in) })
 		if public != nil {
 			return nil, public
 		}
@@ -172,18 +180,18 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 	}
 }
 
-// answer runs a method of a service. Whatever it comes to, a panic included, the caller gets to see no more than he should.
+// answer runs a method of a service. Panics and internal errors never reach the caller.
 func (c *call) answer(ctx context.Context, method func(context.Context) (any, error)) (response any, public twirp.Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			// The value of the panic may hold data; where it happened says enough.
+			// The log gets the place of the panic, not its value, which may contain data.
 			c.cause = fmt.Sprintf("panic: %T\n%s", p, debug.Stack())
 			response, public = nil, c.public(ctx, errPanic)
 		}
 	}()
 	response, err := method(ctx)
 	if m, ok := response.(proto.Message); err == nil && (!ok || !m.ProtoReflect().IsValid()) {
-		err = errNil // Twirp would name our types to the caller
+		err = errNil // Twirp would send the names of our types to the caller
 	}
 	if err == nil {
 		return response, nil

@@ -5,32 +5,34 @@ import (
 	"time"
 
 	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/request"
 )
 
-// Incoming is a request that came by another protocol than [Server.Handler].
+// Incoming is a request of a protocol that [Server.Handler] does not serve.
 type Incoming interface {
-	// Class has the service, the method and the protocol; the rest is not looked at.
-	Class() Class
+	// Class returns the service, the method and the protocol. Its other fields are ignored.
+	Class() request.Class
 	Urgent() bool
-	// Header returns the value of the header with that name, which is in lower case.
+	// Header returns the value of a header. The name is in lower case.
 	Header(name string) string
 	// SetHeader adds a header to the answer. It is called before Read.
 	SetHeader(name, value string)
-	// Read reads the message and returns its size in bytes. A message of more than MaxBody need not be kept.
+	// Read reads the message and returns its size in bytes. It need not keep a message of more than MaxBody.
 	Read(context.Context) (size int64, err twirp.Error)
 	// Call calls the method of the service.
 	Call(context.Context) (any, error)
 }
 
-// unread is what a message counts as until it was read: what HTTP/2 lets a caller send unasked.
+// unread is the size that a message counts for until it is read: the bytes that HTTP/2 lets a caller send unasked.
 const unread = 64 << 10
 
-// Serve does for a request what [Server.Handler] does for those of its own: it bounds, logs and traces it. The error is for
-// the caller to see.
+// Serve bounds, logs and traces a request of another protocol, as [Server.Handler] does for Twirp. The error is for the
+// caller.
 func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twirp.Error) {
 	start := time.Now()
 	c := s.begin(ctx, start)
-	c.class, c.agent = in.Class(), in.Header("user-agent")
+	c.record.Class, c.agent = in.Class(), in.Header("user-agent")
 	if s.tracer != nil {
 		if trace := c.trace(in.Header); trace != "" {
 			in.SetHeader(TraceResponse, trace)
@@ -38,19 +40,19 @@ func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twir
 	}
 	defer c.end()
 	if response, err = s.take(c, in); err != nil {
-		c.class.Code = err.Code()
+		c.record.Class.Code = err.Code()
 	}
 	c.finish(start)
 	return response, err
 }
 
-// take has the request answered, unless it is refused before.
+// take answers the request, or refuses it.
 func (s *Server) take(c *call, in Incoming) (any, twirp.Error) {
-	if !s.admission.enter(unread, in.Urgent) {
+	if !s.limiter.enter(unread, in.Urgent) {
 		return nil, errBusy
 	}
 	size := int64(unread)
-	defer func() { s.admission.leave(size) }()
+	defer func() { s.limiter.leave(size) }()
 	read, err := in.Read(c)
 	switch {
 	case err != nil:
@@ -58,7 +60,7 @@ func (s *Server) take(c *call, in Incoming) (any, twirp.Error) {
 	case read > MaxBody:
 		return nil, errBody
 	case read > size:
-		s.admission.grow(read - size)
+		s.limiter.grow(read - size)
 		size = read
 	}
 	return c.answer(c, in.Call)

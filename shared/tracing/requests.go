@@ -13,8 +13,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/osirose-new/database-service/shared/cache"
-	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 const (
@@ -32,7 +31,7 @@ type requests struct {
 	tracer   trace.Tracer
 	function bool
 	mu       sync.RWMutex
-	kinds    map[rpcserver.Class]*kind
+	kinds    map[request.Class]*kind
 }
 
 // kind is what the spans of a class share.
@@ -65,7 +64,7 @@ func (r *requests) Start(ctx context.Context, header func(string) string) (conte
 }
 
 // End implements rpcserver.Tracer.
-func (r *requests) End(ctx context.Context, class rpcserver.Class) {
+func (r *requests) End(ctx context.Context, class request.Class) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
 		return
@@ -79,7 +78,7 @@ func (r *requests) End(ctx context.Context, class rpcserver.Class) {
 	span.End()
 }
 
-func (r *requests) kind(of rpcserver.Class) *kind {
+func (r *requests) kind(of request.Class) *kind {
 	r.mu.RLock()
 	k := r.kinds[of]
 	r.mu.RUnlock()
@@ -92,9 +91,9 @@ func (r *requests) kind(of rpcserver.Class) *kind {
 	return k
 }
 
-func newKind(of rpcserver.Class) *kind {
+func newKind(of request.Class) *kind {
 	system, code := "twirp", string(of.Code)
-	if of.Protocol == rpcserver.GRPC {
+	if of.Protocol == request.GRPC {
 		system, code = "grpc", grpcCode(of.Code)
 	}
 	k := &kind{name: unrouted, failed: failed(of.Code), attributes: []attribute.KeyValue{
@@ -104,8 +103,8 @@ func newKind(of rpcserver.Class) *kind {
 		k.name = rpcPackage + "." + rpc
 		k.attributes = append(k.attributes, semconv.RPCMethod(k.name))
 	}
-	if of.Cache != cache.NotAsked {
-		k.attributes = append(k.attributes, cacheKey.String(of.Cache.String()))
+	if of.Cache != "" {
+		k.attributes = append(k.attributes, cacheKey.String(of.Cache))
 	}
 	if k.failed {
 		k.attributes = append(k.attributes, semconv.ErrorTypeKey.String(code))

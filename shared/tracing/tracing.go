@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -81,7 +82,7 @@ func Open(o Options) (*Traces, error) {
 
 // Requests returns what records the requests of an edge.
 func (t *Traces) Requests() rpcserver.Tracer {
-	return &requests{tracer: t.provider.Tracer(scope), function: t.function, kinds: map[rpcserver.Class]*kind{}}
+	return &requests{tracer: t.provider.Tracer(scope), function: t.function, kinds: map[request.Class]*kind{}}
 }
 
 // Queries returns what records the statements of a pool, its waits and its connects.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
@@ -40,7 +41,7 @@ type injector struct {
 	processes []*process
 	random    *rand.Rand
 	start     time.Time
-	replica   *redisServer
+	replica   *testbed.Redis
 	link      *faultproxy.Proxy // from the replica to the primary, which is world.redis
 	standbys  []*standby
 	events    []event
@@ -50,10 +51,10 @@ type injector struct {
 func newInjector(ctx context.Context, w *world, processes []*process, start time.Time) (*injector, error) {
 	i := &injector{w: w, processes: processes, random: rand.New(rand.NewPCG(w.seed, 0)), start: start}
 	var err error
-	if i.replica, err = w.newRedis(ctx); err != nil {
+	if i.replica, err = w.NewRedis(ctx); err != nil {
 		return nil, err
 	}
-	i.link, err = faultproxy.New(w.redis.addr)
+	i.link, err = faultproxy.New(w.Redis.Addr)
 	return i, err
 }
 
@@ -99,7 +100,7 @@ func (i *injector) run(ctx context.Context, faults []fault) error {
 	whole := context.WithoutCancel(ctx)
 	for {
 		for _, n := range i.random.Perm(len(faults)) {
-			if !pause(ctx, i.between(100*time.Millisecond, 600*time.Millisecond)) {
+			if !testbed.Pause(ctx, i.between(100*time.Millisecond, 600*time.Millisecond)) {
 				return nil
 			}
 			e := event{fault: faults[n]}
@@ -128,16 +129,16 @@ func (i *injector) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(i.random.Int64N(int64(most-least)))
 }
 
-func (i *injector) flush(ctx context.Context) error { return i.w.redis.client.FlushAll(ctx).Err() }
+func (i *injector) flush(ctx context.Context) error { return i.w.Redis.Client.FlushAll(ctx).Err() }
 
 // deleteRandom is what eviction does.
 func (i *injector) deleteRandom(ctx context.Context) error {
-	key := i.w.redis.client.RandomKey(ctx).Val() // empty: there is none
-	return i.w.redis.client.Del(ctx, key).Err()
+	key := i.w.Redis.Client.RandomKey(ctx).Val() // empty: there is none
+	return i.w.Redis.Client.Del(ctx, key).Err()
 }
 
 func (i *injector) deleteKey(key string) func(context.Context) error {
-	return func(ctx context.Context) error { return i.w.redis.client.Del(ctx, key).Err() }
+	return func(ctx context.Context) error { return i.w.Redis.Client.Del(ctx, key).Err() }
 }
 
 func (i *injector) hold(n int) func(context.Context) error {
@@ -146,7 +147,7 @@ func (i *injector) hold(n int) func(context.Context) error {
 		for _, p := range held {
 			p.redis.Hold()
 		}
-		pause(ctx, i.between(100*time.Millisecond, 700*time.Millisecond))
+		testbed.Pause(ctx, i.between(100*time.Millisecond, 700*time.Millisecond))
 		for _, p := range held {
 			p.redis.Release()
 		}
@@ -178,9 +179,11 @@ func (i *injector) silence(context.Context) error {
 }
 
 func (i *injector) restartRedis(ctx context.Context) error {
-	i.w.redis.kill()
-	pause(ctx, i.between(0, 500*time.Millisecond))
-	return i.w.redis.launch(ctx)
+	if err := i.w.Redis.Kill(); err != nil {
+		return err
+	}
+	testbed.Pause(ctx, i.between(0, 500*time.Millisecond))
+	return i.w.Redis.Launch(ctx)
 }
 
 // failover sends all to a replica that has missed the writes of the last up to 700 ms.
@@ -199,7 +202,7 @@ func (i *injector) splitBrain(ctx context.Context) error {
 	}
 	first := i.random.IntN(len(i.processes))
 	i.move(i.processes[first : first+1])
-	pause(ctx, 700*time.Millisecond)
+	testbed.Pause(ctx, 700*time.Millisecond)
 	i.move(i.processes)
 	return nil
 }
@@ -207,33 +210,33 @@ func (i *injector) splitBrain(ctx context.Context) error {
 // promote makes the replica the primary after it was cut off for some time. The processes are still with the old one.
 func (i *injector) promote(ctx context.Context, cut time.Duration) error {
 	i.link.Hold()
-	pause(ctx, cut)
-	err := i.replica.client.Do(ctx, "REPLICAOF", "NO", "ONE").Err()
+	testbed.Pause(ctx, cut)
+	err := i.replica.Client.Do(ctx, "REPLICAOF", "NO", "ONE").Err()
 	i.link.Reset()
 	i.link.Release()
-	i.w.redis, i.replica = i.replica, i.w.redis
+	i.w.Redis, i.replica = i.replica, i.w.Redis
 	return err
 }
 
 // replicate makes the replica one, and waits until it has what the primary has.
 func (i *injector) replicate(ctx context.Context) error {
-	i.link.SetTarget(i.w.redis.addr)
+	i.link.SetTarget(i.w.Redis.Addr)
 	host, port, err := net.SplitHostPort(i.link.Addr())
 	if err != nil {
 		return err
 	}
-	if err := i.replica.client.Do(ctx, "REPLICAOF", host, port).Err(); err != nil {
+	if err := i.replica.Client.Do(ctx, "REPLICAOF", host, port).Err(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
-		info, err := i.replica.client.InfoMap(ctx, "replication").Result()
+		info, err := i.replica.Client.InfoMap(ctx, "replication").Result()
 		if err == nil && info["Replication"]["master_link_status"] == "up" {
-			pause(ctx, i.between(50*time.Millisecond, 200*time.Millisecond)) // of normal replication
+			testbed.Pause(ctx, i.between(50*time.Millisecond, 200*time.Millisecond)) // of normal replication
 			return nil
 		}
-		if !pause(ctx, 5*time.Millisecond) {
+		if !testbed.Pause(ctx, 5*time.Millisecond) {
 			return fmt.Errorf("the replica does not follow: %w", ctx.Err())
 		}
 	}
@@ -242,18 +245,18 @@ func (i *injector) replicate(ctx context.Context) error {
 // move connects processes to the primary, and to nothing else.
 func (i *injector) move(processes []*process) {
 	for _, p := range processes {
-		p.redis.SetTarget(i.w.redis.addr)
+		p.redis.SetTarget(i.w.Redis.Addr)
 		p.redis.Reset()
 	}
 }
 
-func (i *injector) restartPostgres(ctx context.Context) error { return i.w.pg.Restart(ctx) }
+func (i *injector) restartPostgres(ctx context.Context) error { return i.w.Postgres.Restart(ctx) }
 
 func (i *injector) crashPostgres(ctx context.Context) error {
-	if err := i.w.pg.Kill(); err != nil {
+	if err := i.w.Postgres.Kill(); err != nil {
 		return err
 	}
-	return i.w.pg.Restart(ctx)
+	return i.w.Postgres.Restart(ctx)
 }
 
 func (i *injector) makeStandby(ctx context.Context) error {
@@ -269,13 +272,13 @@ func (i *injector) makeStandby(ctx context.Context) error {
 // is the part promotion's subject.)
 func (i *injector) promoteStandby(ctx context.Context) error {
 	s := i.standbys[len(i.standbys)-1]
-	if err := i.w.pg.Stop(); err != nil {
+	if err := i.w.Postgres.Stop(); err != nil {
 		return err
 	}
 	if err := s.promote(ctx); err != nil {
 		return err
 	}
-	i.w.setPrimary(s.Postgres)
+	i.w.SetPrimary(s.Postgres)
 	for _, p := range i.processes {
 		p.postgres.SetTarget(s.Addr())
 		p.postgres.Reset()

@@ -25,7 +25,7 @@ const (
 
 func runHerd(ctx context.Context, w *world) (section, error) {
 	s := section{title: "Cold herd"}
-	if _, err := w.db.Exec(ctx, `INSERT INTO "user" (id, name, email, "emailVerified", "updatedAt", username, "displayUsername", role)
+	if _, err := w.DB.Exec(ctx, `INSERT INTO "user" (id, name, email, "emailVerified", "updatedAt", username, "displayUsername", role)
 VALUES ($1, 'herd', 'herd@example.com', true, now(), 'herd', 'Herd', 'user')`, herdUser); err != nil {
 		return s, err
 	}
@@ -36,11 +36,11 @@ VALUES ($1, 'herd', 'herd@example.com', true, now(), 'herd', 'Herd', 'user')`, h
 		}
 	}
 	rounds := w.count2(2, 5)
-	evicted, err := h.rounds(ctx, rounds, func() error { return w.redis.client.Del(ctx, "user:"+herdUser).Err() })
+	evicted, err := h.rounds(ctx, rounds, func() error { return w.Redis.Client.Del(ctx, "user:"+herdUser).Err() })
 	if err != nil {
 		return s, err
 	}
-	empty, err := h.rounds(ctx, rounds, func() error { return w.redis.client.FlushAll(ctx).Err() })
+	empty, err := h.rounds(ctx, rounds, func() error { return w.Redis.Client.FlushAll(ctx).Err() })
 	if err != nil {
 		return s, err
 	}

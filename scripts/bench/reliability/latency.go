@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 // timing is one request of a stream.
@@ -43,7 +45,7 @@ func startStream(ctx context.Context, rate, callers int, call func(ctx context.C
 			for {
 				i := int(next.Add(1)) - 1
 				due := time.Duration(i) * time.Second / time.Duration(rate)
-				if !pause(ctx, due-s.now()) {
+				if !testbed.Pause(ctx, due-s.now()) {
 					break
 				}
 				code := call(calls, i)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -24,18 +25,17 @@ const (
 // redisTrouble is something that happens to Redis.
 type redisTrouble struct {
 	name, title string
-	begin, end  func(ctx context.Context, r *redisServer) error
+	begin, end  func(ctx context.Context, r *testbed.Redis) error
 }
 
 func redisTroubles() []redisTrouble {
 	return []redisTrouble{
-		{"killed", "Redis killed, and started again empty", func(_ context.Context, r *redisServer) error {
-			r.kill()
-			return nil
-		}, func(ctx context.Context, r *redisServer) error { return r.launch(ctx) }},
-		{"hung", "Redis hung: stopped by a signal, and continued", func(_ context.Context, r *redisServer) error {
-			return r.cmd.Process.Signal(syscall.SIGSTOP)
-		}, func(_ context.Context, r *redisServer) error { return r.cmd.Process.Signal(syscall.SIGCONT) }},
+		{"killed", "Redis killed, and started again empty", func(_ context.Context, r *testbed.Redis) error {
+			return r.Kill()
+		}, func(ctx context.Context, r *testbed.Redis) error { return r.Launch(ctx) }},
+		{"hung", "Redis hung: stopped by a signal, and continued", func(_ context.Context, r *testbed.Redis) error {
+			return r.Signal(syscall.SIGSTOP)
+		}, func(_ context.Context, r *testbed.Redis) error { return r.Signal(syscall.SIGCONT) }},
 	}
 }
 
@@ -53,7 +53,7 @@ func runRedisFaults(ctx context.Context, w *world) (section, error) {
 		readRate, readKeys, readCallers)
 	calm := time.Duration(w.count2(2, 5)) * time.Second
 	off := w.streamReads(ctx, without)
-	pause(ctx, calm)
+	testbed.Pause(ctx, calm)
 	base := off.finish()
 	rows := [][]string{base.between(settled, calm).row("without Redis for long")}
 	for _, f := range redisTroubles() {
@@ -77,13 +77,13 @@ func (o options) count2(quick, full int) int {
 
 func (w *world) playRedisFault(ctx context.Context, s *section, p *process, f redisTrouble, phase time.Duration) (rows [][]string, err error) {
 	load := w.streamReads(ctx, p)
-	pause(ctx, settled+phase)
+	testbed.Pause(ctx, settled+phase)
 	began := load.now()
-	err = f.begin(ctx, w.redis)
-	pause(ctx, phase)
+	err = f.begin(ctx, w.Redis)
+	testbed.Pause(ctx, phase)
 	ended := load.now()
-	err = errors.Join(err, f.end(ctx, w.redis))
-	pause(ctx, settled+phase/2)
+	err = errors.Join(err, f.end(ctx, w.Redis))
+	testbed.Pause(ctx, settled+phase/2)
 	all := load.finish()
 	if err != nil {
 		return nil, err

@@ -36,6 +36,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 // options are the flags that parts read, as world.options.
@@ -107,7 +109,7 @@ func run(ctx context.Context, args []string) error {
 	if _, err := os.Stat(filepath.Dir(*file)); err != nil {
 		return err // rather now than when all is measured
 	}
-	if err := haveRedis(); err != nil {
+	if err := testbed.HaveRedis(); err != nil {
 		return err
 	}
 	p, err := build(ctx, *overlay)
@@ -154,10 +156,11 @@ func measure(ctx context.Context, c part, p *program, o options) (s section) {
 	w, err := newWorld(ctx, p, o)
 	servers := ""
 	if err == nil {
-		servers = w.servers(ctx)
+		servers = w.Versions(ctx)
 		s, err = c.run(ctx, w)
+		err = errors.Join(err, w.close())
 	}
-	if err = errors.Join(err, w.close()); err != nil {
+	if err != nil {
 		log.Printf("%s: %v", c.name, err)
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		s.missed(c.name+" ran to its end", "yes", first)

@@ -76,13 +76,13 @@ func (w *world) overloadCPU(ctx context.Context, s *section) error {
 		s.missed("Overload of the CPU", "", "not measured: there is one CPU only")
 		return nil
 	}
-	p, err := w.start(ctx, "GOMAXPROCS=1", "REDIS_URL=redis://"+w.redis.addr) // past the proxy, which needs the callers' CPU
+	p, err := w.start(ctx, "GOMAXPROCS=1", "REDIS_URL=redis://"+w.Redis.Addr) // past the proxy, which needs the callers' CPU
 	if err != nil {
 		return err
 	}
 	const all = ^uint64(0)
-	defer func() { _ = errors.Join(pin(os.Getpid(), all), pin(w.redis.cmd.Process.Pid, all)) }()
-	if err := errors.Join(pin(p.cmd.Process.Pid, 1), pin(os.Getpid(), ^uint64(1)), pin(w.redis.cmd.Process.Pid, ^uint64(1))); err != nil {
+	defer func() { _ = errors.Join(pin(os.Getpid(), all), pin(w.Redis.PID(), all)) }()
+	if err := errors.Join(pin(p.PID(), 1), pin(os.Getpid(), ^uint64(1)), pin(w.Redis.PID(), ^uint64(1))); err != nil {
 		return err
 	}
 	addr, requests := strings.TrimPrefix(p.url, "http://"), w.cachedRequests()
@@ -124,7 +124,7 @@ func judgeOverload(s *section, of string, all, sessions timings, peak, goodput f
 		fmt.Sprintf("%.0f a second, %.0f %%", goodput, 100*goodput/peak), goodput >= goodputShare*peak)
 	p99 := all.succeeded().quantile(0.99)
 	s.add("Overload of "+of+": p99 of what was accepted", "250 ms", inMS(p99)+" ms", p99 <= acceptedLimit)
-	used := memory(p.cmd.Process.Pid)
+	used := memory(p.PID())
 	s.add("Overload of "+of+": memory", "under 256 MiB", strconv.Itoa(used)+" MiB", used > 0 && used < memoryLimit)
 	s.add("Overload of "+of+": session calls that fail meanwhile", "0", fmt.Sprintf("%d of %d (%s), p99 %s ms",
 		sessions.failed(), len(sessions), listCodes(sessions.codes()), inMS(sessions.quantile(0.99))), sessions.failed() == 0)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 // refusedPause is about how long a caller waits who was refused, before he asks again.
@@ -31,7 +33,7 @@ func closedLoad(ctx context.Context, addr string, callers int, d time.Duration, 
 				a := w.call(request(i))
 				all[c] = append(all[c], timing{at: at, took: time.Since(began) - at, code: a.code})
 				if a.code != "" {
-					pause(ctx, refusedPause/2+rand.N(refusedPause))
+					testbed.Pause(ctx, refusedPause/2+rand.N(refusedPause))
 				}
 			}
 		})
@@ -61,7 +63,7 @@ func openLoad(ctx context.Context, addr string, rate, callers int, d time.Durati
 		all = append(all, t)
 		return a.code
 	})
-	pause(ctx, d)
+	testbed.Pause(ctx, d)
 	s.finish()
 	for range callers {
 		(<-idle).close()

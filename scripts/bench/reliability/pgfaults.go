@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -94,13 +95,13 @@ func fullList(user string) *databasev1.GetCharacterListRequest {
 func (m *mixedCalls) hang(ctx context.Context, s *section) ([][]string, error) {
 	phase := time.Duration(m.w.count2(2, 4)) * time.Second
 	load := m.stream(ctx)
-	pause(ctx, settled+phase)
+	testbed.Pause(ctx, settled+phase)
 	m.p.postgres.Hold()
 	began := load.now()
-	pause(ctx, phase)
+	testbed.Pause(ctx, phase)
 	m.p.postgres.Release()
 	ended := load.now()
-	pause(ctx, phase)
+	testbed.Pause(ctx, phase)
 	all := load.finish()
 	// What was due shortly before the end may be served by the database that is there again.
 	during := all.between(began, ended-longest)
@@ -124,9 +125,9 @@ func (m *mixedCalls) restarts(ctx context.Context, s *section) ([][]string, erro
 	for i := range n {
 		crash := i%2 == 1
 		load := m.stream(ctx)
-		pause(ctx, settled*3/2)
+		testbed.Pause(ctx, settled*3/2)
 		down, accepted, err := m.restartOnce(ctx, load, crash)
-		pause(ctx, settled*3/2)
+		testbed.Pause(ctx, settled*3/2)
 		all := load.finish()
 		if err != nil {
 			return rows, err
@@ -164,12 +165,12 @@ func (m *mixedCalls) restartOnce(ctx context.Context, load *stream, crash bool) 
 	done := make(chan error, 1)
 	go func() {
 		if crash {
-			if err := m.w.pg.Kill(); err != nil {
+			if err := m.w.Postgres.Kill(); err != nil {
 				done <- err
 				return
 			}
 		}
-		done <- m.w.pg.Restart(ctx)
+		done <- m.w.Postgres.Restart(ctx)
 	}()
 	for down == 0 || accepted == 0 {
 		at := load.now()
@@ -179,7 +180,7 @@ func (m *mixedCalls) restartOnce(ctx context.Context, load *stream, crash bool) 
 		case up && down > 0:
 			accepted = load.now()
 		}
-		if !pause(ctx, poll) || load.now() > startTime {
+		if !testbed.Pause(ctx, poll) || load.now() > startTime {
 			return down, accepted, errors.Join(errors.New("PostgreSQL was not seen to restart"), ctx.Err(), <-done)
 		}
 	}
@@ -190,7 +191,7 @@ func (m *mixedCalls) restartOnce(ctx context.Context, load *stream, crash bool) 
 func (w *world) accepts(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, w.pg.URL("postgres"))
+	conn, err := pgx.Connect(ctx, w.Postgres.URL("postgres"))
 	if err != nil {
 		return false
 	}

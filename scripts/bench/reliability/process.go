@@ -6,24 +6,27 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
+	"github.com/osirose-new/database-service/shared/childprocess"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
 const (
-	startTime = 15 * time.Second // until a server is ready, on a busy machine
+	startTime = 15 * time.Second // how long a server may take to start, on a busy machine
 	stopTime  = 10 * time.Second
-	// callTime is far over the second that the service gives itself: what takes longer is the service's fault.
+	// callTime is far over the one second that the service gives each request: a call that takes longer is the service's
+	// fault.
 	callTime = 10 * time.Second
 )
 
-// program is the real one, built once.
+// program is the service's program, built once.
 type program struct{ dir, path string }
 
 func build(ctx context.Context, overlay string) (*program, error) {
@@ -42,16 +45,16 @@ func build(ctx context.Context, overlay string) (*program, error) {
 
 func (p *program) remove() { _ = os.RemoveAll(p.dir) }
 
-// process is a running server: the real program, behind a fault proxy of its own to each backend.
+// process is a running server: the service's program, with a fault proxy between it and each backend.
 type process struct {
-	*child
+	*childprocess.Process
 	url             string // http://127.0.0.1:port
-	logFile         string // of its stderr
+	logFile         string // its stderr
 	postgres, redis *faultproxy.Proxy
-	clients         // of one connection pool
+	clients         // they share a connection pool
 }
 
-// clients are the three services as a caller sees them, over connections that are kept.
+// clients call the three services over connections that are kept.
 type clients struct {
 	http       *http.Client
 	users      databasev1.UserService
@@ -59,7 +62,7 @@ type clients struct {
 	characters databasev1.CharacterDbService
 }
 
-// newClients are clients for a server that others have, with connections of their own; any number of them.
+// newClients returns clients with their own connections, any number of them.
 func newClients(url string) clients {
 	h := &http.Client{
 		Timeout:   callTime,
@@ -73,26 +76,26 @@ func newClients(url string) clients {
 	}
 }
 
-// start starts a server on the world's PostgreSQL and Redis and returns when it is ready. env (NAME=value) adds to its
-// environment, which has nothing else of ours, or wins over it. It logs warnings and worse; the world stops it.
+// start starts a server on the world's PostgreSQL and Redis and returns once it is ready. env (NAME=value) adds to its
+// environment, or overrides it; it inherits nothing from this process. It logs warnings and errors. world.close stops it.
 func (w *world) start(ctx context.Context, env ...string) (*process, error) {
-	p := &process{logFile: filepath.Join(w.dir, fmt.Sprintf("process%d.log", len(w.processes)))}
+	p := &process{logFile: filepath.Join(w.Dir, fmt.Sprintf("process%d.log", len(w.processes)))}
 	var err1, err2 error
-	p.postgres, err1 = faultproxy.New(w.pg.Addr())
-	p.redis, err2 = faultproxy.New(w.redis.addr)
+	p.postgres, err1 = faultproxy.New(w.Postgres.Addr())
+	p.redis, err2 = faultproxy.New(w.Redis.Addr)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
 	w.processes = append(w.processes, p)
-	port, err := freePort()
+	port, err := testbed.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	p.url = "http://" + net.JoinHostPort(loopback, port)
+	p.url = "http://" + net.JoinHostPort(testbed.Loopback, port)
 	p.clients = newClients(p.url)
 	return p, p.launch(ctx, w.program, append([]string{
-		"DATABASE_URL=" + databaseURL(serviceLogin, p.postgres.Addr()), "REDIS_URL=redis://" + p.redis.Addr(),
-		"LISTEN_ADDR=" + loopback, "SERVICE_PORT=" + port, "ADMIN_ADDR=off", "LOG_FORMAT=json", "LOG_LEVEL=warn",
+		"DATABASE_URL=" + w.ServiceURL(p.postgres.Addr()), "REDIS_URL=redis://" + p.redis.Addr(),
+		"LISTEN_ADDR=" + testbed.Loopback, "SERVICE_PORT=" + port, "ADMIN_ADDR=off", "LOG_FORMAT=json", "LOG_LEVEL=warn",
 	}, env...))
 }
 
@@ -103,14 +106,14 @@ func (p *process) launch(ctx context.Context, program *program, env []string) er
 	}
 	defer log.Close()
 	cmd := exec.Command(program.path)
-	cmd.Env, cmd.Stderr = env, log // for a name that is twice there the last one counts
-	if p.child, err = spawn(cmd); err != nil {
+	cmd.Env, cmd.Stderr = env, log // of two values of one name the last one counts
+	if p.Process, err = childprocess.Start(cmd, syscall.SIGKILL); err != nil {
 		return err
 	}
 	return p.ready(ctx)
 }
 
-// ready waits until /readyz says so.
+// ready waits for the success of /readyz.
 func (p *process) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -122,45 +125,31 @@ func (p *process) ready(ctx context.Context) error {
 				return nil
 			}
 		}
-		if p.gone() || !pause(ctx, 10*time.Millisecond) {
-			text, _ := os.ReadFile(p.logFile)
-			return fmt.Errorf("the server did not get ready: %w\n%s", errors.Join(err, p.err, ctx.Err()), text)
+		if !p.Exited() && testbed.Pause(ctx, 10*time.Millisecond) {
+			continue
 		}
+		if p.Exited() {
+			err = errors.Join(err, p.Wait())
+		}
+		text, _ := os.ReadFile(p.logFile)
+		return fmt.Errorf("the server did not get ready: %w\n%s", errors.Join(err, ctx.Err()), text)
 	}
 }
 
-// close stops it and its proxies.
+// close stops the server and its proxies.
 func (p *process) close() error {
 	var err error
-	if p.child != nil {
-		err = p.stop(stopTime)
+	switch {
+	case p.Process == nil:
+	case p.Exited():
+		err = p.Wait()
+	default:
+		err = p.Stop(stopTime)
+	}
+	if p.http != nil {
 		p.http.CloseIdleConnections()
 	}
 	p.postgres.Close()
 	p.redis.Close()
 	return err
-}
-
-func databaseURL(login, addr string) string {
-	u := url.URL{Scheme: "postgres", User: url.User(login), Host: addr, Path: database, RawQuery: "sslmode=disable"}
-	return u.String()
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
-}
-
-// pause waits, and is false where ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 // row is one number of the report.
@@ -58,8 +59,7 @@ type report struct {
 
 func newReport(o options) *report {
 	r := &report{head: []string{
-		fmt.Sprintf("%s; %d CPUs (%s, %s/%s); %s", time.Now().UTC().Format("2006-01-02 15:04 MST"), runtime.NumCPU(),
-			cpuModel(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		time.Now().UTC().Format("2006-01-02 15:04 MST") + "; " + testbed.Machine(),
 		fmt.Sprintf("Made by `%s`, with the seed %d. Servers, load, proxies and databases share this one machine and its clock.",
 			strings.Join(append([]string{"go run ./scripts/bench/reliability"}, os.Args[1:]...), " "), o.seed),
 	}}
@@ -125,12 +125,4 @@ func table(rows []row) string {
 		fmt.Fprintf(&b, "\n| %s | %s | %s | %s |", r.number, r.goal, r.measured, state)
 	}
 	return b.String()
-}
-
-// cpuModel is what Linux says.
-func cpuModel() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	_, after, _ := strings.Cut(string(text), "model name")
-	line, _, _ := strings.Cut(after, "\n")
-	return strings.TrimLeft(line, "\t :")
 }

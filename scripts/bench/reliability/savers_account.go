@@ -70,7 +70,7 @@ func newUUID() string {
 
 // totals sums up what the database has of these characters.
 func (w *world) totals(ctx context.Context, characters []int64) (money, seconds int64, err error) {
-	row := w.db.QueryRow(ctx, "SELECT sum(money)::bigint, sum(play_seconds)::bigint FROM game.character WHERE id = ANY ($1)", characters)
+	row := w.DB.QueryRow(ctx, "SELECT sum(money)::bigint, sum(play_seconds)::bigint FROM game.character WHERE id = ANY ($1)", characters)
 	err = row.Scan(&money, &seconds)
 	return money, seconds, err
 }

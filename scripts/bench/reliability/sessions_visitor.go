@@ -12,6 +12,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 // How a session ends.
@@ -33,7 +34,7 @@ type visitor struct {
 }
 
 func (v *visitor) enter(ctx context.Context) error {
-	_, err := v.w.db.Exec(ctx, `WITH u AS (
+	_, err := v.w.DB.Exec(ctx, `WITH u AS (
   INSERT INTO "user" (id, name, email, "emailVerified", "updatedAt") VALUES ($1, $1, $1 || '@example.com', true, now())
 )
 INSERT INTO session (id, token, "userId", "updatedAt", "expiresAt") VALUES ($1, $2, $1, now(), now() + interval '10 min')`, v.user, v.token)
@@ -45,7 +46,7 @@ func (v *visitor) leave(ctx context.Context) error {
 	err := v.shorten(ctx)
 	v.leaving.Store(true)
 	if err == nil {
-		_, err = v.w.db.Exec(ctx, []string{
+		_, err = v.w.DB.Exec(ctx, []string{
 			byDelete: `DELETE FROM session WHERE "userId" = $1`,
 			byExpiry: `UPDATE session SET "expiresAt" = now() WHERE "userId" = $1`,
 			byBan:    `UPDATE "user" SET banned = true, "banExpires" = now() + interval '1 h' WHERE id = $1`,
@@ -58,12 +59,12 @@ func (v *visitor) leave(ctx context.Context) error {
 
 func (v *visitor) shorten(ctx context.Context) error {
 	for range rand.IntN(4) {
-		pause(ctx, rand.N(3*time.Millisecond))
-		if _, err := v.w.db.Exec(ctx, `UPDATE session SET "expiresAt" = now() + interval '10 min' WHERE "userId" = $1`, v.user); err != nil {
+		testbed.Pause(ctx, rand.N(3*time.Millisecond))
+		if _, err := v.w.DB.Exec(ctx, `UPDATE session SET "expiresAt" = now() + interval '10 min' WHERE "userId" = $1`, v.user); err != nil {
 			return err
 		}
 	}
-	pause(ctx, rand.N(3*time.Millisecond))
+	testbed.Pause(ctx, rand.N(3*time.Millisecond))
 	return nil
 }
 
@@ -97,7 +98,7 @@ func (v *visitor) keepAsking(ctx context.Context, p *process, q question) {
 		case err != nil:
 			first(&v.firstFailed, fmt.Sprintf("%s failed: %v", q.name, err))
 			v.failed.Add(1)
-			pause(ctx, 5*time.Millisecond)
+			testbed.Pause(ctx, 5*time.Millisecond)
 		case gone && let:
 			first(&v.firstLet, fmt.Sprintf("%s let in after the session was %s", q.name, []string{"deleted", "expired", "that of a banned user"}[v.how]))
 			v.let.Add(1)

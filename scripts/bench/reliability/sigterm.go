@@ -11,6 +11,7 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -69,18 +70,18 @@ func (c *sigtermCount) round(ctx context.Context, w *world, requests [][]byte) e
 			}
 		})
 	}
-	pause(ctx, 400*time.Millisecond+rand.N(200*time.Millisecond))
+	testbed.Pause(ctx, 400*time.Millisecond+rand.N(200*time.Millisecond))
 	close(signaled)
 	at := time.Now()
-	err = p.cmd.Process.Signal(syscall.SIGTERM)
+	err = p.Signal(syscall.SIGTERM)
 	select {
-	case <-p.done:
+	case <-p.Done():
 	case <-time.After(2 * sigtermExit):
-		p.kill()
+		p.Kill()
 	}
 	c.exits = append(c.exits, time.Since(at))
-	if p.child.err != nil {
-		c.bad = append(c.bad, p.child.err.Error())
+	if err := p.Wait(); err != nil {
+		c.bad = append(c.bad, err.Error())
 	}
 	callers.Wait()
 	_ = p.close() // the error is the one above

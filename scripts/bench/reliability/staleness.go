@@ -6,6 +6,8 @@ import (
 	"log"
 	"sync"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -79,7 +81,7 @@ func (l *load) play(ctx context.Context, i *injector, phases []*phase) error {
 	wg.Go(func() { l.run(loading) })
 	defer wg.Wait()
 	defer stop()
-	pause(ctx, warmUp)
+	testbed.Pause(ctx, warmUp)
 	for _, p := range phases {
 		log.Print(p.name)
 		if err := l.playOne(ctx, i, p); err != nil {
@@ -103,7 +105,7 @@ func (l *load) playOne(ctx context.Context, i *injector, p *phase) error {
 		injected <- i.run(playing, p.faults)
 		stop() // where a fault cannot be played there is nothing to measure
 	}()
-	for (time.Since(l.start)-p.from < p.least || !p.enough()) && pause(playing, 20*time.Millisecond) {
+	for (time.Since(l.start)-p.from < p.least || !p.enough()) && testbed.Pause(playing, 20*time.Millisecond) {
 	}
 	stop()
 	err := <-injected

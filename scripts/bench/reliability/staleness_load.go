@@ -13,6 +13,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -179,7 +180,7 @@ func (l *load) failed(ctx context.Context, began time.Duration, err error) bool 
 	l.mu.Lock()
 	l.failures = append(l.failures, f)
 	l.mu.Unlock()
-	pause(ctx, 5*time.Millisecond)
+	testbed.Pause(ctx, 5*time.Millisecond)
 	return true
 }
 

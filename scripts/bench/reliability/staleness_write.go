@@ -11,6 +11,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const renameSQL = `UPDATE "user" SET name = $2, "updatedAt" = now() WHERE id = $1`
@@ -18,7 +19,7 @@ const renameSQL = `UPDATE "user" SET name = $2, "updatedAt" = now() WHERE id = $
 // writeUsers is the web application: the service is told nothing.
 func (l *load) writeUsers(ctx context.Context, mine []*entity) {
 	calls := context.WithoutCancel(ctx)
-	for pause(ctx, rand.N(writePause)) {
+	for testbed.Pause(ctx, rand.N(writePause)) {
 		e := mine[rand.IntN(len(mine))]
 		e.version++ // never used again, also where this fails
 		e.try(e.version)
@@ -26,7 +27,7 @@ func (l *load) writeUsers(ctx context.Context, mine []*entity) {
 		if rand.IntN(4) == 0 {
 			err = l.renameSlowly(calls, e)
 		} else {
-			_, err = l.w.db.Exec(calls, renameSQL, e.user, strconv.Itoa(e.version))
+			_, err = l.w.DB.Exec(calls, renameSQL, e.user, strconv.Itoa(e.version))
 		}
 		if err != nil {
 			continue // PostgreSQL restarts, say
@@ -42,15 +43,15 @@ func (l *load) writeUsers(ctx context.Context, mine []*entity) {
 // renameSlowly gets its transaction id long before it commits, so that transactions commit in another order than that of
 // their ids.
 func (l *load) renameSlowly(ctx context.Context, e *entity) error {
-	return pgx.BeginFunc(ctx, l.w.db, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, l.w.DB, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_current_xact_id()"); err != nil {
 			return err
 		}
-		pause(ctx, rand.N(100*time.Millisecond))
+		testbed.Pause(ctx, rand.N(100*time.Millisecond))
 		if _, err := tx.Exec(ctx, renameSQL, e.user, strconv.Itoa(e.version)); err != nil {
 			return err
 		}
-		pause(ctx, rand.N(20*time.Millisecond))
+		testbed.Pause(ctx, rand.N(20*time.Millisecond))
 		return nil
 	})
 }
@@ -58,7 +59,7 @@ func (l *load) renameSlowly(ctx context.Context, e *entity) error {
 // writeCharacters saves through one process or the other, and reads what it wrote at once, through each.
 func (l *load) writeCharacters(ctx context.Context, mine []*entity) {
 	calls := context.WithoutCancel(ctx)
-	for pause(ctx, rand.N(writePause)) {
+	for testbed.Pause(ctx, rand.N(writePause)) {
 		e, by := mine[rand.IntN(len(mine))], rand.IntN(len(l.processes))
 		if !l.save(calls, e, by) {
 			l.recover(ctx, e)
@@ -95,8 +96,8 @@ func (l *load) save(ctx context.Context, e *entity, by int) bool {
 func (l *load) recover(ctx context.Context, e *entity) {
 	e.uncertain = true
 	for ctx.Err() == nil {
-		row := l.w.db.QueryRow(ctx, "SELECT version FROM game.character WHERE id = $1", e.character)
-		if row.Scan(&e.version) == nil || !pause(ctx, 20*time.Millisecond) {
+		row := l.w.DB.QueryRow(ctx, "SELECT version FROM game.character WHERE id = $1", e.character)
+		if row.Scan(&e.version) == nil || !testbed.Pause(ctx, 20*time.Millisecond) {
 			return
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
@@ -18,7 +19,8 @@ import (
 type standby struct {
 	*embedded.Postgres
 	dir         string
-	replication *faultproxy.Proxy // its way to the primary
+	databaseURL string
+	replication *faultproxy.Proxy // between the standby and the primary
 }
 
 // newStandby makes a base backup, without pg_basebackup, which is not everywhere where the server is.
@@ -45,19 +47,22 @@ func (w *world) newStandby(ctx context.Context) (s *standby, err error) {
 			return nil, err
 		}
 	}
-	if s.replication, err = faultproxy.New(w.pg.Addr()); err != nil {
+	if s.replication, err = faultproxy.New(w.Postgres.Addr()); err != nil {
 		return nil, err
 	}
 	s.Postgres, err = embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: s.dir, Trust: true, Settings: map[string]string{
 		"fsync": "off", "max_connections": "200", "shared_buffers": "128MB", "wal_retrieve_retry_interval": "100ms",
 		"primary_conninfo": "postgres://postgres@" + s.replication.Addr() + "/postgres?sslmode=disable",
 	}})
+	if err == nil {
+		s.databaseURL = w.PostgresURL(s.Postgres)
+	}
 	return s, err
 }
 
 // copyData copies the files of the running server while it knows of that, and returns what the copy has to be told.
 func (w *world) copyData(ctx context.Context, to string) (label string, err error) {
-	conn, err := pgx.Connect(ctx, w.pg.URL("postgres"))
+	conn, err := pgx.Connect(ctx, w.Postgres.URL("postgres"))
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +108,7 @@ func (s *standby) caughtUp(ctx context.Context, w *world) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	var at string
-	if err := w.db.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&at); err != nil {
+	if err := w.DB.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&at); err != nil {
 		return err
 	}
 	return s.await(ctx, "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)", at)
@@ -121,7 +126,7 @@ func (s *standby) promote(ctx context.Context) error {
 
 // await asks the standby until the answer is yes.
 func (s *standby) await(ctx context.Context, sql string, args ...any) error {
-	conn, err := pgx.Connect(ctx, s.URL(database))
+	conn, err := pgx.Connect(ctx, s.databaseURL)
 	if err != nil {
 		return err
 	}
@@ -130,7 +135,7 @@ func (s *standby) await(ctx context.Context, sql string, args ...any) error {
 		if err := conn.QueryRow(ctx, sql, args...).Scan(&yes); err != nil || yes {
 			return err
 		}
-		if !pause(ctx, poll) {
+		if !testbed.Pause(ctx, poll) {
 			return fmt.Errorf("the standby does not get ready: %w", ctx.Err())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 	"github.com/osirose-new/database-service/shared/cache"
 )
 
@@ -70,8 +71,8 @@ func (f *failover) diverge(ctx context.Context) error {
 
 func (f *failover) run(ctx context.Context, s *section) error {
 	reads := startStream(ctx, callRate, callCallers, f.read)
-	pause(ctx, 2*settled)
-	if err := f.w.pg.Kill(); err != nil {
+	testbed.Pause(ctx, 2*settled)
+	if err := f.w.Postgres.Kill(); err != nil {
 		return err
 	}
 	for _, p := range f.processes { // as by DNS: they meet a server that cannot be written to yet
@@ -80,11 +81,11 @@ func (f *failover) run(ctx context.Context, s *section) error {
 	}
 	killed := reads.now()
 	writes := []*stream{f.startWrites(ctx, 0), f.startWrites(ctx, 1)}
-	pause(ctx, settled/2)
+	testbed.Pause(ctx, settled/2)
 	err := f.standby.promote(ctx)
 	promoted := reads.now()
 	f.promoted.Store(true)
-	pause(ctx, 3*settled)
+	testbed.Pause(ctx, 3*settled)
 	all := reads.finish()
 	var saves [2]timings
 	for i, stream := range writes {

@@ -187,7 +187,7 @@ type Character struct {
 	UpdatedAt            *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	DeleteAt             *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=delete_at,json=deleteAt,proto3" json:"delete_at,omitempty"` // the deadline; set while marked for deletion
 	State                CharacterState         `protobuf:"varint,15,opt,name=state,proto3,enum=osirose.database.v1.CharacterState" json:"state,omitempty"`
-	SecondsUntilDeletion int64                  `protobuf:"varint,16,opt,name=seconds_until_deletion,json=secondsUntilDeletion,proto3" json:"seconds_until_deletion,omitempty"` // rounded up, so at least 1 while marked; 0: not marked
+	SecondsUntilDeletion int64                  `protobuf:"varint,16,opt,name=seconds_until_deletion,json=secondsUntilDeletion,proto3" json:"seconds_until_deletion,omitempty"` // at least 1 while marked: rounded up, and up to 1 s more if cached; 0: not marked
 	Version              int64                  `protobuf:"varint,17,opt,name=version,proto3" json:"version,omitempty"`                                                         // goes up by one with every change
 	Slot                 int32                  `protobuf:"varint,18,opt,name=slot,proto3" json:"slot,omitempty"`                                                               // 0 is the first
 	LastPlayedAt         *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=last_played_at,json=lastPlayedAt,proto3" json:"last_played_at,omitempty"`                          // the last save that added play time; not set: never

@@ -34,6 +34,10 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // Keeps characters. GetCharacter and a BASIC list may be 1 s old, but never older than a write that this service has
 // acknowledged (only where Redis failed at that write can another process be 1 s behind it). All clocks are the database's.
 //
+// A deadline: writes weigh it by the database's clock to the microsecond. GetCharacter and a BASIC list hide a character
+// at its deadline or up to 1 s later, mostly within milliseconds, and never before it: after CHARACTER_NOT_FOUND for
+// a passed deadline RestoreCharacter fails, too. A FULL list is exact.
+//
 // Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), resource_exhausted OVERLOADED (too many
 // requests at once; nothing was changed: try again after a pause), aborted RETRY (a concurrent change won),
 // deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed

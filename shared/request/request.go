@@ -1,0 +1,65 @@
+// Package request is the record of one request: what the platform says about it, and its result.
+//
+// rpcserver owns the record. It makes one for each request, or takes the one in the request's context, and completes it when
+// the request is answered. Two others touch it: the Lambda adapter makes the record, because it knows the platform's id and
+// caller, and reads it after the handler has returned; cache sets Class.Cache. Only the goroutine that serves the request
+// uses the record.
+package request
+
+import (
+	"context"
+	"time"
+
+	"github.com/twitchtv/twirp"
+)
+
+// Record describes one request. The first two fields are the platform's and may be empty; the others are the result.
+type Record struct {
+	// ID is the id under which the platform logs the request. If it is empty, rpcserver numbers the request itself.
+	ID string
+	// Caller returns the caller's name as the platform has verified it: a role, or the name in a certificate. The name is
+	// logged, so it must not be an e-mail address. Caller may be nil. It is called once, at the end of the request.
+	Caller func() string
+
+	Class Class
+	Took  time.Duration // 0 until the request is answered
+}
+
+// Class holds the properties by which requests are logged and counted. A program sees few different classes.
+type Class struct {
+	Service, Method string // UserService, GetUser; empty if the request was not routed that far
+	Protocol        Protocol
+	Code            twirp.ErrorCode // "ok" if there was no error; empty until the request is answered
+	Cache           string          // the last cache.Status of the request: "hit", "miss", ...; empty if it did not use the cache
+}
+
+// RPC returns "UserService/GetUser", or "" if the request was not routed to a service.
+func (c Class) RPC() string {
+	if c.Service == "" {
+		return ""
+	}
+	return c.Service + "/" + c.Method
+}
+
+// Protocol is the protocol of a request; empty if the request has none of these.
+type Protocol string
+
+// The protocols.
+const (
+	Protobuf Protocol = "protobuf" // Twirp
+	JSON     Protocol = "json"     // Twirp
+	GRPC     Protocol = "grpc"
+)
+
+// Key is the context key of the *Record. Code that implements context.Context itself answers to it; all other code calls
+// [With] and [From].
+type Key struct{}
+
+// With returns a context whose request has the record r. A record serves one request.
+func With(ctx context.Context, r *Record) context.Context { return context.WithValue(ctx, Key{}, r) }
+
+// From returns the record of the request with the context ctx, nil if there is none.
+func From(ctx context.Context) *Record {
+	r, _ := ctx.Value(Key{}).(*Record)
+	return r
+}
