@@ -11,12 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
-// pythonTool is a program of AWS's in the virtual environment that scripts/python/install makes.
+// pythonTool returns the path of a program in the virtual environment that scripts/python/install creates.
 func pythonTool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../../scripts/python/.venv/bin", name))
@@ -29,7 +28,7 @@ func pythonTool(t *testing.T, name string) string {
 	return path
 }
 
-// runTool returns the exit code, and what the tool printed.
+// runTool returns the exit code and the output of a program.
 func runTool(t *testing.T, program string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.Command(program, args...)
@@ -53,18 +52,18 @@ func TestAWSCLI(t *testing.T) {
 		payload  string
 		args     []string
 		code     int
-		said     []string // on stdout, or on stderr where it fails
+		said     []string // on stdout or stderr
 		answer   string
 	}{
 		{"ok", "GoodFunction", `{"do":"nothing"}`, nil, 0, []string{`"StatusCode": 200`, `"ExecutedVersion": "$LATEST"`}, `{"pid":`},
 		{"by ARN", "arn:aws:lambda:us-east-1:123456789012:function:GoodFunction", "{}", []string{"--qualifier", "live"}, 0, []string{`"StatusCode": 200`}, `{"pid":`},
 		{"log", "GoodFunction", "{}", []string{"--log-type", "Tail", "--query", "LogResult"}, 0, []string{`"U1RBUlQgUmVxdWVzdElkOi`}, `{"pid":`},
-		{"panic", "GoodFunction", `{"do":"panic"}`, nil, 0, []string{`"FunctionError": "Unhandled"`}, "as it was told"},
+		{"panic", "GoodFunction", `{"do":"panic"}`, nil, 0, []string{`"FunctionError": "Unhandled"`}, "as ordered"},
 		{"exit", "GoodFunction", `{"do":"exit"}`, nil, 0, []string{`"FunctionError": "Unhandled"`}, "Runtime.ExitError"},
 		{"timeout", "HastyFunction", `{"do":"hang"}`, nil, 0, []string{`"FunctionError": "Unhandled"`}, "Task timed out after 1.00 seconds"},
 		{"event", "GoodFunction", "{}", []string{"--invocation-type", "Event"}, 0, []string{`"StatusCode": 202`}, ""},
 		{"dry run", "GoodFunction", "{}", []string{"--invocation-type", "DryRun"}, 0, []string{`"StatusCode": 204`}, ""},
-		{"unknown", "Nobody", "{}", nil, 254, []string{"ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Nobody"}, ""},
+		{"unknown", "Missing", "{}", nil, 254, []string{"ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Missing"}, ""},
 		{"no JSON", "GoodFunction", "{", nil, 254, []string{"InvalidRequestContentException", "Could not parse request body into json"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -94,7 +93,7 @@ func TestAWSCLI(t *testing.T) {
 	wantText(t, stdout, "GoodFunction", "HastyFunction")
 }
 
-// boto3Script prints what became of each of its calls, as JSON.
+// boto3Script prints the result of each of its calls as JSON.
 const boto3Script = `
 import base64, boto3, json, sys
 from botocore.config import Config
@@ -119,7 +118,7 @@ out = {
     "panic": call("GoodFunction", {"do": "panic"}),
     "exit": call("GoodFunction", {"do": "exit"}),
     "timeout": call("HastyFunction", {"do": "hang"}),
-    "unknown": call("Nobody", {}),
+    "unknown": call("Missing", {}),
     "event": call("GoodFunction", {}, InvocationType="Event"),
     "dry run": call("GoodFunction", {}, InvocationType="DryRun"),
     "large": call("GoodFunction", {"do": "x" * (6 << 20)}),
@@ -136,7 +135,7 @@ type boto3Reply struct {
 
 func TestBoto3(t *testing.T) {
 	t.Parallel()
-	e := serve(t, emulator.Options{InitTimeout: time.Minute})
+	e := serve(t, emulator.Options{})
 	m := meet(t, 64)
 	go func() {
 		<-m.arrived
@@ -154,10 +153,10 @@ func TestBoto3(t *testing.T) {
 	for name, want := range map[string][]string{
 		"ok":      {`"status": 200`, `"error": ""`, "START RequestId: ", "REPORT RequestId: "},
 		"context": {`\"custom\":\"red\"`},
-		"panic":   {`"status": 200`, `"error": "Unhandled"`, "as it was told", "stackTrace"},
+		"panic":   {`"status": 200`, `"error": "Unhandled"`, "as ordered", "stackTrace"},
 		"exit":    {`"error": "Unhandled"`, "Runtime exited with error: exit status 1"},
 		"timeout": {`"error": "Unhandled"`, "Sandbox.Timedout"},
-		"unknown": {"ResourceNotFoundException", `"type": "User"`, "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Nobody"},
+		"unknown": {"ResourceNotFoundException", `"type": "User"`, "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Missing"},
 		"event":   {`"status": 202`}, "dry run": {`"status": 204`},
 		"large": {"RequestEntityTooLargeException", "Request must be smaller than 6291456 bytes"},
 	} {

@@ -10,10 +10,10 @@ type backlog struct {
 	mu     sync.Mutex
 	count  int
 	closed bool
-	none   chan struct{} // closed when it is closed and none is left
+	empty  chan struct{} // closed when the backlog is closed and count is 0
 }
 
-// begin reports whether there is room for one more.
+// begin adds one. It returns false if the backlog is full or closed.
 func (b *backlog) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -29,20 +29,20 @@ func (b *backlog) end() {
 	defer b.mu.Unlock()
 	b.count--
 	if b.closed && b.count == 0 {
-		close(b.none)
+		close(b.empty)
 	}
 }
 
-// close takes no more, and waits until all have ended or ctx has.
+// close refuses new invocations, and waits until all have ended or ctx has.
 func (b *backlog) close(ctx context.Context) {
 	b.mu.Lock()
 	if !b.closed && b.count == 0 {
-		close(b.none)
+		close(b.empty)
 	}
 	b.closed = true
 	b.mu.Unlock()
 	select {
-	case <-b.none:
+	case <-b.empty:
 	case <-ctx.Done():
 	}
 }

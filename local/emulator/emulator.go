@@ -1,14 +1,14 @@
-// Package emulator is AWS Lambda and its gateways on one port, for Go functions, without an account and without Docker:
-// requests reach the functions as the events of API Gateway, of a Function URL or of a load balancer (see Gateway), and the
-// AWS CLI and SDKs reach them through the Invoke API. Functions run as the processes that a deployment would run, through
-// the Runtime API, or in process. Routes, timeouts, memory and environment come from the template of the deployment.
+// Package emulator serves Lambda functions and their gateways on one port, without an AWS account and without Docker. HTTP
+// requests reach a function as events of API Gateway, of a Function URL or of a load balancer; the AWS CLI and SDKs reach it
+// through the Invoke API. Functions run as the processes of a deployment, through the Runtime API, or in this process. Routes,
+// timeouts, memory and environment come from the deployment's template.
 //
-// It differs from Lambda where nothing could be shown on one machine: an invocation waits where Lambda would throttle it,
-// until MaxQueue of them do; a failed event is tried again at once; a process is neither frozen between
-// invocations nor limited in CPU and memory; and whoever reaches the port may call everything.
+// Every caller that reaches the port may call every function. For the differences from AWS see the packages gateway and
+// runtime. A failed asynchronous event is retried at once, not after minutes.
 package emulator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -20,85 +20,97 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/osirose-new/database-service/local/emulator/gateway"
+	"github.com/osirose-new/database-service/local/emulator/runtime"
+	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
-// Options are what an emulator is made from. Handlers, Binaries or Build say how functions run.
+// Gateway is a kind of gateway.
+type Gateway = gateway.Kind
+
+// The gateways.
+const (
+	HTTPAPI     = gateway.HTTPAPI
+	RESTAPI     = gateway.RESTAPI
+	FunctionURL = gateway.FunctionURL
+	ALB         = gateway.ALB
+	ALBMulti    = gateway.ALBMulti
+)
+
+// ParseGateway returns the gateway that a flag names: v2, v1, furl, alb or alb-multi.
+func ParseGateway(s string) (Gateway, error) { return gateway.ParseKind(s) }
+
+// Handler is a function that runs in this process; lambda.Handler of aws-lambda-go is one.
+type Handler = runtime.Handler
+
+// Options describe an emulator. Handlers, Binaries or Build say how functions run.
 type Options struct {
-	Template   string             // the path of the template
-	Parameters map[string]string  // of the template, in place of its defaults
-	Handlers   map[string]Handler // by logical id: in process
-	Binaries   string             // a folder with NAME/bootstrap, where NAME is the last element of CodeUri: real processes
-	Build      bool               // the processes run what CodeUri is built to; Binaries, where set, until something changes
-	Address    string             // host:port where processes reach this handler
-	Gateway    Gateway            // of requests that choose none; empty: HTTPAPI
-	SaveTo     string             // a folder for the events of all requests; empty: none
-	// Environ is where variables that the template declares for a function get another value, and where those are that
-	// every process needs; nil: os.Environ().
-	Environ []string
-	// MaxProcesses is the limit for each function; ReservedConcurrentExecutions of the template may be less. 0: 64.
-	MaxProcesses int
-	MaxQueue     int           // invocations of one function that wait for a process, before more are throttled; 0: 1000
+	Template   string             // path of the template
+	Parameters map[string]string  // of the template; they win over its defaults
+	Handlers   map[string]Handler // by logical id: functions that run in this process
+	Binaries   string             // folder of NAME/bootstrap, where NAME is the last element of CodeUri: real processes
+	Build      bool               // real processes of programs built from CodeUri; with Binaries, from the first reload on
+	Address    string             // host:port where processes reach the emulator
+	Gateway    Gateway            // of requests that choose none; default HTTPAPI
+	SaveTo     string             // folder for the events of all requests; empty: they are not saved
+	// Environ has values for the variables that the template declares for a function, which win over the template's, and the
+	// variables that every process needs. nil: os.Environ().
+	Environ      []string
+	MaxProcesses int           // of each function; ReservedConcurrentExecutions of the template may be less; 0: 64
+	MaxQueue     int           // invocations of one function that wait for a process; more are throttled; 0: 1000
 	InitTimeout  time.Duration // from a process's start to its first poll; 0: 10 s, as on Lambda
-	Log          *slog.Logger
-	Output       io.Writer // gets what functions write, line by line
+	Log          *slog.Logger  // nil: none
+	Output       io.Writer     // gets what functions write, line by line; nil: none
+
+	settle time.Duration // see runtime.Config; tests set it
+	events time.Duration // how long Close waits for asynchronous events; tests set it
 }
 
-// eventsPatience is how long events that run get when the emulator is closed.
-const eventsPatience = 5 * time.Second
+const defaultEvents = 5 * time.Second
 
 // Emulator is an http.Handler. It must be closed.
 type Emulator struct {
-	options Options
-	host    *host
-	backlog backlog
-	builder *builder // nil: nothing is built
-	record  *recorder
-	state   atomic.Pointer[state]
+	options  Options
+	log      *slog.Logger
+	host     *runtime.Host
+	backlog  backlog
+	builder  *runtime.Builder // nil without Build
+	recorder *recorder        // nil without SaveTo
+	state    atomic.Pointer[state]
 
 	reloading sync.Mutex
-	seen      [32]byte // fingerprint of what was last read; under reloading
+	seen      [32]byte // fingerprint of the sources when they were last read; under reloading
 	closing   sync.Once
 }
 
-// state is what a change of the template or of the sources replaces.
-type state struct {
-	template  *template
-	paths     map[string]string // of the functions' programs, by logical id
-	functions []*lambda
-	byName    map[string]*lambda // by logical id, name and folder
-	gateway   http.Handler
-}
-
-// lambda is a function of the template with what runs it.
-type lambda struct {
-	function
-	spec *spec
-}
-
-// ErrNoHandler is in New's error where a function of the template would run in process, and Handlers has none for it.
+// ErrNoHandler is in New's error if functions run in this process and Handlers lacks one of the template's functions.
 var ErrNoHandler = errors.New("there is no handler")
 
-// New returns an emulator. Processes start when they are needed.
+// New returns an emulator. It starts processes when they are needed.
 func New(o Options) (*Emulator, error) {
 	if o.Environ == nil {
 		o.Environ = os.Environ()
 	}
-	if o.Gateway == "" {
-		o.Gateway = HTTPAPI
-	}
 	if (o.Binaries != "" || o.Build) && o.Address == "" {
-		return nil, errors.New("processes need the emulator's address")
+		return nil, errors.New("the address of the emulator is missing: processes need it (Options.Address)")
 	}
-	e := &Emulator{options: o, backlog: backlog{none: make(chan struct{})}}
+	e := &Emulator{options: o, log: o.Log, backlog: backlog{empty: make(chan struct{})}}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
 	var err error
 	if o.SaveTo != "" {
-		if e.record, err = newRecorder(o.SaveTo); err != nil {
+		if e.recorder, err = newRecorder(o.SaveTo); err != nil {
 			return nil, err
 		}
 	}
-	e.host = newHost(o)
+	e.host = runtime.NewHost(runtime.Config{
+		Address: o.Address, Environ: o.Environ, MaxProcesses: o.MaxProcesses, MaxQueue: o.MaxQueue, InitTimeout: o.InitTimeout,
+		Settle: o.settle, Log: o.Log, Output: o.Output,
+	})
 	if o.Build {
-		e.builder, err = newBuilder(filepath.Dir(o.Template))
+		e.builder, err = runtime.NewBuilder(filepath.Dir(o.Template))
 	}
 	if err == nil {
 		err = e.start()
@@ -111,36 +123,36 @@ func New(o Options) (*Emulator, error) {
 
 // start makes the first state.
 func (e *Emulator) start() error {
-	t, err := e.look()
+	t, err := e.readTemplate()
 	if err != nil {
 		return err
 	}
-	paths := e.givenBinaries(t)
+	programs := e.givenPrograms(t)
 	if e.builder != nil && e.options.Binaries == "" {
-		if paths, err = e.builder.build(t); err != nil {
+		if programs, err = e.builder.Build(t.Functions); err != nil {
 			return err
 		}
 	}
-	return e.replace(t, paths)
+	return e.replace(t, programs)
 }
 
-// givenBinaries are the bootstraps in Binaries, by logical id.
-func (e *Emulator) givenBinaries(t *template) map[string]string {
+// givenPrograms returns the paths of the programs in Binaries, by logical id.
+func (e *Emulator) givenPrograms(t *template.Template) map[string]string {
 	paths := map[string]string{}
-	for _, s := range t.functions {
-		paths[s.id] = filepath.Join(e.options.Binaries, s.folder, "bootstrap")
+	for _, f := range t.Functions {
+		paths[f.ID] = filepath.Join(e.options.Binaries, f.Folder, "bootstrap")
 	}
 	return paths
 }
 
-// ServeHTTP implements http.Handler. It must not stand behind an http.ServeMux (see newGateway).
+// ServeHTTP implements http.Handler. The emulator must not stand behind an http.ServeMux, see gateway.New.
 func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Time{})  // a poll of the Runtime API lasts as long as nothing is to do,
-	_ = c.SetWriteDeadline(time.Time{}) // and an invocation for minutes
+	_ = c.SetReadDeadline(time.Time{})  // a poll of the Runtime API lasts until there is work,
+	_ = c.SetWriteDeadline(time.Time{}) // and an invocation may last minutes
 	switch path := r.URL.Path; {
-	case strings.HasPrefix(path, runtimePrefix):
-		e.host.serveRuntime(w, r)
+	case strings.HasPrefix(path, runtime.Prefix):
+		e.host.ServeHTTP(w, r)
 	case path == functionsPath || strings.HasPrefix(path, functionsPath+"/"):
 		e.serveInvokeAPI(w, r)
 	default:
@@ -148,43 +160,43 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Functions are the logical ids of the template's functions, in order.
+// Functions returns the logical ids of the template's functions, sorted.
 func (e *Emulator) Functions() []string {
 	var ids []string
 	for _, f := range e.state.Load().functions {
-		ids = append(ids, f.spec.id)
+		ids = append(ids, f.settings.ID)
 	}
 	return ids
 }
 
-// Shutdown takes no new invocation, waits for those that run until ctx ends, and closes the emulator.
+// Shutdown refuses new invocations, waits for the running ones until ctx ends, and closes the emulator.
 func (e *Emulator) Shutdown(ctx context.Context) error {
 	e.backlog.close(ctx)
-	e.host.drain(ctx)
+	e.host.Shutdown(ctx)
 	return e.Close()
 }
 
-// Close waits for events that run, for 5 s at most, and ends every process.
+// Close waits at most 5 s for running asynchronous events, and ends every process.
 func (e *Emulator) Close() error {
 	var err error
 	e.closing.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), eventsPatience)
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(e.options.events, defaultEvents))
 		defer cancel()
 		e.backlog.close(ctx)
-		e.host.close()
+		e.host.Close()
 		if e.builder != nil {
-			err = e.builder.close()
+			err = e.builder.Close()
 		}
 	})
 	return err
 }
 
-// save keeps an event that came through the Invoke API.
+// save saves an event for replay, if Options.SaveTo is set.
 func (e *Emulator) save(functionName string, event []byte) {
-	if e.record == nil {
+	if e.recorder == nil {
 		return
 	}
-	if _, err := e.record.save(functionName, event); err != nil {
-		e.host.log.Warn("save an event", "error", err)
+	if _, err := e.recorder.save(functionName, event); err != nil {
+		e.log.Warn("save an event", "error", err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 const testTemplate = `
 Transform: AWS::Serverless-2016-10-31
 Globals:
-  Function: {Runtime: provided.al2023, Handler: bootstrap, Timeout: 30, Environment: {Variables: {TEST_FUNCTION: run}}}
+  Function: {Runtime: provided.al2023, Handler: bootstrap, Timeout: 900, Environment: {Variables: {TEST_FUNCTION: run}}}
 Resources:
   GoodFunction:
     Type: AWS::Serverless::Function
@@ -48,7 +48,7 @@ Resources:
   Nothing: {Type: AWS::SNS::Topic}
 `
 
-// writeFile returns the path of a new file.
+// writeFile writes a file and returns its path.
 func writeFile(t *testing.T, dir, name, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -61,7 +61,7 @@ func writeFile(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// binaries is a folder with this test binary as the bootstrap of every function; one of them is no program.
+// binaries returns a folder in which this test binary is the bootstrap of every function except one, whose file is not a program.
 func binaries(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -81,14 +81,14 @@ func binaries(t *testing.T) string {
 	return dir
 }
 
-// running is an emulator with a listener.
+// running is an emulator behind a listener.
 type running struct {
 	*emulator.Emulator
 	url    string
 	output *output
 }
 
-// output may be read while it is written.
+// output is a buffer for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -106,7 +106,7 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// serve starts an emulator of processes, unless o says how else functions run.
+// serve starts an emulator, of real processes unless o says otherwise.
 func serve(t *testing.T, o emulator.Options) running {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
@@ -119,12 +119,12 @@ func serve(t *testing.T, o emulator.Options) running {
 	}
 	out := &output{}
 	o.Output, o.Log = out, slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	e, err := emulator.New(o)
+	e, err := emulator.New(emulator.Patient(o))
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.Config.Handler = e
-	server.Config.WriteTimeout = 300 * time.Millisecond // which the emulator lifts: polls and invocations last longer
+	server.Config.WriteTimeout = 300 * time.Millisecond // the emulator removes this timeout, because polls and invocations last longer
 	server.Start()
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
@@ -138,17 +138,17 @@ func serve(t *testing.T, o emulator.Options) running {
 	return running{e, server.URL, out}
 }
 
-// reply is an answer of the Invoke API.
+// reply is a response of the Invoke API.
 type reply struct {
 	code   int
 	header http.Header
 	text   string
 }
 
-// json returns the field of a reply that is an object, "" where there is none.
+// json returns a field of the JSON object in the reply, "" if there is none.
 func (r reply) json(field string) string {
 	var fields map[string]any
-	_ = json.Unmarshal([]byte(r.text), &fields) // a reply without the field fails the test
+	_ = json.Unmarshal([]byte(r.text), &fields) // the caller fails without the field
 	if v, ok := fields[field]; ok {
 		return fmt.Sprint(v)
 	}
@@ -184,7 +184,7 @@ func (e running) request(t *testing.T, method, path, body string, headers ...str
 	return reply{response.StatusCode, response.Header, string(text)}
 }
 
-// do orders the function that does as it is told.
+// do invokes GoodFunction with an order.
 func (e running) do(t *testing.T, what string, headers ...string) reply {
 	t.Helper()
 	return e.invoke(t, "GoodFunction", `{"do":"`+what+`"}`, headers...)
@@ -210,12 +210,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(60 * time.Second)
+	end := time.After(2 * time.Minute) // a hang, not a slow machine
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("waited 60 s for %s", what)
+			t.Fatalf("waited 2 minutes for %s", what)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
-// handler is an emulator.Handler.
+// handler is an emulator.Handler that is a func.
 type handler func(ctx context.Context, payload []byte) ([]byte, error)
 
 func (h handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) { return h(ctx, payload) }
@@ -21,39 +21,47 @@ const inProcessTemplate = `
 Resources:
   GoodFunction:
     Type: AWS::Serverless::Function
-    Properties: {Timeout: 1, Events: {All: {Type: HttpApi}}}
+    Properties: {Timeout: 900, Events: {All: {Type: HttpApi}}}
+  HastyFunction:
+    Type: AWS::Serverless::Function
+    Properties: {Timeout: 1}
 `
 
 func TestInProcess(t *testing.T) {
 	t.Parallel()
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
+	obey := handler(func(ctx context.Context, payload []byte) ([]byte, error) {
+		switch {
+		case strings.Contains(string(payload), "panic"):
+			panic(errors.New("as ordered"))
+		case strings.Contains(string(payload), "fail"):
+			return nil, errors.New("as ordered")
+		case strings.Contains(string(payload), "hang"):
+			<-released
+		case strings.Contains(string(payload), "huge"):
+			return make([]byte, 7<<20), nil
+		case strings.Contains(string(payload), "context"):
+			deadline, _ := ctx.Deadline()
+			return []byte(`"` + time.Until(deadline).String() + `"`), nil
+		}
+		return []byte(`{"statusCode":201}`), nil
+	})
 	e := serve(t, emulator.Options{
 		Template: writeFile(t, t.TempDir(), "template.yaml", inProcessTemplate),
-		Handlers: map[string]emulator.Handler{"GoodFunction": handler(func(ctx context.Context, payload []byte) ([]byte, error) {
-			switch {
-			case strings.Contains(string(payload), "panic"):
-				panic(errors.New("as it was told"))
-			case strings.Contains(string(payload), "fail"):
-				return nil, errors.New("as it was told")
-			case strings.Contains(string(payload), "hang"):
-				<-released
-			case strings.Contains(string(payload), "huge"):
-				return make([]byte, 7<<20), nil
-			case strings.Contains(string(payload), "context"):
-				deadline, _ := ctx.Deadline()
-				return []byte(`"` + time.Until(deadline).String() + `"`), nil
-			}
-			return []byte(`{"statusCode":201}`), nil
-		})},
+		Handlers: map[string]emulator.Handler{"GoodFunction": obey, "HastyFunction": obey},
 	})
 	for do, want := range map[string]string{
-		"panic": `{"errorType":"errorString","errorMessage":"as it was told"}`, "fail": `"errorMessage":"as it was told"`,
+		"panic": `{"errorType":"errorString","errorMessage":"as ordered"}`, "fail": `"errorMessage":"as ordered"`,
 		"hang": " Error: Task timed out after 1.00 seconds", "huge": "Function.ResponseSizeTooLarge",
 	} {
 		t.Run(do, func(t *testing.T) {
 			t.Parallel()
-			r := e.do(t, do, "X-Amz-Log-Type", "Tail")
+			function := "GoodFunction"
+			if do == "hang" {
+				function = "HastyFunction"
+			}
+			r := e.invoke(t, function, `{"do":"`+do+`"}`, "X-Amz-Log-Type", "Tail")
 			wantAnswer(t, r, http.StatusOK, "Unhandled")
 			wantText(t, r.text, want)
 			log, err := base64.StdEncoding.DecodeString(r.header.Get("X-Amz-Log-Result"))
@@ -74,7 +82,7 @@ func TestInProcess(t *testing.T) {
 	})
 	t.Run("deadline", func(t *testing.T) {
 		t.Parallel()
-		left, err := time.ParseDuration(strings.Trim(e.do(t, "context").text, `"`))
+		left, err := time.ParseDuration(strings.Trim(e.invoke(t, "HastyFunction", `"context"`).text, `"`))
 		if err != nil || left > time.Second {
 			t.Errorf("got %v, %v until the deadline, want up to 1 s", left, err)
 		}

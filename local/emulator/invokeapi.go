@@ -9,19 +9,22 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/osirose-new/database-service/local/emulator/runtime"
+	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
 const (
 	functionsPath = "/2015-03-31/functions"
-	// Limits of the Invoke API.
-	maxSyncPayload   = 6 << 20
+	// Limits of the Invoke API, in bytes.
+	maxSyncPayload   = template.MaxRequest
 	maxEventPayload  = 1 << 20
 	maxClientContext = 3583
-	// maxEvents is how many events may wait or run, retries included.
+	// maxEvents is how many asynchronous events may wait or run, including retries.
 	maxEvents = 1000
 )
 
-// apiError is an answer of the Invoke API that is no function's.
+// apiError is an error of the Invoke API itself.
 type apiError struct {
 	status int
 	kind   string
@@ -40,14 +43,14 @@ func (e apiError) write(w http.ResponseWriter) {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone if this fails
+	_ = json.NewEncoder(w).Encode(v) // fails only if the client has left
 }
 
 var tooMany = apiError{http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded."}
 
-// serveInvokeAPI is the part of Lambda's own API that calls functions.
+// serveInvokeAPI serves Invoke and ListFunctions of Lambda's API.
 func (e *Emulator) serveInvokeAPI(w http.ResponseWriter, r *http.Request) {
-	id := newID()
+	id := runtime.NewID()
 	w.Header().Set("X-Amzn-RequestId", id)
 	rest := strings.Trim(strings.TrimPrefix(r.URL.Path, functionsPath), "/")
 	name, isInvoke := strings.CutSuffix(rest, "/invocations")
@@ -59,7 +62,7 @@ func (e *Emulator) serveInvokeAPI(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodGet && rest == "":
 		e.serveList(w)
 	default:
-		apiError{http.StatusNotImplemented, "UnknownOperationException", "the emulator has Invoke and ListFunctions only"}.write(w)
+		apiError{http.StatusNotImplemented, "UnknownOperationException", "the emulator supports only Invoke and ListFunctions"}.write(w)
 	}
 }
 
@@ -72,11 +75,11 @@ func (e *Emulator) serveInvoke(w http.ResponseWriter, r *http.Request, id, name 
 	if bad != nil {
 		return bad
 	}
-	in := invocation{requestID: id, clientContext: r.Header.Get("X-Amz-Client-Context")}
-	if bad := checkClientContext(in.clientContext); bad != nil {
+	in := runtime.Invocation{RequestID: id, ClientContext: r.Header.Get("X-Amz-Client-Context")}
+	if bad := checkClientContext(in.ClientContext); bad != nil {
 		return bad
 	}
-	if in.payload, bad = readPayload(r, kind); bad != nil {
+	if in.Payload, bad = readPayload(r, kind); bad != nil {
 		return bad
 	}
 	switch kind {
@@ -89,43 +92,43 @@ func (e *Emulator) serveInvoke(w http.ResponseWriter, r *http.Request, id, name 
 	return e.serveRequestResponse(w, r, f, in)
 }
 
-// serveRequestResponse waits for the function. A client who leaves does not stop it.
-func (e *Emulator) serveRequestResponse(w http.ResponseWriter, r *http.Request, f *lambda, in invocation) *apiError {
-	e.save(f.spec.id, in.payload)
-	o := f.invoke(context.WithoutCancel(r.Context()), in)
-	if o.throttled {
+// serveRequestResponse waits for the function. A client that leaves does not stop it.
+func (e *Emulator) serveRequestResponse(w http.ResponseWriter, r *http.Request, f *function, in runtime.Invocation) *apiError {
+	e.save(f.settings.ID, in.Payload)
+	result := f.Invoke(context.WithoutCancel(r.Context()), in)
+	if result.Throttled {
 		return &tooMany
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Amz-Executed-Version", "$LATEST")
-	if o.failed {
+	if result.Failed {
 		h.Set("X-Amz-Function-Error", "Unhandled")
 	}
 	if r.Header.Get("X-Amz-Log-Type") == "Tail" {
-		h.Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString(o.log))
+		h.Set("X-Amz-Log-Result", base64.StdEncoding.EncodeToString(result.Log))
 	}
-	_, _ = w.Write(o.payload) // whoever asked has gone if this fails
+	_, _ = w.Write(result.Payload) // fails only if the client has left
 	return nil
 }
 
-// serveEvent lets the function run later, and again where it fails, as often as the template says; but at once, where
-// Lambda waits minutes.
-func (e *Emulator) serveEvent(w http.ResponseWriter, f *lambda, in invocation) *apiError {
+// serveEvent responds, then runs the function. If that fails, it retries as often as the template says; at once, while Lambda
+// waits minutes.
+func (e *Emulator) serveEvent(w http.ResponseWriter, f *function, in runtime.Invocation) *apiError {
 	if !e.backlog.begin() {
 		return &tooMany
 	}
-	e.save(f.spec.id, in.payload)
-	in.patient = true
+	e.save(f.settings.ID, in.Payload)
+	in.Async = true
 	go func() {
 		defer e.backlog.end()
 		for try := 0; ; try++ {
-			o := f.invoke(context.Background(), in)
-			if !o.failed {
+			result := f.Invoke(context.Background(), in)
+			if !result.Failed {
 				return
 			}
-			e.host.log.Warn("an event failed", "function", f.spec.id, "requestId", in.requestID, "try", try+1, "answer", string(o.payload))
-			if try == f.spec.retries {
+			e.log.Warn("an event failed", "function", f.settings.ID, "requestId", in.RequestID, "try", try+1, "answer", string(result.Payload))
+			if try == f.settings.Retries {
 				return
 			}
 		}
@@ -134,14 +137,14 @@ func (e *Emulator) serveEvent(w http.ResponseWriter, f *lambda, in invocation) *
 	return nil
 }
 
-// functionPattern takes a name, a part of an ARN and a whole one, each with a qualifier or without.
+// functionPattern matches a name, a part of an ARN and a whole ARN, each with or without a qualifier.
 var functionPattern = regexp.MustCompile(`^(?:(?:arn:aws[a-z-]*:lambda:[a-z0-9-]+:)?(?:\d{12}:)?function:|\d{12}:)?([A-Za-z0-9_.-]+)(?::([$A-Za-z0-9_-]+))?$`)
 
-// functionNamed finds a function by logical id, FunctionName or folder. Whatever the qualifier is, there is one version.
-func (e *Emulator) functionNamed(name, qualifier string) (*lambda, *apiError) {
+// functionNamed finds a function by logical id, FunctionName or folder. There is one version, so it ignores the qualifier.
+func (e *Emulator) functionNamed(name, qualifier string) (*function, *apiError) {
 	part := functionPattern.FindStringSubmatch(name)
 	if part == nil {
-		return nil, &apiError{http.StatusBadRequest, "ValidationException", fmt.Sprintf("%q is not the name of a function", name)}
+		return nil, &apiError{http.StatusBadRequest, "ValidationException", fmt.Sprintf("%q is not a valid function name", name)}
 	}
 	if part[2] != "" && qualifier != "" && part[2] != qualifier {
 		return nil, &apiError{http.StatusBadRequest, "InvalidParameterValueException", "The derived qualifier from the function name does not match the specified qualifier."}
@@ -149,7 +152,7 @@ func (e *Emulator) functionNamed(name, qualifier string) (*lambda, *apiError) {
 	if f := e.state.Load().byName[part[1]]; f != nil {
 		return f, nil
 	}
-	return nil, &apiError{http.StatusNotFound, "ResourceNotFoundException", "Function not found: arn:aws:lambda:" + e.host.region + ":" + account + ":function:" + part[1]}
+	return nil, &apiError{http.StatusNotFound, "ResourceNotFoundException", "Function not found: arn:aws:lambda:" + template.Region(e.options.Environ) + ":" + template.Account + ":function:" + part[1]}
 }
 
 func readPayload(r *http.Request, kind string) ([]byte, *apiError) {
@@ -165,7 +168,7 @@ func readPayload(r *http.Request, kind string) ([]byte, *apiError) {
 	case err != nil:
 		return nil, &apiError{http.StatusBadRequest, "InvalidRequestContentException", "the request body ended early"}
 	case len(payload) > limit:
-		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 100<<20)) // so that the client reads why, while it writes
+		_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 100<<20)) // so that the client reads the refusal while it writes
 		return nil, tooLargeFor(kind, limit)
 	case len(payload) == 0:
 		payload = []byte("{}")
@@ -175,7 +178,7 @@ func readPayload(r *http.Request, kind string) ([]byte, *apiError) {
 	return payload, nil
 }
 
-// tooLargeFor has the code that Lambda sends, which is not the one in its documentation: RequestTooLargeException.
+// tooLargeFor uses the code that Lambda sends. Its documentation names another one, RequestTooLargeException.
 func tooLargeFor(kind string, limit int) *apiError {
 	text := fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", limit)
 	if kind == "Event" {
@@ -197,14 +200,14 @@ func checkClientContext(text string) *apiError {
 	return nil
 }
 
-// serveList is ListFunctions, with what is known.
+// serveList serves ListFunctions, with the fields that the template determines.
 func (e *Emulator) serveList(w http.ResponseWriter) {
 	list := []map[string]any{}
 	for _, f := range e.state.Load().functions {
-		s := f.spec
+		s := f.settings
 		list = append(list, map[string]any{
-			"FunctionName": s.name, "FunctionArn": s.arn, "Handler": s.handler, "Runtime": "provided.al2023",
-			"Timeout": int(s.timeout.Seconds()), "MemorySize": s.memory, "Version": "$LATEST",
+			"FunctionName": s.Name, "FunctionArn": s.ARN, "Handler": s.Handler, "Runtime": "provided.al2023",
+			"Timeout": int(s.Timeout.Seconds()), "MemorySize": s.Memory, "Version": "$LATEST",
 		})
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"Functions": list})

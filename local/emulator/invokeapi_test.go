@@ -39,7 +39,7 @@ func TestInvokeErrors(t *testing.T) {
 		kind                        string
 		want                        string
 	}{
-		{"unknown", post, "Nobody/invocations", "{}", nil, 404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Nobody"},
+		{"unknown", post, "Missing/invocations", "{}", nil, 404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Missing"},
 		{"no name", post, "a%20b/invocations", "{}", nil, 400, "ValidationException", "a b"},
 		{"two qualifiers", post, "GoodFunction:live/invocations?Qualifier=old", "{}", nil, 400, "InvalidParameterValueException", "qualifier"},
 		{"no JSON", post, "GoodFunction/invocations", "{", nil, 400, "InvalidRequestContentException", "Could not parse request body into json: "},
@@ -61,7 +61,7 @@ func TestInvokeErrors(t *testing.T) {
 			}
 		})
 	}
-	t.Run("as large as may be", func(t *testing.T) {
+	t.Run("largest payload", func(t *testing.T) {
 		t.Parallel()
 		payload := `{"do":"` + strings.Repeat("x", 6<<20-9) + `"}`
 		wantAnswer(t, e.invoke(t, "GoodFunction", payload), http.StatusOK, "")
@@ -92,7 +92,7 @@ func TestEvent(t *testing.T) {
 		r := e.wait(t, m, event...)
 		wantAnswer(t, r, http.StatusAccepted, "")
 		if r.text != "" || r.header.Get("X-Amzn-RequestId") == "" {
-			t.Errorf("got %q and %v, want a request id and nothing else", r.text, r.header)
+			t.Errorf("got %q and %v, want only a request id", r.text, r.header)
 		}
 		m.begun(t)
 	})
@@ -104,7 +104,7 @@ func TestEvent(t *testing.T) {
 		m.begun(t)
 		closed := make(chan error)
 		go func() { closed <- e.Close() }()
-		// From here on nothing new is taken, and what runs is waited for.
+		// Close refuses new events and waits for the running one.
 		eventually(t, "events to be refused", func() bool {
 			return e.do(t, "nothing", event...).code == http.StatusTooManyRequests
 		})
@@ -116,7 +116,7 @@ func TestEvent(t *testing.T) {
 			t.Errorf("got %s, want the event to succeed", out)
 		}
 	})
-	t.Run("waits where others are throttled", func(t *testing.T) {
+	t.Run("waits if the queue is full", func(t *testing.T) {
 		t.Parallel()
 		e := serve(t, emulator.Options{MaxProcesses: 1, MaxQueue: 1})
 		m := meet(t, 1)
@@ -131,7 +131,7 @@ func TestEvent(t *testing.T) {
 			t.Errorf("got %s, want no event to fail", out)
 		}
 	})
-	t.Run("is tried three times", func(t *testing.T) {
+	t.Run("runs three times if it fails", func(t *testing.T) {
 		t.Parallel()
 		e := serve(t, emulator.Options{})
 		r := e.do(t, "fail", event...)
@@ -175,7 +175,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// A process may answer what it was given, once, and nobody may answer for another.
+// A process may answer only its own invocation, and only once.
 func TestRuntimeAPI(t *testing.T) {
 	t.Parallel()
 	e := serve(t, emulator.Options{})

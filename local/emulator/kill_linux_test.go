@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// However the emulator ends, its functions end too, also those that are at work. Linux only: elsewhere nothing ends the
-// children of a process that is killed.
+// Functions, including busy ones, end with the emulator, also if it is killed. This holds only on Linux: elsewhere a child
+// outlives a killed parent.
 func TestNoChildIsLeft(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
@@ -42,7 +42,7 @@ func TestNoChildIsLeft(t *testing.T) {
 			if err := cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
-			_ = cmd.Wait() // it was told to end
+			_ = cmd.Wait() // ended by the signal
 			for _, pid := range m.pids() {
 				eventually(t, "a function to end", func() bool { return pid != 0 && syscall.Kill(pid, 0) == syscall.ESRCH })
 			}

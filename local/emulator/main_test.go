@@ -22,8 +22,7 @@ import (
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
-// Variables that make this test binary something else: a function that the emulator starts, or an emulator that a test
-// kills.
+// Variables that turn this test binary into a function that the emulator starts, or into an emulator that a test kills.
 const (
 	functionVariable = "TEST_FUNCTION"
 	programVariable  = "TEST_PROGRAM"
@@ -46,14 +45,14 @@ type order struct {
 	URL string `json:"url,omitempty"`
 }
 
-// functionMain is a bootstrap. How it begins is in its environment, what it does in its events.
+// functionMain is a bootstrap. begin says how it starts; its events say what it does.
 func functionMain(begin string) {
 	switch begin {
 	case "exit":
 		fmt.Println("nothing works here")
 		os.Exit(3)
 	case "hang":
-		select {}
+		hang()
 	case "refuse":
 		body := strings.NewReader(`{"errorType":"Function.NoSuchThing","errorMessage":"there is no such thing"}`)
 		r, err := http.Post("http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/init/error", "application/json", body)
@@ -63,24 +62,31 @@ func functionMain(begin string) {
 	lambda.Start(func(ctx context.Context, o order) (any, error) { return carryOut(ctx, o) })
 }
 
+// hang never returns. Without cgo, select {} would end the program with "all goroutines are asleep".
+func hang() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2) // which no test sends
+	<-signals
+}
+
 func carryOut(ctx context.Context, o order) (any, error) {
 	switch o.Do {
 	case "panic":
-		panic("as it was told")
+		panic("as ordered")
 	case "exit":
 		os.Exit(1)
 	case "leave":
 		os.Exit(0)
 	case "fail":
-		return nil, errors.New("as it was told")
+		return nil, errors.New("as ordered")
 	case "hang":
-		select {}
+		hang()
 	case "huge":
 		return strings.Repeat("x", 7<<20), nil
 	case "write":
 		fmt.Println("to stdout")
 		fmt.Fprintln(os.Stderr, strings.Repeat("y", 5000)+" to stderr")
-	case "wait": // for the test
+	case "wait": // for the meeting
 		return get(context.WithoutCancel(ctx), o.URL+"?"+strconv.Itoa(os.Getpid()))
 	case "environment":
 		return os.Environ(), nil
@@ -114,7 +120,7 @@ func describe(ctx context.Context) map[string]string {
 	}
 }
 
-// programMain is an emulator of its own, until it is killed. It tells where it listens.
+// programMain serves an emulator until it is killed. It prints its URL.
 func programMain(dir string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err == nil {
@@ -123,7 +129,7 @@ func programMain(dir string) {
 	fmt.Println(err)
 }
 
-// programServe closes the emulator after SIGTERM or SIGINT, as every program should.
+// programServe closes the emulator after SIGTERM or SIGINT.
 func programServe(l net.Listener, dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

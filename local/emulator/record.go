@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// recorder saves events as files that can be replayed here and by "sam local invoke -e". They hold whatever the requests
-// held, tokens and bodies too, so only their owner can read them.
+// recorder saves events as files for "local invoke -e" and "sam local invoke -e". The files contain what the requests contained,
+// including tokens and bodies, so only their owner can read them.
 type recorder struct {
 	dir string
 
@@ -19,10 +19,10 @@ type recorder struct {
 	next int
 }
 
-// newRecorder makes dir if it is not there. The numbers go on after those of the files in it.
+// newRecorder creates dir if necessary. Numbers continue after those of the files in dir.
 func newRecorder(dir string) (*recorder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of events: %w", err)
+		return nil, fmt.Errorf("create the folder of events: %w", err)
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
@@ -38,7 +38,7 @@ func newRecorder(dir string) (*recorder, error) {
 	return r, nil
 }
 
-// save writes an event as NNNN-function-method.json, whole or not at all, and returns the path.
+// save writes an event atomically as NNNN-function-method.json, and returns the path.
 func (r *recorder) save(functionName string, event []byte) (string, error) {
 	var b bytes.Buffer
 	if err := json.Indent(&b, event, "", "  "); err != nil {
@@ -47,7 +47,7 @@ func (r *recorder) save(functionName string, event []byte) (string, error) {
 	b.WriteByte('\n')
 	f, err := os.CreateTemp(r.dir, ".event-*") // mode 0600
 	if err != nil {
-		return "", fmt.Errorf("make an event's file: %w", err)
+		return "", fmt.Errorf("create a file for an event: %w", err)
 	}
 	_, err = f.Write(b.Bytes())
 	if closed := f.Close(); err == nil {
@@ -62,24 +62,24 @@ func (r *recorder) save(functionName string, event []byte) (string, error) {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // it is of no use to anybody
+		_ = os.Remove(f.Name())
 		return "", fmt.Errorf("save an event: %w", err)
 	}
 	return path, nil
 }
 
-// methodOf is the last part of an event's path, which is the name of a Twirp method.
+// methodOf returns the last part of an event's path, which is the name of a Twirp method.
 func methodOf(event []byte) string {
 	var e struct {
 		Path    string `json:"path"`
 		RawPath string `json:"rawPath"`
 	}
-	_ = json.Unmarshal(event, &e) // an event without a path has a name too
+	_ = json.Unmarshal(event, &e) // an event without a path has the method ""
 	path := strings.TrimRight(e.Path+e.RawPath, "/")
 	return path[strings.LastIndexByte(path, '/')+1:]
 }
 
-// fileName keeps what is harmless in the name of a file.
+// fileName removes every character that is not safe in a file name.
 func fileName(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {

@@ -1,7 +1,10 @@
 package emulator
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,9 +13,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/osirose-new/database-service/local/emulator/gateway"
 )
 
-// TestRecorder saves what a gateway sends.
+// TestRecorder saves the events of every gateway.
 func TestRecorder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "events")
@@ -20,21 +25,27 @@ func TestRecorder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := serveGateway(t, gatewayConfig{
-		routes: map[Gateway][]route{HTTPAPI: {{"POST", twirpRoute, returning(`{"statusCode":200,"headers":{}}`), "UserFunction"}}},
-		save: func(_ Gateway, name string, event []byte) {
+	kinds := []Gateway{HTTPAPI, RESTAPI, FunctionURL, ALB, ALBMulti}
+	empty := func(context.Context, string, []byte) gateway.Result {
+		return gateway.Result{Payload: []byte(`{"statusCode":200,"headers":{}}`)}
+	}
+	handler := gateway.New(gateway.Config{
+		Routes: map[Gateway][]gateway.Route{HTTPAPI: {{Method: "POST", Path: "/twirp/osirose.database.v1.UserService/{method}", Function: empty, Name: "UserFunction"}}},
+		Save: func(_ Gateway, name string, event []byte) {
 			if _, err := r.save(name, event); err != nil {
 				t.Error(err)
 			}
 		},
 	})
-	for _, kind := range gatewayKinds() {
-		exchange(t, address, httpRequest("<&>", "POST /_gateway/"+string(kind)+"/twirp/osirose.database.v1.UserService/GetUser HTTP/1.1", "Host: x", "Content-Length: 3", "Content-Type: text/plain"))
+	for _, kind := range kinds {
+		request := httptest.NewRequest("POST", "/_gateway/"+string(kind)+"/twirp/osirose.database.v1.UserService/GetUser", strings.NewReader("<&>"))
+		request.Header.Set("Content-Type", "text/plain")
+		handler.ServeHTTP(httptest.NewRecorder(), request)
 	}
-	exchange(t, address, "GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n") // no function, no event
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/nowhere", nil)) // no function, no event
 
 	var want []string
-	for i := range gatewayKinds() {
+	for i := range kinds {
 		want = append(want, fmt.Sprintf("%04d-UserFunction-GetUser.json", i+1))
 	}
 	if diff := cmp.Diff(want, fileNames(t, dir)); diff != "" {
@@ -45,7 +56,8 @@ func TestRecorder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if unmarshal[map[string]any](t, string(text))["body"] != "<&>" || !strings.HasPrefix(string(text), "{\n  \"") || !strings.HasSuffix(string(text), "\n}\n") {
+		var event struct{ Body string }
+		if err := json.Unmarshal(text, &event); err != nil || event.Body != "<&>" || !strings.HasPrefix(string(text), "{\n  \"") || !strings.HasSuffix(string(text), "\n}\n") {
 			t.Errorf("%s is not the indented event: %s", name, text)
 		}
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -55,7 +67,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// TestRecorderNumbers goes on where the folder ends, and gives no number twice.
+// TestRecorderNumbers continues after the highest number in the folder, and uses no number twice.
 func TestRecorderNumbers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -89,17 +101,17 @@ func TestRecorderNumbers(t *testing.T) {
 		t.Errorf("save without a path = %s, %v", path, err)
 	}
 	if _, err := r.save("F", []byte(`{`)); err == nil {
-		t.Error("save of what is no JSON worked")
+		t.Error("save of text that is not JSON succeeded")
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.save("F", []byte(`{}`)); err == nil {
-		t.Error("save without a folder worked")
+		t.Error("save without a folder succeeded")
 	}
 }
 
-// fileNames are those of a folder in order.
+// fileNames returns the names in a folder, sorted.
 func fileNames(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -5,13 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
-// bootstrapSource is a function without dependencies: it answers with its version, after it has asked the URL of its
-// event whether it may.
+// bootstrapSource is a function without dependencies. It calls the URL of its event, then answers with its version.
 const bootstrapSource = `package main
 
 import (
@@ -50,7 +48,7 @@ Resources:
     Properties: {CodeUri: functions/first/, Timeout: 60, Environment: {Variables: {COLOR: blue}}}
 `
 
-// newModule is a module with one function. The emulator builds it as it would this one.
+// newModule writes a module with one function and starts an emulator that builds it.
 func newModule(t *testing.T) (dir string, e running) {
 	t.Helper()
 	dir = t.TempDir()
@@ -88,12 +86,12 @@ func TestReload(t *testing.T) {
 	e.wantVersion(t, "two blue")
 	m.leave()
 	if r := <-running; r.text != `"one blue"` {
-		t.Errorf("what ran: got %d %s, want the old version's answer", r.code, r.text)
+		t.Errorf("running invocation: got %d %s, want the old version's answer", r.code, r.text)
 	}
 
 	writeFile(t, dir, "functions/first/main.go", bootstrapSource+"\nfunc broken( {\n")
 	if err := e.Reload(); err == nil || !strings.Contains(err.Error(), "main.go:") {
-		t.Errorf("Reload: got %v, want the compiler's words", err)
+		t.Errorf("Reload: got %v, want the compiler's output", err)
 	}
 	e.wantVersion(t, "two blue")
 
@@ -108,12 +106,12 @@ func TestReload(t *testing.T) {
 
 	writeFile(t, dir, "template.yaml", "Resources: [")
 	if err := e.Reload(); err == nil || !strings.Contains(err.Error(), "template.yaml: line 1") {
-		t.Errorf("Reload: got %v, want the line that is wrong", err)
+		t.Errorf("Reload: got %v, want the line of the error", err)
 	}
 	e.wantVersion(t, "two red")
 }
 
-// What has not changed keeps its processes.
+// Functions that have not changed keep their processes.
 func TestReloadKeeps(t *testing.T) {
 	t.Parallel()
 	dir, e := newModule(t)
@@ -138,20 +136,52 @@ func TestReloadKeeps(t *testing.T) {
 	}
 }
 
-// heard is what Watch tells of a change.
+// heard is what Watch or Check reported.
 type heard struct {
-	noticed int // so far
+	noticed int // changes so far
 	changed bool
 	err     error
 }
 
-// watch lets e watch until stop is called.
-func (e running) watch(t *testing.T) (changes chan heard, stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	changes = make(chan heard)
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	dir, e := newModule(t)
+	var reports []heard
 	noticed := 0
-	ended := make(chan struct{})
+	check := func(want int) heard {
+		t.Helper()
+		reports = nil
+		e.Check(func() { noticed++ }, func(changed bool, err error) { reports = append(reports, heard{noticed, changed, err}) })
+		if len(reports) != want {
+			t.Fatalf("got reports %+v, want %d", reports, want)
+		}
+		return append(reports, heard{})[0]
+	}
+	check(0)
+	writeFile(t, dir, "functions/first/main.go", "package nothing")
+	if h := check(1); h.err == nil || h.changed || h.noticed != 1 {
+		t.Errorf("got %+v for a source that does not compile", h)
+	}
+	check(0) // it reports an error once
+	writeFile(t, dir, "functions/first/main.go", bootstrapSource+"// a comment\n")
+	writeFile(t, dir, "template.yaml", "# another\n"+moduleTemplate)
+	if h := check(1); h.err != nil || h.changed {
+		t.Errorf("got %+v for new comments, want no change", h)
+	}
+	writeFile(t, dir, "functions/first/version.txt", "two")
+	if h := check(1); h.err != nil || !h.changed {
+		t.Errorf("got %+v for a new version, want a change", h)
+	}
+	e.wantVersion(t, "two blue")
+	check(0)
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	dir, e := newModule(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	changes, ended := make(chan heard), make(chan struct{})
+	noticed := 0
 	go func() {
 		defer close(ended)
 		e.Watch(ctx, func() { noticed++ }, func(changed bool, err error) {
@@ -161,42 +191,17 @@ func (e running) watch(t *testing.T) (changes chan heard, stop func()) {
 			}
 		})
 	}()
-	return changes, func() {
+	defer func() {
 		cancel()
 		<-ended
-	}
-}
-
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	dir, e := newModule(t)
-	changes, stop := e.watch(t)
-	defer stop()
-	writeFile(t, dir, "functions/first/main.go", "package nothing")
-	if h := <-changes; h.err == nil || h.changed || h.noticed != 1 {
-		t.Errorf("got %+v of a source that does not compile", h)
-	}
-	writeFile(t, dir, "functions/first/main.go", bootstrapSource+"// a comment\n")
-	writeFile(t, dir, "template.yaml", "# another\n"+moduleTemplate)
-	h := <-changes
-	for h.err != nil { // a file may be seen while it is written
-		h = <-changes
-	}
-	if h.changed {
-		t.Error("got a change, and what runs is the same")
-	}
+	}()
 	writeFile(t, dir, "functions/first/version.txt", "two")
-	for !h.changed {
-		if h = <-changes; h.err != nil {
-			t.Fatal(h.err)
+	for h := (heard{}); !h.changed; {
+		if h = <-changes; h.err != nil || h.noticed == 0 {
+			t.Fatalf("got %+v", h)
 		}
 	}
 	for e.invoke(t, "FirstFunction", `""`).text != `"two blue"` {
-		<-changes // it was empty first
-	}
-	select {
-	case h := <-changes:
-		t.Errorf("got a reload, %+v, and nothing has changed", h)
-	case <-time.After(1500 * time.Millisecond): // a watcher that goes astray does so at once
+		<-changes // Watch may have seen the file empty
 	}
 }

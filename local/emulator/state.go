@@ -1,36 +1,51 @@
 package emulator
 
 import (
+	"context"
 	"fmt"
-	"path/filepath"
-	"reflect"
-	"runtime"
+	"net/http"
+
+	"github.com/osirose-new/database-service/local/emulator/gateway"
+	"github.com/osirose-new/database-service/local/emulator/runtime"
+	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
-// same reports whether a process of one would be one of the other.
-func (s *spec) same(other *spec) bool { return reflect.DeepEqual(s, other) }
+// state is what a change of the template or of the sources replaces.
+type state struct {
+	template  *template.Template
+	programs  map[string]string // paths, by logical id
+	functions []*function
+	byName    map[string]*function // by logical id, name and folder
+	gateway   http.Handler
+}
 
-// replace makes a new state from a template and the paths of its functions' programs. What runs then goes on to its end.
-func (e *Emulator) replace(t *template, paths map[string]string) error {
+// function is a function of the template with what runs it.
+type function struct {
+	runtime.Function
+	settings *template.Function
+}
+
+// replace makes a new state. Invocations that run finish on the old one.
+func (e *Emulator) replace(t *template.Template, programs map[string]string) error {
 	before := e.state.Load()
-	after := &state{template: t, paths: paths, byName: map[string]*lambda{}}
-	for _, s := range t.functions {
-		f, err := e.runner(s, paths[s.id], before)
+	after := &state{template: t, programs: programs, byName: map[string]*function{}}
+	for _, f := range t.Functions {
+		runs, err := e.runnerOf(f, programs[f.ID], before)
 		if err != nil {
 			return err
 		}
-		after.functions = append(after.functions, &lambda{f, s})
+		after.functions = append(after.functions, &function{runs, f})
 	}
-	for _, f := range after.functions { // a logical id before a name, and that before a folder
-		after.byName[f.spec.folder] = f
-	}
-	for _, f := range after.functions {
-		after.byName[f.spec.name] = f
+	for _, f := range after.functions { // a logical id wins over a name, and that over a folder
+		after.byName[f.settings.Folder] = f
 	}
 	for _, f := range after.functions {
-		after.byName[f.spec.id] = f
+		after.byName[f.settings.Name] = f
 	}
-	after.gateway = newGateway(e.gatewayConfig(t, after))
+	for _, f := range after.functions {
+		after.byName[f.settings.ID] = f
+	}
+	after.gateway = gateway.New(e.gatewayConfig(after))
 	e.state.Store(after)
 	if before != nil {
 		before.retire(after)
@@ -38,56 +53,59 @@ func (e *Emulator) replace(t *template, paths map[string]string) error {
 	return nil
 }
 
-// retire stops what after does not have any more.
+// retire stops the processes that after does not have any more.
 func (s *state) retire(after *state) {
-	kept := map[function]bool{}
+	kept := map[runtime.Function]bool{}
 	for _, f := range after.functions {
-		kept[f.function] = true
+		kept[f.Function] = true
 	}
 	for _, f := range s.functions {
-		if p, ok := f.function.(*pool); ok && !kept[p] {
-			p.retire()
+		if p, ok := f.Function.(*runtime.Pool); ok && !kept[p] {
+			p.Retire()
 		}
 	}
 }
 
-func (e *Emulator) gatewayConfig(t *template, s *state) gatewayConfig {
-	c := gatewayConfig{
-		fallback: e.options.Gateway, routes: map[Gateway][]route{}, stage: t.stage,
-		binaryTypes: t.binaryTypes, responses: t.responses,
-		save: func(_ Gateway, name string, event []byte) { e.save(name, event) },
+// gatewayOf maps the APIs of a template to gateways.
+var gatewayOf = map[template.API]gateway.Kind{template.HTTPAPI: gateway.HTTPAPI, template.RESTAPI: gateway.RESTAPI}
+
+func (e *Emulator) gatewayConfig(s *state) gateway.Config {
+	c := gateway.Config{
+		Default: e.options.Gateway, Routes: map[gateway.Kind][]gateway.Route{}, Stages: map[gateway.Kind]string{},
+		BinaryTypes: s.template.BinaryTypes, Responses: s.template.Responses,
+		Save: func(_ gateway.Kind, name string, event []byte) { e.save(name, event) },
 	}
-	for _, r := range t.routes {
-		f := s.byName[r.function]
-		c.routes[r.gateway] = append(c.routes[r.gateway], route{method: r.method, path: r.path, function: f, functionName: f.spec.id})
+	for api, name := range s.template.Stages {
+		c.Stages[gatewayOf[api]] = name
 	}
-	if len(c.routes[HTTPAPI]) == 0 {
-		c.routes[HTTPAPI] = c.routes[RESTAPI]
+	for _, r := range s.template.Routes {
+		f, kind := s.byName[r.Function], gatewayOf[r.API]
+		c.Routes[kind] = append(c.Routes[kind], gateway.Route{Method: r.Method, Path: r.Path, Function: f.serve, Name: f.settings.ID})
+	}
+	if len(c.Routes[gateway.HTTPAPI]) == 0 {
+		c.Routes[gateway.HTTPAPI] = c.Routes[gateway.RESTAPI]
 	}
 	return c
 }
 
-// runner is what runs s: what ran it before, if nothing has changed.
-func (e *Emulator) runner(s *spec, path string, before *state) (function, error) {
-	if h := e.options.Handlers[s.id]; h != nil {
-		return &inProcess{e.host, s, h}, nil
+// serve is a gateway.Function.
+func (f *function) serve(ctx context.Context, requestID string, event []byte) gateway.Result {
+	r := f.Invoke(ctx, runtime.Invocation{RequestID: requestID, Payload: event})
+	return gateway.Result{Payload: r.Payload, Failed: r.Failed, Throttled: r.Throttled}
+}
+
+// runnerOf returns what runs f: the runner of before, if nothing has changed.
+func (e *Emulator) runnerOf(f *template.Function, program string, before *state) (runtime.Function, error) {
+	if h := e.options.Handlers[f.ID]; h != nil {
+		return e.host.InProcess(f, h), nil
 	}
 	if e.options.Binaries == "" && !e.options.Build {
-		return nil, fmt.Errorf("%w for %s", ErrNoHandler, s.id)
+		return nil, fmt.Errorf("%w for %s", ErrNoHandler, f.ID)
 	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkMachine(path, runtime.GOOS, runtime.GOARCH); err != nil {
-		return nil, fmt.Errorf("the program of %s: %w", s.id, err)
-	}
-	if before != nil {
-		if old, ok := before.byName[s.id]; ok {
-			if p, ok := old.function.(*pool); ok && p.path == path && s.same(p.spec) {
-				return p, nil
-			}
+	if before != nil && before.byName[f.ID] != nil {
+		if p, ok := before.byName[f.ID].Function.(*runtime.Pool); ok && p.Serves(f, program) {
+			return p, nil
 		}
 	}
-	return newPool(e.host, s, path), nil
+	return e.host.Processes(f, program)
 }

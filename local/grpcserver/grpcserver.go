@@ -33,8 +33,8 @@ const (
 	// A client of which nothing was heard for probeAfter has probeTimeout to answer, or is taken for dead.
 	probeAfter   = time.Minute
 	probeTimeout = 10 * time.Second
-	// late is a little more than the budget: when it is over, it is the budget that ran out and not the caller who went.
-	late = rpcserver.Budget + 50*time.Millisecond
+	// lateness is what a call has beyond its budget: when both are over, it is the budget that ran out and not the caller who went.
+	lateness = 50 * time.Millisecond
 )
 
 // Server is the protocol.
@@ -118,6 +118,7 @@ func (s *Server) bound(ctx context.Context, of *tap.Info) (context.Context, erro
 		context.AfterFunc(ctx, func() { forget() })
 		return ctx, nil
 	}
+	late := s.edge.Budget() + lateness
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= late {
 		return ctx, nil
 	}

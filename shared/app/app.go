@@ -3,11 +3,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -25,6 +27,14 @@ type Options struct {
 	Concurrency int
 	LogTo       io.Writer // nil: stderr
 	Telemetry   Telemetry
+	Budgets     Budgets
+}
+
+// Budgets bound what a request waits for. The zero value of each means its default. No variable sets them.
+type Budgets struct {
+	Request  time.Duration // default rpcserver.Budget
+	Database postgres.Budgets
+	Redis    cache.Budgets
 }
 
 // Program is what the mains pass to the services.
@@ -51,8 +61,8 @@ func Open(o Options) (*Program, error) {
 		o.Telemetry.TraceRedis(client)
 	}
 	p := &Program{
-		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, edge: newEdge(o.Telemetry, log),
-		Cache: cache.New(client, db, cache.Options{TTL: o.CacheTTL, Traced: traced}),
+		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, edge: newEdge(o, log),
+		Cache: cache.New(client, db, cache.Options{TTL: o.CacheTTL, Traced: traced, Budgets: o.Budgets.Redis}),
 	}
 	if o.Telemetry.Started != nil {
 		o.Telemetry.Started(p)
@@ -62,8 +72,8 @@ func Open(o Options) (*Program, error) {
 
 // connect makes the pools of both servers. They dial on first use.
 func connect(o Options) (*postgres.DB, redis.UniversalClient, error) {
-	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries}
-	redisOptions := cache.ConnectOptions{Concurrency: o.Concurrency, Observe: o.Telemetry.Redis}
+	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database}
+	redisOptions := cache.ConnectOptions{Concurrency: o.Concurrency, Observe: o.Telemetry.Redis, Budgets: o.Budgets.Redis}
 	addLogins(o.AWS, &dbOptions, &redisOptions)
 	var errs []error
 	db, err := postgres.Open(o.DatabaseURL, dbOptions)
@@ -92,8 +102,9 @@ func connect(o Options) (*postgres.DB, redis.UniversalClient, error) {
 // Edge is the edge that all of the program's services share, with what watches their requests.
 func (p *Program) Edge() *rpcserver.Server { return p.edge }
 
-func newEdge(t Telemetry, log *slog.Logger) *rpcserver.Server {
-	edge := rpcserver.New(log)
+func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
+	edge, t := rpcserver.New(log), o.Telemetry
+	edge.SetBudget(cmp.Or(o.Budgets.Request, rpcserver.Budget))
 	if t.Requests != nil {
 		edge.Observe(t.Requests)
 	}

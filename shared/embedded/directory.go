@@ -8,15 +8,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/tempdir"
 )
 
-// The two kinds of directory have locks of different names: what a user keeps
-// is never swept away, wherever it is and whatever it is called.
-const (
-	tempPrefix = "osirose-postgres-"
-	tempLock   = "temporary.lock"
-	keptLock   = "lock"
-)
+// keptLock is not the name of the lock in a temporary directory, so a directory
+// that the user keeps is never swept away, wherever it is.
+const keptLock = "lock"
 
 // unfinishedPrefix starts the name of data that initdb is working on.
 const unfinishedPrefix = "unfinished-"
@@ -31,7 +29,7 @@ type directory struct {
 
 func openDirectory(path string) (*directory, error) {
 	if path == "" {
-		sweep()
+		temporaries().Sweep(sweepOne)
 		return makeTemporary()
 	}
 	d, err := openKept(path)
@@ -52,7 +50,7 @@ func openKept(path string) (*directory, error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(filepath.Join(path, keptLock), os.O_CREATE)
+	lock, err := tempdir.Lock(filepath.Join(path, keptLock), os.O_CREATE)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, errors.New("in use by another process")
 	}
@@ -63,28 +61,15 @@ func openKept(path string) (*directory, error) {
 }
 
 func makeTemporary() (*directory, error) {
-	path, err := os.MkdirTemp(realTempDir(), tempPrefix)
+	made, err := temporaries().Make()
 	if err != nil {
 		return nil, err
 	}
-	d := &directory{path: path, temporary: true}
-	if err := d.claim(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(path))
+	d := &directory{path: made.Path, temporary: true, lock: made.Lock}
+	if err := os.Chmod(d.path, 0o755); err != nil { // the server's user passes through
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
-}
-
-// claim gives the lock its name only when it is held, because sweep takes a
-// directory whose lock is free for a dead one.
-func (d *directory) claim() (err error) {
-	if err := os.Chmod(d.path, 0o755); err != nil { // the server's user passes through
-		return err
-	}
-	unnamed := filepath.Join(d.path, "lock.new")
-	if d.lock, err = lockFile(unnamed, os.O_CREATE); err != nil {
-		return err
-	}
-	return os.Rename(unnamed, filepath.Join(d.path, tempLock))
 }
 
 // close gives the directory free; a temporary one is removed before that.
@@ -112,33 +97,9 @@ func (d *directory) removeUnfinished() error {
 	return nil
 }
 
-// sweep removes the temporary directories of processes that were killed. What
-// it may not or cannot remove it leaves to others and to the next start.
-func sweep() {
-	base := realTempDir()
-	entries, err := os.ReadDir(base)
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), tempPrefix) && entry.IsDir() {
-			sweepOne(filepath.Join(base, entry.Name()))
-		}
-	}
-}
-
+// sweepOne removes the temporary directory of a process that was killed. What it
+// may not or cannot remove it leaves to the next start.
 func sweepOne(path string) {
-	// Everybody can write to the temporary directory: as root, too, only what
-	// we made ourselves is touched.
-	info, err := os.Lstat(path)
-	if err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
-		return
-	}
-	lock, err := lockFile(filepath.Join(path, tempLock), 0)
-	if err != nil {
-		return
-	}
-	defer lock.Close()
 	data := filepath.Join(path, "data")
 	if stopLeftover(data) != nil || os.RemoveAll(data) != nil {
 		return // the lock file stays last, for the next try
@@ -159,18 +120,9 @@ func removeAll(path string) error {
 	}
 }
 
-// lockFile opens a file and locks it, or fails with EWOULDBLOCK at once. Child
-// processes do not inherit it.
-func lockFile(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|flags, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+// temporaries are the temporary directories of this package.
+func temporaries() tempdir.Kind {
+	return tempdir.Kind{Base: realTempDir(), Prefix: "osirose-postgres-", Lock: "temporary.lock"}
 }
 
 // realTempDir is free of symbolic links, as the command line of a server is.

@@ -1,0 +1,91 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// lookup is the three commands of a hit with the buffer for their replies. It is reused: new commands, and what go-redis
+// parses replies into, would be a third of a hit's allocations.
+type lookup struct {
+	pipe  redis.Pipeliner
+	key   *any
+	cmds  []redis.Cmder
+	reply bytes.Buffer
+}
+
+// lookups keeps the idle lookups of one Kind.
+type lookups struct{ sync.Pool }
+
+func (k *Kind) newLookup() *lookup {
+	ctx := context.Background() // of the commands; the call has its own
+	l := &lookup{pipe: k.cache.client.Pipeline()}
+	hget := []any{"hget", "", k.format()}
+	l.key = &hget[1]
+	l.cmds = []redis.Cmder{
+		redis.NewRawWriteToCmd(ctx, &l.reply, "hmget", watermarkKey, "t", "e", "d"),
+		redis.NewRawWriteToCmd(ctx, &l.reply, hget...),
+		redis.NewRawWriteToCmd(ctx, &l.reply, "time"),
+	}
+	return l
+}
+
+// run looks up the key. The reply is valid until the next run. A call to Redis ends by its own timeouts, which are far
+// shorter than a request's, so the request's context would only cost time.
+func (l *lookup) run(ctx context.Context, key string) ([]byte, error) {
+	l.reply.Reset()
+	*l.key = key
+	for _, c := range l.cmds {
+		c.SetErr(nil)
+	}
+	_ = l.pipe.BatchProcess(ctx, l.cmds...) // only queues
+	_, err := l.pipe.Exec(ctx)
+	return l.reply.Bytes(), err
+}
+
+// resp reads replies in RESP2 one after another. After an unexpected one it is bad and reads nothing more.
+type resp struct {
+	rest []byte
+	bad  bool
+}
+
+// length reads the head of an array or a string. -1 is nil.
+func (r *resp) length(mark byte) int {
+	line, rest, found := bytes.Cut(r.rest, []byte("\r\n"))
+	if r.bad || !found || len(line) < 2 || line[0] != mark {
+		r.bad = true
+		return -1
+	}
+	n, err := strconv.Atoi(string(line[1:]))
+	r.bad = err != nil
+	r.rest = rest
+	return n
+}
+
+// text reads a string. It returns nil if there is none.
+func (r *resp) text() []byte {
+	n := r.length('$')
+	if r.bad || n < 0 {
+		return nil
+	}
+	if len(r.rest) < n+2 {
+		r.bad = true
+		return nil
+	}
+	t := r.rest[:n:n]
+	r.rest = r.rest[n+2:]
+	return t
+}
+
+// number reads a string of digits.
+func (r *resp) number() int64 {
+	n, err := strconv.ParseInt(string(r.text()), 10, 64)
+	r.bad = r.bad || err != nil
+	return n
+}
+
+func (r *resp) array(n int) { r.bad = r.length('*') != n || r.bad }
