@@ -16,7 +16,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 )
 
 const usage = `The database service: users, characters and sessions on one port.
@@ -26,6 +26,7 @@ const usage = `The database service: users, characters and sessions on one port.
   local invoke FUNCTION   call a function of a running emulator with a saved event (see local invoke -h)
   local migrate [flags]   bring the database at DATABASE_URL up to date (see local migrate -h)
   local healthcheck       exit with 0 where the service on this machine answers, else with 1
+  local version           print version, revision and Go version; also as -version
 
 Flags of serve:
   -data DIR   keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
@@ -61,11 +62,11 @@ func helpOf(f *flag.FlagSet) usageError {
 }
 
 func main() {
-	os.Exit(execute(boot.Budgets{}))
+	os.Exit(execute(app.Budgets{}))
 }
 
 // execute runs the command of the arguments and returns the exit code.
-func execute(b boot.Budgets) (code int) {
+func execute(b app.Budgets) (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second signal then ends the process at once
 	err := run(ctx, os.Args[1:], b)
@@ -79,10 +80,14 @@ func execute(b boot.Budgets) (code int) {
 	return 1
 }
 
-func run(ctx context.Context, args []string, b boot.Budgets) error {
+func run(ctx context.Context, args []string, b app.Budgets) error {
 	command := "serve"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	switch {
+	case len(args) == 0:
+	case !strings.HasPrefix(args[0], "-"):
 		command, args = args[0], args[1:]
+	case args[0] == "-version" || args[0] == "--version":
+		command = "version"
 	}
 	switch command {
 	case "serve":
@@ -95,6 +100,8 @@ func run(ctx context.Context, args []string, b boot.Budgets) error {
 		return runMigrate(ctx, args, os.Stdout)
 	case "healthcheck":
 		return runHealthcheck(ctx, args)
+	case "version":
+		return printVersion(os.Stdout)
 	case "help":
 		fmt.Print(usage)
 		return nil

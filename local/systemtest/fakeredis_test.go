@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 )
 
 // redisRelay stands between a program and a Redis. It knows where a command and a reply end, so it can say in Redis'
@@ -63,9 +63,9 @@ func startRedisRelay(t testing.TB, target string) *redisRelay {
 func (r *redisRelay) url() string { return "redis://" + r.listener.Addr().String() }
 
 // open starts a program that reaches Redis through the relay.
-func (r *redisRelay) open(t testing.TB, e *env, changes ...func(*boot.Config)) *boot.Program {
+func (r *redisRelay) open(t testing.TB, e *env, changes ...func(*app.Options)) *app.Program {
 	t.Helper()
-	return e.Open(t, append(changes, func(c *boot.Config) { c.RedisURL = r.url() })...)
+	return e.Open(t, append(changes, func(c *app.Options) { c.RedisURL = r.url() })...)
 }
 
 // play has the rule answer from now on; nil ends that.

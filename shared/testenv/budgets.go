@@ -1,7 +1,7 @@
 package testenv
 
 import (
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -15,8 +15,8 @@ const Stretch = 20
 const RequestBudget = Stretch * rpcserver.Budget
 
 // Budgets are the stretched budgets. [Env.Open] sets them.
-func Budgets() boot.Budgets {
-	return boot.Budgets{
+func Budgets() app.Budgets {
+	return app.Budgets{
 		Request:  RequestBudget,
 		Database: postgres.DefaultBudgets().Times(Stretch),
 		Redis:    cache.DefaultBudgets().Times(Stretch),
@@ -24,7 +24,7 @@ func Budgets() boot.Budgets {
 }
 
 // RealBudgets gives a program the budgets of production. It is an argument of [Env.Open], for tests about time.
-func RealBudgets(c *boot.Config) { c.Budgets = boot.Budgets{} }
+func RealBudgets(c *app.Options) { c.Budgets = app.Budgets{} }
 
 // RealRedisBudgets is [RealBudgets] for calls to Redis, locks and leases only: for tests whose Redis hangs.
-func RealRedisBudgets(c *boot.Config) { c.Budgets.Redis = cache.Budgets{} }
+func RealRedisBudgets(c *app.Options) { c.Budgets.Redis = cache.Budgets{} }

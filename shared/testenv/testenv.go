@@ -16,7 +16,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/sessiontoken"
@@ -74,17 +75,17 @@ type Env struct {
 	Redis   *Redis
 	PGProxy *faultproxy.Proxy // the program's way to PostgreSQL
 	RDProxy *faultproxy.Proxy // the program's way to Redis
-	Program *boot.Program
+	Program *app.Program
 }
 
 // New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds). The changes are those of [Env.Open].
-func New(t testing.TB, variant, redisKind string, changes ...func(*boot.Config)) *Env {
+func New(t testing.TB, variant, redisKind string, changes ...func(*app.Options)) *Env {
 	t.Helper()
 	return NewOn(t, NewDatabase(t, variant), redisKind, changes...)
 }
 
 // NewOn starts an Env on a database that is there.
-func NewOn(t testing.TB, d *Database, redisKind string, changes ...func(*boot.Config)) *Env {
+func NewOn(t testing.TB, d *Database, redisKind string, changes ...func(*app.Options)) *Env {
 	t.Helper()
 	e := &Env{Database: d, Redis: StartRedis(t, redisKind)}
 	e.PGProxy = NewProxy(t, Postgres(t).Addr())
@@ -96,12 +97,13 @@ func NewOn(t testing.TB, d *Database, redisKind string, changes ...func(*boot.Co
 
 // Open starts a further program, as another process would be, through the same proxies. The changes alter its
 // configuration; its budgets are stretched unless [RealBudgets] is one of them.
-func (e *Env) Open(t testing.TB, changes ...func(*boot.Config)) *boot.Program {
+func (e *Env) Open(t testing.TB, changes ...func(*app.Options)) *app.Program {
 	t.Helper()
-	c, err := boot.Read(func(string) string { return "" })
+	read, err := config.Read(func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := app.Options{Config: read}
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
 	c.RedisURL = "redis://" + e.RDProxy.Addr()
 	c.Sessions.Verifier = sessiontoken.NewVerifier(Secret)
@@ -110,7 +112,7 @@ func (e *Env) Open(t testing.TB, changes ...func(*boot.Config)) *boot.Program {
 	for _, change := range changes {
 		change(&c)
 	}
-	p, err := boot.Open(c)
+	p, err := app.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
