@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
 // kind is the form of an event, which is that of its response too.
@@ -46,7 +48,7 @@ func decode(payload []byte) (*event, error) {
 		return &event{}, nil
 	}
 	var t top
-	if !members(raw, t.member) {
+	if !gjson.Valid(raw) || !members(raw, t.member) {
 		return nil, errNoObject
 	}
 	return t.event(raw)
