@@ -18,23 +18,23 @@ const emulatorUsage = `Serves the services as Lambda functions behind API Gatewa
 
   local emulator [flags]
 
-  -template FILE     where routes, timeouts, memory and environment come from; default template.yaml
+  -template FILE     the template with routes, timeouts, memory and environment; default template.yaml
   -parameter K=V     value of a parameter of the template; may be repeated
-  -functions DIR     run the real binaries, DIR/NAME/bootstrap, as scripts/build makes them for Linux (with -amd64 on such a
-                     machine); without, the functions run in this process, and take their environment from it
-  -watch             build the functions for this machine, and again when a source or the template changes; running requests
-                     finish on the old build, and it stays where the new one does not compile. With -functions DIR, those
-                     are run first
-  -gateway KIND      who calls the functions: v2 (HTTP API, default), v1 (REST API), furl (Function URL), alb, alb-multi
-  -data DIR          keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
-  -save DIR          write each event to a file, for local invoke and sam local invoke -e; they hold what the requests
-                     hold, tokens included
-  -processes N       processes of one function at most, default 64; each has a connection to the database
+  -functions DIR     run the real binaries, DIR/NAME/bootstrap. scripts/build builds them for Linux on arm64, with -amd64 for
+                     Linux on amd64. Without it, the functions run in this process and share its environment
+  -watch             build the functions for this machine, and again after each change of a source or of the template. Running
+                     requests finish on the old build. If the new one does not compile, the old one stays. With
+                     -functions DIR, the binaries in DIR run until the first change
+  -gateway KIND      default gateway: v2 (HTTP API, default), v1 (REST API), furl (Function URL), alb, alb-multi
+  -data DIR          keep the data of the embedded PostgreSQL in DIR; by default it is deleted at the end
+  -save DIR          write each event to a file, for local invoke and sam local invoke -e. Events contain the contents of
+                     requests, including tokens
+  -processes N       maximum number of processes of one function, default 64; each has a connection to the database
 
-A request may choose another gateway, by the path /_gateway/KIND/... or by the header X-Emulator-Gateway: KIND. The AWS CLI
-and SDKs call functions with --endpoint-url http://127.0.0.1:50052. Environment as for local (see local -h), but the default
-of LISTEN_ADDR is 127.0.0.1, for whoever reaches the port may call every function; a variable that the template declares for a
-function and that is set here has this value in the function.
+A request chooses another gateway by the path /_gateway/KIND/... or by the header X-Emulator-Gateway: KIND. The AWS CLI and
+SDKs call functions with --endpoint-url http://127.0.0.1:50052. The environment is that of local (see local -h), except that the
+default of LISTEN_ADDR is 127.0.0.1, because every caller that reaches the port may call every function. If the template
+declares a variable for a function and the variable is set here, the function gets this value.
 `
 
 // emulatorFlags are the flags of local emulator.
@@ -88,12 +88,12 @@ func runEmulator(ctx context.Context, args []string) error {
 		return err
 	}
 	c.EmbedMetrics(os.Stdout)
-	c.TLS = boot.TLS{}                  // the AWS CLI and SDKs are sent here without
-	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API lets everybody in
+	c.TLS = boot.TLS{}                  // the AWS CLI and SDKs call this port without TLS
+	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API has no authentication
 		c.Listen = strings.TrimPrefix(baseURL(c), "http://")
 	}
 	if f.data != "" && c.DatabaseURL != "" {
-		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", usageError("local emulator"))
+		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", usageError("local emulator"))
 	}
 	closeTraces, err := trace(&c, true)
 	if err != nil {
@@ -103,7 +103,7 @@ func runEmulator(ctx context.Context, args []string) error {
 	return withBackends(ctx, c, f.data, func(c boot.Config, b *backends) error { return emulate(ctx, c, b, f) })
 }
 
-// emulate runs the functions on b until ctx ends, or b does.
+// emulate runs the functions on b until ctx or b ends.
 func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) error {
 	p, err := boot.Open(c)
 	if err != nil {
@@ -135,13 +135,13 @@ func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) e
 	select {
 	case <-ctx.Done():
 	case <-b.postgresDone():
-		err = errors.New("the embedded PostgreSQL has ended, and nobody asked it to")
+		err = errors.New("the embedded PostgreSQL ended unexpectedly")
 	case err = <-failed:
 	}
 	return errors.Join(err, stopEmulator(e, server, p))
 }
 
-// stopEmulator lets requests finish, and then ends the functions: their polls would keep the server from ending.
+// stopEmulator lets requests finish and ends the functions before the server: their polls would keep the server running.
 func stopEmulator(e *emulator.Emulator, server *http.Server, p *boot.Program) error {
 	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
 	defer cancel()
@@ -150,7 +150,7 @@ func stopEmulator(e *emulator.Emulator, server *http.Server, p *boot.Program) er
 	return err
 }
 
-// newEmulator runs functions on p's servers, whatever else the template says of them.
+// newEmulator runs functions on p's database and Redis, which win over the template's.
 func newEmulator(p *boot.Program, o emulator.Options, address string) (*emulator.Emulator, error) {
 	o.Address, o.Log, o.Output = address, p.Log, os.Stderr
 	o.Environ = append(os.Environ(), "DATABASE_URL="+p.Config.DatabaseURL, "REDIS_URL="+p.Config.RedisURL)
@@ -167,7 +167,7 @@ func newEmulator(p *boot.Program, o emulator.Options, address string) (*emulator
 	return e, err
 }
 
-// besideHealth keeps the two paths of health checks. A mux would redirect paths that a gateway lets through.
+// besideHealth serves the two health checks beside e. A mux would redirect paths that gateways pass on.
 func besideHealth(h *health, e *emulator.Emulator) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -188,6 +188,6 @@ func tellReload(changed bool, err error) {
 	case changed:
 		fmt.Println("The functions were reloaded.")
 	default:
-		fmt.Println("Nothing has changed in what runs.")
+		fmt.Println("No function or route has changed.")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// The real functions, built as a deployment builds them.
+// The functions are built as for a deployment.
 func TestEmulatorFunctions(t *testing.T) {
 	t.Parallel()
 	dir := buildFunctions(t, "..")
@@ -71,7 +71,7 @@ func wantFunctionsAsDirect(t *testing.T, dir string) {
 	}
 }
 
-// wantWatch looks at what -watch builds: the real functions too. Most of it is in go's cache.
+// wantWatch checks that -watch builds the real functions. Most packages are in the build cache.
 func wantWatch(t *testing.T) {
 	e := testenv.New(t, "plugins", "miniredis")
 	user := e.AddUser(t, "Alice")
@@ -82,7 +82,7 @@ func wantWatch(t *testing.T) {
 	wantText(t, &p.stdout, "built from here")
 }
 
-// sdkScript calls each function with its event, as often at once as the command line says.
+// sdkScript calls each function 64 times at once with its event.
 const sdkScript = `
 import boto3, json, sys
 from botocore.config import Config
@@ -99,7 +99,7 @@ with ThreadPoolExecutor(64) as pool:
     print(json.dumps({name: list(pool.map(lambda _: call(name, event), range(64))) for name, event in events.items()}))
 `
 
-// wantSDKs lets AWS's own clients call each function, with the events of a gateway.
+// wantSDKs calls each function with AWS's own clients and with the events of a gateway.
 func wantSDKs(t *testing.T, args []string) {
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
 	dir := filepath.Join(t.TempDir(), "events")
@@ -111,7 +111,7 @@ func wantSDKs(t *testing.T, args []string) {
 	p.wantSDK(t, events)
 }
 
-// saveEvents returns a file with an event of each function, by its name.
+// saveEvents returns a file with an event for each function, by the function's name.
 func (p *program) saveEvents(t *testing.T, who player, dir string) map[string]string {
 	t.Helper()
 	events := map[string]string{"PurgeFunction": filepath.Join(t.TempDir(), "schedule.json")}

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 )
 
-// functionOf names the functions of the services as template.yaml does.
+// functionOf returns the logical id in template.yaml of a service's function.
 func functionOf(pathPrefix string) string {
 	return map[string]string{
 		databasev1.UserServicePathPrefix:        "UserFunction",
@@ -17,7 +17,7 @@ func functionOf(pathPrefix string) string {
 	}[pathPrefix]
 }
 
-// inProcess makes of each service what its function makes of it, and of the purge too.
+// inProcess returns the handlers of all functions, made as their main packages make them.
 func inProcess(p *boot.Program) map[string]emulator.Handler {
 	edge := p.Edge()
 	handlers := map[string]emulator.Handler{}

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
-// greetEmulator is what a person reads when the emulator has started.
+// greetEmulator prints what a developer needs to know when the emulator has started.
 func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greeting) {
 	o := f.options
 	kind := "in this process"
@@ -17,9 +17,9 @@ func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greetin
 	}
 	switch {
 	case f.watch && o.Binaries == "":
-		kind = "built from here, and again at each change"
+		kind = "built from here, and again after each change"
 	case f.watch:
-		kind += ", and built from here at each change"
+		kind += ", and built from here after each change"
 	}
 	gateway := o.Gateway
 	if gateway == "" {
@@ -27,11 +27,11 @@ func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greetin
 	}
 	fmt.Fprintf(w, "\nosirose database-service, as Lambda functions, listens at %s\n\n", g.url)
 	fmt.Fprintf(w, "  Functions   %s, %s\n", strings.Join(e.Functions(), ", "), kind)
-	fmt.Fprintf(w, "  Gateway     %s; any other at %s/_gateway/KIND/...: v2, v1, furl, alb, alb-multi\n", gateway, g.url)
+	fmt.Fprintf(w, "  Gateway     %s; others at %s/_gateway/KIND/...: v2, v1, furl, alb, alb-multi\n", gateway, g.url)
 	fmt.Fprintf(w, "  Invoke API  aws lambda invoke --endpoint-url %s --region us-east-1 --function-name PurgeFunction /dev/stdout\n", g.url)
-	fmt.Fprintln(w, "              (the AWS CLI wants credentials; any do)")
+	fmt.Fprintln(w, "              (the AWS CLI requires credentials; any value works)")
 	if o.SaveTo != "" {
-		fmt.Fprintf(w, "  Events      in %s; again with local invoke FUNCTION -e FILE\n", o.SaveTo)
+		fmt.Fprintf(w, "  Events      in %s; replay with local invoke FUNCTION -e FILE\n", o.SaveTo)
 	}
 	token := g.printBackends(w)
 	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))

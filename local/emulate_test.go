@@ -22,7 +22,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// templateFlag names the deployment's template: tests run in this folder.
+// templateFlag names the deployment's template, relative to this folder, in which the tests run.
 var templateFlag = []string{"-template", "../template.yaml"}
 
 func startEmulator(t *testing.T, env []string, args ...string) *program {
@@ -30,7 +30,7 @@ func startEmulator(t *testing.T, env []string, args ...string) *program {
 	return start(t, env, append(append([]string{"emulator"}, templateFlag...), args...)...)
 }
 
-// clients are a Twirp client of each service, that speaks protobuf or JSON.
+// clients are Twirp clients of all services, for protobuf or JSON.
 type clients struct {
 	users      databasev1.UserService
 	characters databasev1.CharacterDbService
@@ -45,7 +45,7 @@ func clientsOf(url string) map[string]clients {
 	}
 }
 
-// player is somebody whom the calls ask for.
+// player is the user that the calls ask for.
 type player struct{ id, name, token string }
 
 func addPlayer(t *testing.T, e *testenv.Env, name string) player {
@@ -55,14 +55,14 @@ func addPlayer(t *testing.T, e *testenv.Env, name string) player {
 	return p
 }
 
-// calls give the same answer each time: they read, or are replayed, or are refused.
+// calls return requests whose responses are always the same: reads, replays and refusals.
 func (p player) calls() map[string]func(context.Context, clients) (proto.Message, error) {
 	return map[string]func(context.Context, clients) (proto.Message, error){
 		"GetUser": func(ctx context.Context, c clients) (proto.Message, error) {
 			return c.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: p.id})
 		},
-		"GetUser of nobody": func(ctx context.Context, c clients) (proto.Message, error) {
-			return c.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: "nobody"})
+		"GetUser, unknown": func(ctx context.Context, c clients) (proto.Message, error) {
+			return c.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: "missing"})
 		},
 		"GetUserBySession": func(ctx context.Context, c clients) (proto.Message, error) {
 			return c.users.GetUserBySession(ctx, &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: p.token}})
@@ -70,13 +70,13 @@ func (p player) calls() map[string]func(context.Context, clients) (proto.Message
 		"GetSession": func(ctx context.Context, c clients) (proto.Message, error) {
 			return c.sessions.GetSession(ctx, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: p.token}})
 		},
-		"GetSession of nobody": func(ctx context.Context, c clients) (proto.Message, error) {
+		"GetSession, unknown": func(ctx context.Context, c clients) (proto.Message, error) {
 			return c.sessions.GetSession(ctx, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: "nothing"}})
 		},
 		"CreateCharacter": func(ctx context.Context, c clients) (proto.Message, error) {
 			return c.characters.CreateCharacter(ctx, p.create())
 		},
-		"CreateCharacter of a bad name": func(ctx context.Context, c clients) (proto.Message, error) {
+		"CreateCharacter, invalid name": func(ctx context.Context, c clients) (proto.Message, error) {
 			return c.characters.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: p.id, Name: "ÄÖÜ & co"})
 		},
 		"GetCharacterList": func(ctx context.Context, c clients) (proto.Message, error) {
@@ -92,8 +92,7 @@ func (p player) create() *databasev1.CreateCharacterRequest {
 	return &databasev1.CreateCharacterRequest{UserId: p.id, Name: p.name + "-1", RequestId: "0f8fad5b-d9cb-469f-a165-70867728950e"}
 }
 
-// wantSameAnswers compares what the services answer behind every gateway of the emulator at url with what they answer
-// directly.
+// wantSameAnswers compares the responses of the services behind every gateway of the emulator at url with direct ones.
 func wantSameAnswers(t *testing.T, p player, direct, url string) {
 	t.Helper()
 	if _, err := clientsOf(direct)["protobuf"].characters.CreateCharacter(t.Context(), p.create()); err != nil {
@@ -115,7 +114,7 @@ func wantSameAnswers(t *testing.T, p player, direct, url string) {
 	}
 }
 
-// describeError is all that a client gets to know of an error.
+// describeError returns everything that a client sees of an error.
 func describeError(err error) []any {
 	e, ok := err.(twirp.Error)
 	if !ok {
@@ -159,8 +158,8 @@ func TestEmulator(t *testing.T) {
 	failed := runToEnd(t, 1, env, "invoke", "UserFunction", "-e", broken)
 	wantText(t, &failed.stdout, "errorMessage")
 	wantText(t, &failed.stderr, "the function failed")
-	unknown := runToEnd(t, 1, env, "invoke", "Nobody")
-	wantText(t, &unknown.stderr, "404", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Nobody")
+	unknown := runToEnd(t, 1, env, "invoke", "Missing")
+	wantText(t, &unknown.stderr, "404", "Function not found: arn:aws:lambda:us-east-1:123456789012:function:Missing")
 
 	p.signal(t, syscall.SIGTERM)
 	p.wantExit(t, 0)
@@ -186,7 +185,7 @@ func TestEmulatorRefuses(t *testing.T) {
 		{"no such flag of invoke", 2, []string{"invoke", "-nothing"}, "see local invoke -h"},
 		{"no such flag of local", 2, []string{"-nothing"}, "see local -h"},
 		{"no handler", 1, []string{"emulator", "-template", guildTemplate(t)}, "there is no handler for GuildFunction: local/emulate_functions.go"},
-		{"nobody there", 1, []string{"invoke", "UserFunction"}, "refused"},
+		{"no emulator", 1, []string{"invoke", "UserFunction"}, "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +194,7 @@ func TestEmulatorRefuses(t *testing.T) {
 	}
 }
 
-// guildTemplate is the path of a template with a function that the emulator does not know.
+// guildTemplate returns the path of a template with a function that has no handler.
 func guildTemplate(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "template.yaml")
@@ -205,8 +204,8 @@ func guildTemplate(t *testing.T) string {
 	return file
 }
 
-// The emulator checks no signature: nobody on the network is meant to reach it. 127.0.0.2 is this machine on Linux, and
-// answers whoever listens on all interfaces.
+// The emulator checks no signatures, so by default the network cannot reach it. On Linux, 127.0.0.2 reaches programs that listen
+// on all interfaces.
 func TestEmulatorListens(t *testing.T) {
 	t.Parallel()
 	env := outside(testenv.New(t, "plugins", "miniredis"))

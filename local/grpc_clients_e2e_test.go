@@ -17,10 +17,10 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// README's Rust client, generated from the same .proto by tonic, calls every rpc of the contract by gRPC.
+// The Rust client of proto/README.md, generated from the same .proto by tonic, calls every rpc of the contract by gRPC.
 func TestTonicClient(t *testing.T) {
 	t.Parallel()
-	r := newReadme(t)
+	r := newReadme(t, "../proto/README.md")
 	out := "\n" + r.run(t, 0, `(cd scripts/rust && cargo run --quiet --locked http://127.0.0.1:50052 "$TOKEN")`)
 	for _, s := range contract(t) {
 		wantAll(t, out, names(s.Methods(), "\n%s ok"))
@@ -39,7 +39,7 @@ func TestTonicClient(t *testing.T) {
 // grpcurl has no .proto file of ours: what it knows, it has from the program's reflection.
 func TestGRPCurl(t *testing.T) {
 	t.Parallel()
-	r := newReadme(t)
+	r := newReadme(t, "../proto/README.md")
 	r.wantLine(t, grpcurlFunction)
 	listed := []string{"grpc.health.v1.Health\n", "grpc.reflection.v1.ServerReflection\n"}
 	for _, s := range contract(t) {
@@ -100,31 +100,43 @@ func names[D protoreflect.Descriptor](list interface {
 	return all
 }
 
-// readme runs what README says, on a program of its own.
+// The commands on README's first screens, and those of proto/README.md with curl.
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	r := newReadme(t, "../README.md")
+	alice := []string{`"username":`, `"alice"`}
+	wantAll(t, r.run(t, 0, `curl -s http://127.0.0.1:50052/twirp/osirose.database.v1.UserService/GetUserBySession -H 'Content-Type: application/json' -d "{\"token\":\"$TOKEN\"}"`), alice)
+	wantAll(t, r.run(t, 0, `go -C scripts/grpcurl tool grpcurl -plaintext -d "{\"token\":\"$TOKEN\"}" 127.0.0.1:50052 osirose.database.v1.UserService/GetUserBySession`), alice)
+	r.file, r.text = "../proto/README.md", readText(t, "../proto/README.md")
+	wantAll(t, r.run(t, 0, `curl -s http://127.0.0.1:50052/twirp/osirose.database.v1.UserService/GetUserBySession \
+  -H 'Content-Type: application/json' -d "{\"token\":\"$TOKEN\"}"`), alice)
+	wantAll(t, r.run(t, 0, `printf '\022\040%s' "$TOKEN" |
+  curl -s http://127.0.0.1:50052/twirp/osirose.database.v1.UserService/GetUserBySession \
+    -H 'Content-Type: application/protobuf' --data-binary @- |
+  scripts/node/node_modules/.bin/buf convert proto --type osirose.database.v1.GetUserBySessionResponse --from=-#format=binpb`), alice)
+}
+
+// readme runs what a README says, on a program of its own.
 type readme struct {
-	text, address, token string
+	file, text, address, token string
 }
 
 var greetedToken = regexp.MustCompile(`Token +(\S+) \(a session of alice\)`)
 
-func newReadme(t *testing.T) *readme {
+func newReadme(t *testing.T, file string) *readme {
 	t.Helper()
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := start(t, nil)
 	token := greetedToken.FindStringSubmatch(p.stdout.String())
 	if token == nil {
 		t.Fatal("no token in the greeting")
 	}
-	return &readme{string(text), strings.TrimPrefix(p.url, "http://"), token[1]}
+	return &readme{file, readText(t, file), strings.TrimPrefix(p.url, "http://"), token[1]}
 }
 
-// grpcurlFunction comes before README's lines with grpcurl.
+// grpcurlFunction precedes the lines with grpcurl in proto/README.md.
 const grpcurlFunction = `grpcurl() { go -C scripts/grpcurl tool grpcurl -plaintext "$@"; }`
 
-// run wants a command line to be README's, and runs it.
+// run checks that the README has a command, and runs it.
 func (r *readme) run(t *testing.T, wantExit int, line string) string {
 	t.Helper()
 	r.wantLine(t, line)
@@ -134,11 +146,11 @@ func (r *readme) run(t *testing.T, wantExit int, line string) string {
 func (r *readme) wantLine(t *testing.T, line string) {
 	t.Helper()
 	if !strings.Contains(r.text, "\n"+line+"\n") {
-		t.Errorf("README has no line %s", line)
+		t.Errorf("%s has no line %s", r.file, line)
 	}
 }
 
-// sh runs a command line but for the port, and returns what it prints, which must not be the token.
+// sh runs a command on the program's port and returns what it prints, which must not contain the token.
 func (r *readme) sh(t *testing.T, wantExit int, line string) string {
 	t.Helper()
 	script := grpcurlFunction + "\n" + strings.ReplaceAll(line, "127.0.0.1:50052", r.address)
@@ -154,7 +166,7 @@ func (r *readme) sh(t *testing.T, wantExit int, line string) string {
 	return string(out)
 }
 
-// wantSnippet wants README's code in a language to be a part of a file, but for the indentation.
+// wantSnippet checks that the README's code in a language is part of a file. Indentation does not count.
 func (r *readme) wantSnippet(t *testing.T, language, file string) {
 	t.Helper()
 	source, err := os.ReadFile(file)
@@ -165,6 +177,6 @@ func (r *readme) wantSnippet(t *testing.T, language, file string) {
 	snippet, _, ok := strings.Cut(after, "```")
 	indent := regexp.MustCompile(`(?m)^[ \t]+`)
 	if !ok || !strings.Contains(indent.ReplaceAllString(string(source), ""), indent.ReplaceAllString(snippet, "")) {
-		t.Errorf("README's %s is not in %s:\n%s", language, file, snippet)
+		t.Errorf("the %s of %s is not in %s:\n%s", language, r.file, file, snippet)
 	}
 }

@@ -19,20 +19,21 @@ import (
 	"github.com/osirose-new/database-service/shared/boot"
 )
 
-const invokeUsage = `Calls a function of a running emulator with an event, one that was saved say, and prints its answer; on stderr its log.
+const invokeUsage = `Calls a function of a running emulator with an event, for example a saved one. It prints the response to stdout and the log to
+stderr.
 
   local invoke FUNCTION [flags]
 
-  -e FILE    the event; - for stdin; without, it is {}, which a service answers with an empty 200, as it does scheduled
-             events: they keep it warm
-  -url URL   the emulator; default http://127.0.0.1:50052, or what LISTEN_ADDR and SERVICE_PORT say
+  -e FILE    the event; - for stdin. The default event is {}. A service answers it with an empty 200, like the scheduled
+             events that keep it warm
+  -url URL   the emulator; default http://127.0.0.1:50052, or the address in LISTEN_ADDR and SERVICE_PORT
 
-It exits with 1 where the function failed.
+The exit code is 1 if the function failed.
 `
 
 var errFunctionFailed = errors.New("the function failed")
 
-// runInvoke prints the answer to stdout.
+// runInvoke invokes a function and prints its response to stdout.
 func runInvoke(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("invoke", flag.ContinueOnError)
 	file := f.String("e", "", "")
@@ -40,7 +41,7 @@ func runInvoke(ctx context.Context, args []string) error {
 	err := parseFlags(f, args, invokeUsage)
 	name := f.Arg(0)
 	if err == nil && name != "" {
-		err = parse(f, f.Args()[1:], invokeUsage) // flags may come before the name and behind it
+		err = parse(f, f.Args()[1:], invokeUsage) // flags may stand before and after the name
 	}
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 		return err
 	}
 	r.Header.Set("X-Amz-Log-Type", "Tail")
-	client := http.Client{Transport: &http.Transport{}} // past any HTTP_PROXY
+	client := http.Client{Transport: &http.Transport{}} // ignores HTTP_PROXY
 	response, err := client.Do(r)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 		_, _ = os.Stderr.Write(log)
 	}
 	if response.StatusCode == http.StatusNotFound && isBadRoute(answer) {
-		return fmt.Errorf("%s serves, but no functions: is this an emulator?", base)
+		return fmt.Errorf("%s has no Invoke API: is this an emulator?", base)
 	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(answer))
@@ -106,7 +107,7 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 	return nil
 }
 
-// isBadRoute recognizes the answer of the services themselves to a path that they do not have.
+// isBadRoute recognizes the response of the services (without an emulator) to an unknown path.
 func isBadRoute(answer []byte) bool {
 	var e struct{ Code twirp.ErrorCode }
 	return json.Unmarshal(answer, &e) == nil && e.Code == twirp.BadRoute

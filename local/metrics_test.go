@@ -135,7 +135,7 @@ func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	}
 	moved(t, admin, map[string]float64{
 		"requests_in_flight": 2, `postgres_connections{state="in_use"}`: 1, "postgres_waiting_statements": 1, "postgres_refused_statements_total": 1,
-		`postgres_statement_duration_seconds_count{class="unavailable"}`:                   1,
+		`postgres_statement_duration_seconds_count{class="unavailable"}`:                     1,
 		`requests_total{code="unavailable",protocol="json",rpc="SessionService/GetSession"}`: 1,
 	}, more)
 	all.Wait()

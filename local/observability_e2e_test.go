@@ -37,13 +37,9 @@ func TestPromtool(t *testing.T) {
 	})
 	t.Run("README's configuration", func(t *testing.T) {
 		t.Parallel()
-		readme, err := os.ReadFile("../README.md")
-		if err != nil {
-			t.Fatal(err)
-		}
-		block := regexp.MustCompile("(?s)```yaml\n(rule_files:.*?)```").FindSubmatch(readme)
+		block := regexp.MustCompile("(?s)```yaml\n(rule_files:.*?)```").FindStringSubmatch(readText(t, observability+"README.md"))
 		if block == nil {
-			t.Fatal("no configuration of Prometheus in README")
+			t.Fatal("no configuration of Prometheus in the README")
 		}
 		dir := t.TempDir()
 		alerts, err := os.ReadFile(observability + "prometheus-alerts.yaml")
@@ -51,7 +47,7 @@ func TestPromtool(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeFile(t, filepath.Join(dir, "prometheus-alerts.yaml"), alerts)
-		writeFile(t, filepath.Join(dir, "prometheus.yml"), block[1])
+		writeFile(t, filepath.Join(dir, "prometheus.yml"), []byte(block[1]))
 		promtool(t, dir, "", "check", "config", "prometheus.yml")
 	})
 	t.Run("dashboard", func(t *testing.T) {

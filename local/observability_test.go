@@ -85,7 +85,7 @@ func expressions(t *testing.T) map[string]string {
 	return all
 }
 
-// TestMetricNames holds the dashboard, the alerts and README to what the program exports.
+// TestMetricNames compares the dashboard, the alerts and their README with what the program exports.
 func TestMetricNames(t *testing.T) {
 	t.Parallel()
 	s, _ := scrapeEverything(t)
@@ -95,11 +95,7 @@ func TestMetricNames(t *testing.T) {
 			t.Errorf("%s asks for %s, which the program does not export", where, wrong)
 		}
 	}
-	text, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(text), "\n## What it tells: metrics\n")
+	_, section, _ := strings.Cut(readText(t, observability+"README.md"), "\n## Metrics\n")
 	section, _, _ = strings.Cut(section, "\n## ")
 	told := regexp.MustCompile("`("+namespace+`\w+)`).FindAllString(section, -1)
 	for i := range told {
@@ -113,12 +109,12 @@ func TestMetricNames(t *testing.T) {
 	}
 	for _, name := range own {
 		if !slices.Contains(told, name) {
-			t.Errorf("README does not say what %s is", name)
+			t.Errorf("the README does not say what %s is", name)
 		}
 	}
 	for _, name := range told {
 		if !slices.Contains(own, name) {
-			t.Errorf("README tells of %s, which the program does not export", name)
+			t.Errorf("the README has %s, which the program does not export", name)
 		}
 	}
 }

@@ -75,10 +75,10 @@ func TestWrongIn(t *testing.T) {
 		`sum by (job, code) (rate(a_total{code=~"internal|ok"}[5m])) / ignoring (code) sum(rate(a_total[5m])) > 0.5 and up{job="x"} == 1`: "[]",
 		`histogram_quantile(0.99, sum by (le) (rate(b_bucket[$__rate_interval])))`:                                                        "[]",
 		`rate(c_total[5m])`:                         "[c_total]",
-		`rate(a_totals{status="hit"}[5m])`:         "[a_totals a_totals by status]",
+		`rate(a_totals{status="hit"}[5m])`:          "[a_totals a_totals by status]",
 		`a_total{protocol="json"}`:                  "[a_total by protocol]",
 		`a_total{code="internel"}`:                  `[a_total by code="internel"]`,
-		`a_total{status=~"hit|hits"}`:              `[a_total by status="hits"]`,
+		`a_total{status=~"hit|hits"}`:               `[a_total by status="hits"]`,
 		`sum by (rpc) (a_total) and sum(b_bucket)`:  "[by rpc]",
 		`sum(b_bucket) or (a_total unless b_count)`: "[b_count]",
 	} {

@@ -14,7 +14,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// README's TypeScript client, generated from the same .proto by a library that is not ours.
+// The TypeScript client of proto/README.md, generated from the same .proto by a library that is not ours.
 func TestTypeScriptClient(t *testing.T) {
 	t.Parallel()
 	generate := exec.Command("npm", "run", "--silent", "generate")

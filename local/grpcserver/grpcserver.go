@@ -32,8 +32,9 @@ const (
 	// The server pings a client that was silent for probeAfter. Without an answer within probeTimeout it closes the connection.
 	probeAfter   = time.Minute
 	probeTimeout = 10 * time.Second
-	// late is more than the budget, so that the budget runs out first. Otherwise the error would say that the caller left.
-	late = rpcserver.Budget + 50*time.Millisecond
+	// lateness is the time of a call beyond its budget. The budget must run out first, or the error would say that the caller
+	// left.
+	lateness = 50 * time.Millisecond
 )
 
 // Server serves the services by gRPC.
@@ -117,6 +118,7 @@ func (s *Server) bound(ctx context.Context, of *tap.Info) (context.Context, erro
 		context.AfterFunc(ctx, func() { forget() })
 		return ctx, nil
 	}
+	late := s.edge.Budget() + lateness
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= late {
 		return ctx, nil
 	}

@@ -80,10 +80,10 @@ var schedules = []schedule{
 	{"age-not-checked: with the lease", aUser, []step{
 		uncached, one.reads(testenv.BeforeLease), two.sees(0), commits, ages(stale), one.ends(1),
 	}},
-	{"old-look-after-a-drain", aUser, []step{
+	{"old-lookup-after-a-sync", aUser, []step{
 		cached, ages(bound * 6 / 10), commits, one.reads(testenv.AfterBegin), passes(bound / 2), one.ends(1),
 	}},
-	{"old-look-after-a-drain: overtaken", aUser, []step{
+	{"old-lookup-after-a-sync: overtaken", aUser, []step{
 		cached, ages(bound * 6 / 10), commits, one.reads(testenv.AfterBegin), loses("wm:lock"), passes(bound / 2), two.sees(1), one.ends(1),
 	}},
 }

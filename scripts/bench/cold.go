@@ -19,20 +19,20 @@ const (
 	arm64    = ".arm64"
 )
 
-// binary is one of a function's builds, with what is configured.
+// binary is one build of a function, with its configuration.
 type binary struct {
 	name, build string
 	tags        string
 	env         []string
-	goalStart   float64 // to hello's
-	goalSize    float64 // in megabytes, for arm64, which template.yaml deploys
+	goalStart   float64 // ratio to hello
+	goalSize    float64 // megabytes, for arm64, which template.yaml deploys
 	path        string
 	starts      []start
-	hello       []start // right before or after each of starts
+	hello       []start // one right before or after each of starts
 }
 
-// newBinaries lists what is measured. Nothing listens at the addresses: whatever dialed before the first request would
-// be seen as an error in the log, and as time.
+// newBinaries lists the builds to measure. Nothing listens on their addresses: a function that dials before its first
+// request logs an error and takes longer.
 func newBinaries() []*binary {
 	var all []*binary
 	url := []string{"DATABASE_URL=postgres://u@127.0.0.1:1/x"}
@@ -60,7 +60,7 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 	// A function dies with the thread that started it, so this goroutine keeps its thread until all have ended.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	for round := range o.starts + 1 { // the first one reads the files from the disk, and is not counted
+	for round := range o.starts + 1 { // the first round reads the files from disk and does not count
 		for _, b := range all {
 			pair := []*binary{hello, b}
 			if round%2 == 1 {
@@ -87,7 +87,7 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 	return coldSection(ctx, hello, all, o)
 }
 
-// buildAll builds with the flags of a release.
+// buildAll builds with the flags of a release, for this machine and for arm64.
 func buildAll(ctx context.Context, dir string, all []*binary) error {
 	for _, b := range all {
 		b.path = filepath.Join(dir, b.name+"-"+strings.ReplaceAll(b.tags, ",", "-"))
@@ -111,8 +111,8 @@ func (b *binary) buildFor(ctx context.Context, arch, path string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", source, err, out)
 	}
-	// The linker writes through a mapping, page by page, and the kernel keeps such a file in small pieces: the same bytes,
-	// written in one go as an unpacked zip is, start a quarter faster. So that chance does not decide, all are written so.
+	// The linker writes page by page through a memory mapping, and the kernel keeps such a file in small pieces. The same
+	// bytes written at once, as when a zip is unpacked, start a quarter faster. So each file is rewritten at once.
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -120,10 +120,10 @@ func (b *binary) buildFor(ctx context.Context, arch, path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o755) //nolint:gosec // it is to be run
+	return os.WriteFile(path, text, 0o755) //nolint:gosec // a program must be executable
 }
 
-// megabytes is the size of a build, 0 where there is none.
+// megabytes is the size of a file, and 0 if there is none.
 func megabytes(path string) float64 {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -154,9 +154,9 @@ func coldSection(ctx context.Context, hello *binary, all []*binary, o options) (
 			fmt.Sprintf("%.1f", megabytes(b.path)), fmt.Sprintf("%.1f", size), fmt.Sprintf("%.0f", b.goalSize), held(size <= b.goalSize))
 	}
 	first := all[0]
-	s.note("From exec to the first poll of the Runtime API, as ratios to a hello world of aws-lambda-go that was built with the same flags "+
-		"and started right before or after: medians over %d pairs; CPU is user and system time of the whole process. The quiet ratio compares "+
-		"the first quartiles, which is what remains of a busy machine. The goal is for both. hello: %.1f ms wall, %.1f ms CPU, %.1f MB. 1 MB is 10^6 bytes; the goal is for arm64, which template.yaml deploys.",
+	s.note("Time from exec to the first poll of the Runtime API, as a ratio to a hello world on aws-lambda-go that was built with the same flags "+
+		"and started right before or after. The numbers are medians over %d pairs; CPU is the user and system time of the process. The quiet ratio compares "+
+		"the first quartiles, which other load on the machine affects least. The goal holds for both. hello: %.1f ms wall, %.1f ms CPU, %.1f MB. 1 MB is 10^6 bytes. The goal for the size is for arm64, which template.yaml deploys.",
 		o.starts, median(each(first.hello, start.wallMS)), median(each(first.hello, start.cpuMS)), megabytes(hello.path))
 	if err := noteAdapter(ctx, &s); err != nil {
 		return s, err
@@ -167,7 +167,7 @@ func coldSection(ctx context.Context, hello *binary, all []*binary, o options) (
 	return s, nil
 }
 
-// ratios compares pair by pair.
+// ratios compares the starts pair by pair.
 func (b *binary) ratios(of func(start) float64) []float64 {
 	r := make([]float64, len(b.starts))
 	for i := range r {
@@ -195,7 +195,7 @@ func each(all []start, of func(start) float64) []float64 {
 func (s start) wallMS() float64 { return float64(s.wall) / float64(time.Millisecond) }
 func (s start) cpuMS() float64  { return float64(s.cpu) / float64(time.Millisecond) }
 
-// noteAdapter adds what the adapter itself takes per event.
+// noteAdapter adds the cost of the adapter per event.
 func noteAdapter(ctx context.Context, s *section) error {
 	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=0.5s", module+"shared/lambdahttp")
 	out, err := cmd.CombinedOutput()

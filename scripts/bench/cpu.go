@@ -12,10 +12,10 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// variant is one path through the server process.
+// variant is one path through the server.
 type variant struct {
 	name    string
-	base    string // the variant to compare with, besides the constant one
+	base    string // the variant to compare with, in addition to the constant one
 	goal    float64
 	prepare func(ctx context.Context, n int) error
 	call    call
@@ -47,7 +47,7 @@ func runCPU(ctx context.Context, w *world, o options) (section, error) {
 			}
 			v.slices = append(v.slices, s)
 		}
-		slices.Reverse(variants) // so that nobody always follows the same one
+		slices.Reverse(variants) // no path always follows the same one
 		if round%10 == 9 {
 			log.Printf("cpu: round %d of %d", round+1, o.rounds)
 		}
@@ -55,7 +55,7 @@ func runCPU(ctx context.Context, w *world, o options) (section, error) {
 	return cpuSection(listed, o)
 }
 
-// only leaves the named variant and those it is compared with, all of them where there is no such name.
+// only returns the named variant and those that it is compared with, and all if there is no such name.
 func only(all []*variant, name string) []*variant {
 	i := slices.IndexFunc(all, func(v *variant) bool { return v.name == name })
 	if i < 0 {
@@ -65,7 +65,7 @@ func only(all []*variant, name string) []*variant {
 	return slices.DeleteFunc(all, func(v *variant) bool { return !slices.Contains(wanted, v.name) })
 }
 
-// forget deletes the first users' entities from Redis.
+// forget deletes the entries of the first n users from Redis.
 func (w *world) forget(ctx context.Context, prefix string, n int) error {
 	keys := make([]string, n)
 	for i := range keys {
@@ -74,7 +74,7 @@ func (w *world) forget(ctx context.Context, prefix string, n int) error {
 	return w.Redis.Client.Del(ctx, keys...).Err()
 }
 
-// warmUp fills Redis and every pool, and runs each path until it is compiled into caches.
+// warmUp fills Redis and the connection pools, and runs each path once for each user.
 func warmUp(ctx context.Context, w *world, p *process, variants []*variant, o options) error {
 	users := p.users(stack)
 	err := spread(ctx, 8, withRoster, func(ctx context.Context, i int) error {
@@ -100,7 +100,7 @@ func warmUp(ctx context.Context, w *world, p *process, variants []*variant, o op
 }
 
 func measureSlice(ctx context.Context, p *process, v *variant, o options) (slice, error) {
-	// The watermark may have aged while the other variants ran: that is one burst of misses, and not of this slice.
+	// The watermark may be too old after the other variants. The burst of misses that follows does not belong to this slice.
 	if err := spread(ctx, o.connections, 4*o.connections, v.call); err != nil {
 		return slice{}, err
 	}

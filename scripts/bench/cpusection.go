@@ -36,9 +36,9 @@ func cpuSection(variants []*variant, o options) (section, error) {
 			fmt.Sprintf("%.1f", median(v.all(func(s slice) float64 { return s.micros }))),
 			fmt.Sprintf("%.0f", sum(v.all(func(s slice) float64 { return s.misses }))))
 	}
-	s.note("User and system time of the server process alone, in slices of %d requests on %d connections, %d slices of each path, interleaved. "+
-		"A ratio is the median over the rounds of the ratio within a round; the quiet one compares the first quartiles of the slices, "+
-		"which is what remains of a busy machine.", o.requests, o.connections, o.rounds)
+	s.note("User and system time of the server process, in slices of %d requests on %d connections, %d slices of each path, interleaved. "+
+		"A ratio is the median over the rounds of the ratio within a round. The quiet ratio compares the first quartiles of the slices, "+
+		"which other load on the machine affects least.", o.requests, o.connections, o.rounds)
 	if missed {
 		return s, errMissed
 	}
@@ -54,7 +54,7 @@ func ratios(v, base *variant) []float64 {
 	return r
 }
 
-// quiet is a slice's CPU where few others were at work.
+// quiet is the CPU time of the slices that other load affected least, in microseconds per request.
 func (v *variant) quiet() float64 {
 	return quantile(v.all(func(s slice) float64 { return s.micros }), 0.25)
 }

@@ -10,16 +10,16 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// streams are connections for gRPC, of which each is given out so many times at once.
+// streams is a pool of gRPC connections. Each connection is in it once for each call that it may carry at a time.
 type streams struct{ free chan *grpc.ClientConn }
 
-// newStreams has as many streams as a load has connections.
+// newStreams returns as many streams as the load has connections, with that many on each gRPC connection.
 func newStreams(p *process, each int) *streams {
 	s := &streams{make(chan *grpc.ClientConn, p.connections)}
 	for range max(1, p.connections/each) {
 		c, err := grpc.NewClient("passthrough:///"+strings.TrimPrefix(p.urls[stack], "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
-			panic(err) // for an address that is none
+			panic(err) // only for a malformed address
 		}
 		for range each {
 			s.free <- c
@@ -28,7 +28,7 @@ func newStreams(p *process, each int) *streams {
 	return s
 }
 
-// invoke makes a call on a stream that is free.
+// invoke makes a call on a free stream.
 func (s *streams) invoke(ctx context.Context, method string, request, answer any) error {
 	c := <-s.free
 	defer func() { s.free <- c }()

@@ -11,7 +11,7 @@ import (
 // call makes the i-th request of a load.
 type call func(ctx context.Context, i int) error
 
-// newHTTPClient returns a client that keeps its connections alive, at most n of them.
+// newHTTPClient returns a client that keeps at most n connections.
 func newHTTPClient(n int) *http.Client {
 	return &http.Client{
 		Timeout:   10 * time.Second,
@@ -19,7 +19,7 @@ func newHTTPClient(n int) *http.Client {
 	}
 }
 
-// spread makes n calls from so many workers and returns the first error.
+// spread makes n calls from that many workers and returns the first error.
 func spread(ctx context.Context, workers, n int, do call) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -1,16 +1,22 @@
-// Command bench measures what the project promises, on this machine: `go run ./scripts/bench` runs all of it,
-// `go run ./scripts/bench cpu` (or mixed, races, queries, redis-kill, cold) one part; -o FILE writes the tables as Markdown, too.
+// Command bench measures the numbers that this project promises, on this machine:
+//
+//	go -C scripts/bench run .                  all parts
+//	go -C scripts/bench run . cpu              one part: cpu, mixed, races, queries, redis-kill or cold
+//	go -C scripts/bench run . -o results.md    write the tables as Markdown too
+//
+// The parts:
 //
 //	cpu         CPU of the server process and allocations per request, as ratios to a constant Twirp answer and to a
 //	            Twirp handler with one SELECT
-//	mixed       Twirp and gRPC callers at once on the port, for -mixed (60 s)
-//	races       parallel creates: the slot limit, one name, one request id
+//	mixed       Twirp and gRPC callers on one port at the same time, for -mixed (60 s)
+//	races       concurrent creates: the slot limit, one name, one request id
 //	queries     statements and DELs per call, counted on the wire
-//	redis-kill  reads while Redis is killed and started again
-//	cold        start and size of the Lambda functions, as ratios to a hello world of aws-lambda-go
+//	redis-kill  reads while Redis is killed and restarted
+//	cold        start time and size of the Lambda functions, as ratios to a hello world on aws-lambda-go
 //	profile     CPU and allocation profiles of one variant of cpu: profile -variant "GetUser hit"
 //
-// It starts PostgreSQL, Redis and, as a process of its own, the server; all on 127.0.0.1, and all end with it.
+// It starts PostgreSQL, Redis and, in a separate process, the server. All listen on 127.0.0.1 and end with it. It exits
+// with 1 if a goal was missed.
 package main
 
 import (
@@ -32,7 +38,7 @@ type options struct {
 	variant, dir                          string
 }
 
-// part is one thing to measure.
+// part is one measurement.
 type part struct {
 	name string
 	run  func(ctx context.Context, w *world, o options) (section, error)
@@ -40,7 +46,7 @@ type part struct {
 
 var parts = []part{{"cpu", runCPU}, {"mixed", runMixed}, {"races", runRaces}, {"queries", runQueries}, {"redis-kill", runRedisKill}, {"cold", runCold}}
 
-// errMissed says that a promise does not hold; the table says which.
+// errMissed: a number misses its goal. The table says which.
 var errMissed = errors.New("a goal was missed")
 
 func main() {
@@ -71,24 +77,24 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	if chosen == nil {
-		return fmt.Errorf("%s is not known: cpu, mixed, races, queries, redis-kill, cold, profile or all", name)
+		return fmt.Errorf("unknown part %q (parts: cpu, mixed, races, queries, redis-kill, cold, profile, all)", name)
 	}
 	var o options
 	var file string
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
-	flags.StringVar(&file, "o", "", "write Markdown to this file, scripts/bench/results.md say")
-	flags.IntVar(&o.rounds, "rounds", 40, "cpu: slices of each variant")
-	flags.IntVar(&o.requests, "requests", 1000, "cpu: requests of one slice, at most 4000")
+	flags.StringVar(&file, "o", "", "write the tables to this file as Markdown")
+	flags.IntVar(&o.rounds, "rounds", 40, "cpu: slices of each path")
+	flags.IntVar(&o.requests, "requests", 1000, "cpu: requests in a slice, at most 4000")
 	flags.IntVar(&o.connections, "connections", 32, "cpu: connections")
-	flags.DurationVar(&o.mixed, "mixed", time.Minute, "mixed: how long")
+	flags.DurationVar(&o.mixed, "mixed", time.Minute, "mixed: duration")
 	flags.IntVar(&o.starts, "starts", 100, "cold: starts of each binary")
-	flags.StringVar(&o.variant, "variant", "", "profile: which path, GetUser hit by default; cpu: only this and what it is compared with")
-	flags.StringVar(&o.dir, "dir", os.TempDir(), "profile: where to write the profiles")
-	_ = flags.Parse(args) // exits where it fails
+	flags.StringVar(&o.variant, "variant", "", "profile: the path to load (default: GetUser hit); cpu: only this path and those that it is compared with")
+	flags.StringVar(&o.dir, "dir", os.TempDir(), "profile: the directory for the profiles")
+	_ = flags.Parse(args) // exits on error
 	return measure(ctx, chosen, o, file)
 }
 
-// measure runs the parts one after the other, and all of them also where one misses its goal.
+// measure runs the parts one after the other. A missed goal does not stop it.
 func measure(ctx context.Context, chosen []part, o options, file string) (err error) {
 	w, err := newWorld(ctx)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 const mixedWorkers = 8 // of each load
 
-// runMixed has Twirp and gRPC callers on the port at once, and counts what fails.
+// runMixed runs Twirp and gRPC callers on one port at the same time, and counts the calls that fail.
 func runMixed(ctx context.Context, w *world, o options) (section, error) {
 	s := section{title: "Twirp and gRPC mixed on one port", head: []string{"load", "requests", "failed", "first failure"}}
 	p, err := startServer(w, addresses{}, 4*mixedWorkers)
@@ -19,20 +19,8 @@ func runMixed(ctx context.Context, w *world, o options) (section, error) {
 	if err := warmUp(ctx, w, p, nil, options{connections: mixedWorkers}); err != nil {
 		return s, err
 	}
-	one, eight := newStreams(p, 1), newStreams(p, 8)
-	loads := []struct {
-		name string
-		call call
-		done reads
-	}{
-		{name: "GetUser, Twirp protobuf", call: getUser(w, p.users(stack))},
-		{name: "GetUser, Twirp JSON", call: getUser(w, p.jsonUsers(stack))},
-		{name: "GetUser, gRPC, 8 streams a connection", call: getUser(w, eight.users())},
-		{name: "GetSession, Twirp protobuf", call: getSession(w, p.sessions(stack))},
-		{name: "GetSession, gRPC, 1 stream a connection", call: getSession(w, one.sessions())},
-		{name: "GetCharacterList, gRPC, 8 streams a connection", call: getList(w, eight.characters())},
-	}
-	// Not by a deadline: gRPC's callers would tell the server, which refuses what it has no time for.
+	loads := mixedLoads(w, p)
+	// Not a deadline: gRPC would send it to the server, which refuses calls that it has no time for.
 	ctx, cancel := context.WithCancel(ctx)
 	defer time.AfterFunc(o.mixed, cancel).Stop()
 	start := time.Now()
@@ -50,9 +38,28 @@ func runMixed(ctx context.Context, w *world, o options) (section, error) {
 		failed += r.failed.Load()
 		s.row(loads[i].name, r.all.Load(), r.failed.Load(), first)
 	}
-	s.note("%.0f s with %d workers each; failed: %d (goal 0: %s).", time.Since(start).Seconds(), mixedWorkers, failed, held(failed == 0))
+	s.note("%.0f s with %d workers for each load; failed: %d (goal 0: %s).", time.Since(start).Seconds(), mixedWorkers, failed, held(failed == 0))
 	if failed > 0 {
 		return s, errMissed
 	}
 	return s, nil
+}
+
+// mixedLoad is one kind of caller, and the results of its calls.
+type mixedLoad struct {
+	name string
+	call call
+	done reads
+}
+
+func mixedLoads(w *world, p *process) []mixedLoad {
+	one, eight := newStreams(p, 1), newStreams(p, 8)
+	return []mixedLoad{
+		{name: "GetUser, Twirp protobuf", call: getUser(w, p.users(stack))},
+		{name: "GetUser, Twirp JSON", call: getUser(w, p.jsonUsers(stack))},
+		{name: "GetUser, gRPC, 8 streams a connection", call: getUser(w, eight.users())},
+		{name: "GetSession, Twirp protobuf", call: getSession(w, p.sessions(stack))},
+		{name: "GetSession, gRPC, 1 stream a connection", call: getSession(w, one.sessions())},
+		{name: "GetCharacterList, gRPC, 8 streams a connection", call: getList(w, eight.characters())},
+	}
 }

@@ -12,9 +12,9 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// The handlers to compare with: the same generated servers, with what somebody would write who wants nothing else.
+// The handlers to compare with use the same generated servers and do nothing beyond the call.
 
-// constant answers the same user always.
+// constant always returns the same user.
 type constant struct {
 	databasev1.UserService
 	user *databasev1.User
@@ -58,8 +58,8 @@ func (s selectUser) GetUser(ctx context.Context, r *databasev1.GetUserRequest) (
 	return &databasev1.GetUserResponse{User: u}, err
 }
 
-// selectSession reads a session with GetSession's own statement: what is left is this service's part of the cost, and
-// not the database's.
+// selectSession reads a session with GetSession's statement. The difference to GetSession is the cost of this service
+// without that of the database.
 type selectSession struct {
 	databasev1.SessionService
 	pool *pgxpool.Pool

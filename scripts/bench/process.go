@@ -15,17 +15,17 @@ import (
 	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
-// process is a running server, seen from the load generator.
+// process is a running server as the load generator sees it.
 type process struct {
 	urls        map[string]string
-	connections int          // of a load
+	connections int          // of the load
 	client      *http.Client // for loads
 	server      *childprocess.Process
 	stdin       io.Closer
 	log         *os.File
 }
 
-// addresses of what a server runs on, where it is not the world's own.
+// addresses of a server's backends. An empty one means the world's backend.
 type addresses struct{ postgres, redis string }
 
 // startServer starts this program again as a server.

@@ -11,11 +11,11 @@ import (
 	"slices"
 )
 
-// runProfile loads one variant for some seconds and writes what pprof reads.
+// runProfile puts one variant under load for 8 s and writes profiles for pprof.
 func runProfile(ctx context.Context, w *world, o options) (section, error) {
 	o.variant = cmp.Or(o.variant, hitVariant)
 	s := section{title: "Profiles of " + o.variant, head: []string{"profile", "file"}}
-	// Each of a server of its own: counting every allocation costs CPU.
+	// Each profile comes from a separate server: counting every allocation costs CPU.
 	for _, of := range []struct{ path, name, env string }{
 		{"profile", "cpu", "BENCH_PROFILE="},
 		{"allocs", "allocs", "BENCH_PROFILE=allocs"},
@@ -38,7 +38,7 @@ func profileServer(ctx context.Context, w *world, o options, env, path, file str
 	variants := newVariants(w, p)
 	i := slices.IndexFunc(variants, func(v *variant) bool { return v.name == o.variant })
 	if i < 0 {
-		return fmt.Errorf("no variant %q", o.variant)
+		return fmt.Errorf("unknown variant %q", o.variant)
 	}
 	if err := warmUp(ctx, w, p, variants[i:i+1], o); err != nil {
 		return err

@@ -12,10 +12,10 @@ import (
 const (
 	queryCalls   = 1000
 	maxSyncs     = 4 // a second
-	queryWorkers = 4 // few, so that no call to Redis runs into its 50 ms for want of CPU
+	queryWorkers = 4 // few, so that no call to Redis exceeds its 50 ms on a busy CPU
 )
 
-// costs is a kind of call and what each may cost.
+// costs is a kind of call and its expected cost.
 type costs struct {
 	name             string
 	statements, dels int
@@ -45,16 +45,16 @@ func runQueries(ctx context.Context, w *world, _ options) (section, error) {
 }
 
 func countAll(ctx context.Context, list []costs, pg, rd *wire) (section, error) {
-	s := section{title: "Statements and DELs per call", head: []string{"call", "calls", "statements", "want", "DEL", "want", "", "looks into Redis",
-		"leases and fills", "drains: statements + scripts", "seconds"}}
-	// The first reads find no watermark; the rows are about those after.
+	s := section{title: "Statements and DELs per call", head: []string{"call", "calls", "statements", "want", "DEL", "want", "", "lookups in Redis",
+		"leases and fills", "syncs: statements + scripts", "seconds"}}
+	// The first reads find no watermark. The rows are about the later ones.
 	for range 2 {
 		if err := list[0].call(ctx, queryCalls); err != nil {
 			return s, err
 		}
 	}
 	all := true
-	var d drains
+	var d syncs
 	for _, c := range list {
 		ok, err := countCall(ctx, &s, pg, rd, c, &d)
 		if err != nil {
@@ -62,8 +62,8 @@ func countAll(ctx context.Context, list []costs, pg, rd *wire) (section, error) 
 		}
 		all = all && ok
 	}
-	s.note("Counted on the wire between the server and PostgreSQL or Redis. A statement outside a transaction block is one transaction; BEGIN and COMMIT would count as statements.")
-	s.note("Drains of the watermark, counted apart: %d in %.1f s of cached reads, %.1f a second (goal at most %d: %s).", d.n, d.time.Seconds(),
+	s.note("Counted on the wire between the server and PostgreSQL or Redis. BEGIN and COMMIT would count as statements.")
+	s.note("Syncs of the watermark, counted separately: %d in %.1f s of cached reads, %.1f a second (goal: at most %d: %s).", d.n, d.time.Seconds(),
 		float64(d.n)/d.time.Seconds(), maxSyncs, held(d.rare()))
 	if !all || !d.rare() {
 		return s, errMissed
@@ -124,8 +124,8 @@ func newWriteCosts(w *world, characters databasev1.CharacterDbService) []costs {
 	}
 }
 
-// countCall makes the calls, each with an argument of its own, and adds their row.
-func countCall(ctx context.Context, s *section, pg, rd *wire, c costs, d *drains) (bool, error) {
+// countCall makes the calls, each with a different argument, and adds their row.
+func countCall(ctx context.Context, s *section, pg, rd *wire, c costs, d *syncs) (bool, error) {
 	pause := time.Now()
 	_, err1 := pg.take()
 	_, err2 := rd.take()
@@ -136,7 +136,7 @@ func countCall(ctx context.Context, s *section, pg, rd *wire, c costs, d *drains
 	took := time.Since(start)
 	q, err1 := pg.take()
 	r, err2 := rd.take()
-	if r["HMGET"] > 0 { // the watermark ages in the pauses, too
+	if r["HMGET"] > 0 { // the watermark ages in the pauses too
 		d.n, d.time = d.n+q[syncStatements], d.time+time.Since(pause)
 	}
 	counted := q[statements] == c.statements*queryCalls && r["DEL"] == c.dels*queryCalls
@@ -145,10 +145,10 @@ func countCall(ctx context.Context, s *section, pg, rd *wire, c costs, d *drains
 	return counted, errors.Join(err1, err2)
 }
 
-// drains are what the reads had in common.
-type drains struct {
+// syncs are the syncs of the watermark, which many reads share.
+type syncs struct {
 	n    int
 	time time.Duration
 }
 
-func (d drains) rare() bool { return float64(d.n) <= maxSyncs*d.time.Seconds()+1 }
+func (d syncs) rare() bool { return float64(d.n) <= maxSyncs*d.time.Seconds()+1 }

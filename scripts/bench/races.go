@@ -18,7 +18,7 @@ const (
 	slots      = 5
 )
 
-// race is a rule that holds under any concurrency, tried in many rounds. round says what broke it.
+// race is a rule that must hold under any concurrency. round tries it once and returns how it was broken.
 type race struct {
 	name  string
 	round func(ctx context.Context, c databasev1.CharacterDbService, users []string, n int) error
@@ -31,7 +31,7 @@ func runRaces(ctx context.Context, w *world, _ options) (section, error) {
 		return s, err
 	}
 	defer p.stop()
-	// The rules are tried, not how long sixteen connections take to open on a busy machine.
+	// Open the connections first: on a busy machine that takes long, and is not what is measured.
 	if err := spread(ctx, racers, 20*racers, getSession(w, p.sessions(stack))); err != nil {
 		return s, err
 	}
@@ -57,14 +57,14 @@ func runRaces(ctx context.Context, w *world, _ options) (section, error) {
 		s.row(r.name, ok, raceRounds, held(ok == raceRounds), first)
 		all = all && ok == raceRounds
 	}
-	s.note("Each round has users of its own; %d calls at once through the generated clients and the whole stack.", racers)
+	s.note("Each round has new users and makes %d calls at the same time, through the generated clients and the whole stack.", racers)
 	if !all {
 		return s, errMissed
 	}
 	return s, nil
 }
 
-// addUsers makes a user for each racer.
+// addUsers creates a user for each racer.
 func (w *world) addUsers(ctx context.Context, prefix string) ([]string, error) {
 	users := make([]string, racers)
 	for i := range users {
@@ -75,7 +75,7 @@ SELECT id, id, id || '@example.com', true, now() FROM unnest($1::text[]) AS id`,
 	return users, err
 }
 
-// create makes the racers' calls at once.
+// create makes the racers' calls at the same time.
 func create(ctx context.Context, c databasev1.CharacterDbService, request func(i int) *databasev1.CreateCharacterRequest) ([]*databasev1.CreateCharacterResponse, []error) {
 	responses, errs := make([]*databasev1.CreateCharacterResponse, racers), make([]error, racers)
 	start := make(chan struct{})
@@ -130,7 +130,7 @@ func raceRequest(ctx context.Context, c databasev1.CharacterDbService, users []s
 	return wantSlots(ctx, c, users[0], 1)
 }
 
-// onlyRefused wants so many errors, each for that reason.
+// onlyRefused returns an error unless exactly that many calls failed, each for that reason.
 func onlyRefused(errs []error, want int, reason string) error {
 	refused := 0
 	for _, err := range errs {
@@ -148,7 +148,7 @@ func onlyRefused(errs []error, want int, reason string) error {
 	return nil
 }
 
-// wantSlots wants the user to have characters in the slots 0 to n - 1.
+// wantSlots returns an error unless the user has characters in exactly the slots 0 to n - 1.
 func wantSlots(ctx context.Context, c databasev1.CharacterDbService, user string, n int) error {
 	l, err := c.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: user})
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 
 const (
 	killLoad     = 16                    // readers
-	killBefore   = 3 * time.Second       // of load, then Redis is killed
+	killBefore   = 3 * time.Second       // load before Redis is killed
 	killDown     = 3 * time.Second       // without Redis
-	killAfter    = 6 * time.Second       // with an empty one
-	killPoll     = 20 * time.Millisecond // how exact the time until hits is
+	killAfter    = 6 * time.Second       // with Redis restarted, empty
+	killPoll     = 20 * time.Millisecond // resolution of the time until the first hit
 	maxHitsAgain = 5 * time.Second
 )
 
@@ -61,7 +61,7 @@ func runRedisKill(ctx context.Context, w *world, _ options) (section, error) {
 	if err != nil {
 		return s, err
 	}
-	s.note("Failed reads in all: %d (goal 0: %s). First hit %v after Redis answered again (goal under %v: %s); nine of ten reads were hits after %v.",
+	s.note("Failed reads in total: %d (goal 0: %s). The first hit came %v after Redis answered again (goal: under %v: %s). Nine of ten reads were hits after %v.",
 		r.failed.Load(), held(r.failed.Load() == 0), again.first.Round(time.Millisecond), maxHitsAgain, held(again.first < maxHitsAgain), again.most.Round(time.Millisecond))
 	if e := r.first.Load(); e != nil {
 		s.note("The first failure: %s", *e)
@@ -76,14 +76,14 @@ func timed(r *reads, do call) call {
 	return func(ctx context.Context, i int) error {
 		start := time.Now()
 		err := do(ctx, i)
-		if ctx.Err() == nil { // else the load has ended
+		if ctx.Err() == nil { // otherwise the load has ended
 			r.add(time.Since(start), err)
 		}
 		return nil
 	}
 }
 
-// mixedReads asks for users, characters and lists in turn, over a few hundred of them.
+// mixedReads reads users, characters and lists in turn, a few hundred of each.
 func mixedReads(w *world, p *process) call {
 	users, characters := p.users(stack), p.characters(stack)
 	return func(ctx context.Context, i int) error {
@@ -101,7 +101,7 @@ func mixedReads(w *world, p *process) call {
 	}
 }
 
-// hitsAgain is the time from Redis' first answer to the first hit, and to nine hits of ten reads.
+// hitsAgain is the time from the first answer of Redis to the first hit, and to nine hits in ten reads.
 type hitsAgain struct{ first, most time.Duration }
 
 func killPhases(ctx context.Context, s *section, w *world, p *process, r *reads) (again hitsAgain, err error) {
@@ -149,7 +149,7 @@ func wait(ctx context.Context, d time.Duration) error {
 
 func misses(u usage) uint64 { return u.Cache.Misses + u.Cache.Untrusted + u.Cache.Bypassed }
 
-// awaitHits watches the server's own counts for killAfter.
+// awaitHits polls the server's cache statistics for killAfter.
 func awaitHits(ctx context.Context, p *process) (again hitsAgain, err error) {
 	again = hitsAgain{killAfter, killAfter}
 	start := time.Now()

@@ -11,7 +11,7 @@ import (
 	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
-// section is the outcome of one part: a table, and sentences under it.
+// section is the result of one part: a table, and paragraphs below it.
 type section struct {
 	title string
 	head  []string
@@ -31,7 +31,7 @@ func (s *section) note(format string, args ...any) {
 	s.notes = append(s.notes, fmt.Sprintf(format, args...))
 }
 
-// report collects the sections of a run, prints each as it comes, and writes all as Markdown.
+// report collects the sections of a run, prints each at once, and writes all as Markdown.
 type report struct {
 	head     string
 	markdown strings.Builder
@@ -39,9 +39,9 @@ type report struct {
 
 func newReport(ctx context.Context, w *world) *report {
 	r := &report{head: fmt.Sprintf("%s; %s; %s", time.Now().UTC().Format(time.DateOnly), testbed.Machine(), w.Versions(ctx))}
-	args := append([]string{"go run ./scripts/bench"}, os.Args[1:]...)
+	args := append([]string{"go -C scripts/bench run ."}, os.Args[1:]...)
 	fmt.Println(r.head)
-	fmt.Fprintf(&r.markdown, "# Measured\n\n%s\n\nMade by `%s`; what the parts measure stands in main.go.\n", r.head, strings.Join(args, " "))
+	fmt.Fprintf(&r.markdown, "# Measured\n\n%s\n\nMade by `%s`; main.go says what the parts measure.\n", r.head, strings.Join(args, " "))
 	return r
 }
 
@@ -62,10 +62,10 @@ func (r *report) add(s section) {
 }
 
 func (r *report) write(file string) error {
-	return os.WriteFile(file, []byte(r.markdown.String()), 0o644) //nolint:gosec // for everybody to read
+	return os.WriteFile(file, []byte(r.markdown.String()), 0o644) //nolint:gosec // a report that anyone may read
 }
 
-// held says whether a goal is met.
+// held is the verdict on a goal.
 func held(ok bool) string {
 	if ok {
 		return "holds"

@@ -16,10 +16,11 @@ import (
 	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
-// startPatience is for a start on a machine that is busy with something else.
+// startPatience is the time limit of a start on a busy machine.
 const startPatience = 30 * time.Second
 
-// runtimeAPI is as much of Lambda's Runtime API as a function sees before its first event: it polls, and waits.
+// runtimeAPI is the part of Lambda's Runtime API that a function uses before its first event: the poll, which never
+// returns here.
 type runtimeAPI struct {
 	listener net.Listener
 	server   *http.Server
@@ -75,7 +76,7 @@ func (a *runtimeAPI) start(ctx context.Context, b *binary) (start, error) {
 		_ = cmd.Process.Kill()
 		<-ended
 	case err := <-ended:
-		return s, fmt.Errorf("it ended: %w\n%s", err, stderr.String())
+		return s, fmt.Errorf("it ended before its first poll: %w\n%s", err, stderr.String())
 	case <-ctx.Done():
 		_ = cmd.Process.Kill()
 		<-ended
@@ -83,7 +84,7 @@ func (a *runtimeAPI) start(ctx context.Context, b *binary) (start, error) {
 	}
 	s.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	if stderr.Len() > 0 {
-		return s, errors.New("it logs at its start:\n" + stderr.String())
+		return s, errors.New("it logged at its start:\n" + stderr.String())
 	}
 	return s, nil
 }

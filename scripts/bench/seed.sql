@@ -1,4 +1,4 @@
--- Users as better-auth's sign-up makes them, a session each, and five characters for the first of them.
+-- Users as better-auth's sign-up creates them, with a session each. The first ones have five characters each.
 INSERT INTO "user" (id, name, email, "emailVerified", image, "createdAt", "updatedAt", username, "displayUsername", role)
 SELECT md5('user' || i), 'Player ' || i, 'player' || i || '@example.com', true,
        'https://cdn.example.com/avatars/' || md5('image' || i) || '.png', now() + i * interval '1 ms', now(),

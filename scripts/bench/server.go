@@ -28,9 +28,9 @@ import (
 )
 
 const (
-	serverMode = "-serve" // what the bench starts itself with
+	serverMode = "-serve" // the argument that makes this program the server
 
-	// The listeners of a server: the whole stack, and what it is compared with.
+	// The listeners of a server: the whole stack, and the handlers to compare with.
 	stack        = "stack"
 	plain        = "plain"
 	plainGet     = "plain GET"
@@ -40,7 +40,7 @@ const (
 	control      = "control"
 )
 
-// usage is what the server process has used so far.
+// usage is the resources that the server process has used so far.
 type usage struct {
 	CPU     time.Duration
 	Mallocs uint64
@@ -48,13 +48,13 @@ type usage struct {
 	Cache   cache.Stats
 }
 
-// serve runs until stdin ends, which it does with the parent. Its environment is the service's own; the URLs of its
-// listeners go to stdout and its log to stderr.
+// serve runs until stdin ends, which it does with the parent. It reads the service's environment variables, writes the
+// URLs of its listeners to stdout as JSON, and its log to stderr.
 func serve() error {
 	if os.Getenv("BENCH_PROFILE") != "" {
 		runtime.MemProfileRate = 1 << 10
 	}
-	handlers, protocol, err := newHandlers()
+	handlers, grpcServer, err := newHandlers()
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func serve() error {
 		urls[name] = "http://" + l.Addr().String()
 		if name == stack {
 			split := connmux.Split(l, nil)
-			go protocol.Serve(split.GRPC()) //nolint:errcheck // ends with the process
+			go grpcServer.Serve(split.GRPC()) //nolint:errcheck // ends with the process
 			l = split.HTTP()
 		}
 		go http.Serve(l, h) //nolint:errcheck,gosec // ends with the process
@@ -84,7 +84,7 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c.LogTo = boot.NewLogBuffer(os.Stderr) // as local does, which is watched, too
+	c.LogTo = boot.NewLogBuffer(os.Stderr) // as the program local does
 	metrics.New("").Watch(&c.Telemetry)
 	p, err := boot.Open(c)
 	if err != nil {
@@ -99,7 +99,7 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 		return nil, nil, err
 	}
 	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache) })
-	handler, protocol := newStack(p)
+	handler, grpcServer := newStack(p)
 	return map[string]http.Handler{
 		stack:        handler,
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
@@ -108,10 +108,10 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 		plainSession: databasev1.NewSessionServiceServer(selectSession{pool: pool}),
 		plainList:    databasev1.NewCharacterDbServiceServer(selectList{pool: pool}),
 		control:      http.DefaultServeMux,
-	}, protocol, nil
+	}, grpcServer, nil
 }
 
-// newStack mounts the services as local does.
+// newStack mounts the services as the program local does.
 func newStack(p *boot.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
 	o := edge.Options()
@@ -126,14 +126,14 @@ func newStack(p *boot.Program) (http.Handler, *grpcserver.Server) {
 	} {
 		mux.Handle(h.PathPrefix(), h)
 	}
-	protocol := grpcserver.New(edge, func() bool { return true },
+	grpcServer := grpcserver.New(edge, func() bool { return true },
 		grpcserver.Users(userService), grpcserver.Sessions(sessionService), grpcserver.Characters(characterService))
-	return edge.Handler(mux), protocol
+	return edge.Handler(mux), grpcServer
 }
 
 func writeUsage(w io.Writer, c *cache.Cache) {
 	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails for a bad argument only
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails only for a bad argument
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	_ = json.NewEncoder(w).Encode(usage{
@@ -142,7 +142,7 @@ func writeUsage(w io.Writer, c *cache.Cache) {
 	})
 }
 
-// constantUser has the shape of the seeded ones.
+// constantUser looks like the seeded users.
 func constantUser() *databasev1.User {
 	now := timestamppb.Now()
 	return &databasev1.User{

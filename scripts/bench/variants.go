@@ -8,11 +8,11 @@ import (
 )
 
 const (
-	maxHit     = 2.2  // GetUser hit to a constant Twirp answer
-	maxSession = 1.25 // GetSession to Twirp and one SELECT
-	maxStream  = 1.8  // by gRPC, one request at a time on a connection, to the same by Twirp
-	maxStreams = 1.1  // eight at a time
-	maxJSON    = 1.4  // JSON to protobuf
+	maxHit     = 2.2  // GetUser hit, to a constant Twirp answer
+	maxSession = 1.25 // GetSession, to Twirp with one SELECT
+	maxStream  = 1.8  // gRPC with one request at a time on a connection, to the same call by Twirp
+	maxStreams = 1.1  // the same with eight requests at a time
+	maxJSON    = 1.4  // JSON, to protobuf
 
 	constantVariant  = "Twirp, constant"
 	selectVariant    = "Twirp, one SELECT"
@@ -54,7 +54,7 @@ func newVariants(w *world, p *process) []*variant {
 	}
 }
 
-// The calls go round the users who have characters.
+// The calls cycle through the users that have characters.
 
 func getUser(w *world, s databasev1.UserService) call {
 	return func(ctx context.Context, i int) error {

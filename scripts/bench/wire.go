@@ -14,16 +14,16 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// What is counted on the wire; commands of Redis are counted by their names, too.
+// What is counted on the wire. Commands to Redis are also counted by name.
 const (
-	statements     = "statements" // each a transaction of its own: BEGIN would count as one
-	syncStatements = "drain statements"
-	syncScripts    = "drain scripts"
+	statements     = "statements" // BEGIN would count as one
+	syncStatements = "sync statements"
+	syncScripts    = "sync scripts"
 	scripts        = "scripts" // leases and fills
 	pings          = "pings"
 )
 
-// wire stands between the server and PostgreSQL or Redis and counts what the server sends.
+// wire is a proxy between the server and PostgreSQL or Redis that counts what the server sends.
 type wire struct {
 	net.Listener
 	target string
@@ -81,7 +81,7 @@ func (w *wire) count(what string) {
 
 // take returns the counts since the last take.
 func (w *wire) take() (map[string]int, error) {
-	time.Sleep(50 * time.Millisecond) // the parser may be a moment behind
+	time.Sleep(50 * time.Millisecond) // the parser may lag behind
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	taken := maps.Clone(w.counts)
@@ -89,7 +89,7 @@ func (w *wire) take() (map[string]int, error) {
 	return taken, w.broken
 }
 
-// parsePostgres counts what is executed: a simple query, or a bind of a prepared statement.
+// parsePostgres counts executions: simple queries, and binds of prepared statements.
 func parsePostgres(w *wire, r io.Reader) error {
 	b := pgproto3.NewBackend(r, io.Discard)
 	if _, err := b.ReceiveStartupMessage(); err != nil {
@@ -122,7 +122,7 @@ func statementKind(sql string) string {
 	return statements
 }
 
-// parseRedis counts commands by name, and scripts by what they are for.
+// parseRedis counts commands by name, and scripts by purpose.
 func parseRedis(w *wire, r io.Reader) error {
 	in := bufio.NewReader(r)
 	for {

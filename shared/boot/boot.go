@@ -3,6 +3,7 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,14 @@ type Config struct {
 	Sessions    Sessions
 	Characters  Characters
 	Telemetry   Telemetry
+	Budgets     Budgets
+}
+
+// Budgets bound what a request waits for. The zero value of each means its default. No variable sets them.
+type Budgets struct {
+	Request  time.Duration // default rpcserver.Budget
+	Database postgres.Budgets
+	Redis    cache.Budgets
 }
 
 // TLS names the files of the port's certificate, PEM. Empty: the port speaks plain text.
@@ -141,8 +150,8 @@ func CheckURLs(c Config) error {
 // Open makes what the services need from c. It dials on first use.
 func Open(c Config) (*Program, error) {
 	var errs []error
-	dbOptions := postgres.Options{MaxConns: c.Concurrency, Observe: c.Telemetry.Statement, Tracer: c.Telemetry.Queries}
-	redisOptions := cache.ConnectOptions{Concurrency: c.Concurrency, Observe: c.Telemetry.Redis}
+	dbOptions := postgres.Options{MaxConns: c.Concurrency, Observe: c.Telemetry.Statement, Tracer: c.Telemetry.Queries, Budgets: c.Budgets.Database}
+	redisOptions := cache.ConnectOptions{Concurrency: c.Concurrency, Observe: c.Telemetry.Redis, Budgets: c.Budgets.Redis}
 	if err := logins(c.AWS, &dbOptions, &redisOptions); err != nil {
 		errs = append(errs, err)
 	}
@@ -173,8 +182,8 @@ func Open(c Config) (*Program, error) {
 		c.Telemetry.TraceRedis(client)
 	}
 	p := &Program{
-		Config: c, DB: db, Redis: client, Log: log, edge: newEdge(c.Telemetry, log),
-		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL, Traced: traced}),
+		Config: c, DB: db, Redis: client, Log: log, edge: newEdge(c, log),
+		Cache: cache.New(client, db, cache.Options{TTL: c.CacheTTL, Traced: traced, Budgets: c.Budgets.Redis}),
 	}
 	if c.Telemetry.Started != nil {
 		c.Telemetry.Started(p)
@@ -185,8 +194,9 @@ func Open(c Config) (*Program, error) {
 // Edge is the one edge of the program's services, with what watches the requests.
 func (p *Program) Edge() *rpcserver.Server { return p.edge }
 
-func newEdge(t Telemetry, log *slog.Logger) *rpcserver.Server {
-	edge := rpcserver.New(log)
+func newEdge(c Config, log *slog.Logger) *rpcserver.Server {
+	edge, t := rpcserver.New(log), c.Telemetry
+	edge.SetBudget(cmp.Or(c.Budgets.Request, rpcserver.Budget))
 	if t.Requests != nil {
 		edge.Observe(t.Requests)
 	}

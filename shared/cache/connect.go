@@ -11,33 +11,35 @@ import (
 )
 
 const (
-	callTimeout = 50 * time.Millisecond // of one call to Redis, and of a dial
-	poolSize    = 64
-	// functionIdleTime is for how long a function trusts a connection that nobody uses, by the wall clock: the process may
-	// have been frozen for all of it, and a flow that died meanwhile would cost a call's time-out.
+	poolSize = 64
+	// functionIdleTime is how long a function trusts an idle connection, by the wall clock. The process may have been frozen
+	// for all of it, and a connection that died meanwhile would cost a call's timeout.
 	functionIdleTime = 10 * time.Second
-	// loginLifetime is less than the 12 h after which ElastiCache ends a connection that logged in with a token.
+	// loginLifetime is below the 12 h after which ElastiCache closes a connection that logged in with a token.
 	loginLifetime = 11 * time.Hour
 	loginJitter   = 30 * time.Minute
 )
 
-// ConnectOptions is what the URL of a Redis does not say.
+// ConnectOptions are what the URL of a Redis does not say.
 type ConnectOptions struct {
-	// Concurrency is how many calls a function makes at once, and so its connections; 0: this is no function.
+	// Concurrency is how many calls a function makes at once, and so its number of connections. 0: this is no function.
 	Concurrency int
-	// Password returns a password for a new connection of the URL's user, where the URL has none. It has 50 ms.
+	// Password returns a password for a new connection of the URL's user, if the URL has none. It has the time of a call.
 	Password func(ctx context.Context, user string) (string, error)
-	// Observe is told of each call to Redis: its command ("pipeline" for several), how long it took, and whether there was no
-	// answer. It may be nil.
+	// Observe is called after each call to Redis with its command ("pipeline" for several), how long it took, and whether
+	// there was no answer. It may be nil.
 	Observe func(command string, took time.Duration, failed bool)
+	// Budgets bound each call. The zero value means [DefaultBudgets].
+	Budgets Budgets
 }
 
 // Connect returns a client for redisURL that dials on first use: redis://host:6379, rediss://user:pass@host for TLS and
 // an ACL user, with ?cluster=true for a Redis Cluster. An error never repeats the URL, which may hold a password.
 //
-// go-redis' own settings let a request wait for seconds on a Redis that hangs; here each call has one try of 50 ms,
-// unless the URL says otherwise (dial_timeout, read_timeout, write_timeout, pool_timeout, pool_size).
+// The defaults of go-redis let a request wait for seconds on a Redis that hangs. Here each call has one try of Budgets.Call,
+// unless the URL sets other limits (dial_timeout, read_timeout, write_timeout, pool_timeout, pool_size).
 func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
+	c.Budgets = cmp.Or(c.Budgets, DefaultBudgets())
 	u, err := url.Parse(redisURL)
 	if err != nil {
 		return nil, errors.New("is not a Redis URL")
@@ -57,7 +59,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 		c.setDefaults(settings{&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.ConnMaxIdleTime,
 			&o.ConnMaxLifetime, &o.ConnMaxLifetimeJitter, &o.PoolSize, &o.PipelinePoolSize})
 		o.CredentialsProviderContext = c.credentials(o.Username)
-		// A redirect is needed after slots have moved; the same loop also repeats a call that timed out.
+		// A redirect is needed after slots have moved. The same loop also repeats a call that timed out.
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 		o.Dialer = guarded(redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig}))
@@ -71,7 +73,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 		&o.ConnMaxLifetime, &o.ConnMaxLifetimeJitter, &o.PoolSize, &o.PipelinePoolSize})
 	o.CredentialsProviderContext = c.credentials(o.Username)
 	o.MaxRetries, o.DialerRetries = -1, 1
-	// RESP2 has no push messages, which each call would look for.
+	// RESP2 has no push messages, so no call looks for them.
 	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 	o.Dialer = guarded(redis.NewDialer(o))
 	return c.observe(redis.NewClient(o)), nil
@@ -98,7 +100,7 @@ func (c ConnectOptions) check(u *url.URL) error {
 	case u.User.Username() == "":
 		return errors.New("names no user, which IAM authentication needs")
 	case has:
-		return errors.New("has a password, and the login is to come from AWS")
+		return errors.New("has a password, and IAM authentication takes it from AWS")
 	}
 	return nil
 }
@@ -108,7 +110,7 @@ func (c ConnectOptions) credentials(user string) func(context.Context) (string, 
 		return nil
 	}
 	return func(ctx context.Context) (string, string, error) {
-		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		ctx, cancel := context.WithTimeout(ctx, c.Budgets.Call)
 		defer cancel()
 		password, err := c.Password(ctx, user)
 		return user, password, err
@@ -124,13 +126,13 @@ type settings struct {
 // setDefaults fills in what the URL does not say.
 func (c ConnectOptions) setDefaults(s settings) {
 	for _, d := range []*time.Duration{s.dial, s.read, s.write, s.pool} {
-		*d = cmp.Or(*d, callTimeout)
+		*d = cmp.Or(*d, c.Budgets.Call)
 	}
 	if c.Concurrency > 0 {
 		*s.idle = cmp.Or(*s.idle, functionIdleTime)
 	}
-	// One pool for pipelines and other calls: each connection is a handshake that a request waits for, and a pipeline that
-	// gets none from a pool of its own would wait for the other one as long again.
+	// One pool for pipelines and other calls. Each connection is a handshake that a request waits for. A pipeline that gets
+	// no connection from a separate pool would wait as long again for the common one.
 	*s.pipelines = cmp.Or(*s.pipelines, -1)
 	*s.size = cmp.Or(*s.size, c.Concurrency, poolSize)
 	if c.Password != nil && *s.lifetime == 0 {

@@ -1,18 +1,37 @@
 package cache
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
 	breakAfter = 3                      // failures in a row that open the breaker
-	breakFor   = 250 * time.Millisecond // from then to the next try
+	breakFor   = 250 * time.Millisecond // until the next try
 )
 
-// breaker keeps requests from waiting for a Redis that does not answer: after some failures in a row nobody asks it,
-// but one request each 250 ms that tries.
+// report counts a failed call, and tells the breaker whether a call was answered. redis.Nil is an answer and no error. An
+// error reply (for example to a key of the wrong type) came quickly, so it does not open the breaker. Neither does a
+// caller who gave up.
+func (c *Cache) report(err error) error {
+	if err == nil || err == redis.Nil {
+		c.breaker.success()
+		return nil
+	}
+	c.stats.redisErrors.Add(1)
+	if _, answered := errors.AsType[redis.Error](err); !answered && !errors.Is(err, context.Canceled) {
+		c.breaker.failure(c.now)
+	}
+	return err
+}
+
+// breaker keeps requests from waiting for a Redis that does not answer. After breakAfter failures in a row it stops all
+// calls, except one each breakFor that tries.
 type breaker struct {
 	failures atomic.Int32
 	nextTry  atomic.Pointer[time.Time]
@@ -40,7 +59,7 @@ func (b *breaker) failure(now func() time.Time) {
 	}
 }
 
-// bypass holds the keys that this process has changed without being able to delete them from Redis.
+// bypass holds the keys that this process has changed and could not delete from Redis.
 type bypass struct {
 	n  atomic.Int32 // keys in m, so that a hit takes no lock
 	mu sync.Mutex
@@ -54,7 +73,7 @@ func (b *bypass) add(until time.Time, keys []string) {
 		b.m = map[string]time.Time{}
 	}
 	for k, t := range b.m {
-		if until.Sub(t) > MaxStaleness { // until is now + P: t has passed
+		if until.Sub(t) > MaxStaleness { // until is now + MaxStaleness: t has passed
 			delete(b.m, k)
 		}
 	}

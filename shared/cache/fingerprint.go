@@ -10,19 +10,20 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// Fingerprint is the name of a format: of the statement that loads it and of the message, with all that it is made of. Two
-// programs that differ in either do not read each other's values. It is a function, for a cold start has no use for it.
+// Fingerprint names a format: a hash of the statement that loads it and of the message with all messages inside. Two
+// programs that differ in either do not read each other's values. It returns a function, since a cold start does not need
+// the name.
 func Fingerprint(sql string, m proto.Message) func() string {
 	return func() string {
 		h := sha256.New()
 		describeMessage(h, m.ProtoReflect().Descriptor(), map[protoreflect.FullName]bool{})
-		_, _ = io.WriteString(h, sql) // a hash takes everything
+		_, _ = io.WriteString(h, sql) // a hash never fails
 		return hex.EncodeToString(h.Sum(nil)[:4])
 	}
 }
 
-// describeMessage writes what the bytes of a message depend on. The package protodesc has it ready, and would double the
-// time that a function needs to start.
+// describeMessage writes what the bytes of a message depend on. Package protodesc could do it, but would double the start
+// time of a function.
 func describeMessage(w io.Writer, m protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) {
 	if seen[m.FullName()] {
 		return

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// maxBulk is more than any string that Redis has for us, and maxArray than any array: go-redis makes room for what a
-	// reply announces before it comes, and garbage may announce more than there is memory.
+	// maxBulk is larger than any string that the cache reads, and maxArray than any array. go-redis allocates what a reply
+	// announces before it arrives, and garbage may announce more than there is memory.
 	maxBulk  = 16 << 20
 	maxArray = 1 << 16
 	maxLine  = 64 << 10
 )
 
-var errGarbage = errors.New("redis sent what is no reply")
+var errGarbage = errors.New("redis sent bytes that are no reply")
 
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// guarded dials connections on which garbage is an error.
+// guarded returns a dialer of connections on which garbage is an error.
 func guarded(dial dialer) dialer {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
@@ -34,18 +34,18 @@ func guarded(dial dialer) dialer {
 	}
 }
 
-// guard follows the frames of RESP2 as they come.
+// guard checks the frames of RESP2 as they arrive.
 type guard struct {
 	net.Conn
-	skip   int64 // bytes of a string, with its end, that are still to come
-	kind   byte  // of the line that has begun; 0: none has
+	skip   int64 // bytes of a string and its line end that have not arrived yet
+	kind   byte  // of the current line; 0: between lines
 	number int64 // of that line, so far
 	minus  bool
 	length int // of that line, so far
 	bad    bool
 }
 
-// systemGuard lets go-redis look whether an idle connection was closed.
+// systemGuard lets go-redis check whether an idle connection was closed.
 type systemGuard struct {
 	*guard
 	syscall.Conn
@@ -60,7 +60,7 @@ func (g *guard) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// follow is false from the first byte on that no reply has there.
+// follow returns false from the first byte that cannot be part of a reply.
 func (g *guard) follow(b []byte) bool {
 	for i := 0; i < len(b) && !g.bad; {
 		switch {
@@ -80,7 +80,7 @@ func (g *guard) follow(b []byte) bool {
 	return !g.bad
 }
 
-// next takes a byte of a line.
+// next reads a byte of a line.
 func (g *guard) next(c byte) {
 	switch {
 	case g.kind == 0:
@@ -109,7 +109,7 @@ func (g *guard) digit(c byte) {
 	}
 }
 
-// end is the end of a line. Only nil has a negative length.
+// end handles the end of a line. Only nil has a negative length.
 func (g *guard) end() {
 	if g.minus && g.number != 1 && g.kind != ':' {
 		g.bad = true

@@ -1,19 +1,24 @@
 package cache
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
+	mathrand "math/rand/v2"
+	"time"
 )
 
 const (
 	watermarkKey = "wm"
 	lockKey      = "wm:lock"
-	// buckets is how many watermarks a cluster has: a value and its watermark must share a slot, and one bucket would
-	// put everything on one node. On a single node there is one, without a tag.
-	buckets = 16
+	// buckets is how many watermarks a cluster has. A value and its watermark must share a slot, and a single bucket would
+	// put everything on one node. A single node has one bucket, without a tag.
+	buckets  = 16
+	epochLen = 16
 )
 
-// key names an entity in Redis: as it is on a single node, behind its bucket's tag in a cluster.
+// key names an entity in Redis: prefix + id on a single node, behind its bucket's tag in a cluster.
 func (c *Cache) key(prefix, id string) string {
 	if !c.cluster {
 		return prefix + id
@@ -24,7 +29,7 @@ func (c *Cache) key(prefix, id string) string {
 	return c.bucketKey(int(h.Sum32()%buckets), prefix+id)
 }
 
-// bucket is the bucket of a key that key made.
+// bucket is the bucket of a key that [Cache.key] has made.
 func (c *Cache) bucket(key string) int {
 	if !c.cluster {
 		return 0
@@ -40,3 +45,26 @@ func (c *Cache) bucketKey(b int, name string) string {
 }
 
 func (c *Cache) watermark(key string) string { return c.bucketKey(c.bucket(key), watermarkKey) }
+
+func leaseField(format string) string { return "l" + format }
+
+// token is unique to one lease or lock.
+func (c *Cache) token() string {
+	var b [8]byte
+	n := c.tokens.Add(1)
+	for i := range b {
+		b[i] = byte(n >> (8 * i))
+	}
+	return c.tokenPrefix + hex.EncodeToString(b[:])
+}
+
+func randomHex(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// jitter shortens a TTL by up to a tenth, so that values that were filled together do not expire together.
+func jitter(ttl time.Duration) time.Duration {
+	return ttl - mathrand.N(ttl/10+1)
+}

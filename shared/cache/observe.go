@@ -7,10 +7,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// observed tells of each call to Redis.
+// observed is called after each call to Redis.
 type observed func(command string, took time.Duration, failed bool)
 
-func (o observed) tell(command string, start time.Time, err error) {
+func (o observed) call(command string, start time.Time, err error) {
 	_, answered := err.(redis.Error) //nolint:errorlint // go-redis gives an error reply, and nil, as it is
 	o(command, time.Since(start), err != nil && !answered)
 }
@@ -23,7 +23,7 @@ func (o observed) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
 		start := time.Now()
 		err := next(ctx, command)
-		o.tell(command.Name(), start, err)
+		o.call(command.Name(), start, err)
 		return err
 	}
 }
@@ -33,7 +33,7 @@ func (o observed) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	return func(ctx context.Context, commands []redis.Cmder) error {
 		start := time.Now()
 		err := next(ctx, commands)
-		o.tell("pipeline", start, err)
+		o.call("pipeline", start, err)
 		return err
 	}
 }

@@ -8,62 +8,63 @@ import (
 	"time"
 )
 
-// reading is what one look into Redis showed.
+// reading is what one lookup in Redis has found.
 type reading struct {
 	value []byte // nil: none of this epoch
-	bad   bool   // there is one, and it is not what was written
-	ms    int64  // the Redis clock at the look
-	t     int64  // the Redis clock when the watermark's drain began; 0: no watermark
+	bad   bool   // there is one, with a wrong checksum
+	ms    int64  // the Redis clock at the lookup
+	t     int64  // the Redis clock when the watermark's sync began; 0: no watermark
 	d     int64  // the database's clock at t, or a little less
 }
 
-// within reports whether the watermark is at most age old. One from the future (a failover to a node whose clock is
-// behind) proves nothing.
+// within reports whether the watermark is at most age old. A watermark from the future proves nothing: a failover may
+// have led to a node whose clock is behind.
 func (r *reading) within(age time.Duration) bool {
 	return r.t != 0 && r.ms >= r.t && r.ms-r.t <= age.Milliseconds()
 }
 
+// databaseNow is the database's clock at the lookup, or a little before (see [Entry]).
 func (r *reading) databaseNow() time.Time { return time.UnixMilli(r.d + r.ms - r.t) }
 
-// mark takes the watermark's clocks, unless they are none.
-func (r *reading) mark(t, d string) bool {
-	mark, err1 := strconv.ParseInt(t, 10, 64)
-	database, err2 := strconv.ParseInt(d, 10, 64)
+// setWatermark takes the clocks of the watermark. It returns false if they are no numbers.
+func (r *reading) setWatermark(t, d string) bool {
+	redisMS, err1 := strconv.ParseInt(t, 10, 64)
+	databaseMS, err2 := strconv.ParseInt(d, 10, 64)
 	if err1 != nil || err2 != nil {
 		return false
 	}
-	r.t, r.d = mark, database
+	r.t, r.d = redisMS, databaseMS
 	return true
 }
 
 var errReply = errors.New("unexpected reply from redis")
 
-// read is the hit: one round trip, the watermark before the value and both before the clock. Were the value read first,
-// a drain between the two would vouch for a value that it has just deleted.
+// read is the lookup of a hit: one round trip, with the watermark before the value and both before the clock. If the value
+// came first, a sync between the two would vouch for a value that it has just deleted.
 func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 	c := k.cache
 	if c.cluster {
 		l, err := k.script(ctx, key, "")
 		return l.reading, err
 	}
-	l := k.looks.Get().(*look)
-	of := context.Background()
+	l := k.lookups.Get().(*lookup)
+	call := context.Background()
 	if c.traced {
-		of = context.WithoutCancel(ctx)
+		call = context.WithoutCancel(ctx)
 	}
-	reply, err := l.run(of, key)
+	reply, err := l.run(call, key)
 	if c.report(err) != nil {
 		return reading{}, err
 	}
 	r, err := decodeRead(resp{rest: reply}, key)
-	k.looks.Put(l)
+	k.lookups.Put(l)
 	if err != nil { // an error reply, or garbage
 		c.stats.redisErrors.Add(1)
 	}
 	return r, err
 }
 
-// decodeRead reads the replies to HMGET wm t e d, HGET key fp and TIME. A watermark that nobody can have written is none.
+// decodeRead reads the replies to HMGET wm t e d, HGET key fp and TIME. It ignores a watermark that no sync has written.
 func decodeRead(in resp, key string) (reading, error) {
 	in.array(3)
 	t, epoch, d := in.text(), in.text(), in.text()
@@ -76,27 +77,27 @@ func decodeRead(in resp, key string) (reading, error) {
 	if t == nil || d == nil || len(epoch) != epochLen {
 		return r, nil
 	}
-	if !r.mark(string(t), string(d)) {
+	if !r.setWatermark(string(t), string(d)) {
 		return r, nil
 	}
 	if after, ok := bytes.CutPrefix(value, epoch); ok {
-		after, ok = unseal(key, after)
+		after, ok = verified(key, after)
 		r.bad = !ok
 		if ok {
-			r.value = append(make([]byte, 0, len(after)), after...) // the buffer is used again
+			r.value = append(make([]byte, 0, len(after)), after...) // the buffer is reused
 		}
 	}
 	return r, nil
 }
 
-// lease is what a miss got.
+// lease is the reply to a miss.
 type lease struct {
 	reading
 	granted bool
 	epoch   string
 }
 
-// refused reports whether another one has the lease, or the watermark is too old to fill under.
+// refused reports whether another reader has the lease, or the watermark is too old to fill under.
 func (l *lease) refused() bool { return !l.granted && l.value == nil && !l.bad }
 
 // lease asks for the right to fill.
@@ -104,11 +105,11 @@ func (k *Kind) lease(ctx context.Context, key, token string) (lease, error) {
 	return k.script(ctx, key, token)
 }
 
-// script looks into Redis atomically; with a token it also takes the lease where there is no value.
+// script is an atomic lookup. With a token it also takes the lease if there is no value.
 func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 	c := k.cache
 	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(key)},
-		k.format(), leaseField(k.format()), token, LeaseTime.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
+		k.format(), leaseField(k.format()), token, c.budgets.Lease.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
 	if c.report(err) != nil {
 		return lease{}, err
 	}
@@ -123,14 +124,14 @@ func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 		return lease{}, errReply
 	}
 	l := lease{reading: reading{ms: ms}, epoch: epoch}
-	if !l.mark(text(reply[4]), text(reply[5])) {
+	if !l.setWatermark(text(reply[4]), text(reply[5])) {
 		return l, nil
 	}
 	l.granted = state == leaseGranted
 	if state == leaseValue {
-		sealed, ok := unseal(key, []byte(value))
+		v, ok := verified(key, []byte(value))
 		if l.bad = !ok; ok {
-			l.value = sealed
+			l.value = v
 		}
 	}
 	return l, nil
@@ -138,7 +139,7 @@ func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 
 func text(v any) string { s, _ := v.(string); return s }
 
-// fill writes the value if its lease still stands. A failure costs a later reader one load.
+// fill writes the value if its lease is still there. A failure costs a later reader one load.
 func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
 	c := k.cache
 	ttl := c.ttl
@@ -146,9 +147,9 @@ func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
 		ttl = min(ttl, e.TTL)
 	}
 	var b bytes.Buffer
-	b.Grow(epochLen + sealLen + len(e.Bytes))
+	b.Grow(epochLen + checksumLen + len(e.Bytes))
 	b.WriteString(epoch)
-	seal(&b, key, e.Bytes)
+	writeChecksummed(&b, key, e.Bytes)
 	n, err := fillScript.Run(ctx, c.client, []string{key, c.watermark(key)},
 		k.format(), leaseField(k.format()), token, epoch, b.Bytes(), jitter(ttl).Milliseconds()).Int()
 	switch {
@@ -159,5 +160,3 @@ func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
 		c.stats.refusedFills.Add(1)
 	}
 }
-
-func leaseField(format string) string { return "l" + format }

@@ -4,13 +4,13 @@ import "github.com/redis/go-redis/v9"
 
 // States of the lease script.
 const (
-	leaseRefused = 0 // another reader holds it, or the watermark is too old to fill under
+	leaseRefused = 0 // another reader has it, or the watermark is too old to fill under
 	leaseValue   = 1 // there is a value
 	leaseGranted = 2
 )
 
-// KEYS: entity, wm. ARGV: field, lease field, token (” to look only), lease time ms, P ms.
-// Reply: state, value, epoch, now ms, t, d. Returned numbers of Redis' hash stay strings: Lua's are doubles.
+// KEYS: entity, wm. ARGV: field, lease field, token (empty: take no lease), lease time ms, MaxStaleness ms.
+// Reply: state, value, epoch, now ms, t, d. Numbers from a hash are returned as strings: Lua's numbers are doubles.
 var leaseScript = redis.NewScript(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -36,7 +36,7 @@ return {2, '', w[2], now, w[1], w[3]}
 `)
 
 // KEYS: entity, wm. ARGV: field, lease field, token, epoch, epoch and value, ttl ms. Reply: 1 filled, 0 refused.
-// The TTL is the key's: it is not made longer for a value of another version of the program.
+// The TTL is the key's. A fill never makes it longer, since the key may hold a value of another version of the program.
 var fillScript = redis.NewScript(`
 local l = redis.call('HGET', KEYS[1], ARGV[2])
 if not l or string.sub(l, 1, #ARGV[3] + 1) ~= ARGV[3] .. '|' then return 0 end
@@ -48,8 +48,8 @@ if left < 0 or left > tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[1], ARGV
 return 1
 `)
 
-// KEYS: wm, lock. ARGV: token, lock time ms, drain age ms. Reply: nothing where another drains, nothing but now where
-// another just has, else now ms, s, e, c.
+// KEYS: wm, lock. ARGV: token, lock time ms, SyncAge ms. Reply: nil if another process is syncing, only now ms if another
+// has just synced, otherwise now ms, s, e, c.
 var beginScript = redis.NewScript(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Stats counts what the cache did since it was made.
+// Stats counts what the cache has done since [New].
 type Stats struct {
 	Hits          uint64 // served from Redis
-	Misses        uint64 // looked for under a fresh watermark and not found
-	Untrusted     uint64 // Redis failed, or had no fresh watermark: read from the database
-	Bypassed      uint64 // not looked for: breaker open, or an own write could not be deleted
+	Misses        uint64 // not found in Redis, under a fresh watermark
+	Untrusted     uint64 // Redis failed or had no fresh watermark: read from the database
+	Bypassed      uint64 // Redis not asked: the breaker is open, or an own write could not be deleted
 	Fills         uint64
 	RefusedFills  uint64 // the entity changed while it was loaded
 	Syncs         uint64
-	NewEpochs     uint64 // drains that forgot everything
+	NewEpochs     uint64 // syncs that made all values worthless
 	RedisErrors   uint64
 	FailedDeletes uint64 // own writes that could not be deleted from Redis
 
-	// WatermarkAge is how old the watermark was at the last look: what was served then was at most that old.
+	// WatermarkAge is the age of the watermark at the last lookup: what was served then was at most that stale.
 	WatermarkAge time.Duration
-	// BreakerOpen says that Redis is hardly asked, since it did not answer.
+	// BreakerOpen says that Redis did not answer and is hardly asked.
 	BreakerOpen bool
 }
 
 type counters struct {
-	outcomes                                                          [Shared + 1]atomic.Uint64
+	statuses                                                          [Shared + 1]atomic.Uint64
 	fills, refusedFills, syncs, newEpochs, redisErrors, failedDeletes atomic.Uint64
 	watermarkAge                                                      atomic.Int64 // ms
 }
@@ -35,16 +35,16 @@ type counters struct {
 func (c *Cache) Stats() Stats {
 	s := &c.stats
 	return Stats{
-		Hits: s.outcomes[Hit].Load(), Misses: s.outcomes[Miss].Load(), Untrusted: s.outcomes[Untrusted].Load(),
-		Bypassed: s.outcomes[Bypassed].Load(), Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(),
+		Hits: s.statuses[Hit].Load(), Misses: s.statuses[Miss].Load(), Untrusted: s.statuses[Untrusted].Load(),
+		Bypassed: s.statuses[Bypassed].Load(), Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(),
 		Syncs: s.syncs.Load(), NewEpochs: s.newEpochs.Load(), RedisErrors: s.redisErrors.Load(),
 		FailedDeletes: s.failedDeletes.Load(), WatermarkAge: time.Duration(s.watermarkAge.Load()) * time.Millisecond,
 		BreakerOpen: c.breaker.failures.Load() >= breakAfter,
 	}
 }
 
-// count counts what a read came to, and tells its request.
-func (c *Cache) count(ctx context.Context, is Status) {
-	c.stats.outcomes[is].Add(1)
-	note(ctx, is)
+// count counts the status of a read, and notes it in its request.
+func (c *Cache) count(ctx context.Context, s Status) {
+	c.stats.statuses[s].Add(1)
+	note(ctx, s)
 }

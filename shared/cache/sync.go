@@ -19,12 +19,12 @@ const (
 )
 
 var (
-	errNotMine = errors.New("another drain is under way")
-	errBreaker = errors.New("redis did not answer lately")
+	errNotMine = errors.New("another sync is under way")
+	errBreaker = errors.New("redis is not asked: it did not answer the last calls")
 )
 
-// drain applies to the node of key every committed change that it has not seen, then publishes the watermark. It
-// returns nil where the watermark is fresh now.
+// sync applies to the node of key every committed change that the node has not seen, then publishes the watermark. It
+// returns nil if the watermark is fresh now.
 func (c *Cache) sync(ctx context.Context, key string) error {
 	b := c.bucket(key)
 	next := &c.noSyncUntil[b]
@@ -34,7 +34,7 @@ func (c *Cache) sync(ctx context.Context, key string) error {
 		return errNotMine
 	}
 	token := c.token()
-	m, fresh, err := c.begin(ctx, b, token)
+	w, fresh, err := c.begin(ctx, b, token)
 	if err != nil {
 		return err
 	}
@@ -42,53 +42,53 @@ func (c *Cache) sync(ctx context.Context, key string) error {
 		next.Store(nil)
 		return nil
 	}
-	// The Redis clock was read before this snapshot is taken: what commits in between is in neither.
-	changes, err := c.db.Changes(ctx, m.snapshot)
-	if err != nil && m.snapshot != "" && !errors.Is(err, postgres.ErrUnavailable) && ctx.Err() == nil {
-		// A snapshot that the database cannot read was not written by a drain.
-		m.cluster = ""
+	// The Redis clock was read before this snapshot: the watermark must not vouch for a commit that the snapshot lacks.
+	changes, err := c.db.Changes(ctx, w.snapshot)
+	if err != nil && w.snapshot != "" && !errors.Is(err, postgres.ErrUnavailable) && ctx.Err() == nil {
+		// No sync has written a snapshot that the database cannot read.
+		w.cluster = ""
 		changes, err = c.db.Changes(ctx, "")
 	}
 	if err != nil {
 		return err
 	}
 	keys := c.keysOf(b, changes.Keys)
-	if m.snapshot == "" || len(m.epoch) != epochLen || m.cluster != changes.Cluster ||
+	if w.snapshot == "" || len(w.epoch) != epochLen || w.cluster != changes.Cluster ||
 		len(changes.Keys) > postgres.MaxChangedKeys || slices.Contains(changes.Keys, postgres.AllKeys) {
-		// What changed is unknown or too much to list: a new epoch kills every older value and lease.
-		m.epoch, keys = randomHex(epochLen/2), nil
+		// It is unknown what changed, or too much to list: a new epoch makes every older value and lease worthless.
+		w.epoch, keys = randomHex(epochLen/2), nil
 		c.stats.newEpochs.Add(1)
 	}
-	return c.apply(ctx, b, token, m, changes, keys)
+	return c.apply(ctx, b, token, w, changes, keys)
 }
 
-// mark is the watermark as a drain found it.
-type mark struct {
-	t                        string // the Redis clock now
+// watermark is what a sync finds at its start.
+type watermark struct {
+	t                        string // the Redis clock now: t of the next watermark
 	snapshot, epoch, cluster string
 }
 
-// begin takes the lock and reads the clock and the watermark, unless that is fresh: another process was faster.
-func (c *Cache) begin(ctx context.Context, b int, token string) (m mark, fresh bool, err error) {
+// begin takes the lock and reads the clock and the watermark. fresh reports that another process has just synced.
+func (c *Cache) begin(ctx context.Context, b int, token string) (w watermark, fresh bool, err error) {
 	reply, err := beginScript.Run(ctx, c.client, []string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)},
-		token, lockTime.Milliseconds(), SyncAge.Milliseconds()).StringSlice()
+		token, c.budgets.Lock.Milliseconds(), SyncAge.Milliseconds()).StringSlice()
 	switch {
 	case c.report(err) != nil:
-		return mark{}, false, err
+		return watermark{}, false, err
 	case err != nil:
-		return mark{}, false, errNotMine
+		return watermark{}, false, errNotMine
 	case len(reply) == 1:
-		return mark{}, true, nil
+		return watermark{}, true, nil
 	case len(reply) != 4:
-		return mark{}, false, errReply
+		return watermark{}, false, errReply
 	}
-	return mark{t: reply[0], snapshot: reply[1], epoch: reply[2], cluster: reply[3]}, false, nil
+	return watermark{t: reply[0], snapshot: reply[1], epoch: reply[2], cluster: reply[3]}, false, nil
 }
 
-// apply deletes the changed keys and moves the watermark, unless another drain moved it first.
-func (c *Cache) apply(ctx context.Context, b int, token string, m mark, changes postgres.Changes, keys []string) error {
+// apply deletes the changed keys and moves the watermark, unless another sync has moved it first.
+func (c *Cache) apply(ctx context.Context, b int, token string, w watermark, changes postgres.Changes, keys []string) error {
 	all := append([]string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)}, keys...)
-	n, err := applyScript.Run(ctx, c.client, all, token, m.snapshot, changes.Snapshot, m.t, m.epoch, changes.Cluster,
+	n, err := applyScript.Run(ctx, c.client, all, token, w.snapshot, changes.Snapshot, w.t, w.epoch, changes.Cluster,
 		strconv.FormatInt(changes.NowMS-clockMargin.Milliseconds(), 10)).Int()
 	if c.report(err) != nil {
 		return err
@@ -101,7 +101,7 @@ func (c *Cache) apply(ctx context.Context, b int, token string, m mark, changes 
 	return nil
 }
 
-// keysOf names the changed entities that live in bucket b.
+// keysOf returns the changed keys of bucket b, as they are in Redis.
 func (c *Cache) keysOf(b int, changed []string) []string {
 	if !c.cluster {
 		return changed

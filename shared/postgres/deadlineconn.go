@@ -8,16 +8,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// closeBudget is how long a connection that broke may take to end. pgx has the server cancel what ran there and reads on
-// for its good-bye, in a goroutine of up to 15 s twice; from a server that hangs, nothing comes of it.
-const closeBudget = 500 * time.Millisecond
-
-// flow is a connection on which nothing is waited for much longer than that.
-type flow struct{ net.Conn }
+// flow is a connection on which nothing takes longer than a statement may.
+type flow struct {
+	net.Conn
+	statement time.Duration // Budgets.Statement
+}
 
 // SetDeadline implements net.Conn.
 func (f flow) SetDeadline(t time.Time) error {
-	if latest := time.Now().Add(statementBudget); t.After(latest) {
+	if latest := time.Now().Add(f.statement); t.After(latest) {
 		t = latest
 	}
 	return f.Conn.SetDeadline(t)
@@ -25,13 +24,13 @@ func (f flow) SetDeadline(t time.Time) error {
 
 // boundedDial makes flows. One on which pgx asks the server to cancel can be told by its context: it has more time than
 // any connection that is to be used.
-func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration) pgconn.DialFunc {
+func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration, b Budgets) pgconn.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		end, ok := ctx.Deadline()
 		isCancel := ok && time.Until(end) > connectTimeout
 		if isCancel {
 			var stop context.CancelFunc
-			ctx, stop = context.WithTimeout(ctx, closeBudget)
+			ctx, stop = context.WithTimeout(ctx, b.Close)
 			defer stop()
 		}
 		c, err := dial(ctx, network, address)
@@ -39,8 +38,8 @@ func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration) pgconn.Dial
 			return nil, err
 		}
 		if isCancel {
-			err = c.SetDeadline(time.Now().Add(closeBudget))
+			err = c.SetDeadline(time.Now().Add(b.Close))
 		}
-		return flow{c}, err
+		return flow{c, b.Statement}, err
 	}
 }

@@ -12,12 +12,6 @@ import (
 )
 
 const (
-	// queueTime is how long a statement waits for one of the pool's connections that are all in use. What waits longer
-	// is refused, while the caller can still go elsewhere: under overload the statements that are served have then
-	// waited little, and no connection works for a caller who has left.
-	queueTime = 100 * time.Millisecond
-	// urgentTime is longer: urgent statements have the reserve, so they wait only where the machine is out of breath.
-	urgentTime = 250 * time.Millisecond
 	// queueLength bounds the waiting statements, for each connection of the pool.
 	queueLength = 32
 	// reserve is the part of the pool, one in so many, that ordinary statements leave to urgent ones.
@@ -34,6 +28,7 @@ var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExcee
 // asked for whatever else goes on.
 type gate struct {
 	all, ordinary chan struct{}
+	queue, urgent time.Duration // Budgets.Queue and UrgentQueue
 	waiting       atomic.Int64
 	refused       atomic.Uint64
 	// answered is when the database last answered anybody, in unix ns: with the queue full it tells more work than it can
@@ -41,8 +36,10 @@ type gate struct {
 	answered atomic.Int64
 }
 
-func newGate(conns, reserved int) *gate {
-	return &gate{all: make(chan struct{}, conns), ordinary: make(chan struct{}, conns-reserved)}
+func newGate(conns, reserved int, b Budgets) *gate {
+	return &gate{
+		all: make(chan struct{}, conns), ordinary: make(chan struct{}, conns-reserved), queue: b.Queue, urgent: b.UrgentQueue,
+	}
 }
 
 // enter waits for a place; leave gives it back.
@@ -82,9 +79,9 @@ func (g *gate) take(ctx context.Context, places chan struct{}, urgent bool, time
 		return g.refuse()
 	}
 	if *timer == nil {
-		patience := queueTime
+		patience := g.queue
 		if urgent {
-			patience = urgentTime
+			patience = g.urgent
 		}
 		*timer = time.NewTimer(patience)
 	}
@@ -100,7 +97,7 @@ func (g *gate) take(ctx context.Context, places chan struct{}, urgent bool, time
 
 func (g *gate) refuse() error {
 	g.refused.Add(1)
-	if time.Now().UnixNano()-g.answered.Load() > int64(queueTime) {
+	if time.Now().UnixNano()-g.answered.Load() > int64(g.queue) {
 		return errQueue
 	}
 	return &classified{ErrOverloaded, errQueue}

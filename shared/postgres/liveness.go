@@ -18,7 +18,8 @@ import (
 const trusted = time.Second
 
 type thaw struct {
-	now func() time.Time
+	now  func() time.Time
+	ping time.Duration // Budgets.Ping
 	// silent is when a connection last did not answer in time, in unix ns.
 	silent atomic.Int64
 }
@@ -50,7 +51,7 @@ func (t *thaw) answers(ctx context.Context, conn *pgx.Conn) bool {
 	if before.UnixNano() < t.silent.Load() {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.ping)
 	defer cancel()
 	err := conn.Ping(ctx)
 	if isSlow(err) {

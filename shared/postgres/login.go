@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -122,9 +123,9 @@ func verified(c *tls.Config) bool {
 
 // beforeConnect puts the credentials into the configuration of a new connection. A host of theirs brings its own TLS
 // configuration, which verifies that host.
-func (t *target) beforeConnect(login Login) func(context.Context, *pgx.ConnConfig) error {
+func (t *target) beforeConnect(login Login, timeout time.Duration) func(context.Context, *pgx.ConnConfig) error {
 	return func(ctx context.Context, c *pgx.ConnConfig) error {
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		cred, err := login.Credentials(ctx, c.Host, c.Port, c.User)
 		if err != nil {

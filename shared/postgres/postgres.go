@@ -18,10 +18,6 @@ import (
 )
 
 const (
-	acquireBudget   = 250 * time.Millisecond
-	statementBudget = 500 * time.Millisecond
-	pingTimeout     = 100 * time.Millisecond
-	connectTimeout  = 2 * time.Second
 	defaultMaxConns = 16
 	// minLeft is what must be left of a request for a statement to be worth its start; with less it would be cut off
 	// and its work thrown away.
@@ -40,6 +36,7 @@ type Querier interface {
 type DB struct {
 	pool    *pgxpool.Pool
 	login   Login // nil: the URL says all
+	budgets Budgets
 	thaw    *thaw
 	gate    *gate
 	retries *retries
@@ -59,11 +56,14 @@ type Options struct {
 	Observe func(waited, took time.Duration, err error)
 	// Tracer sees each statement. It may be nil.
 	Tracer pgx.QueryTracer
+	// Budgets bound each statement. The zero value means [DefaultBudgets].
+	Budgets Budgets
 }
 
 // Open parses databaseURL (libpq's URL or key=value form; pool_max_conns and default_query_exec_mode are pgx's) and
 // returns a DB that dials on first use. An error never repeats the URL, which may hold a password.
 func Open(databaseURL string, o Options) (*DB, error) {
+	o.Budgets = cmp.Or(o.Budgets, DefaultBudgets())
 	cfg, err := parse(databaseURL, o)
 	if err != nil {
 		return nil, err
@@ -72,14 +72,17 @@ func Open(databaseURL string, o Options) (*DB, error) {
 		cfg.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns))
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
-		cfg.ConnConfig.ConnectTimeout = connectTimeout
+		cfg.ConnConfig.ConnectTimeout = o.Budgets.Connect
 	}
-	cfg.ConnConfig.DialFunc = boundedDial(cfg.ConnConfig.DialFunc, cfg.ConnConfig.ConnectTimeout)
+	cfg.ConnConfig.DialFunc = boundedDial(cfg.ConnConfig.DialFunc, cfg.ConnConfig.ConnectTimeout, o.Budgets)
 	conns, reserved := int(cfg.MaxConns), 0
 	if o.MaxConns == 0 { // a function has a connection for each of its requests
 		reserved = conns / reserve
 	}
-	db := &DB{login: o.Login, thaw: &thaw{now: time.Now}, gate: newGate(conns, reserved), retries: newRetries(), observe: o.Observe}
+	db := &DB{
+		login: o.Login, budgets: o.Budgets, thaw: &thaw{now: time.Now, ping: o.Budgets.Ping},
+		gate: newGate(conns, reserved, o.Budgets), retries: newRetries(), observe: o.Observe,
+	}
 	cfg.ConnConfig.Tracer = o.Tracer
 	cfg.AfterConnect = db.thaw.note
 	// The pool would keep a dead connection's place for as long as pgx tries to end it properly: see acquire.
@@ -105,7 +108,7 @@ func parse(databaseURL string, o Options) (*pgxpool.Config, error) {
 	}
 	cfg, err := t.config()
 	if err == nil {
-		cfg.BeforeConnect = t.beforeConnect(o.Login)
+		cfg.BeforeConnect = t.beforeConnect(o.Login, o.Budgets.Connect)
 	}
 	return cfg, err
 }
@@ -183,7 +186,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	start, left := time.Now(), statementBudget
+	start, left := time.Now(), db.budgets.Statement
 	if deadline, ok := ctx.Deadline(); ok {
 		left = min(left, deadline.Sub(start)-replyShare)
 		if left < minLeft {
@@ -195,7 +198,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	}
 	defer db.gate.leave(db.urgent)
 	s := statement{ctx, start.Add(left)}
-	conn, err := db.acquire(s, acquireBudget)
+	conn, err := db.acquire(s, db.budgets.Acquire)
 	if err != nil {
 		if db.observe != nil {
 			db.observe(time.Since(start), 0, err)

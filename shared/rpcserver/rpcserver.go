@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	// Budget is the time of one request.
+	// Budget is the time of one request (see Server.SetBudget).
 	Budget = time.Second
 	// MaxBody is the largest size of a request's body in bytes.
 	MaxBody = 1 << 20
@@ -39,6 +39,7 @@ const (
 
 // Server wraps the services of one program.
 type Server struct {
+	budget  time.Duration
 	log     requestLog
 	tracer  Tracer
 	prefix  string // of request ids, unique to this process
@@ -50,8 +51,14 @@ type Server struct {
 func New(log *slog.Logger) *Server {
 	var b [4]byte
 	rand.Read(b[:])
-	return &Server{log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
+	return &Server{budget: Budget, log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
 }
+
+// SetBudget changes the time of a request, which is [Budget] otherwise. It must come before the first request.
+func (s *Server) SetBudget(d time.Duration) { s.budget = d }
+
+// Budget returns the time of a request.
+func (s *Server) Budget() time.Duration { return s.budget }
 
 // Handler bounds and logs the requests to next, which routes to handlers made with [Server.Options]. Requests whose path
 // begins with one of urgent are still admitted when others are refused.
@@ -70,7 +77,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 		}
 		defer c.end()
 		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
-			_ = body.SetReadDeadline(start.Add(Budget + grace)) // if it fails, the server's own timeout applies
+			_ = body.SetReadDeadline(start.Add(s.budget + grace)) // if it fails, the server's own timeout applies
 		}
 		if err := s.serve(c, r, next, urgent); err != nil {
 			c.record.Class.Code = err.Code()
@@ -82,7 +89,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 
 // begin makes the state of a request, and its record unless the platform's adapter has made one.
 func (s *Server) begin(ctx context.Context, start time.Time) *call {
-	c := &call{parent: ctx, deadline: start.Add(Budget), server: s, number: s.calls.Add(1), record: request.From(ctx)}
+	c := &call{parent: ctx, deadline: start.Add(s.budget), server: s, number: s.calls.Add(1), record: request.From(ctx)}
 	if c.record == nil {
 		c.record = &c.own
 	}

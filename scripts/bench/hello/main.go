@@ -1,4 +1,4 @@
-// Command hello is the least that a Lambda function in Go can be: what cold compares the functions' starts with.
+// Command hello is the smallest Lambda function in Go. The part cold of bench compares the starts of the functions with it.
 package main
 
 import (

@@ -13,11 +13,11 @@ import (
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
-// fault is one thing that can go wrong. inject returns when it is over, and leaves everything working.
+// fault is one kind of failure. inject returns after the recovery.
 type fault struct {
 	name    string
 	kind    faultKind
-	prepare func(ctx context.Context) error // what disturbs nobody; may be nil
+	prepare func(ctx context.Context) error // has no effect on callers; may be nil
 	inject  func(ctx context.Context) error
 }
 
@@ -25,17 +25,17 @@ type faultKind int
 
 const (
 	redisFault    faultKind = iota
-	failoverFault           // of Redis: writes that it had acknowledged are lost
+	failoverFault           // of Redis, which loses acknowledged writes
 	postgresFault
 )
 
-// event is a fault that was injected, by the time since the injector began.
+// event is a fault that was injected. Its times count from the start of the injector.
 type event struct {
 	fault
 	from, to time.Duration
 }
 
-// injector plays faults on a world and its processes, one after the other.
+// injector injects faults into a world and its processes, one after the other.
 type injector struct {
 	w         *world
 	processes []*process
@@ -47,7 +47,7 @@ type injector struct {
 	events    []event
 }
 
-// newInjector needs a second Redis, which becomes the primary by a failover.
+// newInjector starts a second Redis, which a failover promotes.
 func newInjector(ctx context.Context, w *world, processes []*process, start time.Time) (*injector, error) {
 	i := &injector{w: w, processes: processes, random: rand.New(rand.NewPCG(w.seed, 0)), start: start}
 	var err error
@@ -67,7 +67,7 @@ func (i *injector) close() error {
 	return errors.Join(errs...)
 }
 
-// faults are all that there are of those kinds.
+// faults returns all faults of those kinds.
 func (i *injector) faults(kinds ...faultKind) []fault {
 	var chosen []fault
 	for _, f := range []fault{
@@ -95,7 +95,7 @@ func (i *injector) faults(kinds ...faultKind) []fault {
 	return chosen
 }
 
-// run plays the faults in random order, again and again, until ctx ends; the last one is played to its end.
+// run injects the faults in random order, again and again, until ctx ends. It completes the last one.
 func (i *injector) run(ctx context.Context, faults []fault) error {
 	whole := context.WithoutCancel(ctx)
 	for {
@@ -131,9 +131,9 @@ func (i *injector) between(least, most time.Duration) time.Duration {
 
 func (i *injector) flush(ctx context.Context) error { return i.w.Redis.Client.FlushAll(ctx).Err() }
 
-// deleteRandom is what eviction does.
+// deleteRandom deletes a random key, as an eviction does.
 func (i *injector) deleteRandom(ctx context.Context) error {
-	key := i.w.Redis.Client.RandomKey(ctx).Val() // empty: there is none
+	key := i.w.Redis.Client.RandomKey(ctx).Val() // empty if there is no key
 	return i.w.Redis.Client.Del(ctx, key).Err()
 }
 
@@ -155,7 +155,7 @@ func (i *injector) hold(n int) func(context.Context) error {
 	}
 }
 
-// some are n processes.
+// some returns n random processes.
 func (i *injector) some(n int) []*process {
 	var chosen []*process
 	for _, k := range i.random.Perm(len(i.processes))[:n] {
@@ -186,7 +186,7 @@ func (i *injector) restartRedis(ctx context.Context) error {
 	return i.w.Redis.Launch(ctx)
 }
 
-// failover sends all to a replica that has missed the writes of the last up to 700 ms.
+// failover moves all processes to a replica that lacks the writes of up to 700 ms.
 func (i *injector) failover(ctx context.Context) error {
 	if err := i.promote(ctx, i.between(50*time.Millisecond, 700*time.Millisecond)); err != nil {
 		return err
@@ -195,7 +195,7 @@ func (i *injector) failover(ctx context.Context) error {
 	return nil
 }
 
-// splitBrain leaves one process with the old primary, which takes its writes, while the other has the new one.
+// splitBrain leaves one process on the old primary, which accepts its writes, while the other uses the new one.
 func (i *injector) splitBrain(ctx context.Context) error {
 	if err := i.promote(ctx, i.between(time.Millisecond, 300*time.Millisecond)); err != nil {
 		return err
@@ -207,7 +207,7 @@ func (i *injector) splitBrain(ctx context.Context) error {
 	return nil
 }
 
-// promote makes the replica the primary after it was cut off for some time. The processes are still with the old one.
+// promote cuts the replica off for some time and makes it the primary. The processes still use the old primary.
 func (i *injector) promote(ctx context.Context, cut time.Duration) error {
 	i.link.Hold()
 	testbed.Pause(ctx, cut)
@@ -218,7 +218,7 @@ func (i *injector) promote(ctx context.Context, cut time.Duration) error {
 	return err
 }
 
-// replicate makes the replica one, and waits until it has what the primary has.
+// replicate makes the second Redis a replica of the primary, and waits until it has caught up.
 func (i *injector) replicate(ctx context.Context) error {
 	i.link.SetTarget(i.w.Redis.Addr)
 	host, port, err := net.SplitHostPort(i.link.Addr())
@@ -233,16 +233,16 @@ func (i *injector) replicate(ctx context.Context) error {
 	for {
 		info, err := i.replica.Client.InfoMap(ctx, "replication").Result()
 		if err == nil && info["Replication"]["master_link_status"] == "up" {
-			testbed.Pause(ctx, i.between(50*time.Millisecond, 200*time.Millisecond)) // of normal replication
+			testbed.Pause(ctx, i.between(50*time.Millisecond, 200*time.Millisecond)) // normal replication
 			return nil
 		}
 		if !testbed.Pause(ctx, 5*time.Millisecond) {
-			return fmt.Errorf("the replica does not follow: %w", ctx.Err())
+			return fmt.Errorf("the replica of Redis does not catch up: %w", ctx.Err())
 		}
 	}
 }
 
-// move connects processes to the primary, and to nothing else.
+// move makes processes use the primary.
 func (i *injector) move(processes []*process) {
 	for _, p := range processes {
 		p.redis.SetTarget(i.w.Redis.Addr)
@@ -268,8 +268,8 @@ func (i *injector) makeStandby(ctx context.Context) error {
 	return s.caughtUp(ctx, i.w)
 }
 
-// promoteStandby loses no commit: a primary that is shut down sends them all before it ends. (What becomes of lost ones
-// is the part promotion's subject.)
+// promoteStandby loses no commit: a primary that shuts down sends all commits first. (The part promotion is about lost
+// commits.)
 func (i *injector) promoteStandby(ctx context.Context) error {
 	s := i.standbys[len(i.standbys)-1]
 	if err := i.w.Postgres.Stop(); err != nil {

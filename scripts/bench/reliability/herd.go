@@ -19,7 +19,7 @@ const (
 	herdProcesses   = 4
 	herdConnections = 64 // of each process
 	herdLoads       = 8
-	// herdUser is what the herd reads; its id stands in the message that asks PostgreSQL for it, and nowhere else.
+	// herdUser is the id that the herd reads. Of all messages to PostgreSQL, only the query for this user contains it.
 	herdUser = "the-user-that-the-herd-wants"
 )
 
@@ -44,14 +44,14 @@ VALUES ($1, 'herd', 'herd@example.com', true, now(), 'herd', 'Herd', 'user')`, h
 	if err != nil {
 		return s, err
 	}
-	s.note("%s readers of one user start together, spread over %d processes with %d connections each, on which they wait for each other; "+
-		"just before, its key is deleted from Redis, or Redis is emptied, where not even a watermark is left. "+
-		"A load is a message to PostgreSQL with the user's id in it.", thousands(herdReaders), herdProcesses, herdConnections)
-	h.report(&s, map[string][]herdOutcome{"the key deleted": evicted, "Redis emptied": empty})
+	s.note("%s readers of one user start at the same time, on %d processes with %d connections each; the readers of a process share its connections. "+
+		"Just before, the user's key is deleted from Redis, or Redis is emptied, which removes the watermark too. "+
+		"A load is a query to PostgreSQL for this user.", thousands(herdReaders), herdProcesses, herdConnections)
+	h.report(&s, map[string][]herdRound{"the key deleted": evicted, "Redis emptied": empty})
 	return s, nil
 }
 
-func (h *herd) report(s *section, runs map[string][]herdOutcome) {
+func (h *herd) report(s *section, runs map[string][]herdRound) {
 	var rows [][]string
 	for _, name := range slices.Sorted(maps.Keys(runs)) {
 		loads, codes, n := int64(0), map[string]int{}, len(runs[name])
@@ -69,7 +69,7 @@ func (h *herd) report(s *section, runs map[string][]herdOutcome) {
 	s.table(append([]string{"loads"}, timingHead("before")...), rows)
 }
 
-// herd is the readers, and the processes that they ask.
+// herd is the readers and the processes that they call.
 type herd struct {
 	w       *world
 	clients []clients
@@ -86,13 +86,13 @@ func (h *herd) join(ctx context.Context) error {
 	return nil
 }
 
-// herdOutcome is one round; its timings count from when all start.
-type herdOutcome struct {
+// herdRound is the result of one round. Its timings count from the common start.
+type herdRound struct {
 	timings
 	loads int64
 }
 
-func (h *herd) rounds(ctx context.Context, n int, evict func() error) (all []herdOutcome, err error) {
+func (h *herd) rounds(ctx context.Context, n int, evict func() error) (all []herdRound, err error) {
 	for range n {
 		h.read(ctx, herdProcesses*herdConnections) // opens the connections, and fills the cache
 		if err := evict(); err != nil {
@@ -100,12 +100,12 @@ func (h *herd) rounds(ctx context.Context, n int, evict func() error) (all []her
 		}
 		h.loads.Store(0)
 		r := h.read(ctx, herdReaders)
-		all = append(all, herdOutcome{timings: r, loads: h.loads.Load()})
+		all = append(all, herdRound{timings: r, loads: h.loads.Load()})
 	}
 	return all, nil
 }
 
-// read has n readers start at the same time.
+// read starts n readers at the same time.
 func (h *herd) read(ctx context.Context, n int) timings {
 	all := make(timings, n)
 	start := make(chan struct{})

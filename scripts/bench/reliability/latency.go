@@ -15,15 +15,15 @@ import (
 
 // timing is one request of a stream.
 type timing struct {
-	at   time.Duration // when it was due, since the stream began
-	took time.Duration // from then to its answer: a request that waits for a free caller waits, too
-	code string        // "" where it succeeded
+	at   time.Duration // when it was due, since the start of the stream
+	took time.Duration // from then to its answer: waiting for a free caller counts
+	code string        // "" if it succeeded
 }
 
 func (t timing) end() time.Duration { return t.at + t.took }
 
-// stream sends requests at a fixed rate, however long they take: callers who waited for an answer before they ask again
-// would ask less often just when it takes long.
+// stream sends requests at a fixed rate, however long they take. Callers that wait for an answer before the next request
+// would send fewer requests just when answers are slow.
 type stream struct {
 	began time.Time
 	stop  context.CancelFunc
@@ -32,10 +32,10 @@ type stream struct {
 	all   []timing
 }
 
-// startStream has so many callers, and so at most as many requests at once, make rate calls a second. call gets numbers
-// from 0 on, and says how it went: see codeOf.
+// startStream makes rate calls a second, from that many callers: so at most that many calls run at a time. call gets
+// numbers from 0 on and returns the code of its answer; see codeOf.
 func startStream(ctx context.Context, rate, callers int, call func(ctx context.Context, i int) string) *stream {
-	calls := context.WithoutCancel(ctx) // what is under way at the end is left to finish
+	calls := context.WithoutCancel(ctx) // calls that are running at the end complete
 	ctx, stop := context.WithCancel(ctx)
 	s := &stream{began: time.Now(), stop: stop}
 	var next atomic.Int64
@@ -69,7 +69,7 @@ func (s *stream) finish() timings {
 	return s.all
 }
 
-// timings are in the order in which they were due.
+// timings are sorted by the time at which they were due.
 type timings []timing
 
 // between returns those that were due in [from, to).
@@ -90,12 +90,12 @@ func (ts timings) codes() map[string]int {
 
 func (ts timings) failed() int { return len(ts) - ts.codes()[""] }
 
-// succeeded returns those without a code.
+// succeeded returns the requests without a code.
 func (ts timings) succeeded() timings {
 	return slices.DeleteFunc(slices.Clone(ts), func(t timing) bool { return t.code != "" })
 }
 
-// quantile is 0 of nothing.
+// quantile is 0 if there are no requests.
 func (ts timings) quantile(q float64) time.Duration {
 	if len(ts) == 0 {
 		return 0
@@ -110,7 +110,7 @@ func (ts timings) quantile(q float64) time.Duration {
 
 func (ts timings) worst() time.Duration { return ts.quantile(1) }
 
-// firstSuccess is when the first request succeeded that was answered after at, not before.
+// firstSuccess is when the first success was answered that came after at.
 func (ts timings) firstSuccess(at time.Duration) (time.Duration, bool) {
 	first, found := time.Duration(0), false
 	for _, t := range ts {
@@ -121,7 +121,7 @@ func (ts timings) firstSuccess(at time.Duration) (time.Duration, bool) {
 	return first, found
 }
 
-// row is a line of a table whose head is timingHead.
+// row is a row of a table with timingHead as its head.
 func (ts timings) row(name string) []string {
 	return []string{name, strconv.Itoa(len(ts)), strconv.Itoa(ts.failed()), inMS(ts.quantile(0.5)), inMS(ts.quantile(0.99)), inMS(ts.worst())}
 }
@@ -130,10 +130,10 @@ func timingHead(first string) []string {
 	return []string{first, "requests", "failed", "p50 ms", "p99 ms", "worst ms"}
 }
 
-// inMS has two digits after the point, for what takes a few milliseconds.
+// inMS formats d in milliseconds, with two decimals.
 func inMS(d time.Duration) string { return strconv.FormatFloat(d.Seconds()*1000, 'f', 2, 64) }
 
-// listCodes is "3 x unavailable DATABASE_UNAVAILABLE, 1 x no answer", without the successes.
+// listCodes lists the failures, for example "3 x unavailable DATABASE_UNAVAILABLE, 1 x no answer".
 func listCodes(n map[string]int) string {
 	text := ""
 	for _, code := range slices.Sorted(maps.Keys(n)) {
@@ -147,7 +147,7 @@ func listCodes(n map[string]int) string {
 	return text[2:]
 }
 
-// newBoundedClients are clients with at most n connections, which they open as they need them.
+// newBoundedClients returns clients with at most n connections.
 func newBoundedClients(url string, n int) clients {
 	c := newClients(url)
 	c.http.Transport.(*http.Transport).MaxConnsPerHost = n

@@ -7,16 +7,16 @@ import (
 	"gonum.org/v1/plot/plotter"
 )
 
-// bucket is the slice of time that one point of a plot stands for.
+// bucket is the time that one point of a plot covers.
 const bucket = 50 * time.Millisecond
 
-// moment is something that happened while a stream ran.
+// moment is an event during a stream.
 type moment struct {
 	name string
 	at   time.Duration
 }
 
-// overTime plots how long requests took against when they were due, from a while before the first moment on.
+// overTime plots the latency of requests over the time at which they were due, from 1 s before the first moment on.
 func (ts timings) overTime(name, title string, moments ...moment) (figure, error) {
 	const before, bottom, top = time.Second, 0.2, 20_000 // room for the legend
 	f := newFigure(name, title, "seconds since "+moments[0].name, "milliseconds")
@@ -32,7 +32,7 @@ func (ts timings) overTime(name, title string, moments ...moment) (figure, error
 			*points = append(*points, plotter.XY{X: (at + bucket/2 - zero).Seconds(), Y: max(took.Seconds()*1000, bottom)})
 		}
 		add(&p50, all.quantile(0.5))
-		add(&p99, ts.between(at-4*bucket, at+5*bucket).quantile(0.99)) // of more requests than a bucket has
+		add(&p99, ts.between(at-4*bucket, at+5*bucket).quantile(0.99)) // a bucket has too few requests for a p99
 		add(&worst, all.worst())
 		if n := all.failed(); n > 0 {
 			add(&failed, all.failures().worst())
@@ -68,7 +68,7 @@ func (f figure) addLatencies(p50, p99, worst, failed plotter.XYs, moments []mome
 	return nil
 }
 
-// failures returns those with a code.
+// failures returns the requests with a code.
 func (ts timings) failures() (failed timings) {
 	for _, t := range ts {
 		if t.code != "" {

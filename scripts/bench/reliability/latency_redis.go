@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	readRate    = 800 // a second: about a third of what two cores bear with server, load, proxies and databases on them
-	readCallers = 64  // more than ever ask at once, but for the moment in which Redis hangs: nobody waits for a free caller then
+	readRate    = 800 // a second: about a third of what two cores can do with server, load, proxies and databases on them
+	readCallers = 64  // more than are busy at a time, except when Redis starts to hang, so requests do not wait for a free caller
 	readKeys    = 150 // users, and as many characters and lists
 
 	worstMore = 60 * time.Millisecond
 	p99More   = 2 * time.Millisecond
-	settled   = time.Second            // after a fault's begin or end
-	underWay  = 200 * time.Millisecond // what was due so shortly before a fault may have met it
+	settled   = time.Second            // after the start or end of a fault
+	underWay  = 200 * time.Millisecond // a request that was due this shortly before a fault may be affected by it
 )
 
-// redisTrouble is something that happens to Redis.
+// redisTrouble is a fault of Redis.
 type redisTrouble struct {
 	name, title string
 	begin, end  func(ctx context.Context, r *testbed.Redis) error
@@ -30,7 +30,7 @@ type redisTrouble struct {
 
 func redisTroubles() []redisTrouble {
 	return []redisTrouble{
-		{"killed", "Redis killed, and started again empty", func(_ context.Context, r *testbed.Redis) error {
+		{"killed", "Redis killed, and restarted empty", func(_ context.Context, r *testbed.Redis) error {
 			return r.Kill()
 		}, func(ctx context.Context, r *testbed.Redis) error { return r.Launch(ctx) }},
 		{"hung", "Redis hung: stopped by a signal, and continued", func(_ context.Context, r *testbed.Redis) error {
@@ -47,9 +47,9 @@ func runRedisFaults(ctx context.Context, w *world) (section, error) {
 		return s, err
 	}
 	without.redis.Refuse()
-	s.note("%d reads a second of users, characters and lists, %d of each, by %d callers; each counts from when it was due. "+
-		"The base is the calm phase just before the fault, in which all comes from the cache; what the same reads take in a "+
-		"process whose Redis has been away for long stands beside it, for from the fault's first moments on that is what there is.",
+	s.note("%d reads a second of users, characters and lists, %d of each, by %d callers. Latency counts from when a read was due. "+
+		"The base is the phase just before the fault, in which all reads are cache hits. The first row shows the same reads in a "+
+		"process without Redis, because that is what a process does soon after the fault.",
 		readRate, readKeys, readCallers)
 	calm := time.Duration(w.count2(2, 5)) * time.Second
 	off := w.streamReads(ctx, without)
@@ -67,7 +67,7 @@ func runRedisFaults(ctx context.Context, w *world) (section, error) {
 	return s, nil
 }
 
-// count2 is the first number in a quick run, else the second.
+// count2 returns quick in a quick run, and full otherwise.
 func (o options) count2(quick, full int) int {
 	if o.quick {
 		return quick
@@ -104,7 +104,7 @@ func (w *world) playRedisFault(ctx context.Context, s *section, p *process, f re
 	}, err
 }
 
-// streamReads reads what is cached, of entities that nobody changes.
+// streamReads reads cached entities that do not change.
 func (w *world) streamReads(ctx context.Context, p *process) *stream {
 	return startStream(ctx, readRate, readCallers, func(ctx context.Context, i int) string {
 		n, err := i/3*7919%readKeys, error(nil)
@@ -120,7 +120,7 @@ func (w *world) streamReads(ctx context.Context, p *process) *stream {
 	})
 }
 
-// answerCode is "" for success.
+// answerCode is the code of an answer, and "" for success.
 func answerCode(err error) string {
 	if err == nil {
 		return ""

@@ -1,26 +1,31 @@
-// Command reliability measures how the service behaves under faults, on this machine: `go run ./scripts/bench/reliability`
-// runs all of it, `go run ./scripts/bench/reliability staleness` one part. It starts PostgreSQL, redis-server (which must
-// be installed) and processes of the real program, with fault proxies between them; all on 127.0.0.1, and all end with it.
+// Command reliability measures how the service behaves under faults, on this machine:
 //
-//	staleness   reads while the service and a web application write: how old the answers are, without and with faults
-//	sessions    sessions revoked and users banned while the service is asked about them
-//	redis       latency while Redis is killed, and while it hangs
-//	postgres    latency and outcomes while PostgreSQL hangs, and while it is restarted
-//	promotion   the same while a standby of PostgreSQL takes over that lacks some commits
-//	herd        10,000 readers of one key that is not in the cache
-//	saves       64 writers who save the same characters, without and with answers that are lost
-//	overload    ten times as much as PostgreSQL can do, and as the CPU can
-//	sigterm     the program told to end while it has much to do
+//	go -C scripts/bench run ./reliability                      all parts
+//	go -C scripts/bench run ./reliability staleness            one part
+//	go -C scripts/bench run ./reliability -o reliability.md    write the report and its plots too
+//
+// It starts PostgreSQL, redis-server (which must be installed) and processes of the service's program, with fault proxies
+// between them. All listen on 127.0.0.1 and end with it. The parts:
+//
+//	staleness   age of the answers while the service and a web application write, without and with faults
+//	sessions    calls about sessions that are being revoked and users that are being banned
+//	redis       latency while Redis is down, and while it hangs
+//	postgres    latency and answers while PostgreSQL hangs, and while it restarts
+//	promotion   the same while a standby of PostgreSQL that lacks some commits takes over
+//	herd        10,000 readers of one uncached key
+//	saves       64 writers that save the same characters, without and with lost answers
+//	overload    ten times the load that PostgreSQL can serve, and that the CPU can
+//	sigterm     SIGTERM under full load
 //
 // Flags:
 //
-//	-o FILE        write the report as Markdown, scripts/bench/reliability.md say, and the plots beside it
-//	-seconds N     how long the staleness run lasts, about; longer where the machine is too slow for what the goals count
-//	-quick         a short version of everything, which shows that it works and proves little
-//	-seed N        of the faults' order; the report names the one that was used
-//	-overlay FILE  passed on to go build: with a bug planted in the program the numbers must show it
+//	-o FILE        write the report as Markdown to FILE, and the plots next to it
+//	-seconds N     duration of the staleness part; it takes longer if the machine is too slow for the counts of the goals
+//	-quick         a short version of everything, which only shows that it works
+//	-seed N        seed of the faults' order; the report names it
+//	-overlay FILE  passed to go build, to see that the numbers show a mutant
 //
-// It exits with 1 where a goal was missed.
+// It exits with 1 if a goal was missed.
 package main
 
 import (
@@ -40,14 +45,14 @@ import (
 	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
-// options are the flags that parts read, as world.options.
+// options are the flags that the parts read.
 type options struct {
 	seconds int
 	quick   bool
 	seed    uint64
 }
 
-// count is how many of something a part makes: n, or a fiftieth in a quick run.
+// count returns n, and a fiftieth of it in a quick run.
 func (o options) count(n int) int {
 	if o.quick {
 		return n / 50
@@ -55,8 +60,8 @@ func (o options) count(n int) int {
 	return n
 }
 
-// part is one thing to measure, in a world of its own, which it may leave broken. Its rows and details count also where
-// it returns an error; the error is a missed row then.
+// part is one measurement. It has a world that no other part uses, and may leave it broken. If it returns an error, its
+// rows still count, and the error becomes a missed row.
 type part struct {
 	name string
 	run  func(ctx context.Context, w *world) (section, error)
@@ -80,7 +85,7 @@ var errMissed = errors.New("a goal was missed; the table says which")
 
 func main() {
 	log.SetFlags(log.Ltime)
-	debug.SetGCPercent(400) // the load's own work takes time from the servers'
+	debug.SetGCPercent(400) // the load generator takes CPU from the servers
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
@@ -96,18 +101,18 @@ func run(ctx context.Context, args []string) error {
 	}
 	var o options
 	flags := flag.NewFlagSet("reliability", flag.ExitOnError)
-	file := flags.String("o", "", "write the report to this file, scripts/bench/reliability.md say")
-	overlay := flags.String("overlay", "", "passed on to go build")
-	flags.IntVar(&o.seconds, "seconds", 300, "how long the staleness run lasts, about")
+	file := flags.String("o", "", "write the report to this file as Markdown, and the plots next to it")
+	overlay := flags.String("overlay", "", "passed to go build")
+	flags.IntVar(&o.seconds, "seconds", 300, "duration of the staleness part")
 	flags.BoolVar(&o.quick, "quick", false, "a short version of everything")
-	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the faults' order")
-	_ = flags.Parse(args) // exits where it fails
+	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the order of the faults")
+	_ = flags.Parse(args) // exits on error
 	chosen, left, err := choose(name)
 	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Dir(*file)); err != nil {
-		return err // rather now than when all is measured
+		return err // now, not after the measurements
 	}
 	if err := testbed.HaveRedis(); err != nil {
 		return err
@@ -135,7 +140,7 @@ func measureAll(ctx context.Context, chosen, left []part, p *program, o options,
 	return r.finish(file)
 }
 
-// choose returns the parts of that name, all for "", and the others.
+// choose returns the parts with that name (all for "") and the others.
 func choose(name string) (chosen, left []part, err error) {
 	for _, p := range allParts() {
 		if name == "" || name == p.name {
@@ -145,12 +150,12 @@ func choose(name string) (chosen, left []part, err error) {
 		}
 	}
 	if chosen == nil {
-		err = fmt.Errorf("%s is not known; see the top of main.go for the parts", name)
+		err = fmt.Errorf("unknown part %q; main.go lists the parts", name)
 	}
 	return chosen, left, err
 }
 
-// measure runs one part. What it could not do is a row, so that the report leaves nothing out.
+// measure runs one part. An error becomes a row, so that the report is complete.
 func measure(ctx context.Context, c part, p *program, o options) (s section) {
 	began := time.Now()
 	w, err := newWorld(ctx, p, o)
@@ -163,7 +168,7 @@ func measure(ctx context.Context, c part, p *program, o options) (s section) {
 	if err != nil {
 		log.Printf("%s: %v", c.name, err)
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		s.missed(c.name+" ran to its end", "yes", first)
+		s.missed(c.name+": complete", "yes", first)
 	}
 	if s.title == "" {
 		s.title = c.name

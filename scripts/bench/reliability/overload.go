@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	databaseDelay = 20 * time.Millisecond // of each answer of PostgreSQL: 16 connections then do at most 800 statements a second
+	databaseDelay = 20 * time.Millisecond // added to each answer of PostgreSQL: 16 connections then do at most 800 statements a second
 	openCallers   = 2000
 	sessionRate   = 50 // a second
 	sessionCaller = 128
@@ -30,7 +30,7 @@ func runOverload(ctx context.Context, w *world) (section, error) {
 	return s, errors.Join(err, w.overloadCPU(ctx, &s))
 }
 
-// overloadDatabase offers ten times what PostgreSQL can do, which is far away.
+// overloadDatabase offers ten times the load that a slow PostgreSQL can serve.
 func (w *world) overloadDatabase(ctx context.Context, s *section) error {
 	p, err := w.start(ctx)
 	if err != nil {
@@ -53,9 +53,9 @@ func (w *world) overloadDatabase(ctx context.Context, s *section) error {
 	d := 4 * step
 	all := openLoad(ctx, addr, int(10*peak), openCallers, d, request)
 	asked := sessions.finish()
-	rows = append(rows, overloadRow(fmt.Sprintf("%.0f calls a second wanted", 10*peak), all, step/2, d))
-	s.note("Overload of PostgreSQL, whose answers take %v longer: FULL lists of characters, which are never cached. The peak is the best of the closed loops; "+
-		"then come ten times as many calls, whether they are answered or not, on up to %d connections. Meanwhile %d sessions a second are asked for.",
+	rows = append(rows, overloadRow(fmt.Sprintf("%.0f calls a second offered", 10*peak), all, step/2, d))
+	s.note("Overload of PostgreSQL, whose answers are delayed by %v: FULL lists of characters, which are never cached. The peak is the best closed loop. "+
+		"Then callers send ten times as many calls a second, independently of the answers, on up to %d connections. Meanwhile another caller makes %d GetSession calls a second.",
 		databaseDelay, openCallers, sessionRate)
 	judgeOverload(s, "PostgreSQL", all.between(step/2, d), asked, peak, all.goodput(step/2, d), p)
 	s.table(overloadHead(), rows)
@@ -70,13 +70,13 @@ func (w *world) streamSessions(ctx context.Context, p *process) *stream {
 	})
 }
 
-// overloadCPU has ever more callers ask a process that has one CPU; another one is for the callers, and for Redis.
+// overloadCPU lets more and more callers call a process that has one CPU. The callers and Redis use the others.
 func (w *world) overloadCPU(ctx context.Context, s *section) error {
 	if runtime.NumCPU() < 2 {
-		s.missed("Overload of the CPU", "", "not measured: there is one CPU only")
+		s.missed("Overload of the CPU", "", "not measured: the machine has one CPU")
 		return nil
 	}
-	p, err := w.start(ctx, "GOMAXPROCS=1", "REDIS_URL=redis://"+w.Redis.Addr) // past the proxy, which needs the callers' CPU
+	p, err := w.start(ctx, "GOMAXPROCS=1", "REDIS_URL=redis://"+w.Redis.Addr) // not through the proxy, which uses the callers' CPU
 	if err != nil {
 		return err
 	}
@@ -97,18 +97,18 @@ func (w *world) overloadCPU(ctx context.Context, s *section) error {
 		load := closedLoad(ctx, addr, callers, step, request)
 		asked := sessions.finish()
 		rows = append(rows, overloadRow(fmt.Sprintf("%d callers", callers), load, step/4, step))
-		if callers == 320 { // the goal; the table has what comes beyond it
+		if callers == 320 { // the goal; higher loads are only in the table
 			judgeOverload(s, "the CPU, 10 times the callers", load.between(step/4, step), asked, peak, load.goodput(step/4, step), p)
 		}
 	}
-	s.note("Overload of a process that has one CPU (the callers, Redis and the proxies have the others): cached reads. Each caller has a connection, and asks again as soon as he has an answer, or about %v after he was refused. "+
-		"The peak is that of 32 callers; ten times as many are the goal, and more show where it ends. Ten times the peak at a fixed rate could not be offered: nothing on this machine could send it, "+
-		"and refusing alone, in net/http, takes about half of what a hit takes.", refusedPause)
+	s.note("Overload of a process that has one CPU (the callers, Redis and the proxies use the others): cached reads. Each caller has one connection. It sends the next call as soon as it has an answer, or about %v after a refusal. "+
+		"The peak is that of 32 callers. The goal is for ten times as many callers; the table also shows more. Ten times the peak at a fixed rate is not measured: this machine cannot send that many calls, "+
+		"and a refusal, in net/http, costs about half as much as a hit.", refusedPause)
 	s.table(overloadHead(), rows)
 	return nil
 }
 
-// cachedRequests are reads that a cache answers.
+// cachedRequests are reads that the cache answers.
 func (w *world) cachedRequests() (all [][]byte) {
 	for i := range readKeys {
 		all = append(all,
@@ -123,10 +123,10 @@ func judgeOverload(s *section, of string, all, sessions timings, peak, goodput f
 	s.add("Overload of "+of+": goodput", fmt.Sprintf("at least %.0f a second, 90 %% of the peak", goodputShare*peak),
 		fmt.Sprintf("%.0f a second, %.0f %%", goodput, 100*goodput/peak), goodput >= goodputShare*peak)
 	p99 := all.succeeded().quantile(0.99)
-	s.add("Overload of "+of+": p99 of what was accepted", "250 ms", inMS(p99)+" ms", p99 <= acceptedLimit)
+	s.add("Overload of "+of+": p99 of accepted calls", "250 ms", inMS(p99)+" ms", p99 <= acceptedLimit)
 	used := memory(p.PID())
 	s.add("Overload of "+of+": memory", "under 256 MiB", strconv.Itoa(used)+" MiB", used > 0 && used < memoryLimit)
-	s.add("Overload of "+of+": session calls that fail meanwhile", "0", fmt.Sprintf("%d of %d (%s), p99 %s ms",
+	s.add("Overload of "+of+": failed GetSession calls meanwhile", "0", fmt.Sprintf("%d of %d (%s), p99 %s ms",
 		sessions.failed(), len(sessions), listCodes(sessions.codes()), inMS(sessions.quantile(0.99))), sessions.failed() == 0)
 }
 

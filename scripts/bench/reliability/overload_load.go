@@ -13,11 +13,11 @@ import (
 	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
-// refusedPause is about how long a caller waits who was refused, before he asks again.
+// refusedPause is the mean time that a caller waits after a refusal.
 const refusedPause = 100 * time.Millisecond
 
-// closedLoad has so many callers with a connection each, who ask again as soon as they have an answer, or after a pause
-// where they were refused.
+// closedLoad runs callers with one connection each. A caller sends the next call as soon as it has an answer, and after
+// a pause if the call failed.
 func closedLoad(ctx context.Context, addr string, callers int, d time.Duration, request func(i int) []byte) timings {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -42,8 +42,8 @@ func closedLoad(ctx context.Context, addr string, callers int, d time.Duration, 
 	return sorted(slices.Concat(all...))
 }
 
-// openLoad has rate calls a second made, on at most so many connections; each counts from when it is sent, for where
-// the load is more than the generator can offer its own queue would be measured.
+// openLoad makes rate calls a second on at most that many connections. Latency counts from when a call is sent, not from
+// when it was due: if the generator cannot keep up, its own queue would be measured otherwise.
 func openLoad(ctx context.Context, addr string, rate, callers int, d time.Duration, request func(i int) []byte) timings {
 	idle := make(chan *wire, callers)
 	for range callers {
@@ -71,7 +71,7 @@ func openLoad(ctx context.Context, addr string, rate, callers int, d time.Durati
 	return sorted(all)
 }
 
-// goodput is the successes a second that were answered in [from, to).
+// goodput is the number of successes a second, answered in [from, to).
 func (ts timings) goodput(from, to time.Duration) float64 {
 	n := 0
 	for _, t := range ts {
@@ -87,7 +87,7 @@ func sorted(ts timings) timings {
 	return ts
 }
 
-// memory is the most that a process has had in memory so far, in MiB; 0 where the system does not tell.
+// memory is the peak resident memory of a process in MiB, and 0 if the system does not report it.
 func memory(pid int) int {
 	text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	_, after, _ := strings.Cut(string(text), "VmHWM:")

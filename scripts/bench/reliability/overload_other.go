@@ -5,5 +5,5 @@ package main
 import "errors"
 
 func pin(int, uint64) error {
-	return errors.New("not measured: this system does not restrict a process to a CPU")
+	return errors.New("not measured: this needs Linux, to restrict a process to a CPU")
 }

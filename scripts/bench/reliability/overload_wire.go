@@ -14,26 +14,26 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// wireRequest is an rpc as the bytes of an HTTP request.
+// wireRequest encodes an rpc as the bytes of an HTTP request.
 func wireRequest(service, method string, m proto.Message) []byte {
-	body, _ := proto.Marshal(m) // never fails for messages of ours
+	body, _ := proto.Marshal(m) // never fails for generated messages
 	return fmt.Appendf(nil, "POST /twirp/osirose.database.v1.%s/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/protobuf\r\nContent-Length: %d\r\n\r\n%s",
 		service, method, len(body), body)
 }
 
-// wire is a caller with one connection. net/http's client costs as much as the server that it asks, and on one machine
-// that server would then never be asked for more than it can do.
+// wire is a caller with one connection. The client of net/http costs as much CPU as the server, so on one machine it
+// could never overload the server.
 type wire struct {
 	addr string
 	conn net.Conn // nil: the next call opens one
 	in   *bufio.Reader
 }
 
-// wireAnswer is what became of a call.
+// wireAnswer is the result of a call.
 type wireAnswer struct {
-	code  string // "" for success, Twirp's code, or one of those below
-	begun bool   // at least one byte came back
-	fresh bool   // on a connection that was opened for it
+	code  string // "" for success, a code of Twirp, or one of those below
+	begun bool   // at least one byte of the answer arrived
+	fresh bool   // the call opened the connection
 }
 
 const (
@@ -42,7 +42,7 @@ const (
 	wireCut     = "cut off"
 )
 
-// call sends a request and reads its answer; the connection is kept as HTTP says.
+// call sends a request and reads its answer. It keeps the connection unless the answer says otherwise.
 func (w *wire) call(request []byte) (a wireAnswer) {
 	if w.conn == nil {
 		conn, err := net.DialTimeout("tcp", w.addr, callTime)
@@ -79,7 +79,7 @@ func (w *wire) close() {
 	}
 }
 
-// read reads one answer, and says whether it is the connection's last.
+// read reads one answer. last reports whether it is the last one on this connection.
 func (w *wire) read() (code string, last bool, err error) {
 	status, length := "", 0
 	for first := true; ; first = false {
@@ -102,7 +102,7 @@ func (w *wire) read() (code string, last bool, err error) {
 		case string(name) == "Connection":
 			last = string(value) == "close"
 		case string(name) == "Transfer-Encoding":
-			return "", true, errors.New("an answer in chunks")
+			return "", true, errors.New("chunked answers are not supported")
 		}
 	}
 	if strings.Contains(status, " 200 ") {
@@ -114,7 +114,7 @@ func (w *wire) read() (code string, last bool, err error) {
 	return twirpCode(body), last, err
 }
 
-// twirpCode finds the code in Twirp's JSON.
+// twirpCode extracts the code from an error of Twirp.
 func twirpCode(body []byte) string {
 	_, after, _ := bytes.Cut(body, []byte(`"code":"`))
 	code, _, found := bytes.Cut(after, []byte(`"`))

@@ -14,9 +14,9 @@ import (
 
 const (
 	callRate    = 300 // a second
-	callCallers = 512 // a request that meets a database that hangs takes half a second
+	callCallers = 512 // a request takes half a second while the database hangs
 
-	longest     = time.Second // of a request
+	longest     = time.Second // duration of a request
 	firstAnswer = 500 * time.Millisecond
 	poll        = 5 * time.Millisecond
 )
@@ -31,9 +31,9 @@ func runPostgresFaults(ctx context.Context, w *world) (section, error) {
 	if err != nil {
 		return s, err
 	}
-	s.note("%d calls a second that PostgreSQL must answer (GetSession, GetUserBySession, a FULL list of characters, SaveCharacter of a "+
-		"character of its own); each answer is compared with what it must be, and each save with what PostgreSQL has at the end. "+
-		"That no goroutine is left after it hung is not to be seen from outside; a test of package proof counts them.", callRate)
+	s.note("%d calls a second that PostgreSQL must answer: GetSession, GetUserBySession, a FULL list of characters, and SaveCharacter of a "+
+		"character that no other call saves. Each answer is compared with the expected one, and at the end the saves are compared with PostgreSQL. "+
+		"A test of local/systemtest checks that no goroutine leaks after PostgreSQL hung; that cannot be seen from outside.", callRate)
 	m := &mixedCalls{w: w, p: p, accounts: accounts}
 	rows, err := m.hang(ctx, &s)
 	if err == nil {
@@ -75,7 +75,7 @@ func (m *mixedCalls) call(ctx context.Context, i int) string {
 		return checked(err, func() bool { return len(r.Characters) == 2 && r.Characters[0].Id == m.w.characters[n] })
 	}
 	a := m.accounts[i/4%len(m.accounts)]
-	a.mu.Lock() // the one before may take long; where it does, this one waits and counts its wait, as its user would
+	a.mu.Lock() // a save waits for the previous save of the same character, and its wait counts
 	defer a.mu.Unlock()
 	return answerCode(a.add(ctx, m.p.characters))
 }
@@ -91,7 +91,7 @@ func fullList(user string) *databasev1.GetCharacterListRequest {
 	return &databasev1.GetCharacterListRequest{UserId: user, View: databasev1.CharacterView_CHARACTER_VIEW_FULL}
 }
 
-// hang has all bytes to and from PostgreSQL held back for a while.
+// hang holds back all bytes to and from PostgreSQL for some seconds.
 func (m *mixedCalls) hang(ctx context.Context, s *section) ([][]string, error) {
 	phase := time.Duration(m.w.count2(2, 4)) * time.Second
 	load := m.stream(ctx)
@@ -103,16 +103,16 @@ func (m *mixedCalls) hang(ctx context.Context, s *section) ([][]string, error) {
 	ended := load.now()
 	testbed.Pause(ctx, phase)
 	all := load.finish()
-	// What was due shortly before the end may be served by the database that is there again.
+	// A request that was due shortly before the end may succeed after it.
 	during := all.between(began, ended-longest)
 	codes := during.codes()
 	unavailable := codes["unavailable DATABASE_UNAVAILABLE"]
 	s.add("PostgreSQL hung: longest request", "1.0 s", inMS(all.between(began, ended).worst())+" ms", all.between(began, ended).worst() <= longest)
-	s.add("PostgreSQL hung: requests that end as unavailable", "all", fmt.Sprintf("%d of %d (%s)", unavailable, len(during), listCodes(codes)), unavailable == len(during))
+	s.add("PostgreSQL hung: requests that fail as unavailable", "all", fmt.Sprintf("%d of %d (%s)", unavailable, len(during), listCodes(codes)), unavailable == len(during))
 	first, ok := all.firstSuccess(ended)
 	plot, err := all.overTime("postgres-hung", "PostgreSQL hung", moment{"the fault", began}, moment{"its end", ended})
 	s.figures = append(s.figures, plot)
-	s.note("After PostgreSQL went on, the first success came in %s ms (one came: %v); of the requests that were due from 1 s after on %d failed.",
+	s.note("After PostgreSQL resumed, the first success came in %s ms (there was one: %v). Of the requests that were due more than 1 s later, %d failed.",
 		inMS(first-ended), ok, all.between(ended+settled, load.now()).failed())
 	return [][]string{all.between(settled, began-longest).row("before it hung"), all.between(began, ended).row("PostgreSQL hung"),
 		all.between(ended, ended+settled).row("first second after"), all.between(ended+settled, load.now()).row("from then on")}, err
@@ -160,7 +160,7 @@ func kindOfRestart(crash bool) string {
 	return "fast shutdown and start"
 }
 
-// restartOnce returns since when PostgreSQL refused connections, and when it first took one again.
+// restartOnce returns when PostgreSQL first refused a connection, and when it accepted one again.
 func (m *mixedCalls) restartOnce(ctx context.Context, load *stream, crash bool) (down, accepted time.Duration, err error) {
 	done := make(chan error, 1)
 	go func() {
@@ -181,13 +181,13 @@ func (m *mixedCalls) restartOnce(ctx context.Context, load *stream, crash bool) 
 			accepted = load.now()
 		}
 		if !testbed.Pause(ctx, poll) || load.now() > startTime {
-			return down, accepted, errors.Join(errors.New("PostgreSQL was not seen to restart"), ctx.Err(), <-done)
+			return down, accepted, errors.Join(errors.New("no restart of PostgreSQL was observed"), ctx.Err(), <-done)
 		}
 	}
 	return down, accepted, <-done
 }
 
-// accepts reports whether PostgreSQL takes a connection, past the proxies.
+// accepts reports whether PostgreSQL accepts a direct connection.
 func (w *world) accepts(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -199,14 +199,14 @@ func (w *world) accepts(ctx context.Context) bool {
 	return true
 }
 
-// settle sends again what has no outcome yet, and compares the accounts with the database.
+// settle retries the saves whose result is unknown, and compares the accounts with the database.
 func (m *mixedCalls) settle(ctx context.Context, s *section) error {
 	var ids []int64
 	var added int
 	for _, a := range m.accounts {
 		for tries := 0; a.pending != nil; tries++ {
 			if err := a.add(ctx, m.p.characters); err != nil && tries == 20 {
-				return fmt.Errorf("a save that can be sent again: %w", err)
+				return fmt.Errorf("retry a save: %w", err)
 			}
 		}
 		ids, added = append(ids, a.character), added+a.added

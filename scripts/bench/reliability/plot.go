@@ -22,13 +22,13 @@ const (
 	plotHeight = 3.5 * vg.Inch
 )
 
-// figure is a plot that the report shows; it is written as reliability-<name>.svg.
+// figure is a plot of the report. Its file is reliability-<name>.svg.
 type figure struct {
 	name, title string
 	plot        *plot.Plot
 }
 
-// palette are colors that can be told apart on white.
+// palette returns colors that are easy to tell apart on white.
 func palette(i int) color.Color {
 	colors := []color.RGBA{
 		{0x1f, 0x77, 0xb4, 0xff}, {0xd6, 0x27, 0x28, 0xff}, {0x2c, 0xa0, 0x2c, 0xff}, {0xff, 0x7f, 0x0e, 0xff}, {0x94, 0x67, 0xbd, 0xff},
@@ -37,7 +37,7 @@ func palette(i int) color.Color {
 	return colors[i%len(colors)]
 }
 
-// newFigure returns an empty plot on white, whose axes have labels with their units.
+// newFigure returns an empty plot on white. The labels of the axes contain units.
 func newFigure(name, title, x, y string) figure {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
@@ -53,7 +53,7 @@ func newFigure(name, title, x, y string) figure {
 	return figure{name: name, title: title, plot: p}
 }
 
-// roundTicks are about eight, at round numbers.
+// roundTicks returns about eight ticks at round numbers.
 func roundTicks(least, most float64) (ticks []plot.Tick) {
 	step := math.Pow(10, math.Floor(math.Log10((most-least)/8)))
 	for _, factor := range []float64{2, 5, 10} {
@@ -67,8 +67,8 @@ func roundTicks(least, most float64) (ticks []plot.Tick) {
 	return ticks
 }
 
-// logarithmic has the axis y labelled with powers of ten, for points whose y is a decimal logarithm. (The library's own
-// scale leaves room for a label in the wrong place.)
+// logarithmic labels the y axis with powers of ten, for points whose y is a decimal logarithm. (The logarithmic scale of
+// the library puts the margin for the labels in the wrong place.)
 func (f figure) logarithmic(least, most float64) {
 	f.plot.Y.Min, f.plot.Y.Max = least, most
 	f.plot.Y.Tick.Marker = plot.TickerFunc(func(least, most float64) (ticks []plot.Tick) {
@@ -83,7 +83,7 @@ func sans(size vg.Length) font.Font {
 	return font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, size)
 }
 
-// line adds a line with its name in the legend; "" keeps it out of there.
+// line adds a line. If name is empty, the legend does not contain it.
 func (f figure) line(name string, points plotter.XYs, c color.Color) error {
 	if len(points) == 0 {
 		return nil
@@ -100,7 +100,7 @@ func (f figure) line(name string, points plotter.XYs, c color.Color) error {
 	return nil
 }
 
-// upright adds a dashed line from the bottom to the top at x.
+// upright adds a dashed vertical line at x.
 func (f figure) upright(name string, x, bottom, top float64, c color.Color) error {
 	l, err := plotter.NewLine(plotter.XYs{{X: x, Y: bottom}, {X: x, Y: top}})
 	if err != nil {
@@ -114,7 +114,7 @@ func (f figure) upright(name string, x, bottom, top float64, c color.Color) erro
 	return nil
 }
 
-// marks adds a small mark for each x, all at the height y.
+// marks adds a small mark for each x at the height y.
 func (f figure) marks(name string, xs []float64, y float64, c color.Color) error {
 	if len(xs) == 0 {
 		return nil
@@ -140,7 +140,7 @@ func (f figure) save(file string) error {
 	if _, err := c.WriteTo(&b); err != nil {
 		return fmt.Errorf("plot %s: %w", f.name, err)
 	}
-	// Who looks at it may not have that font; the others have letters of nearly the same widths.
+	// The reader's machine may lack this font. The letters of the others have nearly the same widths.
 	svg := bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
-	return os.WriteFile(file, svg, 0o644) //nolint:gosec // for everybody to read
+	return os.WriteFile(file, svg, 0o644) //nolint:gosec // a report that anyone may read
 }

@@ -18,16 +18,16 @@ type row struct {
 	ok                     bool
 }
 
-// section is what a part has found out.
+// section is the result of a part.
 type section struct {
 	title   string
 	rows    []row
 	details []string // paragraphs of Markdown, tables included
 	figures []figure
-	servers string // and their versions
+	servers string // the backends and their versions
 }
 
-// add notes a number.
+// add adds a number.
 func (s *section) add(number, goal, measured string, ok bool) {
 	s.rows = append(s.rows, row{number, goal, measured, ok})
 }
@@ -49,7 +49,7 @@ func (s *section) table(head []string, rows [][]string) {
 	s.details = append(s.details, b.String())
 }
 
-// report collects the sections, prints each as it comes, and writes all as Markdown.
+// report collects the sections, prints each at once, and writes all as Markdown.
 type report struct {
 	head     []string
 	rows     []row
@@ -61,10 +61,10 @@ func newReport(o options) *report {
 	r := &report{head: []string{
 		time.Now().UTC().Format("2006-01-02 15:04 MST") + "; " + testbed.Machine(),
 		fmt.Sprintf("Made by `%s`, with the seed %d. Servers, load, proxies and databases share this one machine and its clock.",
-			strings.Join(append([]string{"go run ./scripts/bench/reliability"}, os.Args[1:]...), " "), o.seed),
+			strings.Join(append([]string{"go -C scripts/bench run ./reliability"}, os.Args[1:]...), " "), o.seed),
 	}}
 	if o.quick {
-		r.head = append(r.head, "**A quick run: it counts far less than the goals ask for.**")
+		r.head = append(r.head, "**A quick run: its counts are far below those of the goals.**")
 	}
 	fmt.Println(strings.Join(r.head, "\n"))
 	return r
@@ -78,13 +78,12 @@ func (r *report) add(s section) {
 	fmt.Printf("\n%s\n%s\n\n%s\n", s.title, table(s.rows), strings.Join(s.details, "\n\n"))
 }
 
-// skip says that a part was left out, so that nobody takes it for measured. It is no missed goal for the caller, who
-// wanted it so.
+// skip lists a part as not run. It does not count as a missed goal.
 func (r *report) skip(p part) {
 	r.skipped = append(r.skipped, row{number: p.name, measured: "not run"})
 }
 
-// finish writes the report, where it has a name, and says whether all goals were met.
+// finish writes the report if file is not empty. It returns an error if a goal was missed.
 func (r *report) finish(file string) error {
 	var err error
 	if file != "" {
@@ -111,7 +110,7 @@ func (r *report) write(file string) error {
 			fmt.Fprintf(&b, "\n![%s](%s)\n", f.title, name)
 		}
 	}
-	return os.WriteFile(file, []byte(b.String()), 0o644) //nolint:gosec // for everybody to read
+	return os.WriteFile(file, []byte(b.String()), 0o644) //nolint:gosec // a report that anyone may read
 }
 
 func table(rows []row) string {

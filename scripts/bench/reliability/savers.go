@@ -16,7 +16,7 @@ import (
 const (
 	saveWriters    = 64
 	saveShared     = 2    // writers of one character
-	savesOfWriter  = 1000 // and a quarter of that where answers are lost
+	savesOfWriter  = 1000 // a quarter of that if answers are lost
 	resetMostEvery = 300 * time.Millisecond
 )
 
@@ -36,9 +36,9 @@ func runSavers(ctx context.Context, w *world) (section, error) {
 		v.proxies = append(v.proxies, proxy, p.postgres)
 		v.clients = append(v.clients, newClients("http://"+proxy.Addr()))
 	}
-	s.note("%d writers, each of whom saves through one of two processes, one request at a time: money and play time plus 1, under the version that he knows; "+
-		"after VERSION_MISMATCH he reads again. Where answers are lost, connections between the writers and the processes, or between these and PostgreSQL, "+
-		"are reset every %v or sooner, and a save without an answer is sent again under its save_id.", saveWriters, resetMostEvery)
+	s.note("%d writers, each saving through one of two processes, one request at a time. A save adds 1 to money and play time, with the version that the writer knows. "+
+		"After VERSION_MISMATCH the writer reads again. If answers are lost, connections between the writers and the processes, or between the processes and PostgreSQL, "+
+		"are reset at least every %v, and the writer retries a save without an answer under its save_id.", saveWriters, resetMostEvery)
 	saves := w.count(savesOfWriter)
 	err := v.play(ctx, &s, fmt.Sprintf("%d writers of each character", saveShared), saveShared, saves, false)
 	if err == nil {
@@ -51,7 +51,7 @@ func runSavers(ctx context.Context, w *world) (section, error) {
 	return s, err
 }
 
-// savers is the writers' way to the characters.
+// savers is the writers and how they reach the characters.
 type savers struct {
 	w       *world
 	clients []clients
@@ -60,11 +60,11 @@ type savers struct {
 	rows    [][]string
 }
 
-// saverCount is what writers have seen.
+// saverCount counts what writers have seen.
 type saverCount struct {
 	added, attempts, mismatches, unanswered int
-	// ambiguous are the saves that had no answer, and then, sent again, a mismatch: another writer has saved since, and
-	// the service remembers the last save_id only.
+	// ambiguous counts the saves that had no answer, and a mismatch when they were retried. Another writer saved in
+	// between, and the service remembers only the last save_id.
 	ambiguous int
 }
 
@@ -88,7 +88,7 @@ func (v *savers) play(ctx context.Context, s *section, name string, shared, save
 	var writers sync.WaitGroup
 	for i := range saveWriters {
 		writers.Go(func() {
-			via := i + i/len(characters) // those of one character go through different processes
+			via := i + i/len(characters) // writers of one character use different processes
 			c, err := v.write(ctx, v.clients[via%2], characters[i%len(characters)], saves)
 			mu.Lock()
 			defer mu.Unlock()
@@ -102,12 +102,12 @@ func (v *savers) play(ctx context.Context, s *section, name string, shared, save
 	v.rows = append(v.rows, []string{name, strconv.Itoa(all.added), strconv.Itoa(all.attempts), strconv.Itoa(all.mismatches),
 		strconv.Itoa(all.unanswered), strconv.Itoa(all.ambiguous), strconv.FormatFloat(time.Since(began).Seconds(), 'f', 1, 64)})
 	if shared == 1 {
-		all.ambiguous = 0 // nobody else has saved
+		all.ambiguous = 0 // there is no other writer
 	}
 	return errors.Join(append(errs, v.judge(ctx, s, name, characters, all))...)
 }
 
-// judge compares what was acknowledged with what there is.
+// judge compares the acknowledged saves with the database.
 func (v *savers) judge(ctx context.Context, s *section, name string, characters []int64, all saverCount) error {
 	money, seconds, err := v.w.totals(ctx, characters)
 	goal := thousands(all.added)
@@ -122,7 +122,7 @@ func (v *savers) judge(ctx context.Context, s *section, name string, characters 
 func (v *savers) write(ctx context.Context, c clients, character int64, saves int) (n saverCount, err error) {
 	a := &account{character: character}
 	defer func() { n.added = a.added }()
-	lost := false // an answer to the pending save
+	lost := false // whether an answer to the pending save was lost
 	for fresh := false; a.added < saves; {
 		if ctx.Err() != nil {
 			return n, ctx.Err()
@@ -149,7 +149,7 @@ func (v *savers) write(ctx context.Context, c clients, character int64, saves in
 	return n, nil
 }
 
-// reset breaks connections, of one kind or the other, until told to stop.
+// reset resets the connections of a random proxy again and again, until stop is closed.
 func (v *savers) reset(stop <-chan struct{}) {
 	for {
 		select {

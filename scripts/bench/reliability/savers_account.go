@@ -12,13 +12,13 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// account is a character as one who saves it knows it. Each save adds 1 to its money and its play time.
+// account is a character as its writer knows it. Each save adds 1 to its money and its play time.
 type account struct {
-	mu             sync.Mutex // for those who share an account
+	mu             sync.Mutex // for callers that share an account
 	character      int64
 	version, money int64
-	pending        *databasev1.SaveCharacterRequest // its outcome is not known yet
-	added          int                              // saves that were acknowledged
+	pending        *databasev1.SaveCharacterRequest // a save whose result is not known yet
+	added          int                              // acknowledged saves
 }
 
 func (w *world) newAccounts(ctx context.Context, c databasev1.CharacterDbService, characters []int64) ([]*account, error) {
@@ -41,7 +41,7 @@ func (a *account) read(ctx context.Context, c databasev1.CharacterDbService) err
 	return err
 }
 
-// add saves once more, or sends the last save again where its outcome is not known.
+// add makes the next save, or retries the last one if its result is not known.
 func (a *account) add(ctx context.Context, c databasev1.CharacterDbService) error {
 	if a.pending == nil {
 		money := a.money + 1
@@ -68,7 +68,7 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// totals sums up what the database has of these characters.
+// totals returns the sums of these characters in the database.
 func (w *world) totals(ctx context.Context, characters []int64) (money, seconds int64, err error) {
 	row := w.DB.QueryRow(ctx, "SELECT sum(money)::bigint, sum(play_seconds)::bigint FROM game.character WHERE id = ANY ($1)", characters)
 	err = row.Scan(&money, &seconds)

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	goalRefusals   = 100_000 // calls that begin after the commit
-	sessionWorkers = 4       // revocations under way at once
-	callsAfter     = 10      // of each kind and process, after one revocation
+	goalRefusals   = 100_000 // calls that start after the commit
+	sessionWorkers = 4       // revocations at a time
+	callsAfter     = 10      // for each kind and process, after each revocation
 	leastFaulty    = 8 * time.Second
 )
 
-// runSessions has a web application revoke sessions and ban users while the service is asked about them and refreshes
-// them. What it asks after the commit must be refused.
+// runSessions revokes sessions and bans users, as a web application does, while callers use and refresh those sessions.
+// The service must refuse every call that starts after the commit.
 func runSessions(ctx context.Context, w *world) (s section, err error) {
 	s.title = "Sessions"
 	var processes []*process
@@ -36,7 +36,7 @@ func runSessions(ctx context.Context, w *world) (s section, err error) {
 	}
 	defer func() { err = errors.Join(err, i.close()) }()
 	n := w.count(goalRefusals)
-	calm, faulty := &protocol{name: "calm", w: w, processes: processes}, &protocol{name: "faulty", w: w, processes: processes}
+	calm, faulty := &visits{name: "calm", w: w, processes: processes}, &visits{name: "faulty", w: w, processes: processes}
 	if err := calm.play(ctx, n/2, 0); err != nil {
 		return s, err
 	}
@@ -52,24 +52,24 @@ func runSessions(ctx context.Context, w *world) (s section, err error) {
 	return s, nil
 }
 
-func reportSessions(s *section, calm, faulty *protocol, faults, n int) {
+func reportSessions(s *section, calm, faulty *visits, faults, n int) {
 	let, all := calm.let.Load()+faulty.let.Load(), calm.after.Load()+faulty.after.Load()
-	s.add("calls, begun after the commit, that accepted a revoked session or reported a banned user as not banned", "0 of "+thousands(n),
+	s.add("calls, started after the commit, that accepted a revoked session or reported a banned user as not banned", "0 of "+thousands(n),
 		fmt.Sprintf("%d of %s, %s of them under %d faults of Redis", let, thousands(int(all)), thousands(int(faulty.after.Load())), faults), let == 0 && all >= int64(n))
 	failed := calm.failed.Load() + faulty.failed.Load()
 	s.add("calls about sessions that failed", "0", fmt.Sprintf("%d of %s", failed, thousands(int(calm.calls.Load()+faulty.calls.Load()))), failed == 0)
 	rows := [][]string{}
-	for i, d := range []*protocol{calm, faulty} {
+	for i, d := range []*visits{calm, faulty} {
 		rows = append(rows, []string{[]string{"without faults", "with faults of Redis"}[i], thousands(int(d.calls.Load())), thousands(int(d.after.Load())),
 			thousands(int(d.refreshed.Load())), fmt.Sprint(d.ended[byDelete].Load()), fmt.Sprint(d.ended[byExpiry].Load()), fmt.Sprint(d.ended[byBan].Load()),
 			fmt.Sprint(d.let.Load()), fmt.Sprint(d.failed.Load())})
 	}
 	s.table([]string{"phase", "calls", "after the commit", "refreshes written", "deleted", "expired", "banned", "let in", "failed"}, rows)
-	s.note("Each session is asked for by GetSession, GetUserBySession and RefreshSession at once, through both processes, before, while and after the " +
-		"web application deletes it, sets its expiry to now, or bans its user. Meanwhile the application moves its expiry so that every refresh " +
-		"has something to write. Of a banned user GetSession is not counted: the session lives, and the ban is told by the other two. A call counts " +
-		"as begun after the commit when the application had its answer before the call was sent.")
-	for _, d := range []*protocol{calm, faulty} {
+	s.note("GetSession, GetUserBySession and RefreshSession ask for each session at the same time, through both processes, before, while and after the " +
+		"web application deletes it, sets its expiry to now, or bans its user. Meanwhile the application changes the expiry, so that every refresh " +
+		"has something to write. GetSession does not count for a banned user: it does not report bans, and the session is still live. A call counts " +
+		"as started after the commit if the application had the answer to its COMMIT before the call was sent.")
+	for _, d := range []*visits{calm, faulty} {
 		for _, text := range []*atomic.Pointer[string]{&d.firstLet, &d.firstFailed} {
 			if t := text.Load(); t != nil {
 				s.note("The first: %s", *t)
@@ -78,8 +78,8 @@ func reportSessions(s *section, calm, faulty *protocol, faults, n int) {
 	}
 }
 
-// protocol counts who was let in.
-type protocol struct {
+// visits counts the calls that were let in.
+type visits struct {
 	name      string
 	w         *world
 	processes []*process
@@ -90,8 +90,8 @@ type protocol struct {
 	serial                               atomic.Int64
 }
 
-// play ends sessions until n calls began after an end, and for so long at least.
-func (d *protocol) play(ctx context.Context, n int, least time.Duration) error {
+// play ends sessions until n calls have started after such an end, and for at least that long.
+func (d *visits) play(ctx context.Context, n int, least time.Duration) error {
 	began := time.Now()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -111,13 +111,13 @@ func (d *protocol) play(ctx context.Context, n int, least time.Duration) error {
 }
 
 // round is the life of one session.
-func (d *protocol) round(ctx context.Context, how int) error {
+func (d *visits) round(ctx context.Context, how int) error {
 	id := fmt.Sprintf("%s-%d", d.name, d.serial.Add(1))
-	v := &visitor{protocol: d, how: how, user: "visitor-" + id, token: fmt.Sprintf("token-%s-%032d", id, 0)[:32]}
+	v := &visitor{visits: d, how: how, user: "visitor-" + id, token: fmt.Sprintf("token-%s-%032d", id, 0)[:32]}
 	if err := v.enter(ctx); err != nil {
 		return err
 	}
-	asking := context.WithoutCancel(ctx) // a call that is cut off would count as failed
+	asking := context.WithoutCancel(ctx) // a canceled call would count as failed
 	var wg sync.WaitGroup
 	for _, p := range d.processes {
 		for _, q := range v.questions() {

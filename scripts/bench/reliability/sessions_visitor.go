@@ -23,13 +23,12 @@ const (
 	waysToEnd
 )
 
-// visitor is a user with one session that the web application will end.
+// visitor is a user with one session, which the web application will end.
 type visitor struct {
-	*protocol
+	*visits
 	how         int
 	user, token string
-	// leaving is set before the statement that ends the session is sent, gone when it has committed, broken where it
-	// could not.
+	// leaving is set before the statement that ends the session is sent, gone after its commit, and broken if it failed.
 	leaving, gone, broken atomic.Bool
 }
 
@@ -41,7 +40,7 @@ INSERT INTO session (id, token, "userId", "updatedAt", "expiresAt") VALUES ($1, 
 	return err
 }
 
-// leave ends the session after a moment in which refreshes have something to write.
+// leave ends the session, after some changes of its expiry that give refreshes something to write.
 func (v *visitor) leave(ctx context.Context) error {
 	err := v.shorten(ctx)
 	v.leaving.Store(true)
@@ -68,7 +67,7 @@ func (v *visitor) shorten(ctx context.Context) error {
 	return nil
 }
 
-// question is one way to ask for a session; let is whether the answer lets the visitor in.
+// question is one way to ask for a session. let reports whether the answer lets the visitor in.
 type question struct {
 	name string
 	ask  func(ctx context.Context, p *process) (let bool, err error)
@@ -76,13 +75,13 @@ type question struct {
 
 func (v *visitor) questions() []question {
 	q := []question{{"GetUserBySession", v.getUser}, {"RefreshSession", v.refresh}}
-	if v.how != byBan { // which GetSession does not tell
+	if v.how != byBan { // GetSession does not report bans
 		q = append(q, question{"GetSession", v.getSession})
 	}
 	return q
 }
 
-// keepAsking goes on for some calls after the session has ended.
+// keepAsking asks until some calls after the session has ended.
 func (v *visitor) keepAsking(ctx context.Context, p *process, q question) {
 	for left := callsAfter; left > 0 && !v.broken.Load(); {
 		gone := v.gone.Load()
@@ -112,7 +111,7 @@ func (v *visitor) keepAsking(ctx context.Context, p *process, q question) {
 
 func first(p *atomic.Pointer[string], text string) { p.CompareAndSwap(nil, &text) }
 
-// refused tells the answers that keep a visitor out from failures.
+// refused reports whether an error is a refusal of the session, not a failure.
 func refused(err error) bool {
 	e, ok := errors.AsType[twirp.Error](err)
 	return ok && (strings.HasPrefix(e.Meta("reason"), "SESSION_") && e.Code() == twirp.NotFound || e.Meta("reason") == "USER_BANNED")

@@ -38,17 +38,17 @@ func runSigterm(ctx context.Context, w *world) (section, error) {
 	return s, nil
 }
 
-// sigtermCount is what became of the requests of all rounds.
+// sigtermCount counts the results of the requests of all rounds.
 type sigtermCount struct {
 	mu       sync.Mutex
-	answered int            // after the signal alone
-	codes    map[string]int // of these answers
-	lost     int            // sent on a connection that had been served before, which ended without an answer
-	cut      int            // an answer that ended before its end
+	answered int            // after the signal
+	codes    map[string]int // the codes of these answers
+	lost     int            // sent on a connection with earlier answers, which ended without an answer
+	cut      int            // with an incomplete answer
 	unheard  int            // sent on a new connection, which ended without an answer
-	refused  int            // no new connection: each caller's last
+	refused  int            // no connection: the last attempt of each caller
 	exits    []time.Duration
-	bad      []string // exits that were not 0
+	bad      []string // exits with another code than 0
 }
 
 func (c *sigtermCount) round(ctx context.Context, w *world, requests [][]byte) error {
@@ -84,11 +84,11 @@ func (c *sigtermCount) round(ctx context.Context, w *world, requests [][]byte) e
 		c.bad = append(c.bad, err.Error())
 	}
 	callers.Wait()
-	_ = p.close() // the error is the one above
+	_ = p.close() // the error is in c.bad
 	return err
 }
 
-// count is true where the caller has to go elsewhere.
+// count counts an answer. It reports whether the server is gone.
 func (c *sigtermCount) count(a wireAnswer, signaled <-chan struct{}) (gone bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +117,7 @@ func (c *sigtermCount) count(a wireAnswer, signaled <-chan struct{}) (gone bool)
 func (c *sigtermCount) report(s *section, rounds int) {
 	errs := c.answered - c.codes[""]
 	failed := c.lost + c.cut + errs
-	s.add(fmt.Sprintf("SIGTERM at full load, %d times: failed requests on connections that the server had taken", rounds), "0",
+	s.add(fmt.Sprintf("SIGTERM at full load, %d times: failed requests on connections that the server had accepted", rounds), "0",
 		fmt.Sprintf("%d: %d lost with a connection that was closed as idle, %d cut off, %d errors (%s)", failed, c.lost, c.cut, errs, listCodes(c.codes)), failed == 0)
 	var slowest time.Duration
 	for _, d := range c.exits {
@@ -125,9 +125,9 @@ func (c *sigtermCount) report(s *section, rounds int) {
 	}
 	s.add("SIGTERM: time until the process has ended", "5 s", "at most "+inMS(slowest)+" ms", slowest <= sigtermExit)
 	s.add("SIGTERM: exits with another code than 0", "0", strconv.Itoa(len(c.bad))+" "+strings.Join(c.bad, "; "), len(c.bad) == 0)
-	s.note("%d callers, each asking again as soon as it has an answer. Of the requests that were under way at the signal or came after it, %d were answered. "+
-		"A request is lost where its bytes were sent on a connection that had been served before, and the connection ended without a byte in answer: "+
-		"HTTP's clients send such a request again only where it is known to change nothing, which a POST is not. Apart from these, %d requests were sent "+
-		"on a new connection that the kernel had taken and the server had not, and got no answer; and %d times, as it must be in the end, there was no connection to be had any more.",
+	s.note("%d callers, each sending the next request as soon as it has an answer. %d requests were answered that were running at the signal or came after it. "+
+		"A request is lost if it was sent on a connection with earlier answers, and the connection ended without a byte of an answer: "+
+		"HTTP clients do not retry a POST in this case, because it may have changed something. In addition, %d requests were sent "+
+		"on a new connection that the kernel had accepted and the server had not, and got no answer. %d connection attempts were refused, as expected after the end.",
 		sigtermCallers, c.answered, c.unheard, c.refused)
 }

@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	bound    = time.Second            // P of package cache
+	bound    = time.Second            // cache.MaxStaleness
 	p99Bound = 300 * time.Millisecond // without faults
-	goalRead = 1_000_000              // of each kind that is counted
+	goalRead = 1_000_000              // reads of each kind that is counted
 
-	// recovery is how long after PostgreSQL accepts connections again a request may still fail for its restart: one that
-	// began before takes up to a second.
+	// recovery is how long a request may still fail after PostgreSQL accepts connections again: a request that started
+	// before takes up to 1 s.
 	recovery = time.Second
 	warmUp   = 2 * time.Second
 )
 
-// runStaleness has readers, writers through the service and writers past it (the web application) work on a few
-// entities through two processes, first without faults, then with all but failovers of Redis, then with all.
+// runStaleness runs readers, writers through the service and writers that bypass it (the web application) on a few
+// entities and two processes: first without faults, then with all faults except failovers of Redis, then with all.
 func runStaleness(ctx context.Context, w *world) (s section, err error) {
 	var processes []*process
 	for range 2 {
@@ -46,8 +46,8 @@ func runStaleness(ctx context.Context, w *world) (s section, err error) {
 	return l.section(i, phases, n)
 }
 
-// phases are without faults, with some and with all. Where the machine is too slow for the counts that the goals ask
-// for, the latter take longer than their share of the time.
+// phases returns the phases without faults, with some and with all. If the machine is too slow for the counts of the
+// goals, the phases with faults take longer than planned.
 func (i *injector) phases(n int) []*phase {
 	seconds := time.Duration(i.w.options.seconds) * time.Second
 	if i.w.quick {
@@ -65,7 +65,7 @@ func (i *injector) phases(n int) []*phase {
 	return []*phase{calm, partial, all}
 }
 
-// phase is a part of the run with faults, or without.
+// phase is a part of the run with the same kinds of faults, or without.
 type phase struct {
 	*tally
 	least, most time.Duration
@@ -73,9 +73,9 @@ type phase struct {
 	faults      []fault
 }
 
-// play goes through the phases under load.
+// play runs the phases under load.
 func (l *load) play(ctx context.Context, i *injector, phases []*phase) error {
-	l.phase.Store(&tally{}) // not judged: the programs open their connections, all at once
+	l.phase.Store(&tally{}) // not judged: the programs open all their connections
 	loading, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { l.run(loading) })
@@ -103,7 +103,7 @@ func (l *load) playOne(ctx context.Context, i *injector, p *phase) error {
 			return
 		}
 		injected <- i.run(playing, p.faults)
-		stop() // where a fault cannot be played there is nothing to measure
+		stop() // after an error there is nothing to measure
 	}()
 	for (time.Since(l.start)-p.from < p.least || !p.enough()) && testbed.Pause(playing, 20*time.Millisecond) {
 	}

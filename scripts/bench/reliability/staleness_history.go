@@ -5,27 +5,27 @@ import (
 	"time"
 )
 
-// history is what is known of one entity's versions, which are 1, 2, 3 and so on. It has one writer at a time.
+// history is what is known of the versions of one entity, which are 1, 2, 3 and so on. It has one writer at a time.
 type history struct {
 	mu    sync.Mutex
-	start time.Time // of the run, whose clock times are by
+	start time.Time // of the run; times count from it
 	tried int       // the newest version that may exist
-	// newer[by][v] is when a version after v was acknowledged to a writer, by the way that it was written.
+	// newer[by][v] is when a version after v was acknowledged to its writer; by is how it was written.
 	newer [3][]time.Duration
 }
 
-// Ways to write: through a process, named by its index, or past the service.
+// Ways to write: through a process, by its index, or by the web application.
 const webApplication = 2
 
-// try is called before a version is written, acknowledge after that has succeeded. A version whose outcome is unknown
-// is acknowledged with the next one that is known.
+// try is called before a version is written, acknowledge after the write has succeeded. A version whose result is unknown
+// is acknowledged with the next one whose result is known.
 func (h *history) try(version int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.tried = max(h.tried, version)
 }
 
-// acknowledge takes the time itself, so that a read that begins later finds it.
+// acknowledge takes the time itself, so that every read that starts later counts.
 func (h *history) acknowledge(by, version int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -35,17 +35,17 @@ func (h *history) acknowledge(by, version int) {
 	}
 }
 
-// verdict is what a read's answer was worth.
+// verdict is how stale the answer of a read was.
 type verdict struct {
-	invented bool // nobody wrote that version
-	// age is for how long a newer version had been acknowledged when the read began; 0: none had. The bound P holds for
-	// it: what the service proves about the moment of its answer it proves all the more about the read's beginning.
+	invented bool // no writer wrote that version
+	// age is how long before the start of the read a newer version was acknowledged; 0: no version was. The bound holds
+	// for it: the service guarantees it for the moment of the answer, which is later than the start.
 	age time.Duration
-	// own and others are the same for own writes of the service: through the process that was asked, and through another.
+	// own and others are the same for writes of the service: through the process that was read, and through another.
 	own, others time.Duration
 }
 
-// judge takes an answer of process via to a read that began then.
+// judge returns the verdict on a version that process via returned to a read that started at began.
 func (h *history) judge(via, version int, began time.Duration) (v verdict) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,7 +54,7 @@ func (h *history) judge(via, version int, began time.Duration) (v verdict) {
 		if version < 0 || version >= len(newer) || newer[version] > began {
 			continue
 		}
-		// At the same nanosecond it was acknowledged before.
+		// In the same nanosecond the acknowledgment came first.
 		age := max(began-newer[version], 1)
 		v.age = max(v.age, age)
 		switch by {
@@ -68,11 +68,11 @@ func (h *history) judge(via, version int, began time.Duration) (v verdict) {
 	return v
 }
 
-// ages counts how old answers were, by the millisecond.
+// ages counts the ages of answers, by the millisecond.
 type ages struct {
 	n     int // answers
-	stale int // that were not the newest when they were asked for
-	over  int // P
+	stale int // answers that were not the newest at the start of the read
+	over  int // answers older than bound
 	ms    []int
 	worst time.Duration
 }
@@ -104,7 +104,7 @@ func (a *ages) merge(b *ages) {
 	}
 }
 
-// quantile is the age that a part q of all answers does not exceed, rounded up to a millisecond.
+// quantile is the age that the share q of all answers does not exceed, rounded up to 1 ms.
 func (a *ages) quantile(q float64) time.Duration {
 	left := int(float64(a.n) * (1 - q)) // answers that may be older
 	for i := len(a.ms) - 1; i >= 0; i-- {
@@ -115,14 +115,14 @@ func (a *ages) quantile(q float64) time.Duration {
 	return 0
 }
 
-// tally is what one phase of the run has counted.
+// tally is the counts of one phase.
 type tally struct {
 	name     string
 	from, to time.Duration
 
 	mu                sync.Mutex
 	users, characters ages
-	own, others       ages // how far behind an own write: through the same process, through the other one
+	own, others       ages // how far behind a write through the same process, and through the other one
 	saves, updates    int
 	invented          int
 }
@@ -161,7 +161,7 @@ func (t *tally) addInvented(v verdict) {
 	}
 }
 
-// all are the reads of users and characters together.
+// all returns the reads of users and characters together.
 func (t *tally) all() *ages {
 	a := &ages{}
 	a.merge(&t.users)

@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	entities   = 16 // users, and as many characters of others: few, so that most reads come shortly after a write
+	entities   = 16 // users, and as many characters of other users: few, so that most reads follow a write closely
 	readers    = 16
 	writers    = 4                     // of each kind
-	writePause = 60 * time.Millisecond // at most, between two writes of one writer
+	writePause = 60 * time.Millisecond // maximum between two writes of one writer
 )
 
-// entity is a user or a character, and what is known of it.
+// entity is a user or a character, and its history.
 type entity struct {
 	history
-	user      string // its id, or the owner's
+	user      string // id of the user, or of the owner
 	username  string
 	email     string
 	character int64
-	version   int  // what its writer believes that it is at
-	uncertain bool // whether a write may still take effect whose outcome nobody knows
+	version   int  // the newest version that its writer knows
+	uncertain bool // whether a write with an unknown result may still take effect
 }
 
-// load is the readers and writers of a run, and what they saw.
+// load is the readers and writers of a run, and their observations.
 type load struct {
 	w          *world
 	start      time.Time
@@ -47,10 +47,10 @@ type load struct {
 
 	mu       sync.Mutex
 	failures []failure
-	timeline []time.Duration // the worst age in each slice of the run
+	timeline []time.Duration // the highest age in each slice of the run
 }
 
-// failure is a request that did not succeed.
+// failure is a failed request.
 type failure struct {
 	began, ended time.Duration
 	code, text   string
@@ -63,7 +63,7 @@ func newLoad(w *world, processes []*process) *load {
 	for i := range entities {
 		u := &entity{user: w.users[i], username: fmt.Sprintf("user%d", i+1), email: fmt.Sprintf("user%d@example.com", i+1)}
 		c := &entity{user: w.users[entities+i/2], character: w.characters[entities+i/2]}
-		if i%2 == 1 { // the list of one owner has two that change
+		if i%2 == 1 { // each owner has two characters that change
 			c.character = w.seconds[entities+i/2]
 		}
 		for _, e := range []*entity{u, c} {
@@ -74,7 +74,7 @@ func newLoad(w *world, processes []*process) *load {
 	return l
 }
 
-// run reads and writes until ctx ends. Requests under way are left to finish: cut off, they would count as failed.
+// run reads and writes until ctx ends. It lets running requests complete, because canceled ones would count as failed.
 func (l *load) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for i := range readers {
@@ -87,7 +87,7 @@ func (l *load) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// share is the part of a writer: an entity has one.
+// share returns the entities of a writer. Each entity has one writer.
 func share(all []*entity, writer int) (mine []*entity) {
 	for i := writer; i < len(all); i += writers {
 		mine = append(mine, all[i])
@@ -95,7 +95,7 @@ func share(all []*entity, writer int) (mine []*entity) {
 	return mine
 }
 
-// read asks for random entities, through one process and then the other.
+// read reads random entities, through the processes in turn.
 func (l *load) read(ctx context.Context, reader int) {
 	calls := context.WithoutCancel(ctx)
 	for i := reader; ctx.Err() == nil; i++ {
@@ -126,7 +126,7 @@ func (l *load) readUser(ctx context.Context, via int, e *entity, kind int) {
 	if l.failed(ctx, began, err) {
 		return
 	}
-	version, _ := strconv.Atoi(u.GetUser().GetName()) // 0 is nobody's version
+	version, _ := strconv.Atoi(u.GetUser().GetName()) // 0 is never a version
 	v := e.judge(via, version, began)
 	t.addUser(v)
 	l.note(began, v)
@@ -143,7 +143,7 @@ func (l *load) readCharacter(ctx context.Context, via int, e *entity) {
 	l.note(began, v)
 }
 
-// readList is one read, which is as old as the oldest character in it.
+// readList is one read. It is as old as the oldest character in it.
 func (l *load) readList(ctx context.Context, via int, user string) {
 	t, began := l.phase.Load(), time.Since(l.start)
 	r, err := l.processes[via].characters.GetCharacterList(ctx,
@@ -160,7 +160,7 @@ func (l *load) readList(ctx context.Context, via int, user string) {
 	l.note(began, worst)
 }
 
-// note puts an age into the timeline.
+// note enters an age into the timeline.
 func (l *load) note(began time.Duration, v verdict) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,7 +171,7 @@ func (l *load) note(began time.Duration, v verdict) {
 	l.timeline[i] = max(l.timeline[i], v.age)
 }
 
-// failed notes a failure, and waits a moment then.
+// failed records a failure, and waits 5 ms after one.
 func (l *load) failed(ctx context.Context, began time.Duration, err error) bool {
 	if err == nil {
 		return false
@@ -184,8 +184,8 @@ func (l *load) failed(ctx context.Context, began time.Duration, err error) bool 
 	return true
 }
 
-// codeOf is Twirp's code with the reason, unavailable DATABASE_UNAVAILABLE say. A request that got no answer of the
-// service is internal.
+// codeOf is Twirp's code with the reason, for example "unavailable DATABASE_UNAVAILABLE". If the service did not answer, it
+// is "no answer" or, from Twirp's client, "internal".
 func codeOf(err error) string {
 	e, ok := errors.AsType[twirp.Error](err)
 	switch {

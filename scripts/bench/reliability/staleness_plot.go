@@ -21,11 +21,11 @@ func (l *load) addFigures(s *section, i *injector, phases []*phase) error {
 	return nil
 }
 
-// distribution shows for each age which part of the reads was older.
+// distribution shows the share of the reads that were staler, for each age.
 func distribution(phases []*phase) (figure, error) {
-	f := newFigure("staleness", "How stale reads are", "staleness (ms)", "part of the reads that was staler")
+	f := newFigure("staleness", "How stale reads are", "staleness (ms)", "share of the reads that were staler")
 	p := float64(bound.Milliseconds())
-	least, most := -1.0, p*1.4 // with room for the legend
+	least, most := -1.0, p*1.4 // leaves room for the legend
 	for n, phase := range phases {
 		for k, a := range []*ages{&phase.users, &phase.characters} {
 			points := a.exceeded()
@@ -44,7 +44,7 @@ func distribution(phases []*phase) (figure, error) {
 	return f, err
 }
 
-// exceeded has for each millisecond the logarithm of the part of the answers that were older, as far as there are any.
+// exceeded returns, for each millisecond, the decimal logarithm of the share of the answers that were older.
 func (a *ages) exceeded() (points plotter.XYs) {
 	left := a.stale
 	for i, n := range a.ms {
@@ -54,7 +54,7 @@ func (a *ages) exceeded() (points plotter.XYs) {
 	return points
 }
 
-// overTime shows the worst read of each moment, and the faults over it.
+// overTime shows the stalest read of each slice of time, and the faults above it.
 func (l *load) overTime(events []event) (figure, error) {
 	f := newFigure("staleness-time", "The stalest read of each 0.1 s, and the faults", "time (s)", "staleness (ms)")
 	f.plot.Legend.Left, f.plot.Legend.XOffs = true, 10
@@ -82,6 +82,6 @@ func (l *load) overTime(events []event) (figure, error) {
 			return f, err
 		}
 	}
-	f.plot.Y.Min, f.plot.Y.Max = 0, top*1.7 // with room for the legend
+	f.plot.Y.Min, f.plot.Y.Max = 0, top*1.7 // leaves room for the legend
 	return f, nil
 }

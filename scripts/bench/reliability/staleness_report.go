@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// section judges what was counted; the phases are those of runStaleness, n is how many of each the goals want.
+// section judges the counts of the phases of runStaleness. n is how many reads of each kind the goals need.
 func (l *load) section(i *injector, phases []*phase, n int) (section, error) {
 	s := section{title: "Staleness"}
 	calm, partial, all := phases[0].tally, phases[1].tally, phases[2].tally
@@ -22,23 +22,23 @@ func (l *load) section(i *injector, phases []*phase, n int) (section, error) {
 	s.add(fmt.Sprintf("reads staler than %v, without faults", bound), "0",
 		fmt.Sprintf("%d of %s, the worst %v", quiet.over, thousands(quiet.n), ms(quiet.worst)), quiet.over == 0)
 	p99 := calm.users.quantile(0.99)
-	s.add("p99 of the staleness of users, whom the web application changes, without faults", fmt.Sprintf("at most %v", p99Bound),
+	s.add("p99 of the staleness of users, which the web application changes, without faults", fmt.Sprintf("at most %v", p99Bound),
 		fmt.Sprintf("%v over %s reads", p99, thousands(calm.users.n)), p99 <= p99Bound && calm.users.n > 0)
 	own, behind := calm.own.n+partial.own.n, calm.own.stale+partial.own.stale
-	s.add("reads behind an own write that the same process had acknowledged, without a failover of Redis", "0 of "+thousands(n),
+	s.add("reads behind a write that the same process had acknowledged, without a failover of Redis", "0 of "+thousands(n),
 		fmt.Sprintf("%d of %s%s", behind, thousands(own), tooFew(own, n)), behind == 0 && own >= n)
-	s.add("reads behind an own write that the other process had acknowledged, without faults", "0",
+	s.add("reads behind a write that the other process had acknowledged, without faults", "0",
 		fmt.Sprintf("%d of %s, the worst %v (with faults that kept deletions from Redis: %d of %s, the worst %v)", calm.others.stale,
 			thousands(calm.others.n), ms(calm.others.worst), partial.others.stale, thousands(partial.others.n), ms(partial.others.worst)),
 		calm.others.stale == 0)
 	l.addFailures(&s, i.events, calm)
 	invented := calm.invented + partial.invented + all.invented
-	s.add("answers with a version that nobody wrote", "0", fmt.Sprint(invented), invented == 0)
+	s.add("answers with a version that no writer wrote", "0", fmt.Sprint(invented), invented == 0)
 	l.addDetails(&s, i, phases)
 	return s, l.addFigures(&s, i, phases)
 }
 
-// addFailures says which requests failed, and for which kind of fault.
+// addFailures reports the failed requests by the kind of fault.
 func (l *load) addFailures(s *section, events []event, calm *tally) {
 	other, quiet, wrong, excused := 0, 0, 0, 0
 	codes, first := map[string]int{}, ""
@@ -54,7 +54,7 @@ func (l *load) addFailures(s *section, events []event, calm *tally) {
 				quiet++
 			}
 			if first == "" {
-				first = fmt.Sprintf("The first that failed without a fault of PostgreSQL: at %.1f s, after %v: %s", f.began.Seconds(), ms(f.ended-f.began), f.text)
+				first = fmt.Sprintf("The first one that failed without a fault of PostgreSQL: at %.1f s, after %v: %s", f.began.Seconds(), ms(f.ended-f.began), f.text)
 			}
 		case strings.HasPrefix(f.code, "unavailable"):
 			excused++
@@ -62,9 +62,9 @@ func (l *load) addFailures(s *section, events []event, calm *tally) {
 			wrong++
 		}
 	}
-	s.add("requests failed without a fault of PostgreSQL, those of Redis included", "0",
-		fmt.Sprintf("%d, %d of them while there was no fault at all", other, quiet), other == 0)
-	s.add("requests failed at a restart or crash of PostgreSQL in another way than unavailable", "0",
+	s.add("requests that failed without a fault of PostgreSQL, faults of Redis included", "0",
+		fmt.Sprintf("%d, %d of them without any fault", other, quiet), other == 0)
+	s.add("requests that failed at a restart or crash of PostgreSQL with another code than unavailable", "0",
 		fmt.Sprintf("%d; %s were unavailable", wrong, thousands(excused)), wrong == 0)
 	var lines []string
 	for _, code := range slices.Sorted(maps.Keys(codes)) {
@@ -78,7 +78,7 @@ func (l *load) addFailures(s *section, events []event, calm *tally) {
 	}
 }
 
-// during reports whether a request was under way during a fault of that kind or shortly after.
+// during reports whether a request ran during a fault of that kind, or shortly after.
 func during(f failure, events []event, k faultKind) bool {
 	return slices.ContainsFunc(events, func(e event) bool {
 		return e.kind == k && f.ended >= e.from && f.began <= e.to+recovery
@@ -86,12 +86,12 @@ func during(f failure, events []event, k faultKind) bool {
 }
 
 func (l *load) addDetails(s *section, i *injector, phases []*phase) {
-	s.note("%d readers, %d writers through the service and %d of the web application work on %d users and %d characters through %d processes. "+
-		"A read is as stale as the time from the moment at which a newer version was acknowledged to its writer to the moment at which the read "+
-		"was sent, by the harness's clock; one whose version was the newest counts as 0. Users are written past the service, characters by "+
-		"SaveCharacter; a third of the reads of characters are lists. Behind an own write is a read, sent after SaveCharacter was answered, that "+
-		"returned an older version. The process that wrote must never be. Where a deletion "+
-		"cannot reach Redis, the other process may be for up to %v, and after a failover that lost it, both may.", readers, writers, writers, entities, entities, len(l.processes), bound)
+	s.note("%d readers, %d writers through the service and %d writers of the web application use %d users and %d characters through %d processes. "+
+		"The staleness of a read is the time from the acknowledgment of a newer version to the start of the read, by the harness's clock, "+
+		"and 0 if its version was the newest. The web application writes users directly; the service writes characters by "+
+		"SaveCharacter. A third of the reads of characters are lists. A read is behind a write if it was sent after the answer to SaveCharacter and "+
+		"returned an older version. In the process that wrote, this must never happen. If Redis was unreachable during the write, "+
+		"it may happen in the other process for up to %v; after a failover of Redis that lost the deletion, in both.", readers, writers, writers, entities, entities, len(l.processes), bound)
 	rows := [][]string{}
 	for _, p := range phases {
 		a := p.all()
@@ -116,14 +116,14 @@ func (l *load) addDetails(s *section, i *injector, phases []*phase) {
 	}
 }
 
-// ms rounds to a millisecond.
+// ms rounds to 1 ms.
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 func percent(n, of int) string {
 	return fmt.Sprintf("%.2f %%", 100*float64(n)/math.Max(float64(of), 1))
 }
 
-// tooFew says why a number misses its goal though nothing was wrong.
+// tooFew explains a missed goal if the count is too low.
 func tooFew(n, goal int) string {
 	if n < goal {
 		return " (too few)"
@@ -131,7 +131,7 @@ func tooFew(n, goal int) string {
 	return ""
 }
 
-// thousands writes 1234567 as 1,234,567.
+// thousands formats 1234567 as 1,234,567.
 func thousands(n int) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

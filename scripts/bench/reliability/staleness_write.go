@@ -16,12 +16,12 @@ import (
 
 const renameSQL = `UPDATE "user" SET name = $2, "updatedAt" = now() WHERE id = $1`
 
-// writeUsers is the web application: the service is told nothing.
+// writeUsers writes as the web application does: directly to the database.
 func (l *load) writeUsers(ctx context.Context, mine []*entity) {
 	calls := context.WithoutCancel(ctx)
 	for testbed.Pause(ctx, rand.N(writePause)) {
 		e := mine[rand.IntN(len(mine))]
-		e.version++ // never used again, also where this fails
+		e.version++ // never used again, even if this write fails
 		e.try(e.version)
 		var err error
 		if rand.IntN(4) == 0 {
@@ -30,7 +30,7 @@ func (l *load) writeUsers(ctx context.Context, mine []*entity) {
 			_, err = l.w.DB.Exec(calls, renameSQL, e.user, strconv.Itoa(e.version))
 		}
 		if err != nil {
-			continue // PostgreSQL restarts, say
+			continue // for example because PostgreSQL restarts
 		}
 		e.acknowledge(webApplication, e.version)
 		t := l.phase.Load()
@@ -40,8 +40,7 @@ func (l *load) writeUsers(ctx context.Context, mine []*entity) {
 	}
 }
 
-// renameSlowly gets its transaction id long before it commits, so that transactions commit in another order than that of
-// their ids.
+// renameSlowly gets its transaction id long before it commits, so transactions do not commit in the order of their ids.
 func (l *load) renameSlowly(ctx context.Context, e *entity) error {
 	return pgx.BeginFunc(ctx, l.w.DB, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_current_xact_id()"); err != nil {
@@ -56,7 +55,7 @@ func (l *load) renameSlowly(ctx context.Context, e *entity) error {
 	})
 }
 
-// writeCharacters saves through one process or the other, and reads what it wrote at once, through each.
+// writeCharacters saves through a random process, and reads the character at once through each process.
 func (l *load) writeCharacters(ctx context.Context, mine []*entity) {
 	calls := context.WithoutCancel(ctx)
 	for testbed.Pause(ctx, rand.N(writePause)) {
@@ -92,7 +91,7 @@ func (l *load) save(ctx context.Context, e *entity, by int) bool {
 	return true
 }
 
-// recover finds out what version an entity is at after a write whose outcome is unknown.
+// recover reads the version of an entity after a write whose result is unknown.
 func (l *load) recover(ctx context.Context, e *entity) {
 	e.uncertain = true
 	for ctx.Err() == nil {

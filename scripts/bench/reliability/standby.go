@@ -23,7 +23,7 @@ type standby struct {
 	replication *faultproxy.Proxy // between the standby and the primary
 }
 
-// newStandby makes a base backup, without pg_basebackup, which is not everywhere where the server is.
+// newStandby starts a standby from a base backup. It does without pg_basebackup, which some packages of PostgreSQL lack.
 func (w *world) newStandby(ctx context.Context) (s *standby, err error) {
 	s = &standby{}
 	if s.dir, err = os.MkdirTemp("", "reliability-standby-"); err != nil {
@@ -41,7 +41,7 @@ func (w *world) newStandby(ctx context.Context) (s *standby, err error) {
 	}
 	for name, text := range map[string]string{
 		filepath.Join(data, "backup_label"): label, filepath.Join(data, "standby.signal"): "",
-		filepath.Join(s.dir, "password"): "none", // all are trusted
+		filepath.Join(s.dir, "password"): "none", // not used: all logins are trusted
 	} {
 		if err := writeForAll(name, text); err != nil {
 			return nil, err
@@ -60,7 +60,7 @@ func (w *world) newStandby(ctx context.Context) (s *standby, err error) {
 	return s, err
 }
 
-// copyData copies the files of the running server while it knows of that, and returns what the copy has to be told.
+// copyData copies the files of the running server in backup mode, and returns the backup label for the copy.
 func (w *world) copyData(ctx context.Context, to string) (label string, err error) {
 	conn, err := pgx.Connect(ctx, w.Postgres.URL("postgres"))
 	if err != nil {
@@ -81,7 +81,7 @@ func (w *world) copyData(ctx context.Context, to string) (label string, err erro
 	return label, err
 }
 
-// writeForAll writes a file that the server can replace, whoever it runs as.
+// writeForAll writes a file that the server can replace, whichever user it runs as.
 func writeForAll(name, text string) error {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (s *standby) close() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// caughtUp waits until the standby has what the primary has.
+// caughtUp waits until the standby has all commits of the primary.
 func (s *standby) caughtUp(ctx context.Context, w *world) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -114,7 +114,7 @@ func (s *standby) caughtUp(ctx context.Context, w *world) error {
 	return s.await(ctx, "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)", at)
 }
 
-// promote returns when the standby takes writes.
+// promote promotes the standby and returns once it accepts writes.
 func (s *standby) promote(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
@@ -124,7 +124,7 @@ func (s *standby) promote(ctx context.Context) error {
 	return s.await(ctx, "SELECT NOT pg_is_in_recovery()")
 }
 
-// await asks the standby until the answer is yes.
+// await runs a query on the standby until it returns true.
 func (s *standby) await(ctx context.Context, sql string, args ...any) error {
 	conn, err := pgx.Connect(ctx, s.databaseURL)
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *standby) await(ctx context.Context, sql string, args ...any) error {
 			return err
 		}
 		if !testbed.Pause(ctx, poll) {
-			return fmt.Errorf("the standby does not get ready: %w", ctx.Err())
+			return fmt.Errorf("the standby is not ready in time: %w", ctx.Err())
 		}
 	}
 }

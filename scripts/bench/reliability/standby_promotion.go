@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	lostSaves = 64      // characters whose last save the standby never gets
-	lostMoney = 1 << 30 // from here on, in these saves
+	lostSaves = 64      // characters whose last save the standby lacks
+	lostMoney = 1 << 30 // least money in these saves
 	writable  = 2 * time.Second
 )
 
@@ -38,17 +38,17 @@ func runPromotion(ctx context.Context, w *world) (s section, err error) {
 	}
 	defer func() { err = errors.Join(err, f.standby.close()) }()
 	if err = f.diverge(ctx); err != nil {
-		return s, fmt.Errorf("commits that the standby never gets: %w", err)
+		return s, fmt.Errorf("commits that the standby lacks: %w", err)
 	}
 	return s, f.run(ctx, &s)
 }
 
-// failover is a promotion, and what two processes made of it.
+// failover is a promotion, and two processes that go through it.
 type failover struct {
 	w         *world
 	standby   *standby
 	processes []*process
-	accounts  []*account // the first of them are of characters whose last save is lost
+	accounts  []*account // the first ones belong to characters whose last save is lost
 
 	promoted atomic.Bool
 }
@@ -75,7 +75,7 @@ func (f *failover) run(ctx context.Context, s *section) error {
 	if err := f.w.Postgres.Kill(); err != nil {
 		return err
 	}
-	for _, p := range f.processes { // as by DNS: they meet a server that cannot be written to yet
+	for _, p := range f.processes { // as by DNS: they reach a server that does not accept writes yet
 		p.postgres.SetTarget(f.standby.Addr())
 		p.postgres.Reset()
 	}
@@ -101,7 +101,7 @@ func (f *failover) run(ctx context.Context, s *section) error {
 	return errors.Join(f.plot(s, slices.Concat(all, saves[0], saves[1]), killed, promoted), f.compare(ctx, s))
 }
 
-// read asks for a character whose last save is lost.
+// read reads a character whose last save is lost.
 func (f *failover) read(ctx context.Context, i int) string {
 	r, err := f.processes[i%2].characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: f.w.characters[i/2%lostSaves]})
 	if err == nil && r.Character.Money >= lostMoney {
@@ -112,8 +112,8 @@ func (f *failover) read(ctx context.Context, i int) string {
 
 const lostValue = "a value of the lost timeline"
 
-// startWrites saves through one process; the characters whose saves were lost as soon as there is a primary again, which
-// gives the same versions out again.
+// startWrites saves through one process. After the promotion it also saves the characters whose last save was lost: the
+// new primary issues the same versions again.
 func (f *failover) startWrites(ctx context.Context, via int) *stream {
 	first := lostSaves / 2
 	return startStream(ctx, callRate/4, callCallers/4, func(ctx context.Context, i int) string {
@@ -145,12 +145,12 @@ func (f *failover) judge(s *section, reads timings, saves [2]timings, killed, pr
 		rows = append(rows, all.between(killed, promoted).row(fmt.Sprintf("writes by process %d without a primary", i+1)),
 			all.between(promoted, promoted+settled).row("first second after"), all.between(promoted+settled, time.Hour).row("from then on"))
 	}
-	s.add("Promotion: first write after the standby takes writes, by each of two processes", "2 s", inMS(worst)+" ms", worst <= writable)
-	s.add("Promotion: writes that fail from 2 s after on", "0", strconv.Itoa(late), late == 0)
+	s.add("Promotion: first write after the standby accepts writes, by each of two processes", "2 s", inMS(worst)+" ms", worst <= writable)
+	s.add("Promotion: writes that fail more than 2 s after that", "0", strconv.Itoa(late), late == 0)
 	s.table(timingHead("phase"), rows)
 }
 
-// judgeLost counts the values of the lost timeline; they are answers, and no failures for those who count these.
+// judgeLost counts the values of the lost timeline. It clears their code: they are answers, not failures.
 func judgeLost(s *section, reads timings, killed, promoted time.Duration) {
 	old, late, latest := 0, 0, time.Duration(0)
 	for i, t := range reads {
@@ -165,25 +165,25 @@ func judgeLost(s *section, reads timings, killed, promoted time.Duration) {
 			late++
 		}
 	}
-	s.add("Promotion: values of the lost timeline, asked for over 1 s after the primary's death", "0", strconv.Itoa(late), late == 0)
-	s.note("The standby took writes %s ms after the primary had died and the processes' way led to it. Till 1 s after that, %d reads were answered from the cache "+
-		"with a value of the lost timeline, the last one asked for %s ms after; a process that cannot reach PostgreSQL "+
-		"cannot know better, and P allows it.", inMS(promoted-killed), old, inMS(latest))
+	s.add("Promotion: values of the lost timeline in reads more than 1 s after the crash of the primary", "0", strconv.Itoa(late), late == 0)
+	s.note("The standby accepted writes %s ms after the primary had crashed and the processes had been redirected. In the first 1 s after the crash, %d reads got "+
+		"a value of the lost timeline from the cache, the last one sent %s ms after the crash. The bound of 1 s allows this: a process that cannot reach PostgreSQL "+
+		"cannot notice the loss.", inMS(promoted-killed), old, inMS(latest))
 }
 
 func (f *failover) plot(s *section, all timings, killed, promoted time.Duration) error {
 	slices.SortFunc(all, func(a, b timing) int { return int(a.at - b.at) })
-	figure, err := all.overTime("promotion", s.title, moment{"the primary's death", killed}, moment{"the standby takes writes", promoted})
+	figure, err := all.overTime("promotion", s.title, moment{"crash of the primary", killed}, moment{"the standby accepts writes", promoted})
 	s.figures = append(s.figures, figure)
 	return err
 }
 
-// compare reads everything through each process once more, after P.
+// compare reads all characters through each process once more.
 func (f *failover) compare(ctx context.Context, s *section) error {
-	for _, a := range f.accounts { // what has no outcome yet
+	for _, a := range f.accounts { // retry the saves whose result is unknown
 		for tries := 0; a.pending != nil; tries++ {
 			if err := a.add(ctx, f.processes[0].characters); err != nil && tries == 20 {
-				return fmt.Errorf("a save that can be sent again: %w", err)
+				return fmt.Errorf("retry a save: %w", err)
 			}
 		}
 	}

@@ -5,16 +5,15 @@ import (
 	"unsafe"
 )
 
-// result is what an exploration saw.
+// result is what an exploration found.
 type result struct {
 	states    int
 	violation string
 	trace     []string // the shortest way there
 }
 
-// explorer walks all states, breadth first. Of a state that was seen it keeps a hash of 63 bits (that any two of 30 million
-// states share one has a chance of one in 20,000, and would hide no more than what follows from one), and how it was
-// reached.
+// explorer walks all states, breadth first. Of each state it keeps a hash of 63 bits, and how it was reached. The chance
+// that any two of 30 million states share a hash is one in 20,000. Such a pair would hide only what follows from one state.
 type explorer struct {
 	world world
 	bug   bug
@@ -25,7 +24,7 @@ type explorer struct {
 	used   int
 
 	next      []state
-	at        uint32 // the slot of the state whose successors are made
+	at        uint32 // the slot of the state whose successors are being added
 	violation string
 	violated  step
 }
@@ -52,7 +51,7 @@ func explore(w world, b bug) result {
 	return r
 }
 
-// add takes a successor of the state at x.at.
+// add adds a successor of the state at x.at.
 func (x *explorer) add(s state, by step) {
 	h := hash(&s)
 	slot, seen := x.find(h)
@@ -68,7 +67,7 @@ func (x *explorer) add(s state, by step) {
 	x.next = append(x.next, s)
 }
 
-// violate notes the first violation: the state at x.at, and what was done there.
+// violate keeps the first violation: the state at x.at, and the step from there.
 func (x *explorer) violate(what string, by step) {
 	if x.violation == "" {
 		x.violation, x.violated = what, by
@@ -87,7 +86,7 @@ func (x *explorer) find(h uint64) (slot uint32, seen bool) {
 	}
 }
 
-// grow makes the table anew, in which each state has another slot.
+// grow makes a larger table, in which each state has another slot.
 func (x *explorer) grow(size int) {
 	old := *x
 	x.hashes, x.parent, x.by = make([]uint64, size), make([]uint32, size), make([]step, size)
@@ -120,7 +119,7 @@ func (x *explorer) way(slot uint32) []string {
 	return back
 }
 
-const _ = -(unsafe.Sizeof(state{}) % 8) // does not compile where the size is none of words
+const _ = -(unsafe.Sizeof(state{}) % 8) // compiles only if the size is a number of words
 
 // hash is never 0.
 func hash(s *state) uint64 {

@@ -1,14 +1,16 @@
 // Command modelcheck explores every interleaving of the cache protocol on a small world: one entity, two readers, an own
 // writer, transactions of the web application, and faults of Redis and PostgreSQL at any moment. It looks for a read that
-// is staler than P, and for one behind a write that was acknowledged before the read began.
+// is staler than MaxStaleness, and for a read that misses a write which was acknowledged before the read began.
 //
-//	go run ./shared/cache/modelcheck            all worlds; fails on a violation, and where a planted bug is not found
-//	go run ./shared/cache/modelcheck -bug NAME  the shortest way to what that bug does
+//	go run ./shared/cache/modelcheck            all worlds; fails on a violation, and if a mutant is not found
+//	go run ./shared/cache/modelcheck -bug NAME  the shortest way to what that mutant does
 //
 // It takes about two minutes and 7 GB on two cores. A step of the model is one atomic act of the code: a command or a
-// script of Redis, a statement of PostgreSQL. A process that dies is one that takes no further step. The clock has ticks:
-// see the constants in model.go, which a test holds against those of package cache. Each world has one or two kinds of
-// fault, and one fault in a run; an own write is bound to be seen only where no failover may have lost it, or its DEL.
+// script of Redis, or a statement of PostgreSQL. A process that dies takes no further step. The clock has ticks: see the
+// constants in model.go, which a test compares with those of package cache. Each world has one or two kinds of fault, and
+// one fault in a run. A read must see an own write unless a failover may have lost the write or its DEL.
+//
+// The model leaves out the database's clock (d of the watermark): deadlines do not decide what is stale.
 package main
 
 import (
@@ -21,11 +23,11 @@ import (
 	"time"
 )
 
-// wantStates is how many states the worlds must have together, for less would say little.
+// wantStates is the least number of states in all worlds together: a smaller exploration would prove little.
 const wantStates = 20_000_000
 
 func main() {
-	name := flag.String("bug", "", "plant one bug and print what it does: "+fmt.Sprint(bugNames()))
+	name := flag.String("bug", "", "plant one mutant and print what it does: "+fmt.Sprint(bugNames()))
 	flag.Parse()
 	if *name != "" {
 		os.Exit(show(bug(slices.Index(bugNames(), *name) + 1)))
@@ -63,14 +65,14 @@ func checkAll() int {
 			states += j.result.states
 		}
 	}
-	fmt.Printf("%d states without a planted bug, at least %d wanted; %d failed; %.0f s\n", states, wantStates, failed, time.Since(start).Seconds())
+	fmt.Printf("%d states without a mutant, at least %d wanted; %d failed; %.0f s\n", states, wantStates, failed, time.Since(start).Seconds())
 	if failed > 0 || states < wantStates {
 		return 1
 	}
 	return 0
 }
 
-// run works the jobs off, two at once where there are two cores: each takes gigabytes.
+// run does the jobs, two at once if there are two cores: each takes gigabytes.
 func run(jobs []*job) {
 	next := make(chan *job)
 	var workers sync.WaitGroup
@@ -89,7 +91,7 @@ func run(jobs []*job) {
 	workers.Wait()
 }
 
-// report is a line, and whether it is as it should be.
+// report returns a line, and whether the result is as it should be.
 func (j *job) report() (string, bool) {
 	r := j.result
 	switch {
@@ -98,14 +100,14 @@ func (j *job) report() (string, bool) {
 	case j.bug == noBug:
 		return fmt.Sprintf("FAIL  %-42s %10d states: %s", j.world.name, r.states, r.violation), false
 	case r.violation == "":
-		return fmt.Sprintf("FAIL  bug %-38s %10d states, not found", j.bug, r.states), false
+		return fmt.Sprintf("FAIL  mutant %-38s %10d states, not found", j.bug, r.states), false
 	}
-	return fmt.Sprintf("ok    bug %-38s %10d states, found in %d steps: %s", j.bug, r.states, len(r.trace), r.violation), true
+	return fmt.Sprintf("ok    mutant %-38s %10d states, found in %d steps: %s", j.bug, r.states, len(r.trace), r.violation), true
 }
 
 func show(b bug) int {
 	if b == noBug {
-		fmt.Fprintln(os.Stderr, "there is no such bug; there are", bugNames())
+		fmt.Fprintln(os.Stderr, "there is no such mutant; there are", bugNames())
 		return 2
 	}
 	r := explore(b.world(), b)

@@ -1,6 +1,6 @@
 package main
 
-// lease is the script that begins a miss. Its token is the reader and how many reads that has left: no two are alike.
+// lease is the script that begins a miss. Its token is the reader and its number of reads left, so each is unique.
 func (x *explorer) lease(s *state, i int) {
 	t := *s
 	r := &t.readers[i]
@@ -40,8 +40,8 @@ func (x *explorer) load(s *state, i int) {
 	}
 }
 
-// join shares the load of the process's other reader. One that has not started is as good as an own one, and needs no
-// step: it is this reader's load at the moment of that one.
+// join shares the load of the process's other reader. To join a load that has not started equals an own load at that
+// load's moment, so it needs no step.
 func (x *explorer) join(s *state, i int) {
 	for j := range s.readers {
 		if other := &s.readers[j]; j != i && other.pc == fill && x.bug == bugJoinStarted {

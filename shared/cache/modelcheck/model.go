@@ -1,15 +1,15 @@
 package main
 
-// The clock of the model, in ticks. What matters is the order of the limits, which is that of the code.
+// The clock of the model, in ticks. What matters is the order of the limits: it is the same as in the code.
 const (
-	staleness = 2 // P
-	syncAge   = 1 // a reader drains from an age beyond this on
+	staleness = 2 // MaxStaleness
+	syncAge   = 1 // a reader syncs if the watermark is older than this
 	leaseTime = 2
 )
 
 const (
 	readers    = 2
-	ownWriter  = 0 // the transactions: the service's own, and two of the web application
+	ownWriter  = 0 // of the transactions: one is the service's own, two are the web application's
 	writers    = 3
 	maxCommits = writers
 	none       = 0xff
@@ -18,63 +18,63 @@ const (
 // node is the cache's part of one Redis.
 type node struct {
 	marked                  uint8 // 1: there is a watermark
-	t, seen, line, epoch    uint8 // of the watermark: clock, snapshot as a set of transaction ids, timeline, epoch
+	t, seen, line, epoch    uint8 // of the watermark: clock, snapshot (a set of transaction ids), timeline, epoch
 	held, valueEpoch, value uint8 // held 1: there is a value
 	lease, leaseEnd         uint8 // the token, none
 }
 
-// reader is one read of the service on its way. What follows pc is what its process holds in memory.
+// reader is one read that is under way. The fields after pc are what its process holds in memory.
 type reader struct {
 	pc, node uint8
-	left     uint8 // reads to begin yet
+	left     uint8 // reads that have not begun
 	floor    uint8 // the version that the read must see at least
 
-	// The look, what it proved, and whether it is the second one, after a drain.
+	// The lookup, what it proved, and whether it is the second one, after a sync.
 	again, marked, t, epoch, held, valueEpoch, value, fresh, hit, until uint8
 
-	// The drain: the watermark and the clock at its begin, then the snapshot, and whether the entity is named.
+	// The sync: the watermark and the clock at its start, then the snapshot, and whether the change log names the entity.
 	foundMark, foundT, foundSeen, foundLine, foundEpoch, clock, seen, line, touched uint8
 
 	// The miss.
-	avoid, granted, leaseEpoch, loaded uint8 // avoid: what Redis has, for the process's bypass
+	avoid, granted, leaseEpoch, loaded uint8 // avoid: do not take what Redis has, since the process bypasses the key
 }
 
 // writer is one transaction.
 type writer struct{ pc, xid uint8 }
 
-// database is PostgreSQL. The versions of the entity are numbered in the order of their commits, lost ones included.
+// database is PostgreSQL. The versions of the entity are numbered in the order of their commits, including lost ones.
 type database struct {
 	nextXid, line                uint8
-	committed, lastXid, current  uint8 // the transactions, the one in the row of the change log, the version
+	committed, lastXid, current  uint8 // the transactions, the one in the change log's row, the version
 	committed1, lastXid1, value1 uint8 // the same before the last commit, for a failover that loses it
 	versions                     uint8
-	gone                         [maxCommits + 1]uint8 // the tick in which a version ceased to be the current one, none
+	gone                         [maxCommits + 1]uint8 // the tick in which a version was replaced, or none
 }
 
-// state is all there is. It is hashed as words of 8 bytes, so it has nothing but bytes and a size that 8 divides.
+// state is the whole state of the model. It is hashed as words of 8 bytes, so it holds only bytes, and 8 divides its size.
 type state struct {
-	now, primary, split uint8 // split: some clients are still at the other node
+	now, primary, split uint8 // split: some clients are still connected to the other node
 	nodes               [2]node
 	readers             [readers]reader
 	writers             [writers]writer
 	db                  database
 	nextEpoch           uint8
-	own, acked          uint8          // the version of the own write, and once it was acknowledged; none
-	bypass              [readers]uint8 // until before which tick each process reads from the database
-	weak                uint8          // whom the acknowledgement binds no more: weakOthers, weakAll
-	faults              uint8          // that may come yet
+	own, acked          uint8          // the version of the own write, and the same once it is acknowledged; none
+	bypass              [readers]uint8 // before which tick each process reads from the database
+	weak                uint8          // which readers need not see the acknowledged write: weakOthers, weakAll
+	faults              uint8          // that may still happen
 	_                   [1]uint8
 }
 
 const (
-	weakOthers = 1 // a DEL has failed: other processes learn of the write within P
-	weakAll    = 2 // a failover took the DEL, or the write
+	weakOthers = 1 // a DEL has failed: other processes learn of the write within MaxStaleness
+	weakAll    = 2 // a failover lost the DEL, or the write
 )
 
 // world is what can happen in one exploration.
 type world struct {
 	name          string
-	sameProcess   bool // the readers are one process, else each one's own
+	sameProcess   bool // the readers share one process, otherwise each has its own
 	reads         [readers]uint8
 	ticks         uint8
 	web           int // transactions of the web application
@@ -82,12 +82,12 @@ type world struct {
 	faults        uint8 // how many in one run
 	lose          bool  // keys of Redis: a flush, an eviction
 	failDelete    bool
-	redisFails    bool  // a failover to a replica that lags, with the old node serving on
+	redisFails    bool  // a failover to a lagging replica, while the old node still serves
 	behind        uint8 // ticks that the replica's clock is behind
 	postgresFails bool  // a failover that loses the last commit
 }
 
-// worlds are the explorations of one run. Together they are large; each is whole.
+// worlds are the explorations of one run. Each is explored completely.
 var worlds = []world{
 	{name: "the web application only", reads: [readers]uint8{2, 1}, ticks: 5, web: 1},
 	{name: "own writes; lost keys, failed DELs", reads: [readers]uint8{1, 1}, ticks: 4, web: 1, own: true, faults: 1, lose: true, failDelete: true},

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// bug is a mistake that one could make in the protocol.
+// bug is a mutant of the protocol.
 type bug int
 
 const (
@@ -20,7 +20,7 @@ const (
 	bugJoinStarted
 	bugValueFirst
 	bugNoAge
-	bugOldLook
+	bugOldLookup
 	bugEnd
 )
 
@@ -39,15 +39,15 @@ var bugs = [bugEnd]string{
 	bugJoinStarted:        "join-a-started-load",
 	bugValueFirst:         "value-before-watermark",
 	bugNoAge:              "age-not-checked",
-	bugOldLook:            "old-look-after-a-drain",
+	bugOldLookup:          "old-lookup-after-a-sync",
 }
 
 func (b bug) String() string { return bugs[b] }
 
-// world is the one that a bug shows in.
+// world returns the world that a bug shows in.
 func (b bug) world() world {
 	switch b {
-	case bugClockAfterSnapshot, bugValueFirst, bugNoAge, bugOldLook:
+	case bugClockAfterSnapshot, bugValueFirst, bugNoAge, bugOldLookup:
 		return worlds[0]
 	case bugFillWithoutEpoch, bugJoinStarted:
 		return worlds[2]
@@ -61,16 +61,16 @@ func (b bug) world() world {
 
 func bugNames() []string { return bugs[noBug+1:] }
 
-// step says what was done, and by whom.
+// step is what was done, and who did it.
 type step uint8
 
 const (
 	stepStart step = iota
 	stepTick
 	stepBegin
-	stepLookMark
-	stepLookValue
-	stepLookTime
+	stepLookupMark
+	stepLookupValue
+	stepLookupTime
 	stepSyncBegin
 	stepSyncLost
 	stepSyncSnapshot
@@ -96,9 +96,9 @@ const (
 
 var steps = [stepEnd]string{
 	stepStart: "start", stepTick: "the clock ticks",
-	stepBegin: "begins to read", stepLookMark: "HMGET wm", stepLookValue: "HGET the value", stepLookTime: "TIME",
-	stepSyncBegin: "drain: begin", stepSyncLost: "drain: left to another", stepSyncSnapshot: "drain: the snapshot",
-	stepSyncApply: "drain: apply", stepLease: "lease", stepLoad: "loads", stepJoin: "joins the other's load", stepFill: "fill",
+	stepBegin: "begins to read", stepLookupMark: "HMGET wm", stepLookupValue: "HGET the value", stepLookupTime: "TIME",
+	stepSyncBegin: "sync: begin", stepSyncLost: "sync: another one syncs", stepSyncSnapshot: "sync: the snapshot",
+	stepSyncApply: "sync: apply", stepLease: "lease", stepLoad: "loads", stepJoin: "joins the other's load", stepFill: "fill",
 	stepWriteBegin: "begins, gets its id", stepCommit: "commits", stepDelete: "DEL", stepDeleteFails: "DEL fails",
 	stepAnswer: "answers its caller", stepEvictEntity: "Redis evicts the entity", stepEvictMark: "Redis evicts wm",
 	stepFlush: "Redis is flushed", stepReplicate: "the replica catches up", stepFailover: "Redis fails over",
@@ -107,7 +107,7 @@ var steps = [stepEnd]string{
 
 const actorShift = 6
 
-// of adds who does it, with 0 to 2 for a reader or a writer.
+// of adds the actor: a reader or a writer, from 0 to 2.
 func (s step) of(actor int) step { return s | step(actor+1)<<actorShift }
 
 func (s step) String() string {

@@ -10,16 +10,17 @@ import (
 	"path/filepath"
 )
 
-// protocolFiles are the code that the model is of, seen from this folder.
+// protocolFiles are the code that the model describes, relative to this folder.
 var protocolFiles = []string{
-	"../cache.go", "../sync.go", "../faults.go", "../flights.go", "../keys.go", "../look.go", "../read.go", "../scripts.go",
+	"../cache.go", "../get.go", "../invalidate.go", "../sync.go", "../faults.go", "../coalesce.go", "../keys.go",
+	"../lookup.go", "../read.go", "../scripts.go",
 	"../../postgres/changelog.go",
 }
 
-// checkedFile has the hash of the code for which the model was last looked at.
+// checkedFile holds the hash of the code that the model was last compared with.
 const checkedFile = "checked.txt"
 
-// protocolHash is that of the code's tokens: comments and layout change nothing.
+// protocolHash hashes the tokens of the code, so comments and layout do not change it.
 func protocolHash(dir string) (string, error) {
 	h := sha256.New()
 	for _, name := range protocolFiles {

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 )
 
-// TestProtocolIsTheModels fails where the code of the protocol has changed since somebody held the model against it.
+// TestProtocolIsTheModels fails if the code of the protocol has changed since the model was last compared with it.
 func TestProtocolIsTheModels(t *testing.T) {
 	t.Parallel()
 	got, err := protocolHash(".")
@@ -20,14 +20,14 @@ func TestProtocolIsTheModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != strings.TrimSpace(string(want)) {
-		t.Errorf("The code of the cache protocol is not the one that the model was made for. Bring the model's steps up to date, "+
+		t.Errorf("The code of the cache protocol has changed since the model was compared with it. Update the model's steps, "+
 			"run it (go run ./shared/cache/modelcheck), and write %s into shared/cache/modelcheck/%s.", got, checkedFile)
 	}
 }
 
 func TestModelConstants(t *testing.T) {
 	t.Parallel()
-	// The model's ticks are P/2.
+	// A tick of the model is MaxStaleness/2.
 	const tick = cache.MaxStaleness / staleness
 	for what, c := range map[string]struct{ model, code float64 }{
 		"lease time": {leaseTime, cache.LeaseTime.Seconds() / tick.Seconds()},
@@ -37,7 +37,7 @@ func TestModelConstants(t *testing.T) {
 		}
 	}
 	if cache.SyncAge >= cache.MaxStaleness || syncAge >= staleness {
-		t.Error("a reader drains before the watermark is too old to serve under, in the model and in the code")
+		t.Error("SyncAge is not below MaxStaleness, in the model or in the code")
 	}
 }
 

@@ -1,11 +1,11 @@
 package main
 
-// What a reader, or a writer, does next.
+// What a reader or a writer does next.
 const (
 	idle = iota
-	lookMark
-	lookValue
-	lookTime
+	lookupMark
+	lookupValue
+	lookupTime
 	syncBegin
 	syncSnapshot
 	syncApply
@@ -22,7 +22,7 @@ const (
 	done
 )
 
-// successors adds every state that one step leads to. Where no read is left there is nothing more to see.
+// successors adds every state that one step leads to. If no read is left, nothing more can go wrong.
 func (x *explorer) successors(s *state) {
 	if s.finished() {
 		return
@@ -50,7 +50,7 @@ func (s *state) finished() bool {
 	return true
 }
 
-// process is the one that a reader runs in. The own writer is in process 0.
+// process returns the process of a reader. The own writer is in process 0.
 func (x *explorer) process(reader int) int {
 	if x.world.sameProcess {
 		return 0
@@ -58,7 +58,7 @@ func (x *explorer) process(reader int) int {
 	return reader
 }
 
-// clock is a node's.
+// clock is the clock of a node.
 func (x *explorer) clock(s *state, node uint8) uint8 {
 	if node == 1 {
 		return s.now - x.world.behind
@@ -66,7 +66,7 @@ func (x *explorer) clock(s *state, node uint8) uint8 {
 	return s.now
 }
 
-// reachable are the nodes that a client may be connected to.
+// reachable returns the nodes that a client may be connected to.
 func (s *state) reachable() []uint8 {
 	if s.split == 1 {
 		return []uint8{0, 1}
@@ -76,27 +76,27 @@ func (s *state) reachable() []uint8 {
 
 func (x *explorer) bypassed(s *state, reader int) bool { return s.now < s.bypass[x.process(reader)] }
 
-// check is called where a read gets its value: version was right at some time, and must not have been replaced before
-// P, nor be older than what the reader's process must know. A replica whose clock is behind makes a watermark look younger
-// by as much, and P longer.
+// check is called when a read gets its value. That version must not have been replaced more than MaxStaleness ago, nor be
+// older than a write that the reader must see. A replica whose clock is behind makes the watermark seem younger by as
+// much, and reads staler.
 func (x *explorer) check(s *state, r *reader, version uint8, by step) {
 	if gone := s.db.gone[version]; version != s.db.current && gone != none && s.now > gone+staleness+x.world.behind {
-		x.violate("a read staler than P", by)
+		x.violate("a read staler than MaxStaleness", by)
 	}
 	if version < r.floor {
 		x.violate("a read behind an acknowledged own write", by)
 	}
 }
 
-// end is the answer to the caller.
+// end answers the caller.
 func (r *reader) end() { *r = reader{left: r.left} }
 
 func (x *explorer) read(s *state, i int) {
 	switch s.readers[i].pc {
 	case idle:
 		x.begin(s, i)
-	case lookMark, lookValue, lookTime:
-		x.look(s, i)
+	case lookupMark, lookupValue, lookupTime:
+		x.lookup(s, i)
 	case syncBegin:
 		x.atEachNode(s, i, x.syncBegin)
 	case syncSnapshot:
@@ -112,7 +112,7 @@ func (x *explorer) read(s *state, i int) {
 	}
 }
 
-// atEachNode takes a step on whatever node its client is connected to now.
+// atEachNode takes a step on each node that the client may be connected to now.
 func (x *explorer) atEachNode(s *state, i int, step func(*state, int)) {
 	for _, node := range s.reachable() {
 		t := *s
@@ -129,7 +129,7 @@ func (x *explorer) begin(s *state, i int) {
 		t := *s
 		r := &t.readers[i]
 		r.left--
-		r.node, r.pc = node, x.firstLook() // the look stays on one connection
+		r.node, r.pc = node, x.firstLookup() // the lookup stays on one connection
 		if bound := s.weak == 0 || s.weak == weakOthers && x.process(i) == 0; s.acked != none && bound {
 			r.floor = s.acked
 		}
@@ -140,38 +140,39 @@ func (x *explorer) begin(s *state, i int) {
 	}
 }
 
-func (x *explorer) firstLook() uint8 {
+func (x *explorer) firstLookup() uint8 {
 	if x.bug == bugValueFirst {
-		return lookValue
+		return lookupValue
 	}
-	return lookMark
+	return lookupMark
 }
 
-// look is the hit: the watermark, the value, the clock, in this order on one connection.
-func (x *explorer) look(s *state, i int) {
+// lookup takes the next step of a lookup: the watermark, the value, the clock, in this order on one connection. Each case
+// is one step.
+func (x *explorer) lookup(s *state, i int) {
 	t := *s
 	r := &t.readers[i]
 	n := &t.nodes[r.node]
 	switch r.pc {
-	case lookMark:
+	case lookupMark:
 		r.marked, r.t, r.epoch = n.marked, n.t, n.epoch
-		r.pc = lookValue
+		r.pc = lookupValue
 		if x.bug == bugValueFirst {
-			r.pc = lookTime
+			r.pc = lookupTime
 		}
-		x.add(t, stepLookMark.of(i))
-	case lookValue:
+		x.add(t, stepLookupMark.of(i))
+	case lookupValue:
 		r.held, r.valueEpoch, r.value = n.held, n.valueEpoch, n.value
-		r.pc = lookTime
+		r.pc = lookupTime
 		if x.bug == bugValueFirst {
-			r.pc = lookMark
+			r.pc = lookupMark
 		}
-		x.add(t, stepLookValue.of(i))
-	case lookTime:
+		x.add(t, stepLookupValue.of(i))
+	case lookupTime:
 		now := x.clock(s, r.node)
 		r.fresh = x.within(r.marked, r.t, now, staleness)
 		if r.held == 1 && r.valueEpoch == r.epoch && r.fresh == 1 {
-			x.check(s, r, r.value, stepLookTime.of(i))
+			x.check(s, r, r.value, stepLookupTime.of(i))
 			r.hit = 1
 		}
 		if r.fresh == 1 {
@@ -187,11 +188,11 @@ func (x *explorer) look(s *state, i int) {
 		} else {
 			r.pc = syncBegin
 		}
-		x.add(t, stepLookTime.of(i))
+		x.add(t, stepLookupTime.of(i))
 	}
 }
 
-// within is 1 where the watermark is at most age old. One from the future proves nothing.
+// within is 1 if the watermark is at most age old. A watermark from the future proves nothing.
 func (x *explorer) within(marked, t, now, age uint8) uint8 {
 	switch {
 	case marked == 0:
@@ -206,7 +207,7 @@ func (x *explorer) within(marked, t, now, age uint8) uint8 {
 	return 1
 }
 
-// decide goes on with the look as it is.
+// decide goes on with the result of the lookup.
 func (x *explorer) decide(s *state, r *reader, i int) {
 	switch {
 	case r.fresh == 0:

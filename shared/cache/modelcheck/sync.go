@@ -1,7 +1,7 @@
 package main
 
 func (x *explorer) syncBegin(s *state, i int) {
-	other := *s // somebody else is draining: a lock would only make this happen less often
+	other := *s // another reader is syncing: a lock would only make this rarer
 	x.synced(&other, i, false, stepSyncLost)
 	x.add(other, stepSyncLost.of(i))
 
@@ -33,7 +33,7 @@ func (x *explorer) syncApply(s *state, i int) {
 	x.add(t, stepSyncApply.of(i))
 }
 
-// named is 1 where the row of the change log has a transaction that the snapshot before did not see.
+// named is 1 if the change log's row has a transaction that the earlier snapshot did not see.
 func (x *explorer) named(db *database, before uint8) uint8 {
 	if db.lastXid == none {
 		return 0
@@ -48,7 +48,7 @@ func (x *explorer) named(db *database, before uint8) uint8 {
 	return 1
 }
 
-// apply is the script at the end of a drain, which reports whether it did anything.
+// apply is the script at the end of a sync. It returns false if it did nothing.
 func (x *explorer) apply(t *state, i int, now uint8) bool {
 	r := &t.readers[i]
 	n := &t.nodes[r.node]
@@ -69,7 +69,7 @@ func (x *explorer) apply(t *state, i int, now uint8) bool {
 	return true
 }
 
-// newEpoch is random in the code: one that never was. It kills every older value and lease.
+// newEpoch returns an epoch that was never used; in the code it is random. It makes every older value and lease worthless.
 func (x *explorer) newEpoch(t *state) uint8 {
 	if x.bug == bugKeepEpoch {
 		return 0
@@ -78,7 +78,7 @@ func (x *explorer) newEpoch(t *state) uint8 {
 	return t.nextEpoch
 }
 
-// delete is DEL: the value goes, and the lease.
+// delete is DEL: it removes the value and the lease.
 func (x *explorer) delete(n *node) {
 	n.held, n.valueEpoch, n.value = 0, 0, 0
 	if x.bug != bugKeepLease {
@@ -86,20 +86,19 @@ func (x *explorer) delete(n *node) {
 	}
 }
 
-// drained goes on after a drain of this reader's own: with the look where that is good still, with a second look, or
-// without the cache.
+// synced goes on after this reader's sync: with the lookup if it is still fresh, with a second lookup, or without the cache.
 func (x *explorer) synced(s *state, i int, ok bool, by step) {
 	r := &s.readers[i]
 	r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = 0, 0, 0, 0, 0
 	r.clock, r.seen, r.line, r.touched = 0, 0, 0, 0
 	switch {
-	case r.fresh == 1 && (s.now <= r.until || x.bug == bugOldLook):
+	case r.fresh == 1 && (s.now <= r.until || x.bug == bugOldLookup):
 		if r.hit == 1 {
 			x.check(s, r, r.value, by.of(i))
 		}
 		x.decide(s, r, i)
 	case ok:
-		r.again, r.fresh, r.hit, r.until, r.value, r.pc = 1, 0, 0, 0, 0, x.firstLook()
+		r.again, r.fresh, r.hit, r.until, r.value, r.pc = 1, 0, 0, 0, 0, x.firstLookup()
 	default:
 		r.fresh, r.hit, r.until, r.value, r.pc = 0, 0, 0, 0, load
 	}

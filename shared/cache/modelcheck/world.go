@@ -1,6 +1,6 @@
 package main
 
-// write takes a transaction one step further.
+// write takes the next step of a transaction.
 func (x *explorer) write(s *state, i int) {
 	w := s.writers[i]
 	if i != ownWriter && i > x.world.web || i == ownWriter && !x.world.own {
@@ -27,8 +27,8 @@ func (x *explorer) write(s *state, i int) {
 	}
 }
 
-// commit makes the transaction visible. Ids are given at a transaction's first change, so their order need not be that of
-// the commits.
+// commit makes the transaction visible. A transaction gets its id at its first change, so the order of ids may differ from
+// that of the commits.
 func (s *state) commit(xid uint8) {
 	db := &s.db
 	db.committed1, db.lastXid1, db.value1 = db.committed, db.lastXid, db.current
@@ -39,7 +39,7 @@ func (s *state) commit(xid uint8) {
 	db.lastXid = xid
 }
 
-// invalidate is the DEL after an own commit, or what is done where that fails.
+// invalidate is the DEL after an own commit, or what happens if it fails.
 func (x *explorer) invalidate(s *state) {
 	for _, node := range s.reachable() {
 		t := *s
@@ -64,7 +64,7 @@ func (x *explorer) invalidate(s *state) {
 	}
 }
 
-// faults are what happens to the servers.
+// faults adds what may happen to the servers.
 func (x *explorer) faults(s *state) {
 	if x.world.redisFails {
 		x.replicate(s)
@@ -105,7 +105,7 @@ func (x *explorer) loseKeys(s *state) {
 	}
 }
 
-// replicate brings the replica up to what the primary is now, or ends the time in which clients were at both.
+// replicate brings the replica up to date, or ends the time in which clients are connected to both nodes.
 func (x *explorer) replicate(s *state) {
 	t := *s
 	switch {
@@ -115,7 +115,7 @@ func (x *explorer) replicate(s *state) {
 	case s.split == 1:
 		t.split, t.nodes[0] = 0, emptyNode()
 		for i := range t.readers {
-			if r := &t.readers[i]; r.node == 0 && r.pc <= lookTime && r.pc != idle {
+			if r := &t.readers[i]; r.node == 0 && r.pc <= lookupTime && r.pc != idle {
 				r.granted, r.pc = 0, load // its connection broke
 			}
 		}
@@ -123,7 +123,7 @@ func (x *explorer) replicate(s *state) {
 	}
 }
 
-// losePrimary is a failover of PostgreSQL to a standby that lacks the last commit. Its id is given again.
+// losePrimary is a failover of PostgreSQL to a standby that lacks the last commit. The id of that transaction is used again.
 func (x *explorer) losePrimary(s *state) {
 	t := *s
 	t.faults--

@@ -31,53 +31,56 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // CharacterDbService Interface
 // ============================
 
-// Keeps characters. GetCharacter and a BASIC list may be 1 s old, but never older than a write that this service has
-// acknowledged (only where Redis failed at that write can another process be 1 s behind it). All clocks are the database's.
+// Stores characters. GetCharacter and a BASIC list are at most 1 s stale. A write is visible to every later read as soon as
+// it is acknowledged. Exception: if Redis was unreachable during the write, or lost it in a failover, other processes may
+// lag by up to 1 s. All times are the database's.
 //
-// A deadline: writes weigh it by the database's clock to the microsecond. GetCharacter and a BASIC list hide a character
-// at its deadline or up to 1 s later, mostly within milliseconds, and never before it: after CHARACTER_NOT_FOUND for
-// a passed deadline RestoreCharacter fails, too. A FULL list is exact.
+// A character marked for deletion has a deadline. Writes compare it with the database's clock, to the microsecond.
+// GetCharacter and a BASIC list hide the character from its deadline on, or up to 1 s later (mostly milliseconds), and never
+// earlier: after they hide it, RestoreCharacter fails, too. A FULL list is exact.
 //
-// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), resource_exhausted OVERLOADED (too many
-// requests at once; nothing was changed: try again after a pause), aborted RETRY (a concurrent change won),
-// deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry), resource_exhausted OVERLOADED (too many requests
+// at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
+// deadline_exceeded (after 1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
 //
-// By gRPC the status has the same name and message, and a google.rpc.ErrorInfo (domain osirose.database.v1) the reason, with the rest
-// of meta as its metadata; malformed is INVALID_ARGUMENT, bad_route UNIMPLEMENTED.
+// Over gRPC the status has the same name and message. A google.rpc.ErrorInfo (domain osirose.database.v1) carries the
+// reason, and the rest of meta as its metadata. malformed becomes INVALID_ARGUMENT, bad_route becomes UNIMPLEMENTED.
 type CharacterDbService interface {
-	// One character.
-	// Errors: invalid_argument ARGUMENT (character_id, user_id), not_found CHARACTER_NOT_FOUND (there is none, it is another
-	// user's, or its deadline has passed: the three cannot be told apart), invalid_argument
-	// ARGUMENT (view is unknown).
+	// Returns one character.
+	// Errors: invalid_argument ARGUMENT (character_id, user_id), not_found CHARACTER_NOT_FOUND (it does not exist, belongs to
+	// another user, or its deadline has passed: a caller cannot distinguish the three), invalid_argument ARGUMENT (view is
+	// unknown).
 	GetCharacter(context.Context, *GetCharacterRequest) (*GetCharacterResponse, error)
 
-	// The characters of a user by slot, those marked for deletion included. A user who is not known has none.
+	// Returns the characters of a user in the order of their slots, including those marked for deletion. An unknown user has
+	// none.
 	// Errors: invalid_argument ARGUMENT (user_id, view).
 	GetCharacterList(context.Context, *GetCharacterListRequest) (*GetCharacterListResponse, error)
 
-	// Makes a character in the user's lowest free slot. With a request_id it may be sent again: a later one with the same
-	// content is answered with the character that the first one made.
+	// Creates a character in the user's lowest free slot. With a request_id a retry is safe: a later request with the same
+	// content returns the character that the first one created.
 	// Errors: invalid_argument with the reason ARGUMENT, NAME_INVALID, NAME_RESERVED, DOCUMENT_TOO_LARGE, or
-	// REQUEST_ID_REUSED (the id came with another content, or its character is gone); not_found USER_NOT_FOUND;
+	// REQUEST_ID_REUSED (the id came with other content, or its character is gone); not_found USER_NOT_FOUND;
 	// already_exists NAME_TAKEN (case does not count); failed_precondition SLOTS_FULL or CREATION_BLOCKED (the user is
 	// banned).
 	CreateCharacter(context.Context, *CreateCharacterRequest) (*CreateCharacterResponse, error)
 
-	// Marks a character for deletion in 24 h (configurable), or deletes it at once. Until the deadline it keeps its name and
-	// slot and can be restored; one that is marked already keeps its deadline. It may be sent again.
-	// Errors: as GetCharacter; failed_precondition NAME_MISMATCH (expected_name is not its name, case counts).
+	// Marks a character for deletion in 24 h (configurable), or deletes it immediately. Until the deadline the character keeps
+	// its name and slot and can be restored. A character that is already marked keeps its deadline. A retry is safe.
+	// Errors: as GetCharacter; failed_precondition NAME_MISMATCH (expected_name is not its name; case matters).
 	DeleteCharacter(context.Context, *DeleteCharacterRequest) (*DeleteCharacterResponse, error)
 
-	// Takes the mark off, before the deadline. A character without a mark is answered as it is, so it may be sent again.
+	// Removes the deletion mark before the deadline. A character without a mark is returned unchanged, so a retry is safe.
 	// Errors: as GetCharacter.
 	RestoreCharacter(context.Context, *RestoreCharacterRequest) (*RestoreCharacterResponse, error)
 
-	// Replaces the sections that the request carries and leaves the others. With a save_id it may be sent again.
+	// Replaces the sections that the request contains, and keeps the others. With a save_id a retry is safe: until another save
+	// comes in between, the same save_id returns the version that the first one made.
 	// Errors: as GetCharacter; invalid_argument ARGUMENT (save_id, expected_version, level, job, money, add_play_seconds,
-	// position, ...) or DOCUMENT_TOO_LARGE; aborted VERSION_MISMATCH (somebody else saved since it was read;
-	// meta.current_version says what it is at now).
+	// position, ...) or DOCUMENT_TOO_LARGE; aborted VERSION_MISMATCH (the character changed since the caller
+	// read it; meta.current_version is its version now).
 	SaveCharacter(context.Context, *SaveCharacterRequest) (*SaveCharacterResponse, error)
 }
 

@@ -26,29 +26,29 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // SessionService Interface
 // ========================
 
-// Reads and extends sessions. Nothing is cached: a session that was revoked before a call began is refused by it.
+// Reads and extends sessions. Nothing is cached: a call refuses every session that was revoked before the call began.
 //
-// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), resource_exhausted OVERLOADED (too many
-// requests at once; nothing was changed: try again after a pause), aborted RETRY (a concurrent change won),
-// deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry), resource_exhausted OVERLOADED (too many requests
+// at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
+// deadline_exceeded (after 1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
 //
-// By gRPC the status has the same name and message, and a google.rpc.ErrorInfo (domain osirose.database.v1) the reason, with the rest
-// of meta as its metadata; malformed is INVALID_ARGUMENT, bad_route UNIMPLEMENTED.
+// Over gRPC the status has the same name and message. A google.rpc.ErrorInfo (domain osirose.database.v1) carries the
+// reason, and the rest of meta as its metadata. malformed becomes INVALID_ARGUMENT, bad_route becomes UNIMPLEMENTED.
 type SessionService interface {
-	// The session, if it is live.
-	// Errors: invalid_argument ARGUMENT (session: neither was sent; token: empty, over 512 bytes, with a NUL; session_id:
-	// empty, over 256 bytes, with a NUL), invalid_argument SESSION_ID_REFUSED (session_id is not taken in this
-	// deployment: ids are serial numbers, or a setting says so), not_found SESSION_NOT_FOUND (unknown, revoked, or a
-	// signature that does not fit), not_found SESSION_EXPIRED (the row is there and its time is over).
+	// Returns the session, if it is live.
+	// Errors: invalid_argument ARGUMENT (session: neither token nor session_id is set; token: empty, over 512 bytes, or with a
+	// NUL; session_id: empty, over 256 bytes, or with a NUL), invalid_argument SESSION_ID_REFUSED (this deployment does not
+	// accept session_id: ids are serial numbers, or a setting refuses them), not_found SESSION_NOT_FOUND (unknown, revoked,
+	// or with a wrong signature), not_found SESSION_EXPIRED (the row still exists, its expiry has passed).
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
 
-	// Moves the expiry of a live session to now + window (1 h, configurable), at most 30 days (configurable) after the
-	// session was created; never earlier than it is. A gain of less than 5 minutes is not written, nor is a session in its
-	// last 5 seconds: extended is false then, and the answer is the session as it stands.
+	// Moves the expiry of a live session to now + window (1 h, configurable), at most to 30 days (configurable) after its
+	// creation. The expiry never moves to an earlier time. If the gain is under 5 minutes, or the session has under 5 seconds
+	// left, nothing is written: then extended is false, and the answer is the unchanged session.
 	// Errors: as GetSession; invalid_argument ARGUMENT (extend_seconds is negative), permission_denied USER_BANNED,
-	// failed_precondition SESSION_IMPERSONATED (an administrator in a user's place).
+	// failed_precondition SESSION_IMPERSONATED (an administrator impersonates the user).
 	RefreshSession(context.Context, *RefreshSessionRequest) (*RefreshSessionResponse, error)
 }
 

@@ -26,36 +26,37 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // UserService Interface
 // =====================
 
-// Looks users up. Answers may be 1 s old, but for GetUserBySession, which reads the database each time.
+// Looks up users. Answers are at most 1 s stale. Exception: GetUserBySession reads the database at every call.
 //
-// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (try again), resource_exhausted OVERLOADED (too many
-// requests at once; nothing was changed: try again after a pause), aborted RETRY (a concurrent change won),
-// deadline_exceeded (1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry), resource_exhausted OVERLOADED (too many requests
+// at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
+// deadline_exceeded (after 1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
 //
-// By gRPC the status has the same name and message, and a google.rpc.ErrorInfo (domain osirose.database.v1) the reason, with the rest
-// of meta as its metadata; malformed is INVALID_ARGUMENT, bad_route UNIMPLEMENTED.
+// Over gRPC the status has the same name and message. A google.rpc.ErrorInfo (domain osirose.database.v1) carries the
+// reason, and the rest of meta as its metadata. malformed becomes INVALID_ARGUMENT, bad_route becomes UNIMPLEMENTED.
 type UserService interface {
-	// The user of an id.
+	// Returns the user with an id.
 	// Errors: invalid_argument ARGUMENT (user_id: empty, over 256 bytes, or with a NUL), not_found USER_NOT_FOUND.
 	GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error)
 
-	// The user of a username, in any case. A database without better-auth's username plugin has no usernames; the user's
-	// name is looked up then, and need not be unique.
+	// Returns the user with a username; case does not matter. Without better-auth's username plugin there are no usernames:
+	// then the rpc looks up the user's name, which need not be unique.
 	// Errors: invalid_argument ARGUMENT (username, as user_id above), not_found USER_NOT_FOUND,
-	// failed_precondition AMBIGUOUS_USERNAME (only without the plugin: more than one user has that name).
+	// failed_precondition AMBIGUOUS_USERNAME (more than one user has that name; only without the plugin).
 	GetUserByUsername(context.Context, *GetUserByUsernameRequest) (*GetUserByUsernameResponse, error)
 
-	// The user of an e-mail address, in any case.
+	// Returns the user with an e-mail address; case does not matter.
 	// Errors: invalid_argument ARGUMENT (email, as user_id above), not_found USER_NOT_FOUND.
 	GetUserByEmail(context.Context, *GetUserByEmailRequest) (*GetUserByEmailResponse, error)
 
-	// Who a player is, and whether to let them in: the user and the session in one read of the database, never cached. A
-	// banned user is answered with banned = true, and refusing them is the caller's part.
-	// Errors: invalid_argument ARGUMENT (session: neither was sent; token: empty, over 512 bytes, with a NUL; session_id),
-	// invalid_argument SESSION_ID_REFUSED (session_id is not taken in this deployment), not_found SESSION_NOT_FOUND
-	// (unknown, revoked, or a signature that does not fit), not_found SESSION_EXPIRED.
+	// Returns the user behind a session, and the session: one uncached read of the database tells a game server who a player
+	// is. A banned user is returned with banned = true. The caller must refuse that user.
+	// Errors: invalid_argument ARGUMENT (session: neither token nor session_id is set; token: empty, over 512 bytes, or
+	// with a NUL; session_id),
+	// invalid_argument SESSION_ID_REFUSED (this deployment does not accept session_id), not_found
+	// SESSION_NOT_FOUND (unknown, revoked, or with a wrong signature), not_found SESSION_EXPIRED.
 	GetUserBySession(context.Context, *GetUserBySessionRequest) (*GetUserBySessionResponse, error)
 }
 

@@ -19,13 +19,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     request.set_timeout(std::time::Duration::from_secs(1));
     match users.get_user_by_session(request).await {
         Ok(answer) => match answer.into_inner().user.unwrap_or_default() {
-            user if user.banned => println!("{} is banned", user.name), // refusing is the caller's part
+            user if user.banned => println!("{} is banned", user.name), // the caller refuses the player
             user => println!("{} may play", user.name),
         },
         Err(status) => match status.get_details_error_info() {
             Some(info) if info.reason == "SESSION_EXPIRED" => println!("sign in again"),
             Some(info) => println!("{:?} {}", status.code(), info.reason),
-            None => return Err(status.into()), // no answer of the service: a lost connection, say
+            None => return Err(status.into()), // not the service's answer: for example a lost connection
         },
     }
     Ok(())

@@ -9,21 +9,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// look is the three commands of a hit with the buffer for their replies. It is used again and again: made anew, the
-// commands and what go-redis parses replies into are a third of a hit's allocations.
-type look struct {
+// lookup is the three commands of a hit with the buffer for their replies. It is reused: new commands, and what go-redis
+// parses replies into, would be a third of a hit's allocations.
+type lookup struct {
 	pipe  redis.Pipeliner
 	key   *any
 	cmds  []redis.Cmder
 	reply bytes.Buffer
 }
 
-// looks keeps the looks of one Kind that are not in use.
-type looks struct{ sync.Pool }
+// lookups keeps the idle lookups of one Kind.
+type lookups struct{ sync.Pool }
 
-func (k *Kind) newLook() *look {
+func (k *Kind) newLookup() *lookup {
 	ctx := context.Background() // of the commands; the call has its own
-	l := &look{pipe: k.cache.client.Pipeline()}
+	l := &lookup{pipe: k.cache.client.Pipeline()}
 	hget := []any{"hget", "", k.format()}
 	l.key = &hget[1]
 	l.cmds = []redis.Cmder{
@@ -34,9 +34,9 @@ func (k *Kind) newLook() *look {
 	return l
 }
 
-// run looks up the key; the reply is valid until the next run. A call to Redis ends by its own timeouts, which are far
-// shorter than a request's, so that the request's context would only cost.
-func (l *look) run(ctx context.Context, key string) ([]byte, error) {
+// run looks up the key. The reply is valid until the next run. A call to Redis ends by its own timeouts, which are far
+// shorter than a request's, so the request's context would only cost time.
+func (l *lookup) run(ctx context.Context, key string) ([]byte, error) {
 	l.reply.Reset()
 	*l.key = key
 	for _, c := range l.cmds {
@@ -47,13 +47,13 @@ func (l *look) run(ctx context.Context, key string) ([]byte, error) {
 	return l.reply.Bytes(), err
 }
 
-// resp reads a reply in RESP2 from the front on. After one that it did not expect it is bad and reads nothing.
+// resp reads replies in RESP2 one after another. After an unexpected one it is bad and reads nothing more.
 type resp struct {
 	rest []byte
 	bad  bool
 }
 
-// length reads the head of an array or a string; -1 is nil.
+// length reads the head of an array or a string. -1 is nil.
 func (r *resp) length(mark byte) int {
 	line, rest, found := bytes.Cut(r.rest, []byte("\r\n"))
 	if r.bad || !found || len(line) < 2 || line[0] != mark {
@@ -66,7 +66,7 @@ func (r *resp) length(mark byte) int {
 	return n
 }
 
-// text reads a string, nil where there is none.
+// text reads a string. It returns nil if there is none.
 func (r *resp) text() []byte {
 	n := r.length('$')
 	if r.bad || n < 0 {

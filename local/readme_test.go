@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// README shows this function as it is: TestReadmeFlow compares the two and runs it.
+
+func play(ctx context.Context, db databasev1.CharacterDbService, userID, name string) error {
+	made, err := db.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: userID, Name: name, RequestId: uuid.NewString()})
+	if err != nil {
+		return err // meta.reason: NAME_TAKEN, SLOTS_FULL, ...
+	}
+	again := []string{"", "RETRY", "DATABASE_UNAVAILABLE", "OVERLOADED", "DEADLINE_EXCEEDED"} // "": no answer came
+	for c, saveID := made.Character, uuid.NewString(); ; time.Sleep(100 * time.Millisecond) {
+		money := c.Money + 100 // what a save does not set stays as it is
+		_, err = db.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{
+			UserId: userID, CharacterId: c.Id, ExpectedVersion: c.Version, SaveId: saveID, Money: &money})
+		var e twirp.Error
+		switch {
+		case !errors.As(err, &e) || ctx.Err() != nil: // saved, or the caller's time is over
+			return err
+		case e.Meta("reason") == "VERSION_MISMATCH": // another server saved first: apply the change to what it saved
+			got, err := db.GetCharacter(ctx, &databasev1.GetCharacterRequest{UserId: userID, CharacterId: c.Id})
+			if err != nil {
+				return err
+			}
+			c, saveID = got.Character, uuid.NewString()
+		case !slices.Contains(again, e.Meta("reason")):
+			return err
+		} // else the same save goes out again, with the same id: it takes effect once
+	}
+}
+
+// rival saves before the first save of a character, and loses the answer of the second.
+type rival struct {
+	databasev1.CharacterDbService
+	saves atomic.Int32
+}
+
+func (r *rival) SaveCharacter(ctx context.Context, s *databasev1.SaveCharacterRequest) (*databasev1.SaveCharacterResponse, error) {
+	n := r.saves.Add(1)
+	if n == 1 {
+		other := &databasev1.SaveCharacterRequest{UserId: s.UserId, CharacterId: s.CharacterId, ExpectedVersion: s.ExpectedVersion, Money: proto.Int64(7)}
+		if _, err := r.CharacterDbService.SaveCharacter(ctx, other); err != nil {
+			return nil, err
+		}
+	}
+	saved, err := r.CharacterDbService.SaveCharacter(ctx, s)
+	if n == 2 && err == nil {
+		return nil, twirp.InternalErrorWith(errors.New("the connection was lost"))
+	}
+	return saved, err
+}
+
+func TestReadmeFlow(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
+		for _, s := range newServices(e.Program).twirp(o) {
+			hs = append(hs, s)
+		}
+		return hs
+	})
+	user := e.AddUser(t, "Player1")
+	db := &rival{CharacterDbService: databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient)}
+	if err := play(t.Context(), db, user, "Aldebaran"); err != nil {
+		t.Fatal(err)
+	}
+	list, err := db.GetCharacterList(t.Context(), &databasev1.GetCharacterListRequest{UserId: user})
+	if err != nil || len(list.Characters) != 1 || list.Characters[0].Money != 107 || db.saves.Load() != 3 {
+		t.Errorf("got %v, %v after %d saves, want one character with the rival's 7 and 100 coins after 3", list, err, db.saves.Load())
+	}
+	if _, err := db.CreateCharacter(t.Context(), &databasev1.CreateCharacterRequest{UserId: user, Name: "aldebaran"}); err == nil {
+		t.Error("a taken name: got no error")
+	}
+	source, err := os.ReadFile("readme_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(source), "and runs it.\n\n")
+	flow, _, _ := strings.Cut(after, "\n\n// rival")
+	if text := readText(t, "../README.md"); !strings.Contains(text, "```go\n"+flow+"\n```\n") {
+		t.Errorf("README does not show the function play of local/readme_test.go as it is:\n%s", flow)
+	}
+}
+
+func readText(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestReadmeErrors compares the table of errors with what the code declares.
+func TestReadmeErrors(t *testing.T) {
+	t.Parallel()
+	_, table, _ := strings.Cut(readText(t, "../proto/README.md"), "\n## Errors\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	declared := map[[2]string]bool{}
+	for _, text := range sources(t, "../shared", "grpcserver") {
+		for _, m := range regexp.MustCompile(`\bError\(twirp\.(\w+), "([A-Z_]+)"`).FindAllStringSubmatch(text, -1) {
+			code := strings.ToLower(regexp.MustCompile(`(\w)([A-Z])`).ReplaceAllString(m[1], "${1}_$2"))
+			declared[[2]string{code, m[2]}] = true
+		}
+	}
+	if len(declared) < 20 {
+		t.Fatalf("found %d errors in the code, want 20 or more", len(declared))
+	}
+	shown := map[[2]string]bool{{"invalid_argument", "ARGUMENT"}: true, {"internal", "INTERNAL"}: true}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ((?:`[A-Z_]+`(?:, )?)+) \\|").FindAllStringSubmatch(table, -1) {
+		for _, reason := range regexp.MustCompile("[A-Z_]+").FindAllString(row[2], -1) {
+			key := [2]string{row[1], reason}
+			if shown[key] = true; !declared[key] && reason != "ARGUMENT" {
+				t.Errorf("proto/README.md has %v, which no code declares", key)
+			}
+		}
+	}
+	for key := range declared {
+		if !shown[key] {
+			t.Errorf("proto/README.md does not have %v", key)
+		}
+	}
+}
+
+// TestReadmeConfiguration compares the table of variables with what the code reads.
+func TestReadmeConfiguration(t *testing.T) {
+	t.Parallel()
+	_, table, _ := strings.Cut(readText(t, "README.md"), "\n## Configuration\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	read := regexp.MustCompile(`\.(?:get|text|oneOf|number|share|seconds|address)\("([A-Z_]+)"|\bgetenv\("([A-Z_]+)"|os\.Getenv\("([A-Z_]+)"`)
+	elsewhere := regexp.MustCompile("^(AWS_|OTEL_)|^(HOME|PATH|XDG_CACHE_HOME)$") // as another program reads them
+	found := 0
+	for _, text := range sources(t, "../shared", ".") {
+		for _, m := range read.FindAllStringSubmatch(text, -1) {
+			name := m[1] + m[2] + m[3]
+			if found++; !strings.Contains(table, "`"+name+"`") && !elsewhere.MatchString(name) {
+				t.Errorf("local/README.md does not say what %s is", name)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("found %d variables in the code, want 20 or more", found)
+	}
+}
+
+// sources returns the text of the Go files below the folders, without tests.
+func sources(t *testing.T, folders ...string) (texts []string) {
+	t.Helper()
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if err == nil && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && !strings.Contains(path, "testenv") {
+				texts = append(texts, readText(t, path))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return texts
+}

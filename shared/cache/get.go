@@ -1,0 +1,152 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+const (
+	// waitStep times waitSteps is how long a reader waits for a value that another reader loads.
+	waitStep  = 5 * time.Millisecond
+	waitSteps = 30
+
+	// maxDirectLookups is how many readers of a process look into Redis on their own. More of them would all wait for a
+	// connection, so from then on the readers of one key share a lookup.
+	maxDirectLookups = poolSize / 2
+)
+
+// Get returns the entity as it was at most MaxStaleness ago, and never older than a write that was acknowledged before.
+// Exception: a write of another process that could not delete from Redis (see [Cache.Invalidate]), or whose deletion a
+// failover of Redis has lost, shows within MaxStaleness. Get fails only if the load does, or if the database does not
+// answer.
+func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
+	c := k.cache
+	key := c.key(k.prefix, id)
+	defer c.readers.Add(-1)
+	var e Entry
+	var err error
+	if c.readers.Add(1) > maxDirectLookups {
+		note(ctx, Shared)
+		e, err = k.loads.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
+	} else {
+		e, err = k.get(ctx, key, id, k.loads.do)
+	}
+	// After a freeze a context learns late that its time is over, so this asks the clock: the entity may be too old by now.
+	if end, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(end) {
+		return Entry{}, context.DeadlineExceeded
+	}
+	return e, err
+}
+
+// sharing runs a load, perhaps for several readers of a key.
+type sharing func(ctx context.Context, key string, load func() (Entry, error)) (Entry, error)
+
+// alone is for a load that is shared already.
+func alone(_ context.Context, _ string, load func() (Entry, error)) (Entry, error) { return load() }
+
+func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, error) {
+	c := k.cache
+	if c.bypass.has(key, c.now) || !c.breaker.allow(c.now) {
+		c.count(ctx, Bypassed)
+		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+	}
+	r, othersSync, err := k.readSynced(ctx, key)
+	switch {
+	case errors.Is(err, postgres.ErrUnavailable):
+		return Entry{}, err // the load would get no answer either, and there is no time to wait twice
+	case othersSync:
+		c.count(ctx, Untrusted)
+		return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
+	case err != nil || !r.within(MaxStaleness):
+		c.count(ctx, Untrusted)
+		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+	case r.value != nil:
+		c.count(ctx, Hit)
+		return Entry{Bytes: r.value, Now: r.databaseNow()}, nil
+	case r.bad:
+		c.stats.redisErrors.Add(1)
+		_ = c.delete(ctx, []string{key}) // otherwise no reader could fill the key before it expires
+	}
+	c.count(ctx, Miss)
+	return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
+}
+
+// readSynced looks up the key, and syncs if the watermark is older than SyncAge. othersSync reports that the watermark is
+// too old to serve under, and that another process is syncing. An error of PostgreSQL is always ErrUnavailable.
+func (k *Kind) readSynced(ctx context.Context, key string) (_ reading, othersSync bool, _ error) {
+	c := k.cache
+	r, err := k.read(ctx, key)
+	if err != nil {
+		return reading{}, false, err
+	}
+	if r.t != 0 {
+		c.stats.watermarkAge.Store(r.ms - r.t)
+	}
+	if r.within(SyncAge) {
+		return r, false, nil
+	}
+	began := c.now()
+	syncErr := c.sync(ctx, key)
+	switch {
+	case r.within(MaxStaleness - c.now().Sub(began)): // however the sync ended, the reading is fresh enough
+		return r, false, nil
+	case syncErr == nil:
+		r, err = k.read(ctx, key)
+		return r, false, err
+	case errors.Is(syncErr, postgres.ErrUnavailable):
+		return reading{}, false, syncErr
+	}
+	return reading{}, errors.Is(syncErr, errNotMine), nil
+}
+
+// miss loads under a lease, and fills if the lease is still there.
+func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
+	token := k.cache.token()
+	// The bypass is read before the lease: if it has ended by now, a fresh watermark has seen the write.
+	bypassed := k.cache.bypass.has(key, k.cache.now)
+	l, err := k.lease(ctx, key, token)
+	if err == nil && l.refused() && !bypassed {
+		l, err = k.await(ctx, key, token)
+	}
+	if err == nil && l.value != nil && !bypassed {
+		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process has filled it
+	}
+	e, loadErr := k.load(ctx, id)
+	switch {
+	case loadErr != nil && l.granted:
+		_ = k.cache.delete(ctx, []string{key}) // the lease: no reader waits for what is not there
+		return e, loadErr
+	case loadErr != nil || err != nil || !l.granted:
+		return e, loadErr
+	}
+	k.fill(ctx, key, token, l.epoch, e)
+	return e, nil
+}
+
+// await asks for the lease again until another reader has filled, or the lease is free. That reader may be loading this
+// entity, or syncing. If the waiting readers loaded too, every process would load a popular key over and over.
+func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error) {
+	c := k.cache
+	if until := c.noWaitUntil.Load(); until != nil && c.now().Before(*until) {
+		return lease{}, nil
+	}
+	timer := time.NewTimer(waitStep)
+	defer timer.Stop()
+	for range waitSteps {
+		select {
+		case <-ctx.Done():
+			return lease{}, ctx.Err()
+		case <-timer.C:
+		}
+		if l, err = k.lease(ctx, key, token); err != nil || !l.refused() {
+			return l, err
+		}
+		timer.Reset(waitStep)
+	}
+	later := c.now().Add(c.budgets.Lease) // the other reader is slow or dead: until then no reader waits for it
+	c.noWaitUntil.Store(&later)
+	return l, nil
+}
