@@ -24,6 +24,7 @@ const usage = `The database service: users, characters and sessions on one port.
   local invoke FUNCTION   call a function of a running emulator with a saved event (see local invoke -h)
   local migrate [flags]   bring the database at DATABASE_URL up to date (see local migrate -h)
   local healthcheck       exit with 0 where the service on this machine answers, else with 1
+  local version           print version, revision and Go version; also as -version
 
 Flags of serve:
   -data DIR   keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
@@ -74,8 +75,12 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	command := "serve"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+	switch {
+	case len(args) == 0:
+	case !strings.HasPrefix(args[0], "-"):
 		command, args = args[0], args[1:]
+	case args[0] == "-version" || args[0] == "--version":
+		command = "version"
 	}
 	switch command {
 	case "serve":
@@ -88,6 +93,8 @@ func run(ctx context.Context, args []string) error {
 		return runMigrate(ctx, args, os.Stdout)
 	case "healthcheck":
 		return runHealthcheck(ctx, args)
+	case "version":
+		return printVersion(os.Stdout)
 	case "help":
 		fmt.Print(usage)
 		return nil

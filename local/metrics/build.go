@@ -7,20 +7,27 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 )
 
-// buildInfo is 1, and its labels say what runs.
-func buildInfo(revision string) prometheus.Collector {
+// Build says what the program was built from. A part that the build did not record is "unknown".
+type Build struct{ Version, Revision, Go string }
+
+// ReadBuild reads what the Go toolchain recorded. A revision that is not empty overrides the recorded one.
+func ReadBuild(revision string) Build {
 	version := ""
 	if b, ok := debug.ReadBuildInfo(); ok {
 		version = b.Main.Version
 	}
+	return Build{cmp.Or(version, "unknown"), cmp.Or(revision, app.Revision(), "unknown"), runtime.Version()}
+}
+
+// buildInfo is always 1; its labels say which build runs.
+func buildInfo(revision string) prometheus.Collector {
+	b := ReadBuild(revision)
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "1; the labels say what was built, and with what.",
-		ConstLabels: prometheus.Labels{
-			"version": cmp.Or(version, "unknown"), "revision": cmp.Or(revision, boot.Revision(), "unknown"), "goversion": runtime.Version(),
-		},
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": b.Go},
 	})
 	g.Set(1)
 	return g
