@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 )
 
 // Build says what the program was built from. A part that the build did not record is "unknown".
@@ -19,7 +19,7 @@ func ReadBuild(revision string) Build {
 	if b, ok := debug.ReadBuildInfo(); ok {
 		version = b.Main.Version
 	}
-	return Build{cmp.Or(version, "unknown"), cmp.Or(revision, boot.Revision(), "unknown"), runtime.Version()}
+	return Build{cmp.Or(version, "unknown"), cmp.Or(revision, app.Revision(), "unknown"), runtime.Version()}
 }
 
 // buildInfo is always 1; its labels say which build runs.

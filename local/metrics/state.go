@@ -3,15 +3,15 @@ package metrics
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // Watch makes m count what the program opened with t does. t must be used for one program.
-func (m *Metrics) Watch(t *boot.Telemetry) {
+func (m *Metrics) Watch(t *app.Telemetry) {
 	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
-	t.Started = func(p *boot.Program) {
+	t.Started = func(p *app.Program) {
 		m.ask(func() now { return now{p.Edge().InFlight(), p.Cache.Stats(), p.DB.Stats()} })
 	}
 }
