@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/osirose-new/database-service/local/metrics"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
@@ -22,7 +22,7 @@ var revision string
 type admin struct{ server *http.Server }
 
 // startAdmin serves until stop, where the configuration has an address for it.
-func startAdmin(p *boot.Program, m *metrics.Metrics, h *health) (*admin, error) {
+func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	if p.Config.Admin == "" {
 		return &admin{}, nil
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
@@ -29,7 +29,7 @@ type backends struct {
 
 // startBackends starts what the environment does not name, and puts its address into c. Whatever it returns must be
 // stopped, also after an error.
-func startBackends(ctx context.Context, c *boot.Config, data string) (*backends, error) {
+func startBackends(ctx context.Context, c *app.Options, data string) (*backends, error) {
 	b := &backends{data: data}
 	var err error
 	if c.DatabaseURL == "" {
@@ -73,7 +73,7 @@ func (b *backends) postgresDone() <-chan struct{} {
 
 // ready returns when both servers have answered p. That they do is asked for at the start only: a wrong address should
 // be found then, and not look like an outage for ever.
-func (b *backends) ready(ctx context.Context, p *boot.Program) error {
+func (b *backends) ready(ctx context.Context, p *app.Program) error {
 	err := patiently(ctx, func() error {
 		return p.DB.Read(ctx, func(ctx context.Context, q postgres.Querier) error {
 			_, err := q.Exec(ctx, "SELECT 1")

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -91,7 +91,7 @@ func insertOne(ctx context.Context, conn *pgx.Conn, sql string, args pgx.StrictN
 
 // addCharacters makes the new users' characters through the service itself, under the standard rules: stricter ones
 // that the environment may hold are not for the demo's names.
-func (d demo) addCharacters(ctx context.Context, p *boot.Program) error {
+func (d demo) addCharacters(ctx context.Context, p *app.Program) error {
 	service := characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{})
 	for _, u := range demoUsers {
 		id, ok := d.added[u.name]

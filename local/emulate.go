@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"github.com/osirose-new/database-service/local/emulator"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 const emulatorUsage = `Serves the services as Lambda functions behind API Gateway, on one port, without Docker or an AWS account.
@@ -88,9 +89,9 @@ func runEmulator(ctx context.Context, args []string) error {
 		return err
 	}
 	c.EmbedMetrics(os.Stdout)
-	c.TLS = boot.TLS{}                  // the AWS CLI and SDKs call this port without TLS
+	c.TLS = config.TLS{}                // the AWS CLI and SDKs call this port without TLS
 	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API has no authentication
-		c.Listen = strings.TrimPrefix(baseURL(c), "http://")
+		c.Listen = strings.TrimPrefix(baseURL(c.Config), "http://")
 	}
 	if f.data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", usageError("local emulator"))
@@ -100,12 +101,12 @@ func runEmulator(ctx context.Context, args []string) error {
 		return err
 	}
 	defer closeTraces()
-	return withBackends(ctx, c, f.data, func(c boot.Config, b *backends) error { return emulate(ctx, c, b, f) })
+	return withBackends(ctx, c, f.data, func(c app.Options, b *backends) error { return emulate(ctx, c, b, f) })
 }
 
 // emulate runs the functions on b until ctx or b ends.
-func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) error {
-	p, err := boot.Open(c)
+func emulate(ctx context.Context, c app.Options, b *backends, f emulatorFlags) error {
+	p, err := app.Open(c)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) e
 		return fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
 	defer l.Close()
-	url := baseURL(c)
+	url := baseURL(c.Config)
 	e, err := newEmulator(p, f.options, strings.TrimPrefix(url, "http://"))
 	if err != nil {
 		return err
@@ -142,7 +143,7 @@ func emulate(ctx context.Context, c boot.Config, b *backends, f emulatorFlags) e
 }
 
 // stopEmulator lets requests finish and ends the functions before the server: their polls would keep the server running.
-func stopEmulator(e *emulator.Emulator, server *http.Server, p *boot.Program) error {
+func stopEmulator(e *emulator.Emulator, server *http.Server, p *app.Program) error {
 	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
 	defer cancel()
 	err := e.Shutdown(ctx)
@@ -151,7 +152,7 @@ func stopEmulator(e *emulator.Emulator, server *http.Server, p *boot.Program) er
 }
 
 // newEmulator runs functions on p's database and Redis, which win over the template's.
-func newEmulator(p *boot.Program, o emulator.Options, address string) (*emulator.Emulator, error) {
+func newEmulator(p *app.Program, o emulator.Options, address string) (*emulator.Emulator, error) {
 	o.Address, o.Log, o.Output = address, p.Log, os.Stderr
 	o.Environ = append(os.Environ(), "DATABASE_URL="+p.Config.DatabaseURL, "REDIS_URL="+p.Config.RedisURL)
 	if o.Binaries == "" && !o.Build {

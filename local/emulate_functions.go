@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/osirose-new/database-service/local/emulator"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 )
@@ -18,11 +18,11 @@ func functionOf(pathPrefix string) string {
 }
 
 // inProcess returns the handlers of all functions, made as their main packages make them.
-func inProcess(p *boot.Program) map[string]emulator.Handler {
+func inProcess(p *app.Program) map[string]emulator.Handler {
 	edge := p.Edge()
 	handlers := map[string]emulator.Handler{}
 	for _, s := range newServices(p).twirp(edge.Options()) {
-		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s)).Finish(p.Config.Telemetry.Finish)
+		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s)).Finish(p.Telemetry.Finish)
 	}
 	handlers["PurgeFunction"] = lambdahttp.Task(characters.PurgeTask(characters.NewRepository(p.DB, p.Cache), p.Log))
 	return handlers

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
@@ -35,7 +35,7 @@ type readiness struct {
 
 // health answers /healthz and /readyz.
 type health struct {
-	program  *boot.Program
+	program  *app.Program
 	draining atomic.Bool
 	leaving  atomic.Bool // connections end with their next answer
 
@@ -44,7 +44,7 @@ type health struct {
 	checked time.Time
 }
 
-func newHealth(p *boot.Program) *health { return &health{program: p} }
+func newHealth(p *app.Program) *health { return &health{program: p} }
 
 func (h *health) sayGoodBye(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +84,7 @@ func (h *health) report() readiness {
 }
 
 // check asks both servers at once. Its time is its own: a prober who hangs up does not spoil the answer for the others.
-func check(p *boot.Program) readiness {
+func check(p *app.Program) readiness {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
 	redis := make(chan string, 1)
@@ -94,7 +94,7 @@ func check(p *boot.Program) readiness {
 	return r
 }
 
-func checkRedis(ctx context.Context, p *boot.Program) string {
+func checkRedis(ctx context.Context, p *app.Program) string {
 	if p.Redis.Ping(ctx).Err() != nil {
 		return "down"
 	}

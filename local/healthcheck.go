@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 // probeTimeout is longer than a busy process takes to say "ok", and shorter than the patience of who runs the probe.
@@ -20,7 +20,7 @@ func runHealthcheck(ctx context.Context, args []string) error {
 	if err := parse(flag.NewFlagSet("healthcheck", flag.ContinueOnError), args, usage); err != nil {
 		return err
 	}
-	c, err := boot.Read(os.Getenv)
+	c, err := config.Read(os.Getenv)
 	if err != nil {
 		return err
 	}

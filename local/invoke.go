@@ -16,7 +16,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 const invokeUsage = `Calls a function of a running emulator with an event, for example a saved one. It prints the response to stdout and the log to
@@ -50,11 +50,11 @@ func runInvoke(ctx context.Context, args []string) error {
 		return fmt.Errorf("local invoke needs the name of a function: %w", helpOf(f))
 	}
 	if *base == "" {
-		c, err := boot.Read(os.Getenv)
+		c, err := config.Read(os.Getenv)
 		if err != nil {
 			return err
 		}
-		c.TLS = boot.TLS{} // the emulator has none
+		c.TLS = config.TLS{} // the emulator has none
 		*base = baseURL(c)
 	}
 	event, err := readEvent(*file)

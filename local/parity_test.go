@@ -17,7 +17,8 @@ import (
 	"github.com/twitchtv/twirp"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 // TestParity holds what is deployed to what local serves: each service that local mounts has a folder in functions/, a
@@ -99,7 +100,7 @@ func TestParityProblems(t *testing.T) {
 // mountedServices are the services of local, by their full names.
 func mountedServices(t *testing.T) (names []string) {
 	t.Helper()
-	p, err := boot.Open(boot.Config{DatabaseURL: "postgres://nobody.invalid/x", RedisURL: "redis://nobody.invalid"})
+	p, err := app.Open(app.Options{Config: config.Config{DatabaseURL: "postgres://nobody.invalid/x", RedisURL: "redis://nobody.invalid"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 const (
@@ -50,16 +51,16 @@ func runServe(ctx context.Context, args []string) error {
 	if *data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", errUsage)
 	}
-	if !boot.OnTerminal(os.Stderr) {
-		log := boot.NewLogBuffer(os.Stderr)
+	if !app.OnTerminal(os.Stderr) {
+		log := app.NewLogBuffer(os.Stderr)
 		defer log.Close()
 		c.LogTo = log
 	}
-	return withBackends(ctx, c, *data, func(c boot.Config, b *backends) error { return serve(ctx, c, b, *grace) })
+	return withBackends(ctx, c, *data, func(c app.Options, b *backends) error { return serve(ctx, c, b, *grace) })
 }
 
 // withBackends runs f on servers that live as long as it does.
-func withBackends(ctx context.Context, c boot.Config, data string, f func(boot.Config, *backends) error) error {
+func withBackends(ctx context.Context, c app.Options, data string, f func(app.Options, *backends) error) error {
 	b, err := startBackends(ctx, &c, data)
 	if err == nil {
 		err = f(c, b)
@@ -75,19 +76,19 @@ func withBackends(ctx context.Context, c boot.Config, data string, f func(boot.C
 
 // readConfig reads the environment and names everything that is wrong with it, the URLs included, before anything is
 // started.
-func readConfig() (boot.Config, error) {
-	c, err := boot.Read(os.Getenv)
+func readConfig() (app.Options, error) {
+	c, err := config.Read(os.Getenv)
 	if err == nil {
-		err = boot.CheckURLs(c)
+		err = c.CheckURLs()
 	}
 	if err != nil {
-		return c, fmt.Errorf("wrong environment variables:\n%w", err)
+		return app.Options{}, fmt.Errorf("wrong environment variables:\n%w", err)
 	}
-	return c, nil
+	return app.Options{Config: c}, nil
 }
 
 // serve runs the services on b until ctx ends, or b does.
-func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration) error {
+func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration) error {
 	m := metrics.New(revision)
 	if c.Admin != "" {
 		m.Watch(&c.Telemetry)
@@ -97,7 +98,7 @@ func serve(ctx context.Context, c boot.Config, b *backends, grace time.Duration)
 		return err
 	}
 	defer closeTraces() // when the requests have ended
-	p, err := boot.Open(c)
+	p, err := app.Open(c)
 	if err != nil {
 		return err
 	}
@@ -150,7 +151,7 @@ type server struct {
 }
 
 // listen opens the port. Twirp and gRPC share the services and their edge.
-func listen(p *boot.Program, h *health) (*server, error) {
+func listen(p *app.Program, h *health) (*server, error) {
 	var secure *tls.Config
 	if files := p.Config.TLS; files.CertFile != "" {
 		var err error
@@ -180,11 +181,11 @@ func (s *server) serve() <-chan error {
 }
 
 // announce says where it listens, once it does, and what somebody should know who runs it.
-func announce(p *boot.Program, b *backends, h *health) {
+func announce(p *app.Program, b *backends, h *health) {
 	p.Log.Info("listening", "address", p.Config.Listen)
 	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b}
 	if p.Config.Admin != "" {
-		g.admin = baseURL(boot.Config{Listen: p.Config.Admin})
+		g.admin = baseURL(config.Config{Listen: p.Config.Admin})
 	}
 	switch r := h.report(); {
 	case r.Schema != "ok":
@@ -197,7 +198,7 @@ func announce(p *boot.Program, b *backends, h *health) {
 	g.print(os.Stdout)
 }
 
-func newServer(p *boot.Program, handler http.Handler) *http.Server {
+func newServer(p *app.Program, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readTimeout,
@@ -233,7 +234,7 @@ func drain(server *http.Server, protocol *grpcserver.Server, log *slog.Logger) {
 }
 
 // baseURL is where a client on this machine reaches the port.
-func baseURL(c boot.Config) string {
+func baseURL(c config.Config) string {
 	host, port, err := net.SplitHostPort(c.Listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) {
 		host = "127.0.0.1"

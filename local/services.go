@@ -7,7 +7,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
@@ -35,7 +35,7 @@ type services struct {
 	sessions   *sessions.Service
 }
 
-func newServices(p *boot.Program) services {
+func newServices(p *app.Program) services {
 	c := p.Config
 	return services{
 		users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),

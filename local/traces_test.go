@@ -12,7 +12,7 @@ import (
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -58,7 +58,7 @@ func TestTraces(t *testing.T) {
 // TestNoTraces wants nothing in the program that is not traced.
 func TestNoTraces(t *testing.T) {
 	t.Parallel()
-	var c boot.Config
+	var c app.Options
 	closeTraces, err := trace(&c, false)
 	if err != nil {
 		t.Fatal(err)

@@ -3,12 +3,12 @@
 package main
 
 import (
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 )
 
 func main() {
-	p := boot.Function(lambdahttp.MaxConcurrency())
+	p := app.Function(lambdahttp.MaxConcurrency())
 	lambdahttp.StartTask(characters.PurgeTask(characters.NewRepository(p.DB, p.Cache), p.Log))
 }

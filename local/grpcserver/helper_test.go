@@ -22,7 +22,7 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
@@ -94,7 +94,7 @@ func edgeTo(w io.Writer) *rpcserver.Server {
 }
 
 // all are the services of p.
-func all(p *boot.Program) []grpcserver.Service {
+func all(p *app.Program) []grpcserver.Service {
 	c := p.Config
 	return []grpcserver.Service{
 		grpcserver.Users(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, false)),

@@ -14,8 +14,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/osirose-new/database-service/local/metrics"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/request"
 )
@@ -110,9 +111,9 @@ func TestState(t *testing.T) {
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("4f2e0c1")
-	c := boot.Config{DatabaseURL: "postgres://nobody.invalid/x?pool_max_conns=7", RedisURL: "redis://nobody.invalid"}
+	c := app.Options{Config: config.Config{DatabaseURL: "postgres://nobody.invalid/x?pool_max_conns=7", RedisURL: "redis://nobody.invalid"}}
 	m.Watch(&c.Telemetry)
-	p, err := boot.Open(c)
+	p, err := app.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -26,7 +26,7 @@ type faulty struct {
 func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
 	t.Helper()
 	e := testenv.New(t, testenv.Variants[0], s.redis)
-	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *boot.Program) { s.spoil(e, p) }}}
+	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *app.Program) { s.spoil(e, p) }}}
 	f.clients = f.open(t, e.Program)
 	f.others = seen.others(t, f.url)
 	f.run(t, "", f.prepare)
@@ -92,7 +92,7 @@ func faultScenarios() map[string]func(*faulty) {
 			f.all(f.clients, unavailable)
 		},
 		"RETRY": func(f *faulty) {
-			p := f.Open(f, func(c *boot.Config) { c.DatabaseURL += "&lock_timeout=1" })
+			p := f.Open(f, func(c *app.Options) { c.DatabaseURL += "&lock_timeout=1" })
 			tx, err := f.Owner.Begin(f.Context())
 			if err != nil {
 				f.Fatal(err)

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -23,17 +23,17 @@ import (
 type conformanceStore struct {
 	name, redis string
 	protocol    request.Protocol
-	matrix      bool                              // whether the protocols are compared
-	hits        string                            // "none", "some", or any number of them
-	spoil       func(*testenv.Env, *boot.Program) // what is wrong with Redis for good
+	matrix      bool                             // whether the protocols are compared
+	hits        string                           // "none", "some", or any number of them
+	spoil       func(*testenv.Env, *app.Program) // what is wrong with Redis for good
 }
 
 func conformanceStores() []conformanceStore {
-	sound := func(*testenv.Env, *boot.Program) {}
+	sound := func(*testenv.Env, *app.Program) {}
 	kinds := testenv.RedisKinds()
 	stores := []conformanceStore{
-		{"uncached", kinds[0], request.Protobuf, false, "none", func(e *testenv.Env, _ *boot.Program) { e.RDProxy.Refuse() }},
-		{"half of the calls to redis fail", kinds[0], request.Protobuf, false, "", func(_ *testenv.Env, p *boot.Program) {
+		{"uncached", kinds[0], request.Protobuf, false, "none", func(e *testenv.Env, _ *app.Program) { e.RDProxy.Refuse() }},
+		{"half of the calls to redis fail", kinds[0], request.Protobuf, false, "", func(_ *testenv.Env, p *app.Program) {
 			p.Redis.AddHook(halfFails{})
 		}},
 	}
@@ -85,7 +85,7 @@ type conform struct {
 	*testenv.Env
 	*clients
 	seen     *outcomes
-	spoil    func(*boot.Program)
+	spoil    func(*app.Program)
 	noIDs    *clients // of a program that takes no session_id
 	nameless *conform // on a database without usernames
 }
@@ -95,18 +95,18 @@ func newConform(t *testing.T, s conformanceStore, seen *outcomes) *conform {
 	t.Helper()
 	on := func(variant string) *conform {
 		e := testenv.New(t, variant, s.redis)
-		c := &conform{TB: t, Env: e, seen: seen, spoil: func(p *boot.Program) { s.spoil(e, p) }}
+		c := &conform{TB: t, Env: e, seen: seen, spoil: func(p *app.Program) { s.spoil(e, p) }}
 		c.clients = c.open(t, e.Program)
 		return c
 	}
 	c := on(testenv.Variants[0])
 	c.nameless = on("core")
-	c.noIDs = c.open(t, c.Open(t, func(c *boot.Config) { c.Sessions.RefuseSessionID = true }))
+	c.noIDs = c.open(t, c.Open(t, func(c *app.Options) { c.Sessions.RefuseSessionID = true }))
 	return c
 }
 
 // open serves a program as this store has it.
-func (c *conform) open(t testing.TB, p *boot.Program) *clients {
+func (c *conform) open(t testing.TB, p *app.Program) *clients {
 	t.Helper()
 	c.spoil(p)
 	return c.seen.clients(t, serve(t, p).url)

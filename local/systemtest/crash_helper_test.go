@@ -11,8 +11,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/childprocess"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -56,17 +57,17 @@ func crashIfAsked() {
 
 // run returns only where the process did not die.
 func (c crash) run(ctx context.Context) error {
-	config, err := boot.Read(func(string) string { return "" })
+	read, err := config.Read(func(string) string { return "" })
 	if err != nil {
 		return err
 	}
-	config.DatabaseURL, config.RedisURL = c.Database, c.Redis
+	read.DatabaseURL, read.RedisURL = c.Database, c.Redis
 	if c.At == beforeStatement {
-		if config.DatabaseURL, err = dieBefore("game.character", c.Database); err != nil {
+		if read.DatabaseURL, err = dieBefore("game.character", c.Database); err != nil {
 			return err
 		}
 	}
-	p, err := boot.Open(config)
+	p, err := app.Open(app.Options{Config: read})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -19,7 +19,7 @@ import (
 // cutRig is a program whose only connection to PostgreSQL is cut, and another one, on the same Redis, whose are not.
 type cutRig struct {
 	*env
-	program *boot.Program
+	program *app.Program
 	mine    *clients // through the connection that is cut
 	others  *clients
 	user    string
@@ -31,9 +31,9 @@ func newCutRig(t *testing.T) *cutRig {
 	t.Helper()
 	e := start(t, testenv.RedisKinds()[0])
 	r := &cutRig{env: e, user: e.AddUser(t, newName())}
-	r.program = e.Open(t, func(c *boot.Config) { c.DatabaseURL += "&pool_max_conns=1" })
+	r.program = e.Open(t, func(c *app.Options) { c.DatabaseURL += "&pool_max_conns=1" })
 	r.mine = serve(t, r.program)
-	r.others = serve(t, e.Open(t, func(c *boot.Config) {
+	r.others = serve(t, e.Open(t, func(c *app.Options) {
 		c.DatabaseURL = strings.Replace(c.DatabaseURL, e.PGProxy.Addr(), testenv.Postgres(t).Addr(), 1)
 	}))
 	made, err := patiently(t, r.others.characters.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: e.AddUser(t, newName()), Name: newName()})

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 )
 
 // redisRelay stands between a program and a Redis. It knows where a command and a reply end, so it can say in Redis'
@@ -64,9 +64,9 @@ func startRedisRelay(t testing.TB, target string) *redisRelay {
 func (r *redisRelay) url() string { return "redis://" + r.listener.Addr().String() }
 
 // open is a program that reaches Redis through the relay.
-func (r *redisRelay) open(t testing.TB, e *env, query string) *boot.Program {
+func (r *redisRelay) open(t testing.TB, e *env, query string) *app.Program {
 	t.Helper()
-	return e.Open(t, func(c *boot.Config) { c.RedisURL = r.url() + query })
+	return e.Open(t, func(c *app.Options) { c.RedisURL = r.url() + query })
 }
 
 // play has the rule answer from now on; nil ends that.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -26,10 +26,10 @@ func TestMain(m *testing.M) {
 }
 
 // serve puts all services of p on one port.
-func serve(t testing.TB, p *boot.Program) *clients { return serveLog(t, io.Discard, p) }
+func serve(t testing.TB, p *app.Program) *clients { return serveLog(t, io.Discard, p) }
 
 // serveLog is serve with the log written to w.
-func serveLog(t testing.TB, w io.Writer, p *boot.Program) *clients {
+func serveLog(t testing.TB, w io.Writer, p *app.Program) *clients {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(testenv.Watched(t, "a log line", w), nil)))
 	return dial(t, serveProtocols(t, edge, servicesOf(p), asItIs), request.Protobuf)

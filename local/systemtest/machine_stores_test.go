@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -23,7 +23,7 @@ type machineStore struct {
 	*testenv.Env
 	t        testing.TB
 	name     string
-	programs []*boot.Program
+	programs []*app.Program
 	clients  []*clients
 
 	users, tokens []string
@@ -37,7 +37,7 @@ func newMachineStore(t testing.TB, name string, programs int) *machineStore {
 	t.Helper()
 	s := &machineStore{Env: testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0]), t: t, name: name}
 	for range programs {
-		p := s.Open(t, func(c *boot.Config) { c.Characters.Slots = machineSlots })
+		p := s.Open(t, func(c *app.Options) { c.Characters.Slots = machineSlots })
 		s.programs, s.clients = append(s.programs, p), append(s.clients, serve(t, p))
 	}
 	return s

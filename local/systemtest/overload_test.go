@@ -10,14 +10,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 var overloaded = fault{twirp.ResourceExhausted, "OVERLOADED"}
 
 // overloadOccupy holds n of the connections that are not reserved until the function returned is called.
-func overloadOccupy(t *testing.T, p *boot.Program, n int) (release func()) {
+func overloadOccupy(t *testing.T, p *app.Program, n int) (release func()) {
 	t.Helper()
 	var inside, done sync.WaitGroup
 	free := make(chan struct{})

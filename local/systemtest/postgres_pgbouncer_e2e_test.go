@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -19,7 +19,7 @@ func TestPgBouncerRestarts(t *testing.T) {
 	inner := c.Env(t, redisKind())
 	inner.PGProxy.SetTarget(b.Addr)
 	var log lockedBuffer
-	e := &env{inner, serveLog(t, &log, inner.Open(t, func(c *boot.Config) { c.DatabaseURL += "&default_query_exec_mode=cache_describe" }))}
+	e := &env{inner, serveLog(t, &log, inner.Open(t, func(c *app.Options) { c.DatabaseURL += "&default_query_exec_mode=cache_describe" }))}
 	restart := func() {
 		if err := c.Restart(t.Context()); err != nil {
 			t.Error(err)

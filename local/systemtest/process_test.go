@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/childprocess"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -98,7 +98,7 @@ func startProcess(t testing.TB, e *env) *process {
 
 // processDatabaseURL is the one that e's programs have.
 func processDatabaseURL(t testing.TB, e *env) (url string) {
-	e.Open(t, func(c *boot.Config) { url = c.DatabaseURL })
+	e.Open(t, func(c *app.Options) { url = c.DatabaseURL })
 	return url
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -36,7 +36,7 @@ type services struct {
 	sessions   databasev1.SessionService
 }
 
-func servicesOf(p *boot.Program) services {
+func servicesOf(p *app.Program) services {
 	c := p.Config
 	return services{
 		users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/testenv"
 	"github.com/osirose-new/database-service/shared/users"
@@ -22,13 +22,13 @@ var errNotPlayed = errors.New("the schedule was not played")
 
 // scheduled is a process on the stage. It has no edge, whose budget for a request the stops would use up.
 type scheduled struct {
-	*boot.Program
+	*app.Program
 	points     *testenv.Points
 	users      *users.Service
 	characters *characters.Service
 }
 
-func newScheduled(p *boot.Program) *scheduled {
+func newScheduled(p *app.Program) *scheduled {
 	return &scheduled{
 		p, testenv.PointsOf(p.Redis), users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false),
 		characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(p.Config.Characters)),

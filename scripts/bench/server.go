@@ -20,9 +20,10 @@ import (
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/users"
 )
@@ -80,13 +81,13 @@ func serve() error {
 }
 
 func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
-	c, err := boot.Read(os.Getenv)
+	c, err := config.Read(os.Getenv)
 	if err != nil {
 		return nil, nil, err
 	}
-	c.LogTo = boot.NewLogBuffer(os.Stderr) // as the program local does
-	metrics.New("").Watch(&c.Telemetry)
-	p, err := boot.Open(c)
+	options := app.Options{Config: c, LogTo: app.NewLogBuffer(os.Stderr)} // as the program local does
+	metrics.New("").Watch(&options.Telemetry)
+	p, err := app.Open(options)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +95,7 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	o, err := redis.ParseURL(c.RedisURL)
+	redisOptions, err := redis.ParseURL(c.RedisURL)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,7 +104,7 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 	return map[string]http.Handler{
 		stack:        handler,
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
-		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(o)}),
+		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(redisOptions)}),
 		plainRow:     databasev1.NewUserServiceServer(selectUser{pool: pool}),
 		plainSession: databasev1.NewSessionServiceServer(selectSession{pool: pool}),
 		plainList:    databasev1.NewCharacterDbServiceServer(selectList{pool: pool}),
@@ -112,7 +113,7 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 }
 
 // newStack mounts the services as the program local does.
-func newStack(p *boot.Program) (http.Handler, *grpcserver.Server) {
+func newStack(p *app.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
 	o := edge.Options()
 	userService := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -34,7 +34,7 @@ func newEntity(t testing.TB, e *testenv.Env) *entity {
 }
 
 // open is the same entity as another process, or another version of the program, sees it.
-func (x *entity) open(p *boot.Program, fingerprint string) *cache.Kind {
+func (x *entity) open(p *app.Program, fingerprint string) *cache.Kind {
 	return p.Cache.Kind("thing:", format(fingerprint), func(context.Context, string) (cache.Entry, error) {
 		x.loads.Add(1)
 		v := strconv.FormatInt(x.value.Load(), 10)

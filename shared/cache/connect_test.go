@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -22,7 +22,7 @@ func TestThaw(t *testing.T) {
 		const connections, trusted = 4, 10 * time.Millisecond
 		x := newEntity(t, e)
 		x.warm(t)
-		p := e.Open(t, func(c *boot.Config) {
+		p := e.Open(t, func(c *app.Options) {
 			c.Concurrency = connections
 			c.RedisURL += "&conn_max_idle_time=" + trusted.String()
 		})

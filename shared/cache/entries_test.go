@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -94,7 +94,7 @@ func TestWriteWhileReaderWaits(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
-		other := x.open(e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + e.Redis.Addr + testenv.PatientRedis }), "v1")
+		other := x.open(e.Open(t, func(c *app.Options) { c.RedisURL = "redis://" + e.Redis.Addr + testenv.PatientRedis }), "v1")
 		for range 2 { // the second under a watermark
 			if _, err := other.Get(t.Context(), "another key"); err != nil {
 				t.Fatal(err)

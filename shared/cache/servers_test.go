@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -34,7 +34,7 @@ func TestCluster(t *testing.T) {
 	}
 	e := testenv.New(t, "plugins", "miniredis")
 	nodes := testenv.StartRedisCluster(t, 3)
-	p := e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + nodes[0].Addr + testenv.PatientRedis + "&cluster=true" })
+	p := e.Open(t, func(c *app.Options) { c.RedisURL = "redis://" + nodes[0].Addr + testenv.PatientRedis + "&cluster=true" })
 	x := newEntity(t, e)
 	k := p.Cache.Kind("thing:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
 		x.loads.Add(1)
@@ -96,10 +96,10 @@ func TestTLSAndUser(t *testing.T) {
 	testenv.StartRedis(t, "redis-server", "--tls-port", fmt.Sprint(port), "--tls-auth-clients", "no",
 		"--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"),
 		"--user", "default", "off",
-		// What README says the service needs, and nothing else.
+		// What local/README.md says the service needs, and nothing else.
 		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hset", "+hdel", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
 	e := testenv.New(t, "plugins", "miniredis")
-	p := e.Open(t, func(c *boot.Config) {
+	p := e.Open(t, func(c *app.Options) {
 		c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d%s", port, testenv.PatientRedis)
 	})
 	x := newEntity(t, e)
@@ -116,7 +116,7 @@ func TestTLSAndUser(t *testing.T) {
 	}
 
 	t.Run("wrong password", func(t *testing.T) {
-		p := e.Open(t, func(c *boot.Config) {
+		p := e.Open(t, func(c *app.Options) {
 			c.RedisURL = fmt.Sprintf("rediss://game:wrong@127.0.0.1:%d%s", port, testenv.PatientRedis)
 		})
 		k := x.open(p, "v1")

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -43,7 +43,7 @@ type env struct {
 	url string
 }
 
-func serve(t testing.TB, p *boot.Program, c characters.Config) (databasev1.CharacterDbService, string) {
+func serve(t testing.TB, p *app.Program, c characters.Config) (databasev1.CharacterDbService, string) {
 	t.Helper()
 	url := testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
 		s := characters.NewService(characters.NewRepository(p.DB, p.Cache), c)

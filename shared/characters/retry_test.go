@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -16,7 +16,7 @@ func TestRetriesAreReadBack(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{Slots: 32})
 	nobody := testenv.FreePort(t)
-	silent, _ := serve(t, e.Open(t, func(c *boot.Config) { c.RedisURL = fmt.Sprintf("redis://127.0.0.1:%d", nobody) }), characters.Config{Slots: 32})
+	silent, _ := serve(t, e.Open(t, func(c *app.Options) { c.RedisURL = fmt.Sprintf("redis://127.0.0.1:%d", nobody) }), characters.Config{Slots: 32})
 	user := e.user(t)
 	list := func() []*databasev1.Character {
 		return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})

@@ -152,7 +152,7 @@ func TestPanic(t *testing.T) {
 	service := databasev1.NewUserServiceServer(struct{ databasev1.UserService }{}, edge.Options()) // there are no methods to call
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("canary4711") })
 	for rpc, h := range map[string]http.Handler{"UserService/GetUser": service, "none": handler} {
-		a := lambdahttp.New(slog.New(slog.DiscardHandler), edge.Handler(h)).Finish(f.program.Config.Telemetry.Finish)
+		a := lambdahttp.New(slog.New(slog.DiscardHandler), edge.Handler(h)).Finish(f.program.Telemetry.Finish)
 		wantAnswer(t, rpc, invoke(t, a, event(t, "UserService/GetUser", &databasev1.GetUserRequest{UserId: "x"})), `"statusCode":500`)
 		l := f.one(t, rpc)
 		want(t, l, rpc, "internal", l.text("Protocol"))
@@ -243,7 +243,7 @@ func TestOff(t *testing.T) {
 	if lines := f.out.take(); len(lines) != 0 {
 		t.Errorf("wrote %v, want nothing", lines)
 	}
-	if c := f.program.Config.Telemetry; c.Finish != nil || c.Statement != nil || c.Redis != nil || c.Started != nil || c.Requests != nil {
+	if c := f.program.Telemetry; c.Finish != nil || c.Statement != nil || c.Redis != nil || c.Started != nil || c.Requests != nil {
 		t.Errorf("telemetry %+v, want none", c)
 	}
 }

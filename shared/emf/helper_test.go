@@ -14,7 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -57,7 +58,7 @@ func (o *output) take() (all []line) {
 
 // functions are those of users and sessions in one process, with their stdout.
 type functions struct {
-	program *boot.Program
+	program *app.Program
 	out     *output
 	user    *lambdahttp.Adapter
 	session *lambdahttp.Adapter
@@ -66,8 +67,8 @@ type functions struct {
 func start(t testing.TB, e *testenv.Env, on bool) functions {
 	t.Helper()
 	f := functions{out: &output{t: t}}
-	f.program = e.Open(t, func(c *boot.Config) {
-		c.Metrics = boot.EmbeddedMetrics{On: on, Stage: "test", Version: "7"}
+	f.program = e.Open(t, func(c *app.Options) {
+		c.Metrics = config.EmbeddedMetrics{On: on, Stage: "test", Version: "7"}
 		c.Concurrency, c.LogTo = 8, io.Discard
 		c.EmbedMetrics(f.out)
 	})
@@ -75,8 +76,8 @@ func start(t testing.TB, e *testenv.Env, on bool) functions {
 	edge := p.Edge()
 	user := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false)
 	session := sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions))
-	f.user = lambdahttp.New(p.Log, edge.Handler(databasev1.NewUserServiceServer(user, edge.Options()))).Finish(p.Config.Telemetry.Finish)
-	f.session = lambdahttp.New(p.Log, edge.Handler(databasev1.NewSessionServiceServer(session, edge.Options()))).Finish(p.Config.Telemetry.Finish)
+	f.user = lambdahttp.New(p.Log, edge.Handler(databasev1.NewUserServiceServer(user, edge.Options()))).Finish(p.Telemetry.Finish)
+	f.session = lambdahttp.New(p.Log, edge.Handler(databasev1.NewSessionServiceServer(session, edge.Options()))).Finish(p.Telemetry.Finish)
 	return f
 }
 

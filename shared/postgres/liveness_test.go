@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -35,7 +35,7 @@ type frozen struct {
 func freeze(t *testing.T, n int, gap time.Duration) *frozen {
 	t.Helper()
 	f := &frozen{Env: testenv.New(t, "plugins", "miniredis")}
-	f.db = f.Env.Open(t, func(c *boot.Config) { c.Concurrency = n }).DB
+	f.db = f.Env.Open(t, func(c *app.Options) { c.Concurrency = n }).DB
 	f.db.SetNow(f.clock.now)
 	use(t, f.db, n)
 	if open, _ := f.db.Open(); open != n {
@@ -108,7 +108,7 @@ func TestThaw(t *testing.T) {
 		t.Parallel()
 		e := testenv.New(t, "plugins", "miniredis")
 		var clock wallClock
-		db := e.Open(t, func(c *boot.Config) { c.Concurrency = 4 }).DB
+		db := e.Open(t, func(c *app.Options) { c.Concurrency = 4 }).DB
 		db.SetNow(clock.now)
 		use(t, db, 4)
 		clock.gap.Store(int64(time.Hour))

@@ -64,9 +64,12 @@ type Options struct {
 // returns a DB that dials on first use. An error never repeats the URL, which may hold a password.
 func Open(databaseURL string, o Options) (*DB, error) {
 	o.Budgets = cmp.Or(o.Budgets, DefaultBudgets())
-	cfg, err := parse(databaseURL, o)
+	cfg, t, err := parse(databaseURL, o.Login != nil, o.Token)
 	if err != nil {
 		return nil, err
+	}
+	if t != nil {
+		cfg.BeforeConnect = t.beforeConnect(o.Login, o.Budgets.Connect)
 	}
 	if !strings.Contains(databaseURL, "pool_max_conns") {
 		cfg.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns))
@@ -94,23 +97,28 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	return db, nil
 }
 
-func parse(databaseURL string, o Options) (*pgxpool.Config, error) {
-	if o.Login == nil {
+// CheckURL returns what Open would say of databaseURL. login says whether another source than the URL knows user and
+// password, and token whether the passwords are tokens.
+func CheckURL(databaseURL string, login, token bool) error {
+	_, _, err := parse(databaseURL, login, token)
+	return err
+}
+
+// parse also returns the target, if there is a login.
+func parse(databaseURL string, login, token bool) (*pgxpool.Config, *target, error) {
+	if !login {
 		cfg, err := pgxpool.ParseConfig(databaseURL)
 		if err != nil {
-			return nil, errors.New("is not a PostgreSQL URL")
+			return nil, nil, errors.New("is not a PostgreSQL URL")
 		}
-		return cfg, nil
+		return cfg, nil, nil
 	}
-	t, err := parseTarget(databaseURL, o.Token)
+	t, err := parseTarget(databaseURL, token)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cfg, err := t.config()
-	if err == nil {
-		cfg.BeforeConnect = t.beforeConnect(o.Login, o.Budgets.Connect)
-	}
-	return cfg, err
+	return cfg, t, err
 }
 
 // Close waits for the connections in use and closes all.

@@ -13,7 +13,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // serveAll mounts all services in front of p.
-func serveAll(t testing.TB, log io.Writer, p *boot.Program) string {
+func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	t.Helper()
 	return testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
 		return []testenv.Handler{

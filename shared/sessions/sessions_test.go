@@ -13,7 +13,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // serve mounts the service in front of p; change may alter its configuration.
-func serve(t testing.TB, p *boot.Program, change func(*sessions.Config)) string {
+func serve(t testing.TB, p *app.Program, change func(*sessions.Config)) string {
 	t.Helper()
 	c := sessions.Config(p.Config.Sessions)
 	if change != nil {
@@ -35,7 +35,7 @@ func serve(t testing.TB, p *boot.Program, change func(*sessions.Config)) string 
 
 // client repeats a call while the database is said not to answer, as callers do: on a machine under load the budget of a
 // statement may run out. What outlasts that is an error.
-func client(t testing.TB, p *boot.Program, change func(*sessions.Config)) databasev1.SessionService {
+func client(t testing.TB, p *app.Program, change func(*sessions.Config)) databasev1.SessionService {
 	t.Helper()
 	repeat := func(next twirp.Method) twirp.Method {
 		return func(ctx context.Context, request any) (response any, err error) {

@@ -69,7 +69,7 @@ func (k Kind) sweep(path string, remove func(path string)) {
 	if err != nil {
 		return
 	}
-	defer lock.Close()
+	defer func() { _ = lock.Close() }() // never fails
 	remove(path)
 }
 

@@ -16,7 +16,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/sessiontoken"
@@ -78,7 +79,7 @@ type Env struct {
 	Redis   *Redis
 	PGProxy *faultproxy.Proxy // the program's way to PostgreSQL
 	RDProxy *faultproxy.Proxy // the program's way to Redis
-	Program *boot.Program
+	Program *app.Program
 }
 
 // New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds).
@@ -100,12 +101,13 @@ func NewOn(t testing.TB, d *Database, redisKind string) *Env {
 
 // Open starts a further program, as another process would be, through the same proxies. change may alter its
 // configuration.
-func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
+func (e *Env) Open(t testing.TB, change func(*app.Options)) *app.Program {
 	t.Helper()
-	c, err := boot.Read(func(string) string { return "" })
+	read, err := config.Read(func(string) string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := app.Options{Config: read}
 	c.DatabaseURL = fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", serviceLogin, e.PGProxy.Addr(), e.Name)
 	c.RedisURL = "redis://" + e.RDProxy.Addr() + PatientRedis
 	c.Sessions.Verifier = sessiontoken.NewVerifier(Secret)
@@ -113,7 +115,7 @@ func (e *Env) Open(t testing.TB, change func(*boot.Config)) *boot.Program {
 	if change != nil {
 		change(&c)
 	}
-	p, err := boot.Open(c)
+	p, err := app.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,9 +153,9 @@ func EachRedis(t *testing.T, f func(t *testing.T, e *Env)) {
 }
 
 // Impatient is a program with the timeouts of production, to meet a Redis that hangs.
-func (e *Env) Impatient(t testing.TB) *boot.Program {
+func (e *Env) Impatient(t testing.TB) *app.Program {
 	t.Helper()
-	return e.Open(t, func(c *boot.Config) { c.RedisURL = "redis://" + e.RDProxy.Addr() })
+	return e.Open(t, func(c *app.Options) { c.RedisURL = "redis://" + e.RDProxy.Addr() })
 }
 
 // RedisKinds are the kinds of Redis on this machine: "redis-server" where it is installed, and "miniredis", which runs

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
@@ -39,7 +39,7 @@ const (
 
 // traced is a program whose traces go to a collector.
 type traced struct {
-	*boot.Program
+	*app.Program
 	traces  *tracing.Traces
 	handler http.Handler
 	log     *buffer
@@ -55,7 +55,7 @@ func open(t testing.TB, e *testenv.Env, endpoint string, function bool) *traced 
 		t.Fatal(err)
 	}
 	t.Cleanup(p.traces.Close)
-	p.Program = e.Open(t, func(c *boot.Config) {
+	p.Program = e.Open(t, func(c *app.Options) {
 		c.LogTo, c.LogFormat = p.log, "json"
 		c.Telemetry.Tracer, c.Telemetry.Queries, c.Telemetry.TraceRedis = p.traces.Requests(), p.traces.Queries(), p.traces.Redis
 	})
@@ -63,7 +63,7 @@ func open(t testing.TB, e *testenv.Env, endpoint string, function bool) *traced 
 	return p
 }
 
-func allServices(p *boot.Program) http.Handler {
+func allServices(p *app.Program) http.Handler {
 	edge := p.Edge()
 	mux := http.NewServeMux()
 	c := p.Config

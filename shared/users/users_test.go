@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/testenv"
 	"github.com/osirose-new/database-service/shared/users"
 )
@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // client is a client of a UserService in front of p.
-func client(t testing.TB, p *boot.Program) databasev1.UserService {
+func client(t testing.TB, p *app.Program) databasev1.UserService {
 	t.Helper()
 	url := testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
 		s := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)

@@ -1,6 +1,6 @@
 //go:build noaws
 
-package boot_test
+package config_test
 
 import (
 	"strings"
@@ -8,23 +8,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 func TestNoAWS(t *testing.T) {
 	t.Parallel()
-	for name, environmentOf := range map[string]map[string]string{
+	for name, variables := range map[string]map[string]string{
 		"DATABASE_SECRET_ARN": {"DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"},
 		"DATABASE_IAM_AUTH":   {"DATABASE_IAM_AUTH": "true", "DATABASE_URL": "postgres://u@db/d", "AWS_REGION": "x"},
 		"REDIS_IAM_CACHE":     {"REDIS_IAM_CACHE": "cache", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://u@cache", "AWS_REGION": "x"},
 	} {
-		c, err := boot.Read(environment(environmentOf))
-		if err != nil {
-			t.Fatalf("Read: %v", err)
-		}
-		_, err = boot.Open(c)
+		_, err := config.Read(environment(variables))
 		if diff := cmp.Diff([]string{name}, names(err)); diff != "" || !strings.Contains(err.Error(), "noaws") {
-			t.Errorf("Open = %v names (-want +got):\n%s", err, diff)
+			t.Errorf("Read = %v names (-want +got):\n%s", err, diff)
 		}
 	}
 }

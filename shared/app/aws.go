@@ -1,15 +1,16 @@
 //go:build !noaws
 
-package boot
+package app
 
 import (
 	"github.com/osirose-new/database-service/shared/awslogin"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// logins adds to the options what AWS is to answer. Nothing is asked yet.
-func logins(a AWS, db *postgres.Options, redis *cache.ConnectOptions) error {
+// addLogins adds the logins that AWS answers. It calls nothing yet.
+func addLogins(a config.AWS, db *postgres.Options, redis *cache.ConnectOptions) {
 	account := awslogin.NewAccount()
 	switch {
 	case a.DatabaseSecretARN != "":
@@ -20,5 +21,4 @@ func logins(a AWS, db *postgres.Options, redis *cache.ConnectOptions) error {
 	if a.RedisIAMCache != "" {
 		redis.Password = account.ElastiCache(a.RedisIAMCache, a.RedisIAMServerless)
 	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package boot
+package app
 
 import (
 	"context"
@@ -10,25 +10,25 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Telemetry is what watches a program. What is nil is not watched, and costs nothing. Its functions are called while a
-// request waits, and by many at once.
+// Telemetry watches a program. A nil field watches nothing and costs nothing. Its functions run while a request waits,
+// many at once.
 type Telemetry struct {
 	Requests  rpcserver.Observer
 	Statement func(waited, took time.Duration, err error)           // see postgres.Options
 	Redis     func(command string, took time.Duration, failed bool) // see cache.ConnectOptions
 
-	// Traces: requests, what they ask of PostgreSQL, and of Redis.
+	// Traces of requests, their statements, and their calls to Redis.
 	Tracer     rpcserver.Tracer
 	Queries    pgx.QueryTracer
 	TraceRedis func(redis.UniversalClient)
 
-	// Started is told of the program that was opened with this. Finish is called at the end of each invocation of a function,
-	// before its answer: afterwards the process is frozen.
+	// Started gets the program when it is open.
 	Started func(*Program)
-	Finish  func(context.Context)
+	// Finish runs at the end of each invocation of a function, before its response: afterwards the process is frozen.
+	Finish func(context.Context)
 }
 
-// AtFinish has f called at the end of each invocation, after what is called then already.
+// AtFinish adds f to the end of each invocation, after what runs there already.
 func (t *Telemetry) AtFinish(f func(context.Context)) {
 	before := t.Finish
 	t.Finish = func(ctx context.Context) {
@@ -39,7 +39,7 @@ func (t *Telemetry) AtFinish(f func(context.Context)) {
 	}
 }
 
-// Traces is what records spans: package tracing, which only some programs link.
+// Traces records spans. Package tracing implements it; only some programs link that.
 type Traces interface {
 	Requests() rpcserver.Tracer
 	Queries() pgx.QueryTracer
@@ -47,7 +47,7 @@ type Traces interface {
 	Flush(context.Context)
 }
 
-// Trace has t record what the program does, and flush at the end of an invocation where this is a function.
+// Trace makes the program record spans, and a function flush them at the end of each invocation.
 func (t *Telemetry) Trace(with Traces, function bool) {
 	t.Tracer, t.Queries, t.TraceRedis = with.Requests(), with.Queries(), with.Redis
 	if function {

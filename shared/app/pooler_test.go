@@ -1,4 +1,4 @@
-package boot_test
+package app_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/sessions"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -49,7 +49,7 @@ func newPlayer(t testing.TB, e *testenv.Env, url, name string) *player {
 }
 
 // serveAll mounts the three services of p.
-func serveAll(t testing.TB, log io.Writer, p *boot.Program) string {
+func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	t.Helper()
 	return testenv.ServeLog(t, log, func(o twirp.ServerOption) []testenv.Handler {
 		return []testenv.Handler{
@@ -175,7 +175,7 @@ func TestPooler(t *testing.T) {
 					}
 				}
 			}()
-			p := e.Open(t, func(c *boot.Config) {
+			p := e.Open(t, func(c *app.Options) {
 				c.Concurrency = 1
 				c.DatabaseURL += "&pool_max_conns=1&default_query_exec_mode=" + mode
 			})

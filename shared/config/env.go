@@ -1,4 +1,4 @@
-package boot
+package config
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func (e *env) text(name, fallback string) string {
 	return fallback
 }
 
-// oneOf takes the first value where the variable is not set.
+// oneOf returns the first value if the variable is not set.
 func (e *env) oneOf(name string, values ...string) string {
 	v := e.text(name, values[0])
 	if !slices.Contains(values, v) {
@@ -46,8 +46,8 @@ func (e *env) number(name string, fallback, least, most int) int {
 	return n
 }
 
-// share checks a number from 0 to 1.
-func (e *env) share(name string) {
+// ratio checks that a variable is a number from 0 to 1, if it is set.
+func (e *env) ratio(name string) {
 	if v := e.get(name); v != "" {
 		if n, err := strconv.ParseFloat(v, 64); err != nil || !(n >= 0 && n <= 1) {
 			e.wrong(name, "is not a number from 0 to 1")
@@ -55,7 +55,7 @@ func (e *env) share(name string) {
 	}
 }
 
-// seconds reads a time as whole seconds ("300") or with a unit ("5m").
+// seconds reads a duration as whole seconds ("300") or with a unit ("5m").
 func (e *env) seconds(name string, fallback, least, most time.Duration) time.Duration {
 	v := e.get(name)
 	if v == "" {
@@ -66,12 +66,12 @@ func (e *env) seconds(name string, fallback, least, most time.Duration) time.Dur
 	}
 	d, err := time.ParseDuration(v)
 	if err != nil || d < least || d > most {
-		e.wrong(name, fmt.Sprintf("is not a time from %s to %s, as 300 (seconds) or 5m", least, most))
+		e.wrong(name, fmt.Sprintf("is not a duration from %s to %s, for example 300 (seconds) or 5m", least, most))
 	}
 	return d
 }
 
-// address reads host:port. "off" is an empty one.
+// address reads host:port. "off" returns an empty string.
 func (e *env) address(name, fallback string) string {
 	v := e.text(name, fallback)
 	if v == "off" {
@@ -84,7 +84,7 @@ func (e *env) address(name, fallback string) string {
 	return v
 }
 
-// aws reads which logins come from AWS, and what has to be there for them.
+// aws reads which logins come from AWS, and checks the variables that they need.
 func (e *env) aws(c Config) AWS {
 	a := AWS{
 		DatabaseSecretARN:  e.text("DATABASE_SECRET_ARN", ""),
@@ -96,19 +96,20 @@ func (e *env) aws(c Config) AWS {
 		e.wrong("DATABASE_SECRET_ARN", "is not the ARN of a secret (arn:aws:secretsmanager:...)")
 	}
 	if a.DatabaseIAM && a.DatabaseSecretARN != "" {
-		e.wrong("DATABASE_IAM_AUTH", "and DATABASE_SECRET_ARN are two logins")
+		e.wrong("DATABASE_IAM_AUTH", "and DATABASE_SECRET_ARN are two logins; unset one of them")
 	}
 	if strings.ContainsFunc(a.RedisIAMCache, func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) {
 		e.wrong("REDIS_IAM_CACHE", "is not the name of a cache: a to z, 0 to 9 and -")
 	}
 	if a.RedisIAMServerless && a.RedisIAMCache == "" {
-		e.wrong("REDIS_IAM_SERVERLESS", "says of which kind REDIS_IAM_CACHE is, which is not set")
+		e.wrong("REDIS_IAM_SERVERLESS", "needs REDIS_IAM_CACHE, which is not set")
 	}
 	if a.RedisIAMServerless && !strings.Contains(c.RedisURL, "cluster=true") {
 		e.wrong("REDIS_IAM_SERVERLESS", "needs ?cluster=true in REDIS_URL: a serverless cache is a cluster")
 	}
 	if region := e.text("AWS_REGION", e.get("AWS_DEFAULT_REGION")); region == "" && e.get("AWS_PROFILE") == "" && (a.DatabaseIAM || a.RedisIAMCache != "") {
-		e.wrong("AWS_REGION", "is required for tokens")
+		e.wrong("AWS_REGION", "is required for IAM authentication")
 	}
+	e.checkLinked(a)
 	return a
 }

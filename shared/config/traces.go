@@ -1,11 +1,11 @@
-package boot
+package config
 
 import (
 	"net/url"
 	"strings"
 )
 
-// traces reads OpenTelemetry's variables, as far as they say whether there are traces and where they go, and those with
+// traces returns the URL that traces go to. It reads those of OpenTelemetry's variables that decide it, and refuses the
 // mistakes that its SDK would only log.
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 func (e *env) traces() string {
@@ -23,7 +23,7 @@ func (e *env) traces() string {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		e.wrong(name, "is not the URL of a collector: http://host:4318")
 	case u.User != nil:
-		e.wrong(name, "has a login, which belongs into OTEL_EXPORTER_OTLP_HEADERS")
+		e.wrong(name, "holds a login; put it into OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	for _, protocol := range []string{"OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"} {
 		e.oneOf(protocol, "http/protobuf")
@@ -31,7 +31,7 @@ func (e *env) traces() string {
 	sampler := e.oneOf("OTEL_TRACES_SAMPLER", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
 		"always_on", "always_off", "traceidratio")
 	if strings.HasSuffix(sampler, "ratio") {
-		e.share("OTEL_TRACES_SAMPLER_ARG")
+		e.ratio("OTEL_TRACES_SAMPLER_ARG")
 	}
 	return to + suffix
 }

@@ -1,4 +1,4 @@
-package boot_test
+package config_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 // TestTracesTo reads OpenTelemetry's variables: where traces go, and which variable is wrong.
@@ -37,7 +37,7 @@ func TestTracesTo(t *testing.T) {
 		"a share of 2":         {map[string]string{endpoint: collector, sampler: "parentbased_traceidratio", sampler + "_ARG": "2"}, "", []string{sampler + "_ARG"}},
 		"a share that is none": {map[string]string{endpoint: collector, sampler: "traceidratio", sampler + "_ARG": "NaN"}, "", []string{sampler + "_ARG"}},
 	} {
-		c, err := boot.Read(environment(test.environment))
+		c, err := config.Read(environment(test.environment))
 		if diff := cmp.Diff(test.wrong, names(err)); diff != "" {
 			t.Errorf("%s: Read = %v names (-want +got):\n%s", what, err, diff)
 		}

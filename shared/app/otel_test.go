@@ -1,6 +1,6 @@
 //go:build otel
 
-package boot_test
+package app_test
 
 import (
 	"context"
@@ -9,23 +9,24 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
 // TestOTel wants the spans of an invocation sent by Finish, after what else is done there.
 func TestOTel(t *testing.T) {
 	t.Parallel()
-	off := boot.Config{}
-	if err := boot.TraceFunction(&off); err != nil || off.Telemetry.Tracer != nil || off.Telemetry.Queries != nil || off.Telemetry.TraceRedis != nil || off.Telemetry.Finish != nil {
+	off := app.Options{}
+	if err := app.TraceFunction(&off); err != nil || off.Telemetry.Tracer != nil || off.Telemetry.Queries != nil || off.Telemetry.TraceRedis != nil || off.Telemetry.Finish != nil {
 		t.Errorf("TraceFunction = %v, %+v where there are to be no traces", err, off.Telemetry)
 	}
 	var order []string
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { order = append(order, "sent") }))
 	defer collector.Close()
-	c := boot.Config{TracesTo: collector.URL, LogTo: io.Discard}
+	c := app.Options{Config: config.Config{TracesTo: collector.URL}, LogTo: io.Discard}
 	c.Telemetry.Finish = func(context.Context) { order = append(order, "finish") }
-	if err := boot.TraceFunction(&c); err != nil {
+	if err := app.TraceFunction(&c); err != nil {
 		t.Fatal(err)
 	}
 	if c.Telemetry.Queries == nil || c.Telemetry.TraceRedis == nil {

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package boot_test
+package app_test
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -101,7 +101,7 @@ func TestPgBouncer(t *testing.T) {
 	for _, mode := range poolerModes {
 		t.Run(mode, func(t *testing.T) {
 			var log bytes.Buffer
-			url := serveAll(t, &log, e.Open(t, func(c *boot.Config) {
+			url := serveAll(t, &log, e.Open(t, func(c *app.Options) {
 				c.DatabaseURL = fmt.Sprintf("postgres://game_service@%s/%s?sslmode=disable&pool_max_conns=%d&default_query_exec_mode=%s", address, e.Name, players, mode)
 			}))
 			var all sync.WaitGroup

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package boot_test
+package app_test
 
 import (
 	"context"
@@ -18,11 +18,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -47,7 +48,7 @@ func newCloud(t *testing.T) *cloud {
 	} {
 		t.Setenv(name, value)
 	}
-	loaded, err := config.LoadDefaultConfig(t.Context())
+	loaded, err := awsconfig.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,15 +147,15 @@ func (c *cloud) promote(t *testing.T, arn, version string) {
 }
 
 // open starts a program whose connections live for a moment only.
-func (c *cloud) open(t *testing.T, arn string) *boot.Program {
+func (c *cloud) open(t *testing.T, arn string) *app.Program {
 	t.Helper()
-	read, err := boot.Read(environment(map[string]string{
+	read, err := config.Read(environment(map[string]string{
 		"DATABASE_SECRET_ARN": arn, "DATABASE_URL": "postgres://?sslmode=disable&pool_max_conn_lifetime=100ms", "AWS_REGION": "eu-central-1",
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := boot.Open(read)
+	p, err := app.Open(app.Options{Config: read})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build !noaws
 
-package boot_test
+package app_test
 
 import (
 	"strings"
@@ -8,7 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/osirose-new/database-service/shared/boot"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 const secretARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hunter2canary"
@@ -52,10 +53,10 @@ func TestAWS(t *testing.T) {
 		"a certificate's file":     {map[string]string{"DATABASE_SECRET_ARN": secretARN, "DATABASE_URL": "postgres://db/d?sslrootcert=/hunter2canary"}, []string{"DATABASE_URL"}},
 		"what the secret is given": {map[string]string{"DATABASE_SECRET_ARN": secretARN, "DATABASE_URL": "postgres://db/d?pool_max_conns=hunter2canary"}, []string{"DATABASE_URL"}},
 	} {
-		c, err := boot.Read(environment(test.environment))
+		c, err := config.Read(environment(test.environment))
 		if err == nil {
-			var p *boot.Program
-			if p, err = boot.Open(c); err == nil {
+			var p *app.Program
+			if p, err = app.Open(app.Options{Config: c}); err == nil {
 				p.Close()
 			}
 		}

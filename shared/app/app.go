@@ -1,0 +1,128 @@
+// Package app assembles a program from its configuration: database, cache, log, and what watches them. It dials on first
+// use only, so a cold start pays for parsing alone.
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Options of a Program: its configuration, and what the environment does not say.
+type Options struct {
+	config.Config
+	// Concurrency is how many requests a Lambda function gets at once, and so its connections to each server; 0: the program
+	// is no function.
+	Concurrency int
+	LogTo       io.Writer // nil: stderr
+	Telemetry   Telemetry
+	Budgets     Budgets
+}
+
+// Budgets bound what a request waits for. The zero value of each means its default. No variable sets them.
+type Budgets struct {
+	Request  time.Duration // default rpcserver.Budget
+	Database postgres.Budgets
+	Redis    cache.Budgets
+}
+
+// Program is what the mains pass to the services.
+type Program struct {
+	Config    config.Config
+	Telemetry Telemetry
+	DB        *postgres.DB
+	Redis     redis.UniversalClient
+	Cache     *cache.Cache
+	Log       *slog.Logger
+	edge      *rpcserver.Server
+}
+
+// Open assembles a Program, which dials on first use. The error names each URL that is missing or wrong.
+func Open(o Options) (*Program, error) {
+	db, client, err := connect(o)
+	if err != nil {
+		return nil, err
+	}
+	log := Logger(o)
+	redis.SetLogger(redisLogger{log})
+	traced := o.Telemetry.TraceRedis != nil
+	if traced {
+		o.Telemetry.TraceRedis(client)
+	}
+	p := &Program{
+		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, edge: newEdge(o, log),
+		Cache: cache.New(client, db, cache.Options{TTL: o.CacheTTL, Traced: traced, Budgets: o.Budgets.Redis}),
+	}
+	if o.Telemetry.Started != nil {
+		o.Telemetry.Started(p)
+	}
+	return p, nil
+}
+
+// connect makes the pools of both servers. They dial on first use.
+func connect(o Options) (*postgres.DB, redis.UniversalClient, error) {
+	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database}
+	redisOptions := cache.ConnectOptions{Concurrency: o.Concurrency, Observe: o.Telemetry.Redis, Budgets: o.Budgets.Redis}
+	addLogins(o.AWS, &dbOptions, &redisOptions)
+	var errs []error
+	db, err := postgres.Open(o.DatabaseURL, dbOptions)
+	switch {
+	case o.DatabaseURL == "":
+		errs = append(errs, errors.New("DATABASE_URL is required"))
+	case err != nil:
+		errs = append(errs, fmt.Errorf("DATABASE_URL %w", err))
+	}
+	client, err := cache.Connect(o.RedisURL, redisOptions)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
+	}
+	if err := errors.Join(errs...); err != nil {
+		if db != nil {
+			db.Close()
+		}
+		if client != nil {
+			_ = client.Close()
+		}
+		return nil, nil, err
+	}
+	return db, client, nil
+}
+
+// Edge is the edge that all of the program's services share, with what watches their requests.
+func (p *Program) Edge() *rpcserver.Server { return p.edge }
+
+func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
+	edge, t := rpcserver.New(log), o.Telemetry
+	edge.SetBudget(cmp.Or(o.Budgets.Request, rpcserver.Budget))
+	if t.Requests != nil {
+		edge.Observe(t.Requests)
+	}
+	if t.Tracer != nil {
+		edge.Trace(t.Tracer)
+	}
+	return edge
+}
+
+// Close closes the connections.
+func (p *Program) Close() {
+	p.DB.Close()
+	_ = p.Redis.Close() // nothing is buffered
+}
+
+// redisLogger logs what go-redis itself logs. It omits the arguments of the messages, which hold addresses.
+type redisLogger struct{ log *slog.Logger }
+
+func (l redisLogger) Printf(ctx context.Context, format string, _ ...any) {
+	l.log.DebugContext(ctx, "go-redis", "message", format)
+}

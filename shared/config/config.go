@@ -1,0 +1,185 @@
+// Package config reads the environment into a Config. It dials nothing and reads nothing else, so a cold start pays only
+// for that. An error names every wrong variable at once, and never a value: some are secrets.
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
+)
+
+// DefaultRedisURL is the Redis of a program whose REDIS_URL is not set.
+const DefaultRedisURL = "redis://127.0.0.1:6379"
+
+// Config is the environment, checked.
+type Config struct {
+	Listen      string // host:port of the services
+	Admin       string // host:port for health and metrics; empty: no listener
+	TLS         TLS
+	DatabaseURL string
+	RedisURL    string
+	CacheTTL    time.Duration
+	LogLevel    slog.Level
+	LogFormat   string // "json", "text", or "" for text on a terminal
+	TracesTo    string // URL of a collector; empty: no traces
+	AWS         AWS
+	Metrics     EmbeddedMetrics
+	Sessions    Sessions
+	Characters  Characters
+}
+
+// TLS names the PEM files of the port's certificate. Empty: the port speaks plain text.
+type TLS struct{ CertFile, KeyFile string }
+
+// AWS says which logins come from AWS. Zero: none.
+type AWS struct {
+	DatabaseSecretARN  string
+	DatabaseIAM        bool
+	RedisIAMCache      string // a replication group, or a serverless cache
+	RedisIAMServerless bool
+}
+
+// EmbeddedMetrics says whether the invocations of functions write metrics for CloudWatch.
+type EmbeddedMetrics struct {
+	On      bool
+	Stage   string // names the deployment; empty: there is only one
+	Version string // of the function, set by Lambda
+}
+
+// Sessions has the fields of sessions.Config, so that one converts to the other. Zero: the service's default.
+type Sessions struct {
+	Verifier        sessiontoken.Verifier
+	RefuseSessionID bool
+	Window, Cap     time.Duration
+}
+
+// Characters has the fields of characters.Config. Zero: the service's default.
+type Characters struct {
+	Slots            int
+	DeleteDelay      time.Duration
+	NameMin, NameMax int
+	NamesReserved    []string
+}
+
+// Read checks the environment that getenv returns. It checks the URLs only if another variable is wrong: otherwise
+// app.Open checks them, and a cold start parses them once.
+func Read(getenv func(string) string) (Config, error) {
+	e := env{get: getenv}
+	c := Config{
+		Listen:      e.listen(),
+		Admin:       e.address("ADMIN_ADDR", "127.0.0.1:50053"),
+		TLS:         e.tls(),
+		DatabaseURL: e.text("DATABASE_URL", ""),
+		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
+		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
+		LogLevel:    e.logLevel(),
+		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
+		TracesTo:    e.traces(),
+		Metrics:     e.embeddedMetrics(),
+		Sessions:    e.sessions(),
+		Characters:  e.characters(),
+	}
+	c.AWS = e.aws(c)
+	if c.AWS.DatabaseSecretARN != "" && c.DatabaseURL == "" {
+		c.DatabaseURL = "postgres://" // the secret holds the rest
+	}
+	if len(e.errs) > 0 {
+		e.errs = append(e.errs, c.CheckURLs())
+	}
+	return c, errors.Join(e.errs...)
+}
+
+// CheckURLs names the URLs that are wrong. It dials nothing. An empty DatabaseURL is not wrong: local embeds a server.
+func (c Config) CheckURLs() error {
+	var errs []error
+	if c.DatabaseURL != "" {
+		if err := postgres.CheckURL(c.DatabaseURL, c.AWS.DatabaseSecretARN != "" || c.AWS.DatabaseIAM, c.AWS.DatabaseIAM); err != nil {
+			errs = append(errs, fmt.Errorf("DATABASE_URL %w", err))
+		}
+	}
+	if err := checkRedisURL(c.RedisURL, c.AWS.RedisIAMCache != ""); err != nil {
+		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// checkRedisURL makes a client, which dials on first use only, and closes it.
+func checkRedisURL(url string, iam bool) error {
+	var o cache.ConnectOptions
+	if iam {
+		o.Password = func(context.Context, string) (string, error) { return "", nil }
+	}
+	client, err := cache.Connect(url, o)
+	if err == nil {
+		_ = client.Close() // it has no connection
+	}
+	return err
+}
+
+func (e *env) listen() string {
+	host, port := e.text("LISTEN_ADDR", "0.0.0.0"), e.number("SERVICE_PORT", 50052, 1, 65535)
+	if strings.Contains(host, ":") && net.ParseIP(host) == nil {
+		e.wrong("LISTEN_ADDR", "is not a host alone; the port is SERVICE_PORT")
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func (e *env) tls() TLS {
+	t := TLS{CertFile: e.text("TLS_CERT_FILE", ""), KeyFile: e.text("TLS_KEY_FILE", "")}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		e.wrong("TLS_CERT_FILE", "and TLS_KEY_FILE must be set together")
+	}
+	return t
+}
+
+func (e *env) logLevel() (level slog.Level) {
+	if err := level.UnmarshalText([]byte(e.text("LOG_LEVEL", "info"))); err != nil {
+		e.wrong("LOG_LEVEL", "is not debug, info, warn or error")
+	}
+	return level
+}
+
+func (e *env) embeddedMetrics() EmbeddedMetrics {
+	m := EmbeddedMetrics{
+		On:      e.oneOf("EMBEDDED_METRICS", "false", "true") == "true",
+		Stage:   e.text("METRICS_STAGE", ""),
+		Version: e.text("AWS_LAMBDA_FUNCTION_VERSION", ""),
+	}
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+	if len(m.Stage) > 64 || strings.Trim(m.Stage, letters) != "" {
+		e.wrong("METRICS_STAGE", "is not a name: up to 64 letters, digits, _ and -")
+	}
+	return m
+}
+
+func (e *env) sessions() Sessions {
+	return Sessions{
+		Verifier:        sessiontoken.NewVerifier(e.text("BETTER_AUTH_SECRET", "")),
+		RefuseSessionID: e.oneOf("SESSION_ID_LOOKUP", "accept", "refuse") == "refuse",
+		Window:          e.seconds("SESSION_WINDOW", 0, time.Minute, 365*24*time.Hour),
+		Cap:             e.seconds("SESSION_CAP", 0, time.Minute, 365*24*time.Hour),
+	}
+}
+
+func (e *env) characters() Characters {
+	c := Characters{
+		Slots:       e.number("CHARACTER_SLOTS", 0, 1, 32),
+		DeleteDelay: e.seconds("CHARACTER_DELETE_DELAY", 0, time.Second, 365*24*time.Hour),
+		NameMin:     e.number("CHARACTER_NAME_MIN", 0, 4, 20),
+		NameMax:     e.number("CHARACTER_NAME_MAX", 0, 4, 20),
+	}
+	if c.NameMin > 0 && c.NameMax > 0 && c.NameMin > c.NameMax {
+		e.wrong("CHARACTER_NAME_MIN", "is more than CHARACTER_NAME_MAX")
+	}
+	c.NamesReserved = strings.FieldsFunc(e.text("CHARACTER_NAMES_RESERVED", ""), func(r rune) bool { return r == ',' || r == ' ' })
+	return c
+}

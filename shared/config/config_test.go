@@ -1,0 +1,155 @@
+package config_test
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/config"
+)
+
+// environment is what Read gets to see.
+func environment(variables map[string]string) func(string) string {
+	return func(name string) string { return variables[name] }
+}
+
+// names are the variables that an error names, one a line.
+func names(err error) []string {
+	var all []string
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			name, _, _ := strings.Cut(line, " ")
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	defaults := config.Config{
+		Listen: "0.0.0.0:50052", Admin: "127.0.0.1:50053", RedisURL: config.DefaultRedisURL, CacheTTL: cache.DefaultTTL, LogLevel: slog.LevelInfo,
+	}
+	for what, test := range map[string]struct {
+		environment map[string]string
+		want        config.Config
+	}{
+		"nothing is set": {nil, defaults},
+		"everything is set": {
+			map[string]string{
+				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "ADMIN_ADDR": "0.0.0.0:2", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
+				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
+				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
+				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
+				"CHARACTER_NAMES_RESERVED": "guild, council,,king", "EMBEDDED_METRICS": "true", "METRICS_STAGE": "live",
+				"AWS_LAMBDA_FUNCTION_VERSION": "7",
+			},
+			config.Config{
+				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
+				LogLevel: slog.LevelDebug, LogFormat: "text",
+				Metrics:  config.EmbeddedMetrics{On: true, Stage: "live", Version: "7"},
+				Sessions: config.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
+				Characters: config.Characters{
+					Slots: 32, DeleteDelay: 90 * time.Minute, NameMin: 5, NameMax: 5, NamesReserved: []string{"guild", "council", "king"},
+				},
+			},
+		},
+		"an IPv6 address":  {map[string]string{"LISTEN_ADDR": "::1"}, func(c config.Config) config.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
+		"no admin address": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) config.Config { c.Admin = ""; return c }(defaults)},
+		"a host's name":    {map[string]string{"LISTEN_ADDR": "localhost"}, func(c config.Config) config.Config { c.Listen = "localhost:50052"; return c }(defaults)},
+	} {
+		got, err := config.Read(environment(test.environment))
+		if err != nil {
+			t.Errorf("%s: Read: %v", what, err)
+		}
+		if diff := cmp.Diff(test.want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(config.Sessions{}, "Verifier")); diff != "" {
+			t.Errorf("%s: Read (-want +got):\n%s", what, diff)
+		}
+		secret := test.environment["BETTER_AUTH_SECRET"]
+		if _, unread := got.Sessions.Verifier.Token("token.x"); unread != (secret == "") {
+			t.Errorf("%s: a wrong signature is accepted: %t", what, unread)
+		}
+	}
+}
+
+func TestReadWrong(t *testing.T) {
+	t.Parallel()
+
+	t.Run("each value", func(t *testing.T) {
+		t.Parallel()
+		for name, values := range map[string][]string{
+			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]"},
+			"ADMIN_ADDR":             {"50053", "localhost", "localhost:", "localhost:0", "localhost:http", "::1:50053", "OFF", "h:65536"},
+			"SERVICE_PORT":           {"0", "65536", "-1", "http", "5e4", "99999999999999999999"},
+			"CACHE_TTL":              {"0", "-5", "0.5", "25h", "soon", "99999999999999999999", "10000000000000", "5x"},
+			"LOG_LEVEL":              {"loud", "5"},
+			"LOG_FORMAT":             {"xml", "JSON"},
+			"EMBEDDED_METRICS":       {"yes", "1", "TRUE"},
+			"METRICS_STAGE":          {"a b", "a\"", "ä", strings.Repeat("x", 65)},
+			"SESSION_ID_LOOKUP":      {"yes", "REFUSE"},
+			"SESSION_WINDOW":         {"59", "-1h", "366d", "9000h"},
+			"SESSION_CAP":            {"0", "1s", "x"},
+			"CHARACTER_SLOTS":        {"0", "33", "five"},
+			"CHARACTER_DELETE_DELAY": {"0", "0s", "9000h"},
+			"CHARACTER_NAME_MIN":     {"3", "21"},
+			"CHARACTER_NAME_MAX":     {"3", "21"},
+		} {
+			for _, value := range values {
+				_, err := config.Read(environment(map[string]string{name: value}))
+				if diff := cmp.Diff([]string{name}, names(err)); diff != "" {
+					t.Errorf("Read(%s=%s) = %v names (-want +got):\n%s", name, value, err, diff)
+				}
+			}
+		}
+	})
+
+	t.Run("all at once, and no value", func(t *testing.T) {
+		t.Parallel()
+		const canary = "hunter2canary"
+		wrong := map[string]string{
+			"LISTEN_ADDR": canary + ":80", "DATABASE_URL": "postgres://user:" + canary + "@[", "REDIS_URL": "redis://:" + canary + "@[",
+		}
+		for _, name := range []string{
+			"SERVICE_PORT", "ADMIN_ADDR", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
+			"CHARACTER_SLOTS", "CHARACTER_DELETE_DELAY", "CHARACTER_NAME_MIN", "CHARACTER_NAME_MAX",
+		} {
+			wrong[name] = canary
+		}
+		want := make([]string, 0, len(wrong))
+		for name := range wrong {
+			want = append(want, name)
+		}
+		slices.Sort(want)
+		wrong["BETTER_AUTH_SECRET"] = canary // nothing is wrong with it
+		_, err := config.Read(environment(wrong))
+		if diff := cmp.Diff(want, names(err)); diff != "" {
+			t.Errorf("Read names (-want +got):\n%s", diff)
+		}
+		if err != nil && strings.Contains(err.Error(), canary) {
+			t.Errorf("Read = %v, which repeats a value", err)
+		}
+	})
+
+	t.Run("no name is long enough and short enough", func(t *testing.T) {
+		t.Parallel()
+		_, err := config.Read(environment(map[string]string{"CHARACTER_NAME_MIN": "9", "CHARACTER_NAME_MAX": "8"}))
+		if diff := cmp.Diff([]string{"CHARACTER_NAME_MIN"}, names(err)); diff != "" {
+			t.Errorf("Read names (-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("no DATABASE_URL is not named: local starts a server of its own", func(t *testing.T) {
+		t.Parallel()
+		_, err := config.Read(environment(map[string]string{"LOG_LEVEL": "loud"}))
+		if diff := cmp.Diff([]string{"LOG_LEVEL"}, names(err)); diff != "" {
+			t.Errorf("Read names (-want +got):\n%s", diff)
+		}
+	})
+}
