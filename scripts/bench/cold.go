@@ -126,7 +126,7 @@ func (b *binary) buildFor(ctx context.Context, root, arch, path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o755) //nolint:gosec // a program must be executable
+	return os.WriteFile(path, text, 0o755) // a program must be executable
 }
 
 // megabytes is the size of a file, and 0 if there is none.
