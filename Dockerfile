@@ -1,7 +1,7 @@
-# One static binary, nothing else: no shell, no package manager. It writes nothing, so the root may be read-only, and
-# /tmp is not needed. It needs DATABASE_URL and REDIS_URL; the database is migrated by the same image:
+# The image holds one static binary, without a shell or package manager. The binary writes no files, so the root file system
+# can be read-only and /tmp is not needed. It needs DATABASE_URL and REDIS_URL. The same image migrates the database:
 #   docker run --rm -e DATABASE_URL=... IMAGE migrate
-# Its metrics say from which commit it was built where --build-arg REVISION=... says it here.
+# --build-arg REVISION=$(git rev-parse HEAD) makes -version and the metrics name the commit.
 ARG GO_IMAGE=golang:1.26
 
 FROM ${GO_IMAGE} AS build
@@ -15,13 +15,13 @@ RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.revision=${REVISION
  && echo 'nonroot:x:65532:' > /out/group
 
 FROM scratch
-# rediss:// and sslmode=verify-full verify against these.
+# rediss:// and sslmode=verify-full verify certificates against these.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/passwd /out/group /etc/
 COPY --from=build /out/database-service /database-service
-# Without DATABASE_URL it shall say so, and not try to fetch a PostgreSQL.
+# Without DATABASE_URL it must fail, not fetch a PostgreSQL.
 ENV POSTGRES_FETCH=never
-# Metrics, for who can reach the container; publish this port to nobody else.
+# For probes and Prometheus. Publish this port to operators only, never to callers.
 ENV ADMIN_ADDR=0.0.0.0:50053
 USER 65532:65532
 EXPOSE 50052 50053

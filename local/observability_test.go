@@ -141,7 +141,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestAlerts asks for what somebody needs who is woken, and for a test that shows the alert fire, and one that does not.
+// TestAlerts requires a severity, a summary and instructions of each alert, a test that it fires, and a test that it does not.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	var file struct {

@@ -1,5 +1,5 @@
-// Command purge is the scheduled Lambda function that finishes due deletions of characters. Nothing is wrong while it
-// does not run, but for the room and the names that they keep.
+// Command purge is the scheduled Lambda function that finishes due deletions of characters. While it does not run, answers stay
+// right; the rows only take up space.
 package main
 
 import (

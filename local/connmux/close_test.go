@@ -9,7 +9,7 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 )
 
-// A port that is closed refuses newcomers; who is connected still comes out, also when it says later what it speaks.
+// A closed port refuses new connections. It still returns older ones, even if they show their protocol later.
 func TestClose(t *testing.T) {
 	t.Parallel()
 	p, addr := split(t, nil)
@@ -52,11 +52,11 @@ func TestClose(t *testing.T) {
 	c.Close()
 }
 
-// Where the server of a protocol has gone, its clients are not left waiting; those of the other are served.
+// If the server of one protocol has gone, its clients are closed. Clients of the other are served.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	p, addr := split(t, nil)
-	waiting := dial(t, addr) // nobody accepts it, and then nobody will
+	waiting := dial(t, addr) // no server accepts it
 	if _, err := io.WriteString(waiting, connmux.Preface); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestHalfClosed(t *testing.T) {
 		}
 	}
 	if c, err := p.GRPC().Accept(); !errors.Is(err, net.ErrClosed) {
-		// It may come out although the half is closed, when both are true at once.
+		// Accept may return it although the half is closed: both cases of the select are ready.
 		if err != nil {
 			t.Errorf("Accept of a closed half = %v, %v, want net.ErrClosed", c, err)
 		} else {

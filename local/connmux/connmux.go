@@ -1,5 +1,5 @@
-// Package connmux has one port serve two protocols: HTTP/1, and HTTP/2 for gRPC. In plain text it is HTTP/2's preface that tells
-// them apart, the first bytes that a client sends; under TLS it is what the client asked for in the handshake (ALPN).
+// Package connmux serves two protocols on one port: HTTP/1, and HTTP/2 for gRPC. In plain text it looks for HTTP/2's preface,
+// the first bytes that a client sends. Under TLS it uses the protocol that the handshake has negotiated (ALPN).
 package connmux
 
 import (
@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// patience is how long a client may take to show which protocol it speaks, the TLS handshake included.
+// patience is how long a client may take until its protocol is known, including the TLS handshake.
 const patience = 5 * time.Second
 
-// preface is what a client of HTTP/2 begins with. https://www.rfc-editor.org/rfc/rfc9113#section-3.4
+// preface begins each HTTP/2 connection. https://www.rfc-editor.org/rfc/rfc9113#section-3.4
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// Port is a listener whose connections come out at two.
+// Port splits the connections of one listener between two.
 type Port struct {
 	listener   net.Listener
 	secure     *tls.Config // nil: plain text
@@ -24,7 +24,7 @@ type Port struct {
 	http, grpc *half
 }
 
-// Split takes the connections of l. Both listeners have to be served; each is closed by its server, and l by Close.
+// Split takes over the connections of l. Both HTTP and GRPC must be served; their servers close them. Close closes l.
 func Split(l net.Listener, secure *tls.Config) *Port { return split(l, secure, patience) }
 
 func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
@@ -33,13 +33,13 @@ func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
 	return p
 }
 
-// HTTP has the connections that speak HTTP/1.
+// HTTP returns the listener of the HTTP/1 connections.
 func (p *Port) HTTP() net.Listener { return p.http }
 
-// GRPC has the connections that speak HTTP/2.
+// GRPC returns the listener of the HTTP/2 connections.
 func (p *Port) GRPC() net.Listener { return p.grpc }
 
-// Close refuses newcomers. Those who are connected already still come out, until their listener is closed.
+// Close refuses new connections. Accept still returns those that are connected already, until its listener is closed.
 func (p *Port) Close() error { return p.listener.Close() }
 
 func (p *Port) run() {
@@ -51,7 +51,7 @@ func (p *Port) run() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		case isTemporary(err):
-			time.Sleep(acceptPause) // out of file descriptors, say; net/http waits, too
+			time.Sleep(acceptPause) // for example, out of file descriptors; net/http waits, too
 		default:
 			p.http.fail(err)
 			p.grpc.fail(err)
@@ -60,10 +60,11 @@ func (p *Port) run() {
 	}
 }
 
-// acceptPause is for how long nobody is let in after that failed.
+// acceptPause is the pause after Accept failed.
 const acceptPause = 10 * time.Millisecond
 
-// temporary is a net.Error, where the method is deprecated for what it says of other calls than Accept.
+// temporary is the part of net.Error that isTemporary needs. The method is deprecated there, because it is well defined for
+// Accept only.
 type temporary interface {
 	error
 	Temporary() bool
@@ -74,9 +75,9 @@ func isTemporary(err error) bool {
 	return ok && e.Temporary()
 }
 
-// sort hands a connection to the listener of its protocol.
+// sort passes a connection to the listener of its protocol.
 func (p *Port) sort(c net.Conn) {
-	_ = c.SetDeadline(time.Now().Add(p.patience)) // fails where the client has gone
+	_ = c.SetDeadline(time.Now().Add(p.patience)) // fails if the client has gone
 	to := p.http
 	var err error
 	if p.secure != nil {
@@ -97,17 +98,17 @@ func (p *Port) sort(c net.Conn) {
 		err = c.SetDeadline(time.Time{})
 	}
 	if err != nil || !to.put(c) {
-		_ = c.Close() // nobody could be told
+		_ = c.Close() // there is no caller to report an error to
 	}
 }
 
-// replayed is a connection of which the first bytes were read, and are read again.
+// replayed is a connection whose first bytes were read already, and are returned again.
 type replayed struct {
 	net.Conn
 	head []byte
 }
 
-// peek reads until it is known whether the client speaks HTTP/2.
+// peek reads until it knows whether the client speaks HTTP/2.
 func (r *replayed) peek() (isHTTP2 bool, err error) {
 	head := make([]byte, len(preface))
 	for n := 0; ; {
@@ -137,8 +138,8 @@ func (r *replayed) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// CloseWrite has the client read the end of what was sent while what it still sends is taken. net/http asks for it where it
-// answers before it has read all of a request.
+// CloseWrite ends the answer while the client may still send. net/http calls it if it answers before it has read the whole
+// request.
 func (r *replayed) CloseWrite() error {
 	if c, ok := r.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
@@ -163,7 +164,7 @@ func newHalf(addr net.Addr) *half {
 	return h
 }
 
-// put reports whether somebody took the connection.
+// put reports whether Accept took the connection.
 func (h *half) put(c net.Conn) bool {
 	select {
 	case h.conns <- c:

@@ -55,7 +55,7 @@ func TestSplit(t *testing.T) {
 		"the preface and frames behind it":  {connmux.Preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"},
 		"the preface and frames, in halves": {connmux.Preface[:20], connmux.Preface[20:] + "frames", "more"},
 		"PRI and something else":            {"PRI", " / HTTP/1.1\r\n\r\n"},
-		"the preface but for its end":       {connmux.Preface[:23], "x and more"},
+		"the preface without its end":       {connmux.Preface[:23], "x and more"},
 		"two requests at once":              {"GET / HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n"},
 		"no text":                           {"\x00\xff", "\x16\x03"},
 		"a small p":                         {"pri * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
@@ -78,7 +78,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// Any bytes, however they are cut, come out at one half, all of them and in their order.
+// All bytes arrive at one half, in order, however they are split.
 func TestSplitAnything(t *testing.T) {
 	t.Parallel()
 	p, addr := split(t, nil)
@@ -130,7 +130,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// Who connects and does not show what it speaks is closed, and nobody waits for it.
+// A connection that does not show its protocol in time is closed. No other connection waits for it.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	for what, text := range map[string]string{"nothing": "", "a part of the preface": "PRI * HTTP"} {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// SplitWithin is Split with a patience of a test's.
+// SplitWithin is Split with another patience.
 func SplitWithin(l net.Listener, secure *tls.Config, d time.Duration) *Port {
 	return split(l, secure, d)
 }
 
-// Preface is what a client of HTTP/2 begins with.
+// Preface begins each HTTP/2 connection.
 const Preface = preface

@@ -11,10 +11,10 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 )
 
-// patience is for what comes at once, or never.
+// patience bounds the wait for an event that comes immediately or never.
 const patience = 30 * time.Second
 
-// split listens on a port of its own until the test ends.
+// split listens on a new port until the test ends.
 func split(t testing.TB, secure *tls.Config) (p *connmux.Port, addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +62,7 @@ func collect(p *connmux.Port) <-chan arrival {
 				}
 				go func() {
 					defer c.Close()
-					text, err := io.ReadAll(iotest.OneByteReader(c)) // as whoever has a small buffer
+					text, err := io.ReadAll(iotest.OneByteReader(c)) // as a reader with a small buffer does
 					all <- arrival{name, string(text), err}
 				}()
 			}

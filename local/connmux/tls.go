@@ -13,10 +13,10 @@ const (
 	protocolGRPC = "h2"
 )
 
-// TLS serves the certificate in certFile, with those that vouch for it, and its key in keyFile, both PEM. They are read again
-// when they have changed, and whoever connects then gets the new one; a new one that is wrong is not taken.
+// TLS returns a configuration that serves the certificate chain in certFile with the key in keyFile, both PEM. It reads the
+// files again after they have changed. New connections get the new certificate; if it is not valid, they get the old one.
 //
-// Clients of gRPC ask for HTTP/2 and nothing else. One that takes HTTP/1, too, speaks Twirp, and gets HTTP/1.
+// gRPC clients offer HTTP/2 only. A client that offers HTTP/1, too, is a Twirp client and gets HTTP/1.
 func TLS(certFile, keyFile string) (*tls.Config, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if err := c.load(); err != nil {
@@ -24,7 +24,7 @@ func TLS(certFile, keyFile string) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{protocolHTTP, protocolGRPC}, // in the order of the server's liking
+		NextProtos:     []string{protocolHTTP, protocolGRPC}, // in the server's order of preference
 		GetCertificate: c.get,
 	}, nil
 }
@@ -34,14 +34,14 @@ type certificate struct {
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	changed [2]time.Time // of the files, when they were read
+	changed [2]time.Time // modification times of the files that were read
 }
 
 // get implements tls.Config's GetCertificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.load() // the old one is served on until the new one is right
+	_ = c.load() // on an error the old certificate is used
 	return c.current, nil
 }
 

@@ -2,21 +2,22 @@ package grpcserver
 
 import (
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // registers what codec asks for
+	_ "google.golang.org/grpc/encoding/proto" // registers the codec "proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// frame is a message that is received without an error, whatever it holds: grpc-go would answer a wrong one in its own words.
+// frame receives a message without an error even if it is malformed. grpc-go would answer that error itself, with a text of
+// its choice.
 type frame struct {
 	message proto.Message
 	size    int64
 	wrong   bool
 }
 
-// codec is protobuf, into a frame or a message.
+// codec is the protobuf codec. It decodes into a frame or a message.
 type codec struct{}
 
 var protobuf = encoding.GetCodecV2("proto")

@@ -40,7 +40,7 @@ func pathOf(m protoreflect.MethodDescriptor) string {
 	return "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
 }
 
-// Every rpc of the contract answers, and an empty request is at fault everywhere.
+// Every rpc of the contract answers; to an empty request with INVALID_ARGUMENT.
 func TestEveryRPC(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -88,7 +88,7 @@ func TestServiceThatIsNotTheContracts(t *testing.T) {
 	}
 }
 
-// Whoever has no .proto file learns all of the contract from the reflection.
+// Reflection returns the whole contract to a client without the .proto files.
 func TestReflection(t *testing.T) {
 	t.Parallel()
 	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil))

@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A method has the time that its caller gives it, and no more than a request's.
+// A method has the time that its caller gives it, at most the budget of a request.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct{ callers, want time.Duration }{
@@ -73,7 +73,7 @@ func testDeadline(t *testing.T, callers, want time.Duration) {
 	if has.Before(began) || has.After(at.Add(want)) {
 		t.Errorf("the method had until %v after it began, want at most %v", has.Sub(at), want)
 	}
-	// To the server it is the same whether the caller's time is over or he says so: both come at once.
+	// To the server it is the same whether the caller's time is over or the caller cancels: both arrive together.
 	if got := log.next(t); got.Code != "deadline_exceeded" && (got.Code != "canceled" || want == rpcserver.Budget) {
 		t.Errorf("GetUser logged %s, want deadline_exceeded", got.raw)
 	}
@@ -135,8 +135,8 @@ func TestCallerCancels(t *testing.T) {
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "canceled")
 }
 
-// held is a request that waits for its statement, which the proxy before the database holds.
-func held(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, ended <-chan answer) {
+// stalled makes a request that waits for its statement, which the proxy before the database holds.
+func stalled(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, ended <-chan answer) {
 	t.Helper()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
 	_, token := e.AddSession(t, e.AddUser(t, "Alice"), time.Hour)
@@ -163,13 +163,13 @@ func held(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, ended 
 	return d, answers
 }
 
-// A caller who goes ends the wait for a statement that no server will answer.
+// A caller that leaves ends the wait for a statement.
 func TestCallerCancelsAStatement(t *testing.T) {
 	t.Parallel()
 	for try := 0; ; try++ { // on a machine under load the statement may run out of its own time before
 		log := make(lines, 10)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, answers := held(ctx, t, log)
+		_, answers := stalled(ctx, t, log)
 		cancel()
 		a, got := <-answers, log.next(t)
 		if got.Code == "unavailable" && try < 5 {
@@ -181,7 +181,7 @@ func TestCallerCancelsAStatement(t *testing.T) {
 	}
 }
 
-// A database that does not answer is told of while there is time, by reads of all kinds and by writes.
+// If the database does not answer, all reads and writes say so within the budget.
 func TestSlowDatabase(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")

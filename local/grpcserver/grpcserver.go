@@ -1,6 +1,5 @@
-// Package grpcserver serves the services by gRPC, on grpc-go's own transport: through net/http it costs four times as much.
-// A method, its limits, its log line and its errors are those of Twirp; only how they are written differs. Nothing of it
-// may be linked into a function.
+// Package grpcserver serves the services by gRPC. Methods, limits, log lines and errors are those of Twirp; only the encoding
+// differs. It uses grpc-go's own transport, because gRPC through net/http takes four times the CPU. Functions must not link it.
 package grpcserver
 
 import (
@@ -17,38 +16,39 @@ import (
 )
 
 const (
-	// MaxMessage is what gRPC itself refuses, as RESOURCE_EXHAUSTED and without a reason, before it is received. What is over
-	// rpcserver.MaxBody and not over this is refused in our words.
+	// MaxMessage is the size in bytes above which grpc-go refuses a message before it is received: RESOURCE_EXHAUSTED, without a
+	// reason. A message between rpcserver.MaxBody and MaxMessage is refused with the reason BODY_TOO_LARGE.
 	MaxMessage = 4 << 20
-	// MaxStreams is how many requests a connection may have at once; the rest waits at the client.
+	// MaxStreams is the number of concurrent requests on a connection. Further requests wait in the client.
 	MaxStreams = 256
-	// PingEvery is how often a client may ask whether the connection lives, also without a request. Who asks more often is
-	// sent away (GOAWAY, ENHANCE_YOUR_CALM).
+	// PingEvery is the shortest interval of a client's keepalive pings, also without a request. The server closes the connection
+	// of a client that pings more often (GOAWAY, ENHANCE_YOUR_CALM).
 	PingEvery = 10 * time.Second
 
 	maxHeaderBytes   = 64 << 10
 	handshakeTimeout = 5 * time.Second
-	// idleTime is for how long a connection without requests is kept. A client makes the next one when it needs it.
+	// idleTime is how long a connection without requests is kept. The client connects again when it needs to.
 	idleTime = 15 * time.Minute
-	// A client of which nothing was heard for probeAfter has probeTimeout to answer, or is taken for dead.
+	// The server pings a client that was silent for probeAfter. Without an answer within probeTimeout it closes the connection.
 	probeAfter   = time.Minute
 	probeTimeout = 10 * time.Second
-	// lateness is what a call has beyond its budget: when both are over, it is the budget that ran out and not the caller who went.
+	// lateness is the time of a call beyond its budget. The budget must run out first, or the error would say that the caller
+	// left.
 	lateness = 50 * time.Millisecond
 )
 
-// Server is the protocol.
+// Server serves the services by gRPC.
 type Server struct {
 	edge   *rpcserver.Server
 	grpc   *grpc.Server
 	health *health
 
-	stopping context.Context // ends with Shutdown, as do streams that would go on
+	stopping context.Context // ends with Shutdown, and with it the streams without an end
 	stop     func()
 }
 
-// New returns a Server whose requests edge bounds, logs and counts. Its health service is not ready where ready, which is
-// asked often and by many at once, says so.
+// New returns a Server. edge bounds, logs and counts its requests. ready is the answer of its health service; it is called
+// often and concurrently.
 func New(edge *rpcserver.Server, ready func() bool, services ...Service) *Server {
 	return newServer(edge, ready, PingEvery, services...)
 }
@@ -80,11 +80,11 @@ func newServer(edge *rpcserver.Server, ready func() bool, pingEvery time.Duratio
 // Serve serves the connections of l, all of which speak HTTP/2, until Stop or Close.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
-// NotServing has the health service say so from now on; requests are still served.
+// NotServing makes the health service answer NOT_SERVING from now on. Requests are still served.
 func (s *Server) NotServing() { s.health.drain() }
 
-// Shutdown tells callers to go elsewhere with their next requests, and lets those finish that are being served, for as long
-// as ctx lasts. It reports whether all did.
+// Shutdown refuses new requests, and waits until the current ones are answered or ctx ends. It reports whether all were
+// answered.
 func (s *Server) Shutdown(ctx context.Context) bool {
 	s.health.stop()
 	s.stop()
@@ -109,8 +109,8 @@ type bounded struct {
 	_ context.CancelFunc // the stream cancels the parent when it ends
 }
 
-// bound is asked before a request is read: a caller who sends it slowly has no more time than others. What has no budget,
-// reflection and health, ends with the server.
+// bound runs before a request is read, so that the time of a slow sender counts, too. The streams of reflection and health
+// have no budget; they end with the server.
 func (s *Server) bound(ctx context.Context, of *tap.Info) (context.Context, error) {
 	if !isUnary(of.FullMethodName) {
 		ctx, cancel := context.WithCancel(ctx)

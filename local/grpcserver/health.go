@@ -11,16 +11,16 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// watchEvery is how often a watcher's service is looked at.
+// watchEvery is the interval at which Watch checks the status.
 const watchEvery = time.Second
 
-// health is grpc.health.v1.Health. All services share a database, so they are ready or not together.
+// health is grpc.health.v1.Health. All services share a database, so they have one status.
 type health struct {
 	healthv1.UnimplementedHealthServer
 	ready    func() bool
-	services map[string]bool // the names that may be asked for
-	draining chan struct{}   // closed: not ready any more
-	stopping chan struct{}   // closed: watchers go
+	services map[string]bool // the known names; "" is the server
+	draining chan struct{}   // closed: NOT_SERVING from now on
+	stopping chan struct{}   // closed: Watch ends
 	drain    func()
 	stop     func()
 }
@@ -63,13 +63,13 @@ func (h *health) List(context.Context, *healthv1.HealthListRequest) (*healthv1.H
 	return &healthv1.HealthListResponse{Statuses: all}, nil
 }
 
-// Watch implements healthv1.HealthServer: it sends the status, and then each change of it.
+// Watch implements healthv1.HealthServer. It sends the status, and then each change.
 func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreamingServer[healthv1.HealthCheckResponse]) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	draining := h.draining
 	for last := healthv1.HealthCheckResponse_UNKNOWN; ; {
-		is := healthv1.HealthCheckResponse_SERVICE_UNKNOWN // as the protocol has it: the service may come to be
+		is := healthv1.HealthCheckResponse_SERVICE_UNKNOWN // required by the protocol: the service may be added later
 		if h.services[r.Service] {
 			is = h.status()
 		}
@@ -82,7 +82,7 @@ func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreami
 		select {
 		case <-tick.C:
 		case <-draining:
-			draining = nil // it is looked at once more, at once
+			draining = nil // check the status once more, now
 		case <-h.stopping:
 			return errStopping
 		case <-stream.Context().Done():
@@ -93,7 +93,7 @@ func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreami
 
 var errStopping = status.Error(codes.Unavailable, "the server is being stopped")
 
-// gone is why a watcher's stream has ended: that of a server that stops does, too.
+// gone returns the error for a watcher whose stream has ended. A stopping server ends the stream, too.
 func (h *health) gone(ctx context.Context) error {
 	select {
 	case <-h.stopping:

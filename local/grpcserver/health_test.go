@@ -73,7 +73,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// next is what a watcher is told next.
+// next returns the next status that a watcher gets.
 func next(t *testing.T, stream healthv1.Health_WatchClient) healthv1.HealthCheckResponse_ServingStatus {
 	t.Helper()
 	r, err := stream.Recv()
@@ -127,7 +127,7 @@ func TestWatchEnd(t *testing.T) {
 	stream := watch(t, client, "")
 	next(t, stream)
 	d.Shutdown(t.Context())
-	// It may be told of the drain first: both come at once.
+	// The status of the shutdown may arrive first.
 	r, err := stream.Recv()
 	if err == nil && r.Status == notServing {
 		r, err = stream.Recv()

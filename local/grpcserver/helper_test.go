@@ -32,7 +32,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// patience is for what comes at once, or never.
+// patience bounds the wait for an event that comes immediately or never.
 const patience = 30 * time.Second
 
 func always() bool { return true }
@@ -44,7 +44,7 @@ type protocol struct {
 	conn *grpc.ClientConn
 }
 
-// serve serves on a port of its own until the test ends.
+// serve serves on a new port until the test ends.
 func serve(t testing.TB, edge *rpcserver.Server, ready func() bool, services ...grpcserver.Service) *protocol {
 	t.Helper()
 	return serveServer(t, grpcserver.New(edge, ready, services...))
@@ -103,7 +103,7 @@ func all(p *app.Program) []grpcserver.Service {
 	}
 }
 
-// fake is a UserService with a method that does what a test wants.
+// fake is a UserService whose GetUser a test provides.
 type fake struct {
 	databasev1.UserService
 	getUser func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)
@@ -131,7 +131,7 @@ func serveFake(t testing.TB, f func(context.Context, *databasev1.GetUserRequest)
 	return serve(t, edgeTo(log), always, grpcserver.Users(fake{getUser: f})), log
 }
 
-// nothing is what a method answers that has nothing to say.
+// nothing is an empty answer.
 func nothing(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 	return &databasev1.GetUserResponse{}, nil
 }
@@ -179,7 +179,7 @@ func call(t testing.TB, c grpc.ClientConnInterface, method string, request, resp
 	return a
 }
 
-// inner is what no caller may get to see: SQL, our libraries, addresses, types and places in the source.
+// inner matches what no caller may see: SQL, our libraries, addresses, types and places in the source.
 var inner = regexp.MustCompile(`(?i)\b(select|insert into|update|delete from|from game|game\.|sqlstate)\b|pgx|pgconn|postgres|redis|127\.0\.0\.1|localhost|databasev1|\*\w+\.\w+|goroutine|\.go:|runtime error|proto:|json:`)
 
 // wantNoLeak checks an error; canaries are what was sent and must not come back.

@@ -77,7 +77,7 @@ func ask(conn *grpc.ClientConn, method string, request proto.Message) error {
 	return conn.Invoke(context.Background(), pkg+"UserService/"+method, request, &databasev1.GetUserResponse{})
 }
 
-// So many requests at once, and the last eighth is for urgent ones.
+// The last eighth of the places is reserved for urgent requests.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
@@ -235,7 +235,7 @@ func TestTooLargeHeaders(t *testing.T) {
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "ok")
 }
 
-// Who asks all the time whether the connection lives is sent away. Two times too soon are forgiven.
+// The server closes the connection of a client that pings too often. It tolerates two early pings.
 func TestPings(t *testing.T) {
 	t.Parallel()
 	d, _ := serveFake(t, nothing)
@@ -263,7 +263,7 @@ func TestPings(t *testing.T) {
 	}
 }
 
-// TestPingsOfAnIdleConnection is that of a game server that has nothing to ask for, and keeps to the pace.
+// TestPingsOfAnIdleConnection checks an idle game server that pings at the permitted pace.
 func TestPingsOfAnIdleConnection(t *testing.T) {
 	t.Parallel()
 	r := dialRaw(t, serveServer(t, grpcserver.NewPinged(edgeTo(io.Discard), time.Nanosecond)))

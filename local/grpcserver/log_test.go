@@ -20,7 +20,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A request has one line, which says how it came in, who asked and what the cache did.
+// A request has one log line, with its protocol, its caller and its cache status.
 func TestLog(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -38,22 +38,22 @@ func TestLog(t *testing.T) {
 			t.Errorf("a caller that says it is %q: logged %s, want caller %q", agent, got.raw, want)
 		}
 	}
-	outcomes := map[string]bool{}
+	statuses := map[string]bool{}
 	for range 30 { // a busy machine may have no time to fill the cache at first
 		get(t.Context(), d.conn, user)
 		if got := log.next(t); got.Code == "ok" {
-			outcomes[got.Cache] = true
+			statuses[got.Cache] = true
 		}
-		if outcomes["hit"] {
+		if statuses["hit"] {
 			break
 		}
 	}
-	if !outcomes["hit"] || len(outcomes) < 2 {
-		t.Errorf("the cache was logged as %v, want hit, and before that something else", outcomes)
+	if !statuses["hit"] || len(statuses) < 2 {
+		t.Errorf("the cache was logged as %v, want hit, and before that something else", statuses)
 	}
 }
 
-// span is what a tracer was told of a request.
+// span is what a tracer got for a request.
 type span struct {
 	parent string
 	class  request.Class

@@ -60,7 +60,7 @@ func framed(compressed byte, message string) string {
 // malformed is what Twirp says.
 const malformed = "the protobuf request could not be decoded"
 
-// TestMalformed sends to each rpc what is no protobuf.
+// TestMalformed sends bytes that are not protobuf to each rpc.
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 1000)
@@ -146,7 +146,7 @@ func TestMessages(t *testing.T) {
 		"a bad one behind it":       {good + framed(0, "\xff"), nil, codes.Internal},
 		"half a head":               {"\x00\x00", nil, codes.Internal},
 		"half of one":               {"\x00\x00\x00\x00\x09xyz", nil, codes.Internal},
-		"a flag of nobody's":        {framed(2, ""), nil, codes.Internal},
+		"an unknown flag":           {framed(2, ""), nil, codes.Internal},
 		"compressed, by nothing":    {framed(1, ""), nil, codes.Internal},
 		"compressed":                {framed(1, "x"), []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},
 		"with the word of it alone": {good, []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},

@@ -8,7 +8,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// secured takes connections whose TLS handshake is over, if they have one: by that it was known that they are for gRPC.
+// secured accepts connections in plain text, and connections whose TLS handshake is done: package connmux needs the handshake
+// to find the protocol.
 type secured struct {
 	credentials.TransportCredentials
 }

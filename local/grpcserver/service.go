@@ -15,15 +15,15 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Service is one service with its methods. grpc-go's generator would put them into the package of the messages, which the
-// functions link, too; so they are made here, from the contract and Twirp's interface.
+// Service is one service with its methods. It is built here, from the contract and Twirp's interface. grpc-go's generator
+// would put it into the package of the messages, and the functions would link gRPC.
 type Service struct {
 	name    string
 	file    string
 	methods map[string]binder
 }
 
-// binder makes the handler of a method for a protocol.
+// binder makes the handler of a method.
 type binder func(*Server, request.Class) grpc.MethodHandler
 
 // rpc is a method of a service of type S.
@@ -32,7 +32,7 @@ type rpc[S any] struct {
 	bind    func(S) binder
 }
 
-// method makes a method of its expression, databasev1.UserService.GetUser say.
+// method makes an rpc from a method expression, for example databasev1.UserService.GetUser.
 func method[S, Q, A any, PQ interface {
 	*Q
 	proto.Message
@@ -57,7 +57,8 @@ func method[S, Q, A any, PQ interface {
 	}}
 }
 
-// newService has a method for each rpc that the contract names. Whatever is missing, or is too much, is a mistake in the program.
+// newService returns a service with a method for each rpc of the contract. It panics if a method is missing or superfluous:
+// that is a mistake in the program.
 func newService[S any](contract protoreflect.ServiceDescriptor, of S, methods ...rpc[S]) Service {
 	s := Service{string(contract.FullName()), contract.ParentFile().Path(), map[string]binder{}}
 	for i := range contract.Methods().Len() {
@@ -73,10 +74,10 @@ func newService[S any](contract protoreflect.ServiceDescriptor, of S, methods ..
 	return s
 }
 
-// Name is the full name, osirose.database.v1.UserService.
+// Name returns the full name: osirose.database.v1.UserService.
 func (s Service) Name() string { return s.name }
 
-// describe makes what grpc-go wants to know.
+// describe returns the service's description for grpc-go.
 func (s Service) describe(protocol *Server) *grpc.ServiceDesc {
 	d := &grpc.ServiceDesc{ServiceName: s.name, Metadata: s.file}
 	short := s.name[strings.LastIndexByte(s.name, '.')+1:]
@@ -87,7 +88,7 @@ func (s Service) describe(protocol *Server) *grpc.ServiceDesc {
 	return d
 }
 
-// incoming is a request on its way through the edge.
+// incoming is a request on its way through rpcserver.
 type incoming struct {
 	ctx    context.Context // the stream's
 	class  request.Class
@@ -121,7 +122,7 @@ func (in *incoming) Header(name string) string {
 
 // SetHeader implements rpcserver.Incoming.
 func (in *incoming) SetHeader(name, value string) {
-	_ = grpc.SetHeader(in.ctx, metadata.Pairs(name, value)) // fails where the caller has gone
+	_ = grpc.SetHeader(in.ctx, metadata.Pairs(name, value)) // fails if the caller has gone
 }
 
 // Read implements rpcserver.Incoming.
@@ -138,7 +139,7 @@ func (in *incoming) Read(context.Context) (int64, twirp.Error) {
 // Call implements rpcserver.Incoming.
 func (in *incoming) Call(ctx context.Context) (any, error) { return in.call(ctx) }
 
-// unknown answers what no service has.
+// unknown answers a method that no service has.
 func (s *Server) unknown(_ any, stream grpc.ServerStream) error {
 	in := &incoming{ctx: stream.Context(), class: request.Class{Protocol: request.GRPC}, decode: func(any) error { return nil }}
 	in.call = func(context.Context) (any, error) { return nil, errRoute }

@@ -29,8 +29,8 @@ func Characters(s databasev1.CharacterDbService) Service {
 		method(service.DeleteCharacter), method(service.RestoreCharacter), method(service.SaveCharacter))
 }
 
-// Urgent are the calls that decide who gets in: they are served when the program has to refuse others. Each is the begin of
-// a path that Twirp serves.
+// Urgent lists the calls that admit players. Under overload they are served while others are refused. Each entry is the start
+// of a Twirp path.
 var Urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}
 
 func isUrgent(c request.Class) bool {
@@ -42,5 +42,5 @@ func isUrgent(c request.Class) bool {
 	return false
 }
 
-// isUnary tells our methods, which are all unary, from the streams of health and reflection.
+// isUnary reports whether a method is one of ours. Ours are all unary; health and reflection have streams.
 func isUnary(fullMethod string) bool { return strings.HasPrefix(fullMethod, "/osirose.") }

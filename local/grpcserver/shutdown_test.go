@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// What is being served when the protocol closes is answered, on all connections; nobody else is let in.
+// Shutdown answers the current requests of all connections, and refuses new ones.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
@@ -27,7 +27,7 @@ func TestShutdown(t *testing.T) {
 	c.inside.Add(3 * len(conns))
 	for i := range 3 * len(conns) {
 		done.Go(func() {
-			// Without a deadline of its own; that of the server ends what it waits for, and not its answer.
+			// The request has no deadline. The server's ends the wait, not the answer.
 			if a := get(context.Background(), conns[i%len(conns)], ""); a.Code() != codes.OK {
 				t.Errorf("GetUser, which was begun = %v, want it answered", a)
 			}
@@ -52,7 +52,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// goAway does as every client of an unused connection that is told to go, and goes.
+// goAway closes an unused connection after GOAWAY, as all clients do.
 func goAway(idle *raw) {
 	for {
 		f, err := idle.ReadFrame()
@@ -65,7 +65,7 @@ func goAway(idle *raw) {
 	}
 }
 
-// What does not end in time is cut off.
+// Shutdown cuts off requests that do not end in time.
 func TestShutdownCutsOff(t *testing.T) {
 	t.Parallel()
 	cut := make(chan struct{})

@@ -13,18 +13,18 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Domain is that of the reasons in a google.rpc.ErrorInfo.
+// Domain is the domain of the reasons in a google.rpc.ErrorInfo.
 const Domain = "osirose.database.v1"
 
 var (
-	errMessage  = twirp.NewError(twirp.Malformed, "the protobuf request could not be decoded") // as Twirp says it
+	errMessage  = twirp.NewError(twirp.Malformed, "the protobuf request could not be decoded") // Twirp's text
 	errRoute    = twirp.NewError(twirp.BadRoute, "no such service or method")
 	errDeadline = rpcserver.Error(twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "not done within the time of a request")
 	errCanceled = rpcserver.Error(twirp.Canceled, "CANCELED", "the caller gave up")
 	errTooLarge = rpcserver.Error(twirp.ResourceExhausted, "BODY_TOO_LARGE", "the message is far too large")
 )
 
-// notReceived is the error, for the log, of a request that grpc-go has answered itself.
+// notReceived returns the error, for the log, of a request that grpc-go has answered itself.
 func notReceived(err error) twirp.Error {
 	switch status.Code(err) {
 	case codes.DeadlineExceeded:
@@ -37,7 +37,7 @@ func notReceived(err error) twirp.Error {
 	return errMessage
 }
 
-// codeOf maps Twirp's codes to gRPC's, which have the same names but for two.
+// codeOf maps Twirp's codes to gRPC's. All but two have the same name.
 // https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
 var codeOf = map[twirp.ErrorCode]codes.Code{
 	twirp.Canceled:           codes.Canceled,
@@ -60,10 +60,10 @@ var codeOf = map[twirp.ErrorCode]codes.Code{
 	twirp.DataLoss:           codes.DataLoss,
 }
 
-// pause is what a caller is to wait after OVERLOADED, as Retry-After says by Twirp.
+// pause is how long a caller should wait after OVERLOADED. It equals Retry-After by Twirp.
 const pause = time.Second
 
-// statusOf says an error in gRPC's words: its reason and meta are in a google.rpc.ErrorInfo.
+// statusOf returns an error as a gRPC status. Its reason and meta are in a google.rpc.ErrorInfo.
 func statusOf(err twirp.Error) error {
 	code, ok := codeOf[err.Code()]
 	if !ok {
@@ -83,7 +83,7 @@ func statusOf(err twirp.Error) error {
 	if code == codes.ResourceExhausted {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(pause)})
 	}
-	if detailed, err := s.WithDetails(details...); err == nil { // it fails for a code of no error only
+	if detailed, err := s.WithDetails(details...); err == nil { // fails only if the code is OK
 		s = detailed
 	}
 	return s.Err()

@@ -59,7 +59,7 @@ func TestDeclaredErrors(t *testing.T) {
 	}
 }
 
-// A code that Twirp gets one day has to be mapped, too.
+// A code that Twirp adds must be mapped, too.
 func TestEveryCode(t *testing.T) {
 	t.Parallel()
 	twirpIs, err := build.Import("github.com/twitchtv/twirp", ".", build.FindOnly)
@@ -95,7 +95,7 @@ type customError struct{ secret string }
 
 func (e customError) Error() string { return e.secret }
 
-// What was not written for the caller is told to the log, as far as it holds no data, and the caller gets words of ours.
+// An error that was not written for the caller is logged without data, and the caller gets a constant text.
 func TestOtherErrors(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {

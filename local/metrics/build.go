@@ -26,7 +26,7 @@ func ReadBuild(revision string) Build {
 func buildInfo(revision string) prometheus.Collector {
 	b := ReadBuild(revision)
 	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "build_info", Help: "1; the labels say what was built, and with what.",
+		Namespace: namespace, Name: "build_info", Help: "Always 1. The labels name the version, the revision and the Go version of the program.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "goversion": b.Go},
 	})
 	g.Set(1)

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// commands are what this program says to Redis, a dozen words. A hit is one call, so that looking up the series by its
-// labels each time would show.
+// commands holds the series of each Redis command; the program sends about a dozen. A cache hit is one call, so looking up the
+// series by label each time would be measurable.
 type commands struct {
 	took       *prometheus.HistogramVec
 	unanswered *prometheus.CounterVec
@@ -22,9 +22,9 @@ type command struct {
 
 func newCommands() *commands {
 	return &commands{
-		took: histograms("redis", "call_duration_seconds", "Time of a call to Redis, also of one without an answer.", redisBuckets, "command"),
+		took: histograms("redis", "call_duration_seconds", "Time of a Redis call, including calls without an answer.", redisBuckets, "command"),
 		unanswered: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Subsystem: "redis", Name: "unanswered_calls_total", Help: "Calls to Redis that got no answer in time.",
+			Namespace: namespace, Subsystem: "redis", Name: "unanswered_calls_total", Help: "Redis calls without an answer in time.",
 		}, []string{"command"}),
 		byName: map[string]command{},
 	}

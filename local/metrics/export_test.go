@@ -5,7 +5,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// Show has m show a state that does not change.
+// Show makes m export a constant state.
 func (m *Metrics) Show(inFlight int, c cache.Stats, p postgres.Stats) {
 	m.ask(func() now { return now{inFlight, c, p} })
 }

@@ -1,9 +1,9 @@
-// Package metrics shows in Prometheus' format what a program does. Its names and labels are a contract with dashboards
-// and alerts, as README's table has it.
+// Package metrics exports the program's metrics in Prometheus' format. Dashboards and alerts depend on the names and labels;
+// scripts/observability lists them.
 //
-// How many series there are is bounded by the program and not by its callers: a label's values are the rpcs of the .proto
-// files, the protocols and Twirp's codes, the Redis commands that this program sends, and words of this package. What was not
-// routed, or came in by no protocol, is "none".
+// The program bounds the number of series; callers cannot add any. A label's values are the rpcs of the .proto files, the
+// protocols, Twirp's codes, the Redis commands that this program sends, and words of this package. The value is "none" if a
+// request was not routed or has no known protocol.
 package metrics
 
 import (
@@ -21,19 +21,19 @@ import (
 
 const (
 	namespace = "database_service"
-	// none is the label of what has no name. An empty label is as good as none at all to Prometheus.
+	// none replaces an empty label value, which Prometheus treats as a missing label.
 	none = "none"
 )
 
 var (
-	// From a hit, 0.2 ms, to the budget of a request. What ran out of it is beyond the last one.
+	// From a cache hit, 0.2 ms, to the budget of a request, 1 s.
 	requestBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1}
-	// A call to Redis has 50 ms, and a statement 500 ms.
+	// A Redis call has at most 50 ms, a statement 500 ms.
 	redisBuckets    = []float64{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1}
 	postgresBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5}
 )
 
-// Metrics counts. Its methods may be called concurrently.
+// Metrics counts what the program does. Its methods may be called concurrently.
 type Metrics struct {
 	registry   *prometheus.Registry
 	requests   *prometheus.CounterVec
@@ -43,24 +43,24 @@ type Metrics struct {
 	waits      prometheus.Histogram
 }
 
-// New returns Metrics that have counted nothing. The revision is that of the program's sources, as far as the build does
-// not know it; it may be empty.
+// New returns Metrics with all counts at zero. revision names the program's sources if the build does not know them; it may
+// be empty.
 func New(revision string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "requests_total", Help: "Requests answered, by Twirp's code (ok: no error).",
+			Namespace: namespace, Name: "requests_total", Help: "Answered requests, by Twirp code (ok: no error).",
 		}, []string{"rpc", "protocol", "code"}),
-		durations:  histograms("", "request_duration_seconds", "Time from a request's header to its answer.", requestBuckets, "rpc", "protocol"),
+		durations:  histograms("", "request_duration_seconds", "Time from the header of a request to its answer.", requestBuckets, "rpc", "protocol"),
 		commands:   newCommands(),
 		statements: map[string]prometheus.Observer{},
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: namespace, Subsystem: "postgres", Name: "connection_wait_seconds", Help: "Time until a connection was there, or given up.",
+			Namespace: namespace, Subsystem: "postgres", Name: "connection_wait_seconds", Help: "Time until a statement got a connection, or gave up.",
 			Buckets: postgresBuckets,
 		}),
 	}
 	statements := histograms("postgres", "statement_duration_seconds",
-		"Time of the statements on one connection; 0 where none could be had, which is unavailable.", postgresBuckets, "class")
+		"Time of the statements on one connection; 0 with class unavailable if no connection was free.", postgresBuckets, "class")
 	for _, class := range postgres.ErrorClasses() {
 		m.statements[class] = statements.WithLabelValues(class)
 	}
@@ -89,7 +89,7 @@ func (m *Metrics) Class(c request.Class) func(time.Duration) {
 	if protocol == "" {
 		protocol = none
 	}
-	m.requests.WithLabelValues(rpc, protocol, string(twirp.Internal)) // what comes into being as 1 has no rate, and no alert
+	m.requests.WithLabelValues(rpc, protocol, string(twirp.Internal)) // start the error series at 0: a series that starts at 1 has no rate, and raises no alert
 	count, duration := m.requests.WithLabelValues(rpc, protocol, string(c.Code)), m.durations.WithLabelValues(rpc, protocol)
 	return func(took time.Duration) {
 		count.Inc()

@@ -129,7 +129,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// TestNothingAllocated holds what each request pays.
+// TestNothingAllocated checks that counting does not allocate.
 func TestNothingAllocated(t *testing.T) {
 	m := metrics.New("")
 	for what, f := range hotPaths(m) {

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// Watch has the program that will be opened with t watched. It must be one.
+// Watch makes m count what the program opened with t does. t must be used for one program.
 func (m *Metrics) Watch(t *app.Telemetry) {
 	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
 	t.Started = func(p *app.Program) {
@@ -16,7 +16,7 @@ func (m *Metrics) Watch(t *app.Telemetry) {
 	}
 }
 
-// ask adds what the program counts itself, which is asked for at each scrape.
+// ask adds the counts that the program keeps itself. f is called at each scrape.
 func (m *Metrics) ask(f func() now) {
 	m.registry.MustRegister(state{f, append(cacheFigures(), programFigures()...)})
 }
@@ -58,7 +58,7 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 }
 
 func cacheFigures() []figure {
-	reads := desc("cache_reads_total", "Looks into the cache, by what they came to.", "status")
+	reads := desc("cache_reads_total", "Cache lookups, by status.", "status")
 	read := func(status cache.Status, of func(cache.Stats) uint64) figure {
 		return figure{reads, prometheus.CounterValue, []string{status.String()}, func(n now) float64 { return float64(of(n.cache)) }}
 	}
@@ -71,13 +71,13 @@ func cacheFigures() []figure {
 		read(cache.Untrusted, func(s cache.Stats) uint64 { return s.Untrusted }),
 		read(cache.Bypassed, func(s cache.Stats) uint64 { return s.Bypassed }),
 		count("fills_total", "Values written to Redis.", func(s cache.Stats) uint64 { return s.Fills }),
-		count("refused_fills_total", "Values not written, since the entity changed while it was loaded.", func(s cache.Stats) uint64 { return s.RefusedFills }),
-		count("syncs_total", "Times that Redis was told what the change log had named.", func(s cache.Stats) uint64 { return s.Syncs }),
-		count("new_epochs_total", "Drains that forgot every value.", func(s cache.Stats) uint64 { return s.NewEpochs }),
+		count("refused_fills_total", "Values not written, because the entity changed while it was loaded.", func(s cache.Stats) uint64 { return s.RefusedFills }),
+		count("syncs_total", "Syncs of the change log to Redis.", func(s cache.Stats) uint64 { return s.Syncs }),
+		count("new_epochs_total", "Syncs that discarded every value.", func(s cache.Stats) uint64 { return s.NewEpochs }),
 		count("failed_deletes_total", "Own writes whose old values could not be deleted from Redis.", func(s cache.Stats) uint64 { return s.FailedDeletes }),
-		count("redis_errors_total", "Calls of the cache that failed, and values that were not what was written.", func(s cache.Stats) uint64 { return s.RedisErrors }),
-		level("cache_watermark_age_seconds", "Age of the watermark at the last look.", func(n now) float64 { return n.cache.WatermarkAge.Seconds() }),
-		level("cache_breaker_open", "1 while Redis is hardly asked, since it does not answer.", func(n now) float64 { return one(n.cache.BreakerOpen) }),
+		count("redis_errors_total", "Failed calls of the cache, and values that failed the check of their checksum.", func(s cache.Stats) uint64 { return s.RedisErrors }),
+		level("cache_watermark_age_seconds", "Age of the watermark at the last lookup.", func(n now) float64 { return n.cache.WatermarkAge.Seconds() }),
+		level("cache_breaker_open", "1 while the breaker is open: Redis does not answer, and is asked rarely.", func(n now) float64 { return one(n.cache.BreakerOpen) }),
 	}
 }
 
@@ -91,10 +91,10 @@ func programFigures() []figure {
 		connected("in_use", func(s postgres.Stats) int { return s.InUse }),
 		connected("idle", func(s postgres.Stats) int { return s.Idle }),
 		connected("connecting", func(s postgres.Stats) int { return s.Connecting }),
-		level("postgres_max_connections", "Connections that the pool may have.", func(n now) float64 { return float64(n.pool.Max) }),
+		level("postgres_max_connections", "Largest number of connections of the pool.", func(n now) float64 { return float64(n.pool.Max) }),
 		level("postgres_waiting_statements", "Statements that wait for a connection.", func(n now) float64 { return float64(n.pool.Waiting) }),
 		{
-			desc("postgres_refused_statements_total", "Statements not started, since no connection became free in time."),
+			desc("postgres_refused_statements_total", "Statements not started, because no connection was free in time."),
 			prometheus.CounterValue, nil, func(n now) float64 { return float64(n.pool.Refused) },
 		},
 	}

@@ -11,10 +11,11 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/repository"
 )
 
 const (
-	module   = "github.com/osirose-new/database-service/"
 	megabyte = 1e6 // bytes
 	arm64    = ".arm64"
 )
@@ -49,7 +50,11 @@ func newBinaries() []*binary {
 func runCold(ctx context.Context, w *world, o options) (section, error) {
 	hello := &binary{name: "hello", build: "aws-lambda-go", tags: "lambda.norpc"}
 	all := newBinaries()
-	if err := buildAll(ctx, w.Dir, append(all, hello)); err != nil {
+	root, err := repository.Root()
+	if err != nil {
+		return section{}, err
+	}
+	if err := buildAll(ctx, root, w.Dir, append(all, hello)); err != nil {
 		return section{}, err
 	}
 	api, err := newRuntimeAPI()
@@ -84,29 +89,30 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 			log.Printf("cold: round %d of %d", round+1, o.starts)
 		}
 	}
-	return coldSection(ctx, hello, all, o)
+	return coldSection(ctx, root, hello, all, o)
 }
 
 // buildAll builds with the flags of a release, for this machine and for arm64.
-func buildAll(ctx context.Context, dir string, all []*binary) error {
+func buildAll(ctx context.Context, root, dir string, all []*binary) error {
 	for _, b := range all {
 		b.path = filepath.Join(dir, b.name+"-"+strings.ReplaceAll(b.tags, ",", "-"))
 		if _, err := os.Stat(b.path); err == nil {
 			continue
 		}
-		if err := errors.Join(b.buildFor(ctx, runtime.GOARCH, b.path), b.buildFor(ctx, "arm64", b.path+arm64)); err != nil {
+		if err := errors.Join(b.buildFor(ctx, root, runtime.GOARCH, b.path), b.buildFor(ctx, root, "arm64", b.path+arm64)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *binary) buildFor(ctx context.Context, arch, path string) error {
-	source := module + "functions/" + b.name
+func (b *binary) buildFor(ctx context.Context, root, arch, path string) error {
+	dir, source := root, "./functions/"+b.name
 	if b.name == "hello" {
-		source = module + "scripts/bench/hello"
+		dir, source = filepath.Join(root, "scripts", "bench"), "./hello"
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags="+b.tags, "-ldflags=-s -w -buildid=", "-o", path, source)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH="+arch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", source, err, out)
@@ -120,7 +126,7 @@ func (b *binary) buildFor(ctx context.Context, arch, path string) error {
 	if err := os.Remove(path); err != nil {
 		return err
 	}
-	return os.WriteFile(path, text, 0o755) //nolint:gosec // a program must be executable
+	return os.WriteFile(path, text, 0o755) // a program must be executable
 }
 
 // megabytes is the size of a file, and 0 if there is none.
@@ -132,7 +138,7 @@ func megabytes(path string) float64 {
 	return float64(info.Size()) / megabyte
 }
 
-func coldSection(ctx context.Context, hello *binary, all []*binary, o options) (section, error) {
+func coldSection(ctx context.Context, root string, hello *binary, all []*binary, o options) (section, error) {
 	s := section{
 		title: "Cold start",
 		head:  []string{"function", "build", "wall", "quartiles", "quiet", "CPU", "quartiles", "quiet", "goal", "", "ms wall", "ms CPU", "MB", "MB arm64", "goal", ""},
@@ -158,7 +164,7 @@ func coldSection(ctx context.Context, hello *binary, all []*binary, o options) (
 		"and started right before or after. The numbers are medians over %d pairs; CPU is the user and system time of the process. The quiet ratio compares "+
 		"the first quartiles, which other load on the machine affects least. The goal holds for both. hello: %.1f ms wall, %.1f ms CPU, %.1f MB. 1 MB is 10^6 bytes. The goal for the size is for arm64, which template.yaml deploys.",
 		o.starts, median(each(first.hello, start.wallMS)), median(each(first.hello, start.cpuMS)), megabytes(hello.path))
-	if err := noteAdapter(ctx, &s); err != nil {
+	if err := noteAdapter(ctx, root, &s); err != nil {
 		return s, err
 	}
 	if missed {
@@ -196,8 +202,9 @@ func (s start) wallMS() float64 { return float64(s.wall) / float64(time.Millisec
 func (s start) cpuMS() float64  { return float64(s.cpu) / float64(time.Millisecond) }
 
 // noteAdapter adds the cost of the adapter per event.
-func noteAdapter(ctx context.Context, s *section) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=0.5s", module+"shared/lambdahttp")
+func noteAdapter(ctx context.Context, root string, s *section) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=.", "-benchtime=0.5s", "./shared/lambdahttp")
+	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("benchmark of shared/lambdahttp: %w\n%s", err, out)

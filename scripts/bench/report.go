@@ -62,7 +62,7 @@ func (r *report) add(s section) {
 }
 
 func (r *report) write(file string) error {
-	return os.WriteFile(file, []byte(r.markdown.String()), 0o644) //nolint:gosec // a report that anyone may read
+	return os.WriteFile(file, []byte(r.markdown.String()), 0o644) // a report that anyone may read
 }
 
 // held is the verdict on a goal.

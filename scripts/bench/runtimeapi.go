@@ -39,7 +39,7 @@ func newRuntimeAPI() (*runtimeAPI, error) {
 		<-r.Context().Done()
 	})
 	a.server = &http.Server{Handler: mux, ReadHeaderTimeout: startPatience}
-	go a.server.Serve(l) //nolint:errcheck // it ends with close
+	go a.server.Serve(l) // it ends with close
 	return a, nil
 }
 

@@ -68,10 +68,10 @@ func serve() error {
 		urls[name] = "http://" + l.Addr().String()
 		if name == stack {
 			split := connmux.Split(l, nil)
-			go grpcServer.Serve(split.GRPC()) //nolint:errcheck // ends with the process
+			go grpcServer.Serve(split.GRPC()) // ends with the process
 			l = split.HTTP()
 		}
-		go http.Serve(l, h) //nolint:errcheck,gosec // ends with the process
+		go http.Serve(l, h) // ends with the process
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(urls); err != nil {
 		return err

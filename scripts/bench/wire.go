@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -59,11 +60,11 @@ func (w *wire) pass(c net.Conn) {
 		return
 	}
 	defer s.Close()
-	go io.Copy(c, s) //nolint:errcheck // the other direction ends it
+	go io.Copy(c, s) // the other direction ends it
 	seen, see := io.Pipe()
 	defer see.Close()
 	go func() {
-		if err := w.parse(w, seen); err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		if err := w.parse(w, seen); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			w.mu.Lock()
 			w.broken = err
 			w.mu.Unlock()

@@ -26,7 +26,7 @@
 //   signedToken     token                              {plain, encoded}: "token.signature" as it is and as in the cookie
 //   age             token seconds                      {expiresAt}, moved back by SQL: better-auth has no call for that
 //
-// Those with a userId act as an administrator, "better-auth-driver@example.com", who is made at the first need.
+// Those with a userId act as an administrator, "better-auth-driver@example.com", which is created on first use.
 //
 //   DATABASE_URL         PostgreSQL (required)
 //   BETTER_AUTH_SECRET   signs the cookies (required)
@@ -45,7 +45,7 @@ import { getMigrations } from "better-auth/db/migration";
 import { admin, bearer, username } from "better-auth/plugins";
 import pg from "pg";
 
-// better-auth reads these behind our back: the first turns telemetry on whatever the options say, the second replaces the secret.
+// better-auth reads these in addition to its options: the first turns telemetry on, the second replaces the secret.
 delete process.env.BETTER_AUTH_TELEMETRY;
 delete process.env.BETTER_AUTH_SECRETS;
 
@@ -65,7 +65,7 @@ const schema = oneOf("BA_SCHEMA", ["plugins", "core", "snake", "uuid", "serial"]
 const hashing = oneOf("BA_PASSWORD_HASH", ["fast", "scrypt"]);
 
 const snakeCase = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
-// Options of a table or of a plugin's part of it; nothing but in the schema "snake".
+// Options of a table, or of a plugin's part of it; empty except in the schema "snake".
 const columns = (...names) => (schema === "snake" ? { fields: Object.fromEntries(names.map((n) => [n, snakeCase(n)])) } : {});
 const table = (modelName, ...names) => (schema === "snake" ? { modelName, ...columns(...names) } : {});
 
@@ -135,7 +135,7 @@ const userOf = async (token) => ({ user: (await getSession({ token })).user });
 
 const root = { email: "better-auth-driver@example.com", password: "better-auth-driver" };
 
-// Signs the administrator in for one call and out again, so that no session of his is left behind.
+// Signs the administrator in for one call and out again, so that no session of it is left behind.
 async function asAdmin(call) {
   if (schema === "core") throw new Error("the schema core has no admin plugin");
   if (!(await context.internalAdapter.findUserByEmail(root.email))) {

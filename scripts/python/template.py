@@ -55,7 +55,7 @@ def translated():
 
 
 def value(x, parameters, conditions):
-    """What a condition function comes to."""
+    """The value of a condition function."""
     if not isinstance(x, dict):
         return str(x)
     ((function, arguments),) = x.items()
@@ -131,7 +131,7 @@ def main():
             continue
         tried += 1
         for name, target in missing(template, parameters):
-            wrong.add(f"{name} refers to {target}, which is not there for, say, {dict(zip(CHOICES, combination))}")
+            wrong.add(f"{name} refers to {target}, which does not exist, for example for {dict(zip(CHOICES, combination))}")
             break
     with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
         json.dump(template, f)

@@ -80,7 +80,7 @@ func TestCluster(t *testing.T) {
 	}
 	for id := range ids {
 		if got, want := get(id), fmt.Sprint(id, " 1"); got != want {
-			t.Errorf("after the drains: Get(%d) = %q, want %q", id, got, want)
+			t.Errorf("after the syncs: Get(%d) = %q, want %q", id, got, want)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestTLSAndUser(t *testing.T) {
 	testenv.StartRedis(t, "redis-server", "--tls-port", fmt.Sprint(port), "--tls-auth-clients", "no",
 		"--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"),
 		"--user", "default", "off",
-		// What README says the service needs, and nothing else.
+		// What local/README.md says the service needs, and nothing else.
 		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hset", "+hdel", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
 	e := testenv.New(t, "plugins", "miniredis")
 	p := e.Open(t, func(c *app.Options) {

@@ -1,6 +1,7 @@
 package childprocess_test
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -139,7 +140,7 @@ func TestStop(t *testing.T) {
 		t.Parallel()
 		p := start(t, "child")
 		p.Kill()
-		if err := p.Stop(time.Hour); err == nil || err != p.Wait() {
+		if err := p.Stop(time.Hour); err == nil || !errors.Is(err, p.Wait()) {
 			t.Errorf("Stop = %v, want the result of Wait, %v", err, p.Wait())
 		}
 	})

@@ -78,7 +78,7 @@ func (d *directory) close() error {
 	if d.temporary {
 		err = removeAll(d.path)
 	}
-	return errors.Join(err, d.lock.Close())
+	return errors.Join(err, tempdir.Unlock(d.lock))
 }
 
 // removeUnfinished removes what initdb was working on when it was killed.

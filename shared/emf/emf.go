@@ -1,10 +1,10 @@
-// Package emf has a Lambda function tell CloudWatch what it did: one line of the embedded metric format for each
-// invocation, which CloudWatch Logs makes metrics of. There is nothing to call and nothing to flush, and a function that is
-// frozen after its answer has lost nothing.
+// Package emf writes the metrics of a Lambda function: one line in CloudWatch's embedded metric format for each invocation.
+// CloudWatch Logs turns the lines into metrics. There is no API to call and nothing to flush, so a function that is frozen
+// after its answer loses nothing.
 //
-// CloudWatch bills each combination of a metric with values of its dimensions, and each byte of the log. So only requests
-// have their rpc and code as dimensions, and durations their rpc; the rest is one metric of the deployment, and its rpc,
-// protocol and cache result are in the line for whoever searches it. What is zero is left out: look at sums and maxima.
+// CloudWatch bills each combination of a metric and its dimensions' values, and each byte of the log. Therefore only Requests
+// has the dimensions rpc and code, and Duration the dimension rpc; every other metric exists once per deployment. The line
+// still contains the rpc, the protocol and the cache status, for searches. Zeros are left out: use sums and maxima.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 package emf
 
@@ -21,20 +21,20 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// Namespace is that of the metrics.
+// Namespace is the namespace of the metrics.
 const Namespace = "DatabaseService"
 
 // Options of Metrics.
 type Options struct {
-	To io.Writer // gets a line in one call
-	// Level is the least that the function's log has. Lambda drops lines below it, and takes one that says none for INFO.
+	To io.Writer // gets each line in one call
+	// Level is the lowest level of the function's log. Lambda drops lines below it, and treats a line without one as INFO.
 	Level slog.Level
-	// Stage names the deployment, and keeps its metrics apart from those of another in the same account. Empty: there is one.
+	// Stage names the deployment. It separates its metrics from those of other deployments in the same account. It may be empty.
 	Stage             string
-	Version, Revision string // of the program, for those who search the lines
+	Version, Revision string // of the program, for searches
 }
 
-// Metrics count what a process does, and write it. Its methods may be called at once by many.
+// Metrics counts what a process does, and writes it. Its methods may be called concurrently.
 type Metrics struct {
 	to    io.Writer
 	text  fixed
@@ -48,13 +48,13 @@ type Metrics struct {
 	buf  []byte
 }
 
-// New returns Metrics that have counted nothing.
+// New returns Metrics with all counts at zero.
 func New(o Options) *Metrics { return &Metrics{to: o.To, text: newFixed(o)} }
 
-// Watch adds what these two count of themselves. It must be called before the first line is written.
+// Watch adds the counts of the cache and the database. It must be called before the first line is written.
 func (m *Metrics) Watch(c *cache.Cache, db *postgres.DB) { m.cache, m.db = c, db }
 
-// Redis counts a call to Redis: see cache.ConnectOptions.
+// Redis counts a call to Redis. It is for cache.ConnectOptions.
 func (m *Metrics) Redis(_ string, took time.Duration, failed bool) {
 	m.redis.calls.Add(1)
 	m.redis.took.Add(took.Microseconds())
@@ -63,15 +63,15 @@ func (m *Metrics) Redis(_ string, took time.Duration, failed bool) {
 	}
 }
 
-// Statement counts a use of a connection to PostgreSQL: see postgres.Options.
+// Statement counts one use of a PostgreSQL connection. It is for postgres.Options.
 func (m *Metrics) Statement(waited, took time.Duration, _ error) {
 	m.sql.uses.Add(1)
 	m.sql.waited.Add(waited.Microseconds())
 	m.sql.took.Add(took.Microseconds())
 }
 
-// Write writes the line of the request with the context, and of all that was counted since the line before: with many
-// requests at once a line may have what another one did, and each thing is in one line.
+// Write writes the line of the context's request, with everything counted since the line before. If requests run
+// concurrently, a line may contain counts of another request; each count is in exactly one line.
 func (m *Metrics) Write(ctx context.Context) {
 	record := request.From(ctx)
 	if record == nil {
@@ -83,5 +83,5 @@ func (m *Metrics) Write(ctx context.Context) {
 	did := now.since(m.last)
 	m.last = now
 	m.buf = m.text.appendLine(m.buf[:0], time.Now(), record, did)
-	_, _ = m.to.Write(m.buf) // metrics that cannot be written have nowhere to say so
+	_, _ = m.to.Write(m.buf) // there is no other place to report the error
 }

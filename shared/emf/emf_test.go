@@ -21,7 +21,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// one returns the only line that there is.
+// one returns the only line.
 func (f functions) one(t testing.TB, call string) line {
 	t.Helper()
 	lines := f.out.take()
@@ -107,7 +107,7 @@ func want(t testing.TB, l line, rpc, code, protocol string, metrics ...string) {
 	}
 }
 
-// TestOneLine is that of requests that do not come to a service, or do not return from it.
+// TestOneLine checks requests that do not reach a service, or do not return from it.
 func TestOneLine(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -143,7 +143,7 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-// TestPanic is that of a service, which the edge catches, and that of a handler, which the adapter does.
+// TestPanic checks a panic of a service, which rpcserver recovers, and of a handler, which the adapter recovers.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -192,7 +192,7 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// TestAtOnce is that of Lambda's managed instances: what the lines say sums up to what was done.
+// TestAtOnce checks concurrent requests, as on Lambda's managed instances: the lines add up to what was done.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
 	const callers, each = 8, 25
@@ -248,7 +248,7 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// TestLevel is what Lambda compares with the level that the function's log has.
+// TestLevel checks the level that Lambda compares with the level of the function's log.
 func TestLevel(t *testing.T) {
 	t.Parallel()
 	for level, want := range map[slog.Level]string{slog.LevelDebug: "INFO", slog.LevelInfo: "INFO", slog.LevelWarn: "WARN", slog.LevelError: "WARN"} {

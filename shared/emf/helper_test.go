@@ -44,7 +44,7 @@ func (o *output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// take returns the lines that there are, and forgets them.
+// take returns the lines so far, and removes them.
 func (o *output) take() (all []line) {
 	o.t.Helper()
 	o.mu.Lock()
@@ -56,7 +56,7 @@ func (o *output) take() (all []line) {
 	return all
 }
 
-// functions are those of users and sessions in one process, with their stdout.
+// functions are the functions of users and sessions in one process, with their stdout.
 type functions struct {
 	program *app.Program
 	out     *output
@@ -83,7 +83,7 @@ func start(t testing.TB, e *testenv.Env, on bool) functions {
 
 const requestID = "8f507cfc-1b2c-4d5e-8f90-a1b2c3d4e5f6"
 
-// event is that of a signed request by the HTTP API.
+// event returns the HTTP API's event of a signed request.
 func event(t testing.TB, rpc string, m proto.Message) []byte {
 	t.Helper()
 	body, err := proto.Marshal(m)

@@ -11,16 +11,16 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// fixed is what all lines of a process share.
+// fixed holds the parts that all lines of a process share.
 type fixed struct {
-	request    string // the directives of its metrics
-	rest       string // the begin of that of all other metrics
+	request    string // the directives of the request's metrics
+	rest       string // the start of the directive of all other metrics
 	level      string
-	properties string // those of the process
+	properties string // of the process
 }
 
-// newFixed names as dimensions what CloudWatch is to keep apart. They are not spelled as in the log's lines of requests, whose
-// code and level the deployment's alarms count.
+// newFixed sets the dimensions. They are not spelled like the attributes of the request's log line, because the deployment's
+// alarms count those.
 func newFixed(o Options) fixed {
 	stage, properties := "", ""
 	if o.Stage != "" {
@@ -37,7 +37,7 @@ func newFixed(o Options) fixed {
 	}
 	f := fixed{level: "INFO", properties: properties + property("Version", o.Version) + property("Revision", o.Revision)}
 	if o.Level > slog.LevelInfo {
-		f.level = "WARN" // at most: the alarms count errors
+		f.level = "WARN" // not higher: the alarms count lines at ERROR
 	}
 	f.request = directive(set(`"RPC","Code"`)+","+set("")) + `{"Name":"Requests","Unit":"Count"}]},` +
 		directive(set(`"RPC"`)+","+set("")) + `{"Name":"Duration","Unit":"Milliseconds"}]}`
@@ -45,7 +45,7 @@ func newFixed(o Options) fixed {
 	return f
 }
 
-// property is a member with text, and nothing without.
+// property returns a member of the line, "" if the value is empty.
 func property(name, value string) string {
 	if value == "" {
 		return ""
@@ -53,7 +53,7 @@ func property(name, value string) string {
 	return string(appendText(append([]byte(`,"`), name+`":`...), value))
 }
 
-// appendLine appends the line, with its end.
+// appendLine appends the line, including its line break.
 func (f fixed) appendLine(b []byte, at time.Time, of *request.Record, did totals) []byte {
 	b = append(b, `{"_aws":{"Timestamp":`...)
 	b = strconv.AppendInt(b, at.UnixMilli(), 10)
@@ -108,7 +108,7 @@ func appendMilliseconds(b []byte, us int64) []byte {
 	return strconv.AppendFloat(b, float64(us)/1000, 'f', -1, 64)
 }
 
-// appendText appends a string of JSON. What is not plain ASCII is replaced: no name here has it.
+// appendText appends a JSON string. It replaces everything but printable ASCII, which no name here contains.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {

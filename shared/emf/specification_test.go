@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// document is what CloudWatch reads of a line.
+// document is the part of a line that CloudWatch reads.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type document struct {
 	AWS struct {
@@ -44,7 +44,7 @@ func (l line) text(name string) string {
 	return s
 }
 
-// parse holds a line to the specification.
+// parse checks a line against the specification.
 func parse(t testing.TB, raw string) line {
 	t.Helper()
 	l := line{raw: raw, metrics: map[string]float64{}, dimensions: map[string][][]string{}}
@@ -95,7 +95,7 @@ func (l line) add(t testing.TB, d directive) {
 	for _, m := range d.Metrics {
 		value, ok := l.members[m.Name].(float64)
 		if _, twice := l.metrics[m.Name]; !ok || twice || m.Name == "" || !slices.Contains(units, m.Unit) || m.StorageResolution != nil {
-			t.Errorf("%s: the metric %q in %q is %v, want a number, once, in a unit that there is", l.raw, m.Name, m.Unit, l.members[m.Name])
+			t.Errorf("%s: the metric %q in %q is %v, want a number, once, in a known unit", l.raw, m.Name, m.Unit, l.members[m.Name])
 		}
 		l.metrics[m.Name], l.dimensions[m.Name] = value, d.Dimensions
 	}

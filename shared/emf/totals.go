@@ -1,6 +1,6 @@
 package emf
 
-// What is counted, and then how things are, in the order of the line.
+// The metrics in the order of the line: counters, then gauges.
 const (
 	cacheHits = iota
 	cacheMisses
@@ -18,14 +18,14 @@ const (
 	statementsRefused
 	statementTime
 	statementWait
-	watermarkAge // from here on: how things are
+	watermarkAge // the first gauge
 	breakerOpen
 	poolInUse
 	poolMax
 	metrics
 )
 
-// metric is one by its name: a number, or a time.
+// metric is a metric's name, and whether it is a time.
 type metric struct {
 	name string
 	time bool
@@ -54,10 +54,11 @@ var named = [metrics]metric{
 	poolMax:            {name: "PoolMax"},
 }
 
-// totals are since the process began. Times are microseconds, so that those of the lines sum up.
+// totals are the counts since the process started, and the gauges. Times are in microseconds: the times of all lines add up
+// without rounding.
 type totals [metrics]int64
 
-// since is what was counted after before, and how things are now.
+// since returns the counts after before, and the gauges of t.
 func (t totals) since(before totals) totals {
 	for i := range watermarkAge {
 		t[i] -= before[i]
@@ -65,8 +66,8 @@ func (t totals) since(before totals) totals {
 	return t
 }
 
-// say tells whether the line has that metric. Each costs some 50 bytes: there is no zero, and how things are is said where it
-// mattered, of the cache where it was asked, of the pool where a statement ran or was refused.
+// say reports whether the line contains metric i, which costs about 50 bytes. The line contains no zero counts. It contains
+// the cache's gauges if the cache was asked, and the pool's gauges if a statement ran or was refused.
 func (t *totals) say(i int) bool {
 	switch i {
 	case watermarkAge, breakerOpen:
@@ -77,7 +78,7 @@ func (t *totals) say(i int) bool {
 	return t[i] != 0
 }
 
-// read is called with the lock: what is read later is not less than what was read before.
+// read returns the current totals. The caller holds the lock, so that no count is lower than in the line before.
 func (m *Metrics) read() (t totals) {
 	t[redisCalls], t[redisFailures], t[redisTime] = m.redis.calls.Load(), m.redis.failures.Load(), m.redis.took.Load()
 	t[statements], t[statementTime], t[statementWait] = m.sql.uses.Load(), m.sql.took.Load(), m.sql.waited.Load()

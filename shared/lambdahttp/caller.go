@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// caller returns the name of the IAM principal that signed the request, for the log: user/NAME or assumed-role/NAME. It leaves out the
-// name of the role's session, which often is a person's e-mail address. It returns "" if the gateway did not check IAM.
+// caller names the IAM principal that signed the request, for the log: user/NAME or assumed-role/NAME. It leaves out the name
+// of the role's session, which often is a person's e-mail address. It returns "" if the gateway did not check IAM.
 func (e *event) caller() string {
 	arn := strings.SplitN(e.userARN(), ":", 6)
 	if len(arn) < 6 {

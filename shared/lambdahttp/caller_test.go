@@ -13,8 +13,8 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// TestCallerInLog is who signed a request, as the log has it: who is known to IAM, and never how a session is called, which
-// single sign-on makes an e-mail address.
+// TestCallerInLog checks the name of the signer in the log: the IAM principal, never the name of its session, which is an
+// e-mail address with single sign-on.
 func TestCallerInLog(t *testing.T) {
 	t.Parallel()
 	for arn, want := range map[string]string{

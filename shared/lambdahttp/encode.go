@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// encode makes the response of a kind.
+// encode returns the response in the form of a kind of gateway.
 func (w *response) encode(k kind) []byte {
 	w.finish()
 	text := w.text()
@@ -59,8 +59,8 @@ func (w *response) appendMulti(out []byte) []byte {
 	return append(out, '}')
 }
 
-// appendSingle joins values, but for cookies, which a comma would break: API Gateway takes them apart, a load balancer
-// that sends one value takes one, the last.
+// appendSingle joins the values of a header. It does not join cookies, because a comma would break them: API Gateway gets
+// them in a list of their own, a load balancer that takes single values gets the last one.
 func (w *response) appendSingle(out []byte, k kind) []byte {
 	out = append(out, `,"headers":{`...)
 	first := true
@@ -83,7 +83,7 @@ func (w *response) appendSingle(out []byte, k kind) []byte {
 	return out
 }
 
-// dropped are the headers that the gateway makes, and those that are none.
+// dropped reports whether a header is left out: the gateway makes it, or its name is not valid.
 func dropped(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "Content-Length", "Connection", "Transfer-Encoding", "Date", "":
@@ -108,7 +108,7 @@ func appendList(out []byte, values []string) []byte {
 	return append(out, ']')
 }
 
-// oneLine keeps a value from being two headers, as net/http does.
+// oneLine removes line breaks, which would turn one header into two. net/http does the same.
 func oneLine(value string) string {
 	if strings.ContainsAny(value, "\r\n") {
 		value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
@@ -116,7 +116,7 @@ func oneLine(value string) string {
 	return strings.TrimSpace(value)
 }
 
-// appendString appends s as a string of JSON.
+// appendString appends s as a JSON string.
 func appendString(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	s = strings.ToValidUTF8(s, "\ufffd")

@@ -7,13 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
-// kind is the form of an event, which is that of its response too.
+// kind is the form of an event and of its response.
 type kind int
 
 const (
-	nothing  kind = iota // no request, but welcome: keeps a process warm
+	nothing  kind = iota // not a request; keeps a process warm
 	v2                   // HTTP API with payload 2.0, Function URL
 	v1                   // REST API, HTTP API with payload 1.0
 	alb                  // load balancer that sends one value for each header
@@ -36,23 +38,23 @@ type event struct {
 
 var errNoObject = errors.New("the event is not a JSON object in UTF-8")
 
-// decode reads an event. What has not the type that AWS documents is taken as missing.
+// decode reads an event. It ignores a member whose type is not the one that AWS documents.
 func decode(payload []byte) (*event, error) {
 	if !utf8.Valid(payload) {
 		return nil, errNoObject
 	}
-	raw := strings.TrimSpace(string(payload)) // the only copy, and the payload's buffer is used again
+	raw := strings.TrimSpace(string(payload)) // the only copy: the runtime reuses the payload's buffer
 	if raw == "" || raw == "null" {
 		return &event{}, nil
 	}
 	var t top
-	if !members(raw, t.member) {
+	if !gjson.Valid(raw) || !members(raw, t.member) {
 		return nil, errNoObject
 	}
 	return t.event(raw)
 }
 
-// top is the outermost object of an event of any kind: strings, and JSON where it says so.
+// top is the outermost object of an event of any kind.
 type top struct {
 	version, source, detailType           string
 	method, path, rawPath, rawQuery, body string
@@ -97,7 +99,7 @@ func (t *top) member(name, value string) {
 	}
 }
 
-// event tells the kinds apart, and asks for nothing that test events leave out.
+// event finds the kind of an event. It requires no member that the test events of AWS's console leave out.
 func (t *top) event(raw string) (*event, error) {
 	e := &event{method: t.method, path: t.path, headers: t.headers, body: t.body, base64: t.base64}
 	elb := false
@@ -126,7 +128,7 @@ func (t *top) event(raw string) (*event, error) {
 	return e, nil
 }
 
-// context reads a requestContext. A gateway fills in either http or identity.
+// context reads a member of requestContext. A gateway fills in either http or identity.
 func (e *event) context(name, value string) {
 	switch name {
 	case "domainName":
@@ -158,10 +160,11 @@ func (e *event) context(name, value string) {
 	}
 }
 
-// maxNames bounds what is told of an event that is no request.
+// maxNames is the number of an unknown event's keys that the error names.
 const maxNames = 20
 
-// unknown tells the names, never the values, of what came instead of a request. An empty object keeps a process warm.
+// unknown returns the error for an event that is not a request. It names the event's keys, never its values. An empty object
+// is no error: it keeps a process warm.
 func unknown(raw string) error {
 	var names []string
 	members(raw, func(name, _ string) { names = append(names, strconv.Quote(name)) })

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write the files in testdata/golden anew")
 
-// golden is what comes of an event in testdata/events.
+// golden is the result of an event in testdata/events.
 type golden struct {
 	Request  *goldenRequest `json:"request,omitempty"`  // missing: the handler is not called
 	Caller   string         `json:"caller,omitempty"`   // as the log names it
@@ -60,7 +60,7 @@ func TestGolden(t *testing.T) {
 			}
 			want, err := os.ReadFile(name)
 			if diff := cmp.Diff(string(want), string(got)+"\n"); err != nil || diff != "" {
-				t.Errorf("%v; another outcome than in %s (-want +got):\n%s", err, name, diff)
+				t.Errorf("%v; the result differs from %s (-want +got):\n%s", err, name, diff)
 			}
 		})
 	}

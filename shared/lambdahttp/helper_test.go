@@ -144,7 +144,7 @@ func wantTwirp(t testing.TB, call string, a answer, status int, code, reason str
 	}
 }
 
-// buffer is a log of events at once.
+// buffer is a log of concurrent events.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

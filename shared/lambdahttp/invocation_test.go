@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// service is a UserService whose GetUser does what a test wants.
+// service is a UserService whose GetUser a test provides.
 type service struct {
 	databasev1.UserService
 	getUser func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)
@@ -172,7 +172,7 @@ func TestRule11StrippedHeaders(t *testing.T) {
 	}
 }
 
-// TestRule11RequestID is that of an error whose cause is in the log.
+// TestRule11RequestID checks the id of an error whose cause is logged.
 func TestRule11RequestID(t *testing.T) {
 	t.Parallel()
 	var log buffer
@@ -188,6 +188,6 @@ func TestRule11RequestID(t *testing.T) {
 	wantTwirp(t, "GetUser", a, http.StatusInternalServerError, "internal", "INTERNAL")
 	var line struct{ Request string }
 	if err := json.Unmarshal([]byte(log.String()), &line); err != nil || line.Request != requestID || !strings.Contains(string(a.Body), requestID) {
-		t.Errorf("logged %s, told %s, want request id %s in both", log.String(), a.Body, requestID)
+		t.Errorf("logged %s, answered %s, want request id %s in both", log.String(), a.Body, requestID)
 	}
 }

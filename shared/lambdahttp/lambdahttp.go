@@ -1,7 +1,6 @@
 // Package lambdahttp runs an http.Handler as an AWS Lambda function behind API Gateway, a Function URL or an Application
-// Load Balancer. It is the only package that knows the Lambda runtime. A handler sees what it would see behind net/http,
-// and none of its mistakes ends the process or reaches the gateway as a failed function. Nothing of it runs after the
-// response.
+// Load Balancer. It is the only package that knows the Lambda runtime. A handler sees what it would see behind net/http. A
+// handler's panic or invalid response neither ends the process nor fails the function. Nothing runs after the response.
 package lambdahttp
 
 import (
@@ -22,11 +21,11 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// margin is kept of the function's time to send the response: a function that Lambda has to stop answers nothing.
+// margin is the part of the function's time that is kept for sending the response: a function that Lambda stops sends none.
 const margin = 200 * time.Millisecond
 
-// Adapter turns events into requests to a handler, and its responses into what the gateway wants to get. It may be used
-// for many events at once.
+// Adapter turns events into requests to a handler, and the handler's responses into the gateway's form. It may be used for
+// many events at once.
 type Adapter struct {
 	log     *slog.Logger
 	handler http.Handler
@@ -92,10 +91,11 @@ func (a *Adapter) serve(w *response, r *http.Request, record *request.Record) {
 	a.handler.ServeHTTP(w, r)
 }
 
-// describePanic says where; the value may hold data.
+// describePanic returns the type and the place of a panic. The value may contain data.
 func describePanic(p any) string { return fmt.Sprintf("%T\n%s", p, debug.Stack()) }
 
-// deadline is the function's less the margin. Some emulators send one of 1970: that is none.
+// deadline returns a context that ends a margin before the function does. Some emulators send a deadline in 1970; deadline
+// ignores one that has passed.
 func (a *Adapter) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	d, ok := ctx.Deadline()
 	if !ok {
@@ -108,7 +108,7 @@ func (a *Adapter) deadline(ctx context.Context) (context.Context, context.Cancel
 	return context.WithDeadline(ctx, d.Add(-margin))
 }
 
-// requestID is Lambda's, or that of whoever stands in for it.
+// requestID returns the id of the invocation: Lambda's, or that of an emulator in this process.
 func requestID(ctx context.Context) string {
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		return lc.AwsRequestID
@@ -119,13 +119,13 @@ func requestID(ctx context.Context) string {
 	return ""
 }
 
-// Start serves events with handler until the process ends. For finish see [Adapter.Finish].
+// Start serves events with handler until the process ends. See [Adapter.Finish] for finish.
 func Start(log *slog.Logger, handler http.Handler, finish func(context.Context)) {
 	lambda.StartWithOptions(New(log, handler).Finish(finish))
 }
 
-// Task is a function that takes no notice of its event. The context has the function's deadline. The task's error, or its
-// panic, fails the invocation; the answer, which Lambda logs, has its kind and not its text, which may hold data.
+// Task is a function that ignores its event. The context has the function's deadline. An error or a panic of the task fails
+// the invocation. Lambda logs that failure, so it names the kind of the error; the text may contain data.
 type Task func(context.Context) error
 
 // Invoke implements lambda.Handler.
@@ -144,5 +144,5 @@ func (t Task) Invoke(ctx context.Context, _ []byte) (answer []byte, err error) {
 // StartTask runs task for each event until the process ends.
 func StartTask(task Task) { lambda.StartWithOptions(task) }
 
-// MaxConcurrency is how many events one process gets at once: 1, but for Lambda's managed instances.
+// MaxConcurrency returns the number of events that one process gets at once: 1, except on Lambda's managed instances.
 func MaxConcurrency() int { return max(1, lambdacontext.MaxConcurrency()) }

@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// prefix is that of the handler's paths.
+// prefix begins all paths of the handler.
 const prefix = "/twirp/"
 
-// body is that of a request.
+// body is the body of a request.
 type body struct{ bytes.Reader }
 
 // Close implements io.Closer.
 func (*body) Close() error { return nil }
 
-// request makes what the handler sees. It tells whether the body was what the event says it is.
+// request returns the request for the handler. It reports false if the body is not the base64 that the event says it is.
 func (e *event) request(ctx context.Context) (*http.Request, bool) {
 	content := []byte(e.body)
 	if e.base64 {
@@ -50,14 +50,14 @@ func (e *event) request(ctx context.Context) (*http.Request, bool) {
 
 var strict = base64.StdEncoding.Strict()
 
-// decodeBase64 also refuses line breaks, which the decoder skips even when it is strict.
+// decodeBase64 refuses line breaks, too: the decoder skips them even if it is strict.
 func decodeBase64(s string) ([]byte, bool) {
 	b, err := strict.DecodeString(s)
 	return b, err == nil && !strings.ContainsAny(s, "\r\n")
 }
 
-// url cuts what stands before the handler's prefix: the name of a stage, or the base path of a domain. A path that does not
-// parse was decoded by the gateway (HTTP APIs do that), and is taken as it is; nothing is served there.
+// url removes what precedes the handler's prefix: the name of a stage, or the base path of a domain. If the path does not
+// parse, the gateway has decoded it (HTTP APIs do that). Then url keeps the path as it is; no service has such a path.
 func (e *event) url() *url.URL {
 	raw := e.path
 	if !strings.HasPrefix(raw, "/") {
@@ -69,16 +69,16 @@ func (e *event) url() *url.URL {
 	}
 	if i := strings.Index(raw, prefix); i > 0 {
 		raw = raw[i:]
-		path, _ = url.PathUnescape(raw) // which was a part of what parsed
+		path, _ = url.PathUnescape(raw) // cannot fail: a part of a path that parsed
 	}
 	u := &url.URL{Path: path, RawQuery: e.query}
 	if u.EscapedPath() != raw {
-		u.RawPath = raw // net/url does not look at one that is no encoding of the path
+		u.RawPath = raw // net/url ignores RawPath if it does not encode Path
 	}
 	return u
 }
 
-// rawQuery is the query string. API Gateway decodes names and values, a load balancer sends them as they came.
+// rawQuery returns the query string. API Gateway decodes names and values; a load balancer does not.
 func rawQuery(t *top, decoded bool) string {
 	raw := t.query
 	if isFilled(t.multiQuery) {
@@ -102,7 +102,7 @@ func rawQuery(t *top, decoded bool) string {
 	return string(query)
 }
 
-// header never splits a value: dates and signatures have commas in them.
+// header returns the headers. It never splits a value: dates and signatures contain commas.
 func (e *event) header() http.Header {
 	n := 0
 	members(e.headers, func(string, string) { n++ })

@@ -17,10 +17,10 @@ var (
 	errTooLarge = rpcserver.Error(twirp.ResourceExhausted, "RESPONSE_TOO_LARGE", "the response is larger than the gateway takes")
 )
 
-// maxResponse is what Lambda sends back: 6 MiB, and 100 bytes more that are left to it.
+// maxResponse is the largest response that Lambda takes: 6 MiB. (It takes 100 bytes more, which are left unused.)
 const maxResponse = 6 << 20
 
-// limit is the largest encoded response in bytes. A load balancer takes 1 MB, API Gateway more than Lambda gives.
+// limit returns the largest encoded response in bytes. A load balancer takes 1 MB; API Gateway takes more than Lambda.
 func (k kind) limit() int {
 	if k == alb || k == albMulti {
 		return 1_000_000
@@ -30,10 +30,10 @@ func (k kind) limit() int {
 
 // response implements http.ResponseWriter and http.Flusher with the semantics of net/http.
 type response struct {
-	head   bool        // of a HEAD request, whose response has no body
+	head   bool        // the request is HEAD: the response has no body
 	header http.Header // the handler's
 	status int         // 0: nothing is written
-	sent   http.Header // as the first WriteHeader found them
+	sent   http.Header // copied by the first WriteHeader
 	body   []byte
 }
 
@@ -45,7 +45,7 @@ func (w *response) Header() http.Header {
 	return w.header
 }
 
-// WriteHeader implements http.ResponseWriter. The first status wins, but for those that only inform.
+// WriteHeader implements http.ResponseWriter. The first status wins, except for informational ones.
 func (w *response) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid status %d", status)) // as net/http does
@@ -59,7 +59,7 @@ func (w *response) WriteHeader(status int) {
 	}
 }
 
-// Flush implements http.Flusher. The response is sent when it is whole.
+// Flush implements http.Flusher. It sends nothing: Lambda gets the response as a whole.
 func (w *response) Flush() {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -76,7 +76,7 @@ func (w *response) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// finish sets the type of a body that has none, as net/http does, and takes out the body of HEAD.
+// finish sets a missing Content-Type, as net/http does, and removes the body of a response to HEAD.
 func (w *response) finish() {
 	w.Flush()
 	if _, typed := w.sent["Content-Type"]; !typed && len(w.body) > 0 && w.sent.Get("Content-Encoding") == "" {
@@ -91,7 +91,7 @@ func (w *response) reset() { *w = response{head: w.head} }
 
 func (w *response) error(err twirp.Error) { _ = twirp.WriteError(w, err) } // writing to w does not fail
 
-// text tells whether the body may be a string of JSON as it is.
+// text reports whether the body can be sent as a JSON string, without base64.
 func (w *response) text() bool {
 	if w.sent.Get("Content-Encoding") != "" {
 		return false

@@ -60,22 +60,22 @@ func task(ctx context.Context) error {
 
 var deadlineMS = time.Date(2126, 11, 22, 18, 45, 1, 0, time.UTC).UnixMilli()
 
-// outcome is what a process told the Runtime API of an event.
-type outcome struct {
+// result is the result of an event that a process sent to the Runtime API.
+type result struct {
 	id, kind, body string // kind: response or error
 }
 
 // runtimeAPI is Lambda's end of the Runtime API, for one process. Its address has a path, as those of the emulator have.
 type runtimeAPI struct {
-	events   chan event
-	outcomes chan outcome
+	events  chan event
+	results chan result
 }
 
 type event struct{ payload, trace string }
 
 func startProgram(t *testing.T, program string) *runtimeAPI {
 	t.Helper()
-	api := &runtimeAPI{make(chan event), make(chan outcome)}
+	api := &runtimeAPI{make(chan event), make(chan result)}
 	s := httptest.NewServer(api)
 	t.Cleanup(s.Close)
 	stderr := &bytes.Buffer{}
@@ -111,15 +111,15 @@ func (a *runtimeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	w.WriteHeader(http.StatusAccepted)
 	select {
-	case a.outcomes <- outcome{strings.TrimPrefix(path.Dir(r.URL.Path), strings.TrimSuffix(prefix, "/")+"/"), path.Base(r.URL.Path), string(body)}:
+	case a.results <- result{strings.TrimPrefix(path.Dir(r.URL.Path), strings.TrimSuffix(prefix, "/")+"/"), path.Base(r.URL.Path), string(body)}:
 	case <-r.Context().Done():
 	}
 }
 
-func (a *runtimeAPI) run(t *testing.T, e event, kind string, parts ...string) outcome {
+func (a *runtimeAPI) run(t *testing.T, e event, kind string, parts ...string) result {
 	t.Helper()
 	a.events <- e
-	got := <-a.outcomes
+	got := <-a.results
 	if got.id != requestID || got.kind != kind || strings.Contains(got.body, "canary") {
 		t.Errorf("event %s ended in %+v, want %s of %s without data", e, got, kind, requestID)
 	}

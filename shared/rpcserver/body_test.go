@@ -16,8 +16,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestBody announces and sends bodies that are too large; the connections are made by hand, for the answer comes before
-// the body was read.
+// TestBody announces and sends bodies that are too large; it writes to connections itself, because the answer comes before
+// the body is read.
 func TestBody(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")

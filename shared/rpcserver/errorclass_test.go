@@ -9,16 +9,16 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// cached are the rpcs that ask the cache.
+// cached lists the rpcs that use the cache.
 var cached = []string{"GetUser", "GetUserByUsername", "GetUserByEmail", "GetCharacter", "GetCharacterList"}
 
-// TestLogOutcomes is the cache result in the line of each rpc, on real servers.
-func TestLogOutcomes(t *testing.T) {
+// TestLogCacheStatus checks the cache status in the log line of each rpc, on real servers.
+func TestLogCacheStatus(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		log := make(lines, 1000)
 		all := methods(t, e, serveAll(t, log, e.Program))
-		// look makes calls until a line has the outcome, and returns those before it.
+		// look makes calls until a line has the status, and returns the statuses before it.
 		look := func(name, want string) (before []string) {
 			m := all[name]
 			body := encode(t, m.valid(t))[asProtobuf]
@@ -54,7 +54,7 @@ func TestLogOutcomes(t *testing.T) {
 	})
 }
 
-// TestLogShared has many ask for what nobody has asked for, until one of them waits for another.
+// TestLogShared makes concurrent requests for uncached values, until one request waits for another.
 func TestLogShared(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")

@@ -34,7 +34,7 @@ func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	})
 }
 
-// answer is what a caller gets, whatever its client makes of it.
+// answer is the raw answer to a caller.
 type answer struct {
 	Status int               `json:"-"`
 	Body   string            `json:"-"`
@@ -83,8 +83,8 @@ func readAnswer(t testing.TB, r *http.Response) answer {
 	return a
 }
 
-// post repeats the request while the database is said not to answer, as callers do: on a machine under load the budget of
-// a statement may run out.
+// post repeats the request while the answer is unavailable, as callers do. On a machine under load the budget of a statement
+// may run out.
 func post(t testing.TB, url, contentType, body string) (a answer) {
 	t.Helper()
 	for range 30 {
@@ -101,10 +101,10 @@ func postOnce(t testing.TB, url, contentType, body string) answer {
 	return send(t, http.MethodPost, url, contentType, strings.NewReader(body))
 }
 
-// inner is what no caller may get to see: SQL, our libraries, addresses, types and places in the source.
+// inner matches what no caller may see: SQL, our libraries, addresses, types and places in the source.
 var inner = regexp.MustCompile(`(?i)\b(select|insert into|update|delete from|from game|game\.|sqlstate)\b|pgx|pgconn|postgres|redis|127\.0\.0\.1|localhost|databasev1|\*\w+\.\w+|goroutine|\.go:|runtime error|proto:|json:`)
 
-// wantNoLeak checks the body of an error; canaries are what was sent and must not come back.
+// wantNoLeak checks the body of an error; canaries were sent and must not come back.
 func wantNoLeak(t testing.TB, call string, a answer, canaries ...string) {
 	t.Helper()
 	if a.Code == "" {
@@ -147,7 +147,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// lines is a log whose lines are taken one by one, as they come.
+// lines is a log whose lines a test reads one by one.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -184,7 +184,7 @@ func parseLine(t testing.TB, raw string) line {
 	return got
 }
 
-// wantLine checks what a line says of a request.
+// wantLine checks the log line of a request.
 func wantLine(t testing.TB, call string, got line, level, rpc string, code twirp.ErrorCode) {
 	t.Helper()
 	if got.Level != level || got.RPC != rpc || got.Code != string(code) {

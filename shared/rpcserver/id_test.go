@@ -45,12 +45,12 @@ func TestRequestID(t *testing.T) {
 		wantAnswer(t, "GetUser", a, twirp.Internal, "INTERNAL", "")
 		got := log.next(t)
 		if got.Request != a.Meta["request_id"] || !regexp.MustCompile(want).MatchString(got.Request) {
-			t.Errorf("with id %q: logged %q, told %q, want both %s", id, got.Request, a.Meta["request_id"], want)
+			t.Errorf("with id %q: logged %q, answered %q, want both %s", id, got.Request, a.Meta["request_id"], want)
 		}
 	}
 }
 
-// TestEarlierDeadline is that of a Lambda function that has less time than the budget.
+// TestEarlierDeadline checks the deadline of a Lambda function that has less time than the budget.
 func TestEarlierDeadline(t *testing.T) {
 	t.Parallel()
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))

@@ -16,7 +16,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// placeholder stands in a message for bytes that protobuf's encoder refuses.
+// placeholder replaces bytes in a message that protobuf's encoder refuses.
 const placeholder, invalidUTF8 = "PLACEHOLDER", "\xff\xfe\xc3\x28\xf0\x28\x8c\x28xyz"
 
 // bad is a request with one field at fault.
@@ -29,7 +29,7 @@ type bad struct {
 	canary   string // must not come back
 }
 
-// badRequests puts into each field of a request, however deep where that is asked for, what does not belong there.
+// badRequests puts invalid values into each field of a request; if deep is set, into nested fields, too.
 func badRequests(t testing.TB, valid func(testing.TB) proto.Message, deep bool) []bad {
 	t.Helper()
 	var all []bad
@@ -108,7 +108,7 @@ func with(m proto.Message, path []protoreflect.FieldDescriptor, v protoreflect.V
 	return m
 }
 
-// TestInput sends to each rpc, on each variant of the schema, each field with what does not belong there.
+// TestInput sends to each rpc, on each variant of the schema, invalid values in each field.
 func TestInput(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {

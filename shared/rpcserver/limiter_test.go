@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// crowd fills the handler with requests that do not end before the function returned is called.
+// crowd fills the handler with requests that end when the returned function is called.
 func crowd(t *testing.T, n int, body string) (url string, release func()) {
 	t.Helper()
 	free := make(chan struct{})
@@ -66,7 +66,7 @@ func wantAdmitted(t *testing.T, url, body string) {
 	}
 }
 
-// So many requests at once, and the last eighth is for urgent ones.
+// The last eighth of the places is reserved for urgent requests.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	url, release := crowd(t, rpcserver.MaxRequests*7/8, "")

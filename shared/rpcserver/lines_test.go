@@ -18,7 +18,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// logOne returns the line of one request, which is made without a network: that refuses the worst headers.
+// logOne returns the line of one request, which is made without a network: net/http would refuse the worst headers.
 func logOne(t testing.TB, header http.Header, record *request.Record, is string) line {
 	t.Helper()
 	log := make(lines, 2)
@@ -63,7 +63,7 @@ func TestLogCache(t *testing.T) {
 	}
 }
 
-// TestLogCaller sends what programs send, and what nobody should.
+// TestLogCaller sends User-Agents of real programs, and texts that must not be logged.
 func TestLogCaller(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{
@@ -92,8 +92,8 @@ func TestLogCaller(t *testing.T) {
 	}
 }
 
-// TestLogCallerOfOrigin is that of whom somebody vouches for.
-func TestLogCallerOfOrigin(t *testing.T) {
+// TestLogVerifiedCaller checks the name of a caller that the platform has verified.
+func TestLogVerifiedCaller(t *testing.T) {
 	t.Parallel()
 	for who, want := range map[string]string{"assumed-role/game": "assumed-role/game", "": "curl/7.88.1"} {
 		record := &request.Record{ID: "id", Caller: func() string { return who }}
@@ -108,7 +108,7 @@ func TestLogCallerOfOrigin(t *testing.T) {
 	}
 }
 
-// TestLogForms is that of the two handlers that programs log with.
+// TestLogForms checks the line with the two handlers that programs use.
 func TestLogForms(t *testing.T) {
 	t.Parallel()
 	for form, want := range map[string]string{

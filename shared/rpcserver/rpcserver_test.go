@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// fake is a UserService with a method that does what a test wants.
+// fake is a UserService whose GetUser a test provides.
 type fake struct {
 	databasev1.UserService
 	getUser func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)
@@ -31,7 +31,7 @@ func (f fake) GetUser(ctx context.Context, r *databasev1.GetUserRequest) (*datab
 
 const getUserPath = "/twirp/osirose.database.v1.UserService/GetUser"
 
-// serveFake returns the URL of the method, and the log. When all is over no line may be left in the log.
+// serveFake returns the URL of the method, and the log. At the end of the test the log must be empty.
 func serveFake(t *testing.T, getUser func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)) (string, lines) {
 	t.Helper()
 	log := make(lines, 1000)
@@ -52,7 +52,7 @@ type customError struct{ Secret string }
 
 func (e customError) Error() string { return e.Secret }
 
-// TestError lets a method fail in all the ways there are.
+// TestError has a method return every kind of error.
 func TestError(t *testing.T) {
 	t.Parallel()
 	declared := rpcserver.Error(twirp.NotFound, "USER_NOT_FOUND", "no such user")
@@ -61,7 +61,7 @@ func TestError(t *testing.T) {
 		code   twirp.ErrorCode
 		reason string
 		level  string
-		cause  bool // is there more to say in the log?
+		cause  bool // whether the log has a cause
 	}{
 		"declared":                  {declared, twirp.NotFound, "USER_NOT_FOUND", "INFO", false},
 		"declared, wrapped":         {fmt.Errorf("look at %s: %w", canary, declared), twirp.Internal, "INTERNAL", "ERROR", true},
@@ -259,12 +259,12 @@ func TestRequestsAtOnce(t *testing.T) {
 	}
 	for id := range told {
 		if !logged[id] {
-			t.Errorf("request_id %q was told and not logged", id)
+			t.Errorf("request_id %q was sent but not logged", id)
 		}
 	}
 }
 
-// TestWithoutHandler mounts a service past [rpcserver.Server.Handler]: a mistake that must not open a hole.
+// TestWithoutHandler mounts a service without [rpcserver.Server.Handler]. That mistake must not leak an error.
 func TestWithoutHandler(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 10)

@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestTransport sends to each rpc what is no request at all.
+// TestTransport sends input that is not a request to each rpc.
 func TestTransport(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -46,7 +46,7 @@ func TestTransport(t *testing.T) {
 				"a word": "hello", "a NUL": "\x00", "invalid UTF-8": "{\"x\":\"\xff\"}", "half a pair": `{"x":"\ud800"}`,
 				"a comment": "{/* */}", "a comma too many": `{"x":1,}`, "single quotes": "{'x':1}", "protobuf": "\x0a\x01x", "a BOM": "\ufeff{}",
 				"deeper than any parser goes": strings.Repeat("[", 300_000), "deep objects": strings.Repeat(`{"a":`, 100_000),
-				"deep, in a field that nobody knows": `{"nobody":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "}",
+				"deep, in an unknown field": `{"unknown":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "}",
 			} {
 				a := post(t, m.path, asJSON, body)
 				wantAnswer(t, fmt.Sprintf("%s with %s as JSON", name, what), a, twirp.Malformed, "", "")
@@ -60,7 +60,7 @@ func TestTransport(t *testing.T) {
 			}
 
 			// Nothing at all is a request in protobuf, and one in JSON is {}; each rpc needs a field.
-			for contentType, body := range map[string]string{asProtobuf: "", asJSON: "{}", asJSON + "; x": `{"nobody":{"knows":[1,null]}}`} {
+			for contentType, body := range map[string]string{asProtobuf: "", asJSON: "{}", asJSON + "; x": `{"unknown":{"knows":[1,null]}}`} {
 				a := post(t, m.path, contentType, body)
 				if a.Meta["argument"] == "" {
 					t.Errorf("%s(%s) = %v, want an argument named", name, body, a)
@@ -105,7 +105,7 @@ func wrongJSON(f protoreflect.FieldDescriptor) []string {
 	}
 }
 
-// TestDeepStruct sends documents of the game's own that are nested deeper than the parsers below stand.
+// TestDeepStruct sends documents of the game's own that are nested deeper than the parsers allow.
 func TestDeepStruct(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")

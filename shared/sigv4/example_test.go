@@ -12,8 +12,8 @@ import (
 	"github.com/osirose-new/database-service/shared/sigv4"
 )
 
-// The URL is the ApiUrl that the stack puts out. The credentials are found as the AWS CLI finds them; whoever they belong
-// to must be allowed execute-api:Invoke.
+// The URL is the stack's output ApiUrl. The SDK finds the credentials as the AWS CLI does. Their owner needs the permission
+// execute-api:Invoke: the stack's output CallerPolicyArn grants it.
 func ExampleTransport() {
 	ctx := context.Background()
 	account, err := config.LoadDefaultConfig(ctx)

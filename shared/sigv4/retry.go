@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	// A signature's time may be 5 min off. An answer of 403 whose Date is that far from our time, give or take the time
-	// that the answer took, is taken for that.
+	// AWS accepts a signature whose time is up to 5 min off. A 403 whose Date differs by that much from our time, minus a
+	// margin for the time that the answer took, is taken for a clock error.
 	maxSkew = 5*time.Minute - 10*time.Second
 
 	firstPause = 100 * time.Millisecond
 	maxPause   = 2 * time.Second
-	maxAfter   = 30 * time.Second // a longer Retry-After is left to the caller
-	maxDiscard = 64 << 10         // of an answer that is dropped; more is not worth the connection
-	maxPeek    = 4 << 10          // of an answer whose text matters
+	maxAfter   = 30 * time.Second // the caller decides about a longer Retry-After
+	maxDiscard = 64 << 10         // bytes read from a discarded answer; reading more costs more than a new connection
+	maxPeek    = 4 << 10          // bytes read to recognize an error
 )
 
-// refused reports whether the request was surely not carried out, and may be later. A 429 in Twirp's JSON is the service's
-// own answer, which it may have worked for.
+// refused reports whether the server certainly did not execute the request, and may accept it later. A 429 in Twirp's JSON
+// comes from the service, which may have executed part of it.
 func refused(resp *http.Response, err error) bool {
 	if err != nil {
 		op, ok := errors.AsType[*net.OpError](err)
@@ -34,8 +34,8 @@ func refused(resp *http.Response, err error) bool {
 	return resp.StatusCode == http.StatusTooManyRequests && !strings.Contains(peek(resp), `"meta"`)
 }
 
-// correct reports whether the signature was refused for its time, which was off by used, and sets our clock by the
-// answer's. A REST API may answer 401 where its responses are shaped for Twirp.
+// correct reports whether the signature was refused for its time. If so, it adopts the answer's clock. used is the skew that
+// the signature was made with. A REST API answers 401 if its responses are shaped for Twirp.
 func (t *Transport) correct(resp *http.Response, now time.Time, used time.Duration) bool {
 	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusUnauthorized {
 		return false
@@ -45,7 +45,7 @@ func (t *Transport) correct(resp *http.Response, now time.Time, used time.Durati
 		return false
 	}
 	skew := date.Sub(now)
-	// An HTTP API says "Forbidden" and no more. Where the process was frozen after it signed, the clocks agree by now.
+	// An HTTP API says only "Forbidden". If the process was frozen after it signed, the clocks agree again by now.
 	if off := skew - used; off.Abs() < maxSkew && !blamesTime(resp) {
 		return false
 	}
@@ -56,7 +56,7 @@ func (t *Transport) correct(resp *http.Response, now time.Time, used time.Durati
 	return true
 }
 
-// blamesTime looks for what REST APIs and Function URLs say.
+// blamesTime recognizes the error messages of REST APIs and Function URLs.
 func blamesTime(resp *http.Response) bool {
 	head := peek(resp)
 	for _, words := range []string{"Signature expired", "Signature not yet current", "RequestTimeTooSkewed"} {
@@ -67,9 +67,9 @@ func blamesTime(resp *http.Response) bool {
 	return false
 }
 
-// peek reads the begin of the body, and leaves it as it was.
+// peek returns the start of the body, and leaves the body unread.
 func peek(resp *http.Response) string {
-	head, _ := io.ReadAll(io.LimitReader(resp.Body, maxPeek)) // who reads the body meets the error, too
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, maxPeek)) // a reader of the body gets the error again
 	resp.Body = struct {
 		io.Reader
 		io.Closer
@@ -77,10 +77,10 @@ func peek(resp *http.Response) string {
 	return string(head)
 }
 
-// backoff is how long to wait after that attempt: a random part of a time that doubles, so that clients that were
-// refused together do not come back together, and after what the answer asks for.
+// backoff returns how long to wait after an attempt: the answer's Retry-After plus a random part of a time that doubles. The
+// random part keeps clients that were refused together from retrying together.
 func backoff(attempt int, resp *http.Response, now time.Time) time.Duration {
-	pause := rand.N(min(maxPause, firstPause<<min(attempt-1, 10))) //nolint:gosec // nothing secret
+	pause := rand.N(min(maxPause, firstPause<<min(attempt-1, 10))) //nolint:gosec // G404: the pause is no secret
 	if resp == nil {
 		return pause
 	}
@@ -94,7 +94,7 @@ func backoff(attempt int, resp *http.Response, now time.Time) time.Duration {
 	return pause
 }
 
-// discard reads the rest of an answer, so that its connection can be used again.
+// discard reads the rest of an answer, so that its connection can be reused.
 func discard(resp *http.Response) {
 	if resp != nil {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard)

@@ -73,7 +73,7 @@ func play(t *testing.T, tr *sigv4.Transport, c *clock, tries ...try) (resp *http
 
 func stamp(at time.Time) string { return at.Format("20060102T150405Z") }
 
-func TestAgain(t *testing.T) {
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	throttled := says(http.StatusTooManyRequests, "{}")
@@ -85,7 +85,7 @@ func TestAgain(t *testing.T) {
 	}{
 		{"throttled once", []try{throttled, done}, http.StatusOK},
 		{"no connection at first", []try{fails(refused), fails(refused), done}, http.StatusOK},
-		{"throttled for ever", []try{throttled, throttled, throttled, throttled}, http.StatusTooManyRequests},
+		{"throttled at every attempt", []try{throttled, throttled, throttled, throttled}, http.StatusTooManyRequests},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -101,14 +101,14 @@ func TestAgain(t *testing.T) {
 			}
 		})
 	}
-	t.Run("never a connection", func(t *testing.T) {
+	t.Run("no connection at any attempt", func(t *testing.T) {
 		t.Parallel()
 		f := fails(refused)
 		if _, _, err := play(t, transport(), &clock{at: begin}, f, f, f, f); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("RoundTrip = %v, want the last error", err)
 		}
 	})
-	t.Run("only as often as asked", func(t *testing.T) {
+	t.Run("at most Attempts times", func(t *testing.T) {
 		t.Parallel()
 		tr := transport()
 		tr.Attempts = 1
@@ -118,8 +118,8 @@ func TestAgain(t *testing.T) {
 	})
 }
 
-// TestNotAgain is what may have been carried out.
-func TestNotAgain(t *testing.T) {
+// TestNoRetry has outcomes after which the server may have executed the request.
+func TestNoRetry(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]try{
 		"500": says(500, ""), "502": says(502, ""), "503": says(503, "", "Retry-After", "1"), "504": says(504, ""), "400": says(400, ""),
@@ -271,7 +271,7 @@ func TestSkew(t *testing.T) {
 			}
 		})
 	}
-	t.Run("once only", func(t *testing.T) {
+	t.Run("at most once", func(t *testing.T) {
 		t.Parallel()
 		resp, _, err := play(t, transport(), &clock{at: begin}, forbidden(time.Hour, ""), forbidden(-time.Hour, "no"))
 		if err != nil || resp.StatusCode != 403 {

@@ -1,7 +1,7 @@
 // Package sigv4 signs requests with AWS Signature Version 4, for clients of a deployment whose API Gateway or Function URL
-// wants IAM authorization. Its Transport goes into the http.Client that a generated Twirp client gets; see the example.
+// requires IAM authorization. Put its Transport into the http.Client of a generated Twirp client; see the example.
 //
-// It sends a request again only where that was surely not carried out; see [Transport.RoundTrip].
+// It retries a request only if the server certainly did not execute it; see [Transport.RoundTrip].
 package sigv4
 
 import (
@@ -24,19 +24,19 @@ import (
 
 const defaultAttempts = 4
 
-// Transport is an http.RoundTripper that signs. It may be used concurrently; its fields may not change after its first
+// Transport is an http.RoundTripper that signs. It is safe for concurrent use. Its fields must not change after the first
 // request.
 type Transport struct {
-	// Credentials of whoever calls, asked for at each attempt: the Credentials of an aws.Config that
-	// config.LoadDefaultConfig made (environment, profile, SSO, role of the machine), which keeps them until they expire.
+	// Credentials of the caller, retrieved at each attempt. The Credentials of an aws.Config of config.LoadDefaultConfig
+	// (environment, profile, SSO, role of the machine) are cached until they expire.
 	Credentials aws.CredentialsProvider
-	// Region of the API or function: the Region of that aws.Config, say.
+	// Region of the API or function, for example the Region of that aws.Config.
 	Region string
-	// Service is "execute-api" or "lambda". Empty: "lambda" where the host is a Function URL's, else "execute-api".
+	// Service is "execute-api" or "lambda". If it is empty: "lambda" for the host of a Function URL, otherwise "execute-api".
 	Service string
 	// Base sends the signed requests. Nil: http.DefaultTransport.
 	Base http.RoundTripper
-	// Attempts is at most how many times a request is sent. 0: 4; 1: never again.
+	// Attempts is the maximum number of attempts per request. 0 means 4; 1 means no retry.
 	Attempts int
 
 	once   sync.Once
@@ -49,15 +49,17 @@ type Transport struct {
 
 var _ http.RoundTripper = (*Transport)(nil)
 
-// RoundTrip implements http.RoundTripper. The request's body is read into memory, to be hashed and perhaps sent again.
+// RoundTrip implements http.RoundTripper. It reads the body into memory, to hash it and to send it again.
 //
-// Again, with a new signature, it sends: what could not be sent since no connection was made; what was answered 429,
-// which the gateway says of what it throttled and our services of what they refused; and, once, what was refused for the
-// time of its signature, with the time that the Date of that answer says. It waits in between, longer each time and as
-// long as Retry-After says; where that is longer than 30 s, or than the request's context has, the answer is returned as it is.
+// It retries in three cases, each time with a new signature:
+//   - No connection was made.
+//   - The answer is 429: the gateway throttled the request, or a service shed it. RoundTrip waits before each retry, longer
+//     each time and at least as long as Retry-After says. If that exceeds 30 s, or the time that the request's context has
+//     left, it returns the answer.
+//   - The signature was refused because our clock is off. RoundTrip retries once, with the time from the answer's Date.
 //
-// Not again it sends what met a timeout, a broken connection or a 5xx: a POST may have been carried out then. Whether to
-// repeat that, with the request_id of a create and the save_id of a save, is for the caller to say.
+// It does not retry after a timeout, a broken connection or a 5xx: the server may have executed the POST. The caller decides
+// whether to send it again; a create with its request_id and a save with its save_id are safe.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.once.Do(t.setUp)
 	body, err := readBody(r)
@@ -128,7 +130,7 @@ func (t *Transport) service(host string) string {
 	return "execute-api"
 }
 
-// sign returns a copy of r, signed with a clock that is off by skew.
+// sign returns a copy of r, signed at our time plus skew.
 func (t *Transport) sign(r *http.Request, body []byte, skew time.Duration) (*http.Request, error) {
 	if t.Region == "" || t.Credentials == nil {
 		return nil, errors.New("sign a request: no Region, or no Credentials")

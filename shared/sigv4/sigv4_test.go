@@ -225,7 +225,7 @@ func TestTogether(t *testing.T) {
 	wg.Wait()
 }
 
-// clock stands still, but for what is waited.
+// clock advances only by what is waited.
 type clock struct {
 	at    time.Time
 	waits []time.Duration

@@ -44,7 +44,7 @@ func (k Kind) Make() (*Dir, error) {
 }
 
 // Remove removes the folder, then frees the lock.
-func (d *Dir) Remove() error { return errors.Join(os.RemoveAll(d.Path), d.Lock.Close()) }
+func (d *Dir) Remove() error { return errors.Join(os.RemoveAll(d.Path), Unlock(d.Lock)) }
 
 // Sweep calls remove with each folder whose process has ended, under its lock. It skips folders of other users, also for
 // root: every user can write to a temporary folder. What remove leaves, the next Sweep finds again if the lock file is there.
@@ -69,7 +69,7 @@ func (k Kind) sweep(path string, remove func(path string)) {
 	if err != nil {
 		return
 	}
-	defer lock.Close()
+	defer func() { _ = Unlock(lock) }() // never fails
 	remove(path)
 }
 
@@ -84,4 +84,10 @@ func Lock(path string, flags int) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return f, nil
+}
+
+// Unlock frees a lock and closes its file. Close alone may free the lock late: a child that is being started holds a copy of
+// the file between fork and exec.
+func Unlock(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }

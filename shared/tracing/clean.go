@@ -12,24 +12,23 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// allowed are the attributes that leave the program. None of them is made of anything but our own words, numbers, and
-// statements, which are constants and have their values beside them.
+// allowed lists the attributes that leave the program. Their values are words of this program, numbers, and SQL statements.
+// Statements are constants: their arguments are passed separately.
 var allowed = map[attribute.Key]bool{
 	"rpc.system.name": true, "rpc.method": true, "rpc.response.status_code": true, protocolKey: true, cacheKey: true,
 	"db.system.name": true, "db.operation.name": true, "db.operation.batch.size": true, "db.query.text": true,
 	"pgx.rows_affected": true, "pgx.sql_state": true, "error.type": true, "exception.type": true,
 }
 
-// cleaner is the one way out. Whatever a library has put into a span, the texts of errors (which repeat values and
-// addresses), stack traces and peers stay here.
+// cleaner is the only way for spans to leave the program. It removes everything else that libraries put into spans: error
+// texts (which repeat values and addresses), stack traces and peers.
 type cleaner struct {
 	sdk.SpanExporter
 	log    *slog.Logger
 	broken atomic.Bool
 }
 
-// ExportSpans implements sdk.SpanExporter. Its error is logged, the first of those in a row, and says nothing of where the
-// collector is.
+// ExportSpans implements sdk.SpanExporter. It logs the first of consecutive errors, without the collector's address.
 func (c *cleaner) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	out := make([]sdk.ReadOnlySpan, len(spans))
 	for i, s := range spans {
@@ -45,7 +44,7 @@ func (c *cleaner) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) err
 	return err
 }
 
-// cleaned is a span as it leaves.
+// cleaned is a span with the allowed attributes only.
 type cleaned struct{ sdk.ReadOnlySpan }
 
 // Attributes implements sdk.ReadOnlySpan.

@@ -7,10 +7,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Provider is for what a library might do with it.
+// Provider is for tests that act as a library.
 func (t *Traces) Provider() trace.TracerProvider { return t.provider }
 
-// FlushWithin is Flush for a machine that is short of CPU.
+// FlushWithin is Flush with another time limit.
 func (t *Traces) FlushWithin(d time.Duration) func(context.Context) {
 	return func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, d)

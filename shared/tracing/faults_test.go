@@ -10,7 +10,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestCollectorFails wants answers as ever from the program whose collector hangs, refuses, or fails and comes back.
+// TestCollectorFails checks that requests succeed while the collector hangs, refuses, or fails for a time.
 func TestCollectorFails(t *testing.T) {
 	t.Parallel()
 	for what, fail := range map[string]func(*testing.T, *collector){
@@ -52,7 +52,7 @@ func TestCollectorFails(t *testing.T) {
 	}
 }
 
-// TestCollectorComesBack wants a line when traces are sent again.
+// TestCollectorComesBack checks the log line when traces are sent again.
 func TestCollectorComesBack(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)

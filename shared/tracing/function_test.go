@@ -68,12 +68,12 @@ func invoke(t testing.TB, f *lambdahttp.Adapter, parent, id string, headers map[
 	return answer.StatusCode, header, answer.Body
 }
 
-// xray is Lambda's header with a trace of its own, and that trace.
+// xray returns Lambda's header with a new trace, and that trace.
 func xray(n int, more string) (header, trace string) {
 	return fmt.Sprintf("Root=1-5759e988-bd862e3fe1be46a99427%04x;Parent=53995c3f42cd8ad8;%s", n, more), fmt.Sprintf("5759e988bd862e3fe1be46a99427%04x", n)
 }
 
-// TestFunction wants the spans of an invocation at the collector when its answer is there.
+// TestFunction checks that the collector has the spans of an invocation when the answer arrives.
 func TestFunction(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)
@@ -119,7 +119,7 @@ func TestFunction(t *testing.T) {
 	}
 }
 
-// TestFunctionUnsampled wants the collector left alone where X-Ray does not record, as in a function without active tracing.
+// TestFunctionUnsampled checks that nothing is sent if X-Ray does not record, as in a function without active tracing.
 func TestFunctionUnsampled(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)
@@ -137,7 +137,7 @@ func TestFunctionUnsampled(t *testing.T) {
 	}
 }
 
-// TestFunctionCollectorFails wants answers as ever, one try, and one line that says no address, whatever a collector does.
+// TestFunctionCollectorFails checks that a failing collector costs one attempt and one log line without its address.
 func TestFunctionCollectorFails(t *testing.T) {
 	t.Parallel()
 	for what, fail := range map[string]func(*testing.T, *collector){

@@ -8,14 +8,14 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// handler takes the errors that OpenTelemetry's own code has nobody to return to. Those of the exporter have been logged.
+// handler gets the errors that OpenTelemetry's code cannot return to a caller. The cleaner has logged the exporter's already.
 type handler struct{ log *slog.Logger }
 
 // Handle implements otel.ErrorHandler.
 func (h handler) Handle(err error) { h.log.Debug("opentelemetry", "cause", postgres.Describe(err)) }
 
-// sink takes what OpenTelemetry logs, which would go to stderr. What stands beside its messages holds addresses and
-// variables, and is left out.
+// sink gets OpenTelemetry's log, which would otherwise go to stderr. It drops the attributes, because they contain addresses
+// and variables.
 type sink struct{ log *slog.Logger }
 
 var _ logr.LogSink = sink{}
@@ -23,7 +23,7 @@ var _ logr.LogSink = sink{}
 // Init implements logr.LogSink.
 func (sink) Init(logr.RuntimeInfo) {}
 
-// Enabled implements logr.LogSink. 1 is a warning of OpenTelemetry's; more are told of each batch.
+// Enabled implements logr.LogSink. OpenTelemetry logs warnings at level 1, and details of each batch at higher levels.
 func (sink) Enabled(level int) bool { return level <= 1 }
 
 // Info implements logr.LogSink.

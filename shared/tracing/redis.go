@@ -14,8 +14,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// calls records calls to Redis by the names of their commands. go-redis' own redisotel writes keys and values of each call
-// into a text, also where it is not to be recorded, and begins a trace for a call that belongs to no request.
+// calls records Redis calls by the names of their commands. go-redis' redisotel is not used: it formats the keys and values of
+// each call even if the call is not recorded, and starts a trace for a call outside a request.
 type calls struct{ tracer trace.Tracer }
 
 // DialHook implements redis.Hook.
@@ -65,7 +65,7 @@ func (c calls) start(ctx context.Context, name string, more ...attribute.KeyValu
 		trace.WithAttributes(semconv.DBSystemNameRedis), trace.WithAttributes(more...))
 }
 
-// end is the end of a call. That there is no value is no error.
+// end ends the span of a call. redis.Nil, a missing value, is not an error.
 func end(span trace.Span, err error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		span.SetStatus(codes.Error, "")
@@ -74,7 +74,7 @@ func end(span trace.Span, err error) {
 	span.End()
 }
 
-// errorType is the word that an error reply begins with, in capitals: the rest may repeat what was sent.
+// errorType returns the first word of an error reply if it is in capitals. The rest of the reply may repeat the command.
 func errorType(err error) string {
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		word, _, _ := strings.Cut(reply.Error(), " ")

@@ -18,8 +18,8 @@ import (
 
 const (
 	rpcPackage = "osirose.database.v1"
-	// unrouted is the name of a request's span until it is known what was asked for, and of one that nobody serves: a path is
-	// the caller's to choose, and may say anything.
+	// unrouted is the name of a request's span until the request is routed, and of one that no service has. The path is not
+	// used: callers can write anything into it.
 	unrouted = "request"
 
 	protocolKey = attribute.Key("database_service.protocol")
@@ -31,11 +31,11 @@ type requests struct {
 	tracer   trace.Tracer
 	function bool
 	mu       sync.RWMutex
-	kinds    map[request.Class]*kind
+	byClass  map[request.Class]*classSpan
 }
 
-// kind is what the spans of a class share.
-type kind struct {
+// classSpan is what the spans of a class share.
+type classSpan struct {
 	name       string
 	attributes []attribute.KeyValue
 	failed     bool
@@ -69,7 +69,7 @@ func (r *requests) End(ctx context.Context, class request.Class) {
 	if !span.IsRecording() {
 		return
 	}
-	k := r.kind(class)
+	k := r.class(class)
 	span.SetName(k.name)
 	span.SetAttributes(k.attributes...)
 	if k.failed {
@@ -78,25 +78,25 @@ func (r *requests) End(ctx context.Context, class request.Class) {
 	span.End()
 }
 
-func (r *requests) kind(of request.Class) *kind {
+func (r *requests) class(of request.Class) *classSpan {
 	r.mu.RLock()
-	k := r.kinds[of]
+	k := r.byClass[of]
 	r.mu.RUnlock()
 	if k == nil {
-		k = newKind(of)
+		k = newClassSpan(of)
 		r.mu.Lock()
-		r.kinds[of] = k
+		r.byClass[of] = k
 		r.mu.Unlock()
 	}
 	return k
 }
 
-func newKind(of request.Class) *kind {
+func newClassSpan(of request.Class) *classSpan {
 	system, code := "twirp", string(of.Code)
 	if of.Protocol == request.GRPC {
 		system, code = "grpc", grpcCode(of.Code)
 	}
-	k := &kind{name: unrouted, failed: failed(of.Code), attributes: []attribute.KeyValue{
+	k := &classSpan{name: unrouted, failed: failed(of.Code), attributes: []attribute.KeyValue{
 		semconv.RPCSystemNameKey.String(system), semconv.RPCResponseStatusCode(code), protocolKey.String(string(of.Protocol)),
 	}}
 	if rpc := of.RPC(); rpc != "" {
@@ -112,7 +112,7 @@ func newKind(of request.Class) *kind {
 	return k
 }
 
-// failed reports whether it was the service that failed, and not the caller who asked for what there is not.
+// failed reports whether the error is the service's and not the caller's.
 func failed(code twirp.ErrorCode) bool {
 	switch code {
 	case twirp.Internal, twirp.Unknown, twirp.DataLoss, twirp.Unavailable, twirp.DeadlineExceeded:
@@ -121,7 +121,7 @@ func failed(code twirp.ErrorCode) bool {
 	return false
 }
 
-// grpcCode is what gRPC calls the code.
+// grpcCode returns gRPC's name of the code.
 func grpcCode(code twirp.ErrorCode) string {
 	switch code {
 	case twirp.BadRoute:
@@ -136,7 +136,7 @@ func grpcCode(code twirp.ErrorCode) string {
 	return strings.ToUpper(string(code))
 }
 
-// headers are a request's, to read.
+// headers are the headers of a request, read-only.
 type headers func(name string) string
 
 // Get implements propagation.TextMapCarrier.
@@ -148,14 +148,14 @@ func (headers) Set(string, string) {}
 // Keys implements propagation.TextMapCarrier.
 func (headers) Keys() []string { return nil }
 
-// fromHeaders is the span that the caller names in traceparent and tracestate. The latter goes on to the collector as it
-// came: it is a note from one tracing system to the next. https://www.w3.org/TR/trace-context/
+// fromHeaders returns the span that the caller names in traceparent and tracestate. tracestate goes to the collector
+// unchanged: one tracing system writes it for the next. https://www.w3.org/TR/trace-context/
 func fromHeaders(header func(string) string) trace.SpanContext {
 	ctx := propagation.TraceContext{}.Extract(context.Background(), headers(header))
 	return trace.SpanContextFromContext(ctx)
 }
 
-// response is the value of traceresponse.
+// response returns the value of traceresponse.
 func response(c trace.SpanContext) string {
 	if !c.IsValid() {
 		return ""

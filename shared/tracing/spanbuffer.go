@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// maxHeld is how many spans a function holds for the end of an invocation; a request has some ten.
-	maxHeld = 2048
-	// pause is for how long a collector that did not take spans is left alone: else each answer would wait for it.
+	// maxSpans is the size of the buffer. A request has about ten spans; more than maxSpans are dropped.
+	maxSpans = 2048
+	// pause is how long no spans are sent after the collector failed. Without it each answer would wait for the collector.
 	pause = 10 * time.Second
 )
 
-// held keeps the spans of a function until they are asked for, since a function is frozen between two invocations: the
-// SDK's own batches are sent by a goroutine with a timer.
-type held struct {
+// spanBuffer keeps the spans of a function until ForceFlush. The SDK's batches cannot be used: a goroutine with a timer sends
+// them, and a function is frozen between invocations.
+type spanBuffer struct {
 	exporter sdk.SpanExporter
 	now      func() time.Time
 
@@ -27,41 +27,41 @@ type held struct {
 }
 
 // OnStart implements sdk.SpanProcessor.
-func (*held) OnStart(context.Context, sdk.ReadWriteSpan) {}
+func (*spanBuffer) OnStart(context.Context, sdk.ReadWriteSpan) {}
 
 // OnEnd implements sdk.SpanProcessor.
-func (h *held) OnEnd(s sdk.ReadOnlySpan) {
+func (b *spanBuffer) OnEnd(s sdk.ReadOnlySpan) {
 	if !s.SpanContext().IsSampled() {
 		return
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.spans) < maxHeld {
-		h.spans = append(h.spans, s)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.spans) < maxSpans {
+		b.spans = append(b.spans, s)
 	}
 }
 
-// ForceFlush implements sdk.SpanProcessor. Spans are tried once.
-func (h *held) ForceFlush(ctx context.Context) error {
-	h.mu.Lock()
-	spans := h.spans
-	h.spans = nil
-	skip := len(spans) == 0 || h.now().Before(h.paused)
-	h.mu.Unlock()
+// ForceFlush implements sdk.SpanProcessor. It sends the spans once, without a retry.
+func (b *spanBuffer) ForceFlush(ctx context.Context) error {
+	b.mu.Lock()
+	spans := b.spans
+	b.spans = nil
+	skip := len(spans) == 0 || b.now().Before(b.paused)
+	b.mu.Unlock()
 	if skip {
 		return nil
 	}
-	err := h.exporter.ExportSpans(ctx, spans)
+	err := b.exporter.ExportSpans(ctx, spans)
 	if err != nil {
-		h.mu.Lock()
-		h.paused = h.now().Add(pause)
-		h.mu.Unlock()
+		b.mu.Lock()
+		b.paused = b.now().Add(pause)
+		b.mu.Unlock()
 	}
 	return err
 }
 
 // Shutdown implements sdk.SpanProcessor.
-func (h *held) Shutdown(ctx context.Context) error {
-	_ = h.ForceFlush(ctx) // the exporter has logged it
-	return h.exporter.Shutdown(ctx)
+func (b *spanBuffer) Shutdown(ctx context.Context) error {
+	_ = b.ForceFlush(ctx) // the cleaner logs the error
+	return b.exporter.Shutdown(ctx)
 }

@@ -1,9 +1,13 @@
-// Package tracing records requests, and what they ask of PostgreSQL and of Redis, as spans of OpenTelemetry, and sends them
-// to a collector by OTLP over HTTP. It promises three things. A collector that is slow, hangs or is gone costs no request
-// its answer. What a span says is chosen from lists: no argument of a call, text of an error or address is on them. Nothing
-// is recorded below a request that is not: a statement outside of requests has no span.
+// Package tracing records requests, with their PostgreSQL statements and Redis calls, as OpenTelemetry spans. It sends them to
+// a collector by OTLP over HTTP. It guarantees:
+//   - A slow, hanging or missing collector never fails a request.
+//   - A span contains only listed attributes. Arguments, error texts and addresses are not among them.
+//   - A statement or a Redis call has a span only if it belongs to a recorded request.
 //
-// Its provider is not OpenTelemetry's global one, so that no library adds spans of its own.
+// The provider is not OpenTelemetry's global one, so that no library adds spans.
+//
+// The X-Ray header and ids are read and made here (xray.go): OpenTelemetry's propagator for them,
+// go.opentelemetry.io/contrib/propagators/aws, is deprecated ("no longer supported") as of v1.47.0.
 package tracing
 
 import (
@@ -29,19 +33,19 @@ import (
 
 const (
 	scope       = "github.com/osirose-new/database-service/shared/tracing"
-	serviceName = "database-service" // where neither OTEL_SERVICE_NAME nor OTEL_RESOURCE_ATTRIBUTES has one
-	// flushTime is for how long the answer of a function waits for the collector. Traces are worth no more.
+	serviceName = "database-service" // unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES names the service
+	// flushTime is how long a function's answer waits for the collector, at most.
 	flushTime = 500 * time.Millisecond
-	// closeTime is for how long the end of a program does.
+	// closeTime is how long the end of a program waits for the collector, at most.
 	closeTime = time.Second
 )
 
-// Options of traces.
+// Options configure Open.
 type Options struct {
-	Endpoint string // URL that spans are sent to
+	Endpoint string // the collector's URL
 	Log      *slog.Logger
-	// Function says that this is a Lambda function: the parent of a request is X-Ray's, X-Ray takes the ids, and spans are
-	// sent by Flush and at no other time.
+	// Function is true in a Lambda function. A request's parent span is X-Ray's then, ids have X-Ray's form, and spans are sent
+	// only by Flush.
 	Function bool
 }
 
@@ -51,19 +55,19 @@ type Traces struct {
 	function bool
 }
 
-// Open returns the traces of a program. It dials nothing. What the options do not say comes from OpenTelemetry's standard
-// variables: sampler, limits, batches, attributes of the resource, headers, time-outs and certificates.
+// Open returns the traces of a program. It does not connect. OpenTelemetry's standard variables configure the rest: sampler,
+// limits, batches, resource attributes, headers, timeouts and certificates.
 func Open(o Options) (*Traces, error) {
 	ctx := context.Background()
 	otel.SetErrorHandler(handler{o.Log})
 	otel.SetLogger(logr.New(sink{o.Log}))
 	collector := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(o.Endpoint)}
-	if o.Function { // which has no time for a second try
+	if o.Function { // no time for a second attempt
 		collector = append(collector, otlptracehttp.WithRetry(otlptracehttp.RetryConfig{}))
 	}
 	exporter, err := otlptracehttp.New(ctx, collector...)
 	if err != nil {
-		return nil, fmt.Errorf("exporter of traces: %w", err)
+		return nil, fmt.Errorf("open the exporter of traces: %w", err)
 	}
 	of, err := resource.New(ctx, resource.WithTelemetrySDK(),
 		resource.WithAttributes(attribute.String("service.name", serviceName)), resource.WithFromEnv())
@@ -73,40 +77,40 @@ func Open(o Options) (*Traces, error) {
 	clean := &cleaner{SpanExporter: exporter, log: o.Log}
 	options := []sdk.TracerProviderOption{sdk.WithResource(of)}
 	if o.Function {
-		options = append(options, sdk.WithSpanProcessor(&held{exporter: clean, now: time.Now}), sdk.WithIDGenerator(xrayIDs{}))
+		options = append(options, sdk.WithSpanProcessor(&spanBuffer{exporter: clean, now: time.Now}), sdk.WithIDGenerator(xrayIDs{}))
 	} else {
 		options = append(options, sdk.WithBatcher(clean))
 	}
 	return &Traces{provider: sdk.NewTracerProvider(options...), function: o.Function}, nil
 }
 
-// Requests returns what records the requests of an edge.
+// Requests returns the tracer of an rpcserver's requests.
 func (t *Traces) Requests() rpcserver.Tracer {
-	return &requests{tracer: t.provider.Tracer(scope), function: t.function, kinds: map[request.Class]*kind{}}
+	return &requests{tracer: t.provider.Tracer(scope), function: t.function, byClass: map[request.Class]*classSpan{}}
 }
 
-// Queries returns what records the statements of a pool, its waits and its connects.
+// Queries returns the tracer of a pool. It records statements, waits for a connection, and connects.
 func (t *Traces) Queries() pgx.QueryTracer {
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider), otelpgx.WithMeterProvider(noop.NewMeterProvider()),
 		otelpgx.WithDisableConnectionDetailsInAttributes())
 }
 
-// Redis records the calls of client from now on.
+// Redis records all later calls of the client.
 func (t *Traces) Redis(client redis.UniversalClient) {
 	client.AddHook(calls{t.provider.Tracer(scope)})
 }
 
-// Flush sends the spans that a function holds. It returns when they have been sent, and 500 ms later or at the end of ctx
-// where the collector does not answer: then they are lost.
+// Flush sends the buffered spans of a function. If the collector does not answer within 500 ms, or before ctx ends, the spans
+// are lost.
 func (t *Traces) Flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	_ = t.provider.ForceFlush(ctx) // the cleaner has logged it
+	_ = t.provider.ForceFlush(ctx) // the cleaner logs the error
 }
 
-// Close sends what is left, for at most a second.
+// Close sends the remaining spans. It takes at most 1 s.
 func (t *Traces) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	_ = t.provider.Shutdown(ctx) // the cleaner has logged it
+	_ = t.provider.Shutdown(ctx) // the cleaner logs the error
 }

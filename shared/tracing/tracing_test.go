@@ -159,7 +159,7 @@ func TestSampling(t *testing.T) {
 	}
 }
 
-// TestUnrouted wants nothing of a path in a span that no service has: it is the caller's to choose.
+// TestUnrouted checks that a span contains nothing of an unknown path: the caller chooses the path.
 func TestUnrouted(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)
@@ -172,7 +172,7 @@ func TestUnrouted(t *testing.T) {
 	})
 }
 
-// TestBackground wants no span of what no request asks for.
+// TestBackground checks that work outside a request has no span.
 func TestBackground(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)

@@ -10,11 +10,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// xrayKey is where aws-lambda-go puts the header that Lambda has for an invocation.
+// xrayKey is the context key under which aws-lambda-go puts Lambda's trace header of an invocation.
 const xrayKey = "x-amzn-trace-id"
 
-// fromXRay is the span that Lambda's header names: Root=1-TIME-REST;Parent=SPAN;Sampled=1. What it has besides is for
-// others. https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+// fromXRay returns the span that Lambda's header names: Root=1-TIME-REST;Parent=SPAN;Sampled=1. It ignores other fields.
+// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
 func fromXRay(ctx context.Context) trace.SpanContext {
 	header, _ := ctx.Value(xrayKey).(string)
 	var c trace.SpanContextConfig
@@ -23,7 +23,7 @@ func fromXRay(ctx context.Context) trace.SpanContext {
 		switch name {
 		case "Root":
 			if version, id, _ := strings.Cut(value, "-"); version == "1" && len(id) == 33 && id[8] == '-' {
-				c.TraceID, _ = trace.TraceIDFromHex(id[:8] + id[9:]) // zero, and so invalid, where it is none
+				c.TraceID, _ = trace.TraceIDFromHex(id[:8] + id[9:]) // on an error the id is zero, which is invalid
 			}
 		case "Parent":
 			c.SpanID, _ = trace.SpanIDFromHex(value)
@@ -36,7 +36,7 @@ func fromXRay(ctx context.Context) trace.SpanContext {
 	return trace.NewSpanContext(c)
 }
 
-// xrayIDs makes ids that X-Ray takes: the first four bytes of a trace's are the time, in seconds.
+// xrayIDs makes ids that X-Ray accepts: the first four bytes of a trace id are the Unix time in seconds.
 type xrayIDs struct{}
 
 // NewIDs implements sdk.IDGenerator.

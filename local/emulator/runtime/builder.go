@@ -145,7 +145,7 @@ func sumOf(path string) (sum [32]byte, err error) {
 	if err != nil {
 		return sum, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return sum, err

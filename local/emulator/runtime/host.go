@@ -103,7 +103,7 @@ func (h *Host) spawn(f *template.Function, path string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer end.Close()
+	defer func() { _ = end.Close() }() // the process has its own copy
 	p.capture = capture
 	cmd := exec.Command(path)
 	cmd.Dir = filepath.Dir(path) // as on Lambda

@@ -16,7 +16,7 @@ func checkMachine(path, goos, goarch string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	program, err := elf.NewFile(f)
 	if err != nil {
 		return nil // not a Linux program

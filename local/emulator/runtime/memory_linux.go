@@ -15,7 +15,7 @@ func peakMemory(pid int) int {
 	if err != nil {
 		return 0
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		value, found := strings.CutPrefix(lines.Text(), "VmHWM:")
 		if !found {

@@ -10,7 +10,7 @@ import (
 
 // readAPI reads the settings and routes of an API. It ignores the condition of the API: a deployment has one of the APIs, the
 // emulator serves all at once.
-func (p *parser) readAPI(id string, n *yaml.Node) error {
+func (p *parser) readAPI(n *yaml.Node) error {
 	api := map[string]API{"AWS::Serverless::HttpApi": HTTPAPI, "AWS::Serverless::Api": RESTAPI}[typeOf(n)]
 	if api == "" {
 		return nil

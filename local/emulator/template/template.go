@@ -176,8 +176,8 @@ func (p *parser) readResources(region string) error {
 			return err
 		}
 	}
-	for id, n := range entries(resources) {
-		if err := p.readAPI(id, n); err != nil {
+	for _, n := range entries(resources) {
+		if err := p.readAPI(n); err != nil {
 			return err
 		}
 	}

@@ -74,7 +74,7 @@ func (t tests) run(ctx context.Context, pattern string) (verdict, error) {
 		return verdict{}, err
 	}
 	defer os.RemoveAll(temp)
-	if err := os.Chmod(temp, 0o755); err != nil { //nolint:gosec // root runs PostgreSQL as another user
+	if err := os.Chmod(temp, 0o755); err != nil { // root runs PostgreSQL as another user
 		return verdict{}, err
 	}
 	running, stop := context.WithCancel(ctx)

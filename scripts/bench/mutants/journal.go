@@ -70,7 +70,7 @@ func appendJournal(file string, r result) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) //nolint:gosec // a report that anyone may read
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644) // a report that anyone may read
 	if err != nil {
 		return err
 	}

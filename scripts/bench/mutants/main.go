@@ -27,6 +27,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/repository"
 )
 
 var errMissed = errors.New("an assertion must find each mutant; see the report")
@@ -59,7 +61,7 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	root, err := repositoryRoot()
+	root, err := repository.Root()
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -119,21 +118,3 @@ func choose(all []mutant, names []string) ([]mutant, error) {
 }
 
 const mutantsFile = "scripts/bench/mutants/mutants.yaml"
-
-// repositoryRoot returns the root of the repository that the working directory is in.
-func repositoryRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, mutantsFile)); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("run this in the repository: no parent directory has " + mutantsFile)
-		}
-		dir = parent
-	}
-}

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/osirose-new/database-service/scripts/bench/internal/repository"
 )
 
 const minMutants = 150
@@ -20,7 +22,7 @@ const minMutants = 150
 // TestMutants fails as soon as the code under a mutant changes so that the mutant can no longer be applied.
 func TestMutants(t *testing.T) {
 	t.Parallel()
-	root, err := repositoryRoot()
+	root, err := repository.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (r report) write(file string) error {
 	if file == "" {
 		return nil
 	}
-	return os.WriteFile(file, []byte(r.markdown()), 0o644) //nolint:gosec // a report that anyone may read
+	return os.WriteFile(file, []byte(r.markdown()), 0o644) // a report that anyone may read
 }
 
 func (r result) cell() string {

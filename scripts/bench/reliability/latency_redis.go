@@ -107,7 +107,8 @@ func (w *world) playRedisFault(ctx context.Context, s *section, p *process, f re
 // streamReads reads cached entities that do not change.
 func (w *world) streamReads(ctx context.Context, p *process) *stream {
 	return startStream(ctx, readRate, readCallers, func(ctx context.Context, i int) string {
-		n, err := i/3*7919%readKeys, error(nil)
+		n := i / 3 * 7919 % readKeys
+		var err error
 		switch i % 3 {
 		case 0:
 			_, err = p.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: w.users[n]})

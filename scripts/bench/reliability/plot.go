@@ -142,5 +142,5 @@ func (f figure) save(file string) error {
 	}
 	// The reader's machine may lack this font. The letters of the others have nearly the same widths.
 	svg := bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
-	return os.WriteFile(file, svg, 0o644) //nolint:gosec // a report that anyone may read
+	return os.WriteFile(file, svg, 0o644) // a report that anyone may read
 }

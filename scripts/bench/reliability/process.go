@@ -13,6 +13,7 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/repository"
 	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 	"github.com/osirose-new/database-service/shared/childprocess"
 	"github.com/osirose-new/database-service/shared/faultproxy"
@@ -30,12 +31,17 @@ const (
 type program struct{ dir, path string }
 
 func build(ctx context.Context, overlay string) (*program, error) {
+	root, err := repository.Root()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "reliability-")
 	if err != nil {
 		return nil, err
 	}
 	p := &program{dir: dir, path: filepath.Join(dir, "local")}
-	cmd := exec.CommandContext(ctx, "go", "build", "-overlay="+overlay, "-o", p.path, "github.com/osirose-new/database-service/local")
+	cmd := exec.CommandContext(ctx, "go", "build", "-overlay="+overlay, "-o", p.path, "./local")
+	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.remove()
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)

@@ -110,7 +110,7 @@ func (r *report) write(file string) error {
 			fmt.Fprintf(&b, "\n![%s](%s)\n", f.title, name)
 		}
 	}
-	return os.WriteFile(file, []byte(b.String()), 0o644) //nolint:gosec // a report that anyone may read
+	return os.WriteFile(file, []byte(b.String()), 0o644) // a report that anyone may read
 }
 
 func table(rows []row) string {

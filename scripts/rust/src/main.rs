@@ -1,5 +1,5 @@
-//! Calls every rpc of the contract and the health service, draws some errors, and checks each answer; the first wrong
-//! one ends it with exit code 1. It makes a character and deletes it again.
+//! Calls every rpc of the contract and the health service, provokes some errors, and checks each answer. The first wrong
+//! answer ends it with exit code 1. It creates a character and deletes it again.
 //!
 //!     database-client http://127.0.0.1:50052 TOKEN
 
@@ -48,7 +48,7 @@ async fn connect(url: String) -> Result<Channel> {
     Ok(InterceptedService::new(channel, with_deadline))
 }
 
-/// Sends the deadline along (grpc-timeout), so that the server stops where nobody waits; Endpoint::timeout does not.
+/// Sends the deadline to the server (grpc-timeout), so that it stops when the client gives up; Endpoint::timeout does not.
 fn with_deadline(mut request: Request<()>) -> Result<Request<()>, Status> {
     request.set_timeout(Duration::from_secs(1));
     Ok(request)
@@ -126,7 +126,7 @@ fn ok<T>(rpc: &str, answer: Answer<T>) -> Result<T> {
     Ok(answer.with_context(|| rpc.to_owned())?.into_inner())
 }
 
-/// Wants an error, and returns the metadata of its ErrorInfo. Code, reason and metadata are what programs may look at.
+/// Expects an error, and returns the metadata of its ErrorInfo. Programs may rely on code, reason and metadata.
 fn refused<T>(rpc: &str, answer: Answer<T>, code: Code, reason: &str) -> Result<HashMap<String, String>> {
     let Err(status) = answer else {
         bail!("{rpc}: answered, want {code:?} {reason}");
