@@ -20,13 +20,13 @@ func TestBreakerTriesOnce(t *testing.T) {
 		x.kind = x.open(p, "v1")
 		reads := func(n int) {
 			for range n {
-				_, _ = x.kind.Get(t.Context(), "1") // a drain on a busy machine may fail
+				_, _ = x.kind.Get(t.Context(), "1") // a sync on a busy machine may fail
 			}
 		}
 		wantErrors := func(when string, want uint64) {
 			t.Helper()
 			if s := p.Cache.Stats(); s.RedisErrors != want {
-				t.Errorf("%s: %d reads asked redis in vain, want %d", when, s.RedisErrors, want)
+				t.Errorf("%s: %d reads got no answer from redis, want %d", when, s.RedisErrors, want)
 			}
 		}
 		e.RDProxy.Hold()
@@ -48,7 +48,7 @@ func TestBreakerTriesOnce(t *testing.T) {
 				return
 			}
 		}
-		t.Errorf("reads pass by a redis that answers: %+v", p.Cache.Stats())
+		t.Errorf("reads bypass a redis that answers: %+v", p.Cache.Stats())
 	})
 }
 

@@ -16,8 +16,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// entity is a row of a database that these tests play: one value, changed by whoever, with the change log that the
-// triggers would write. Its kind reads it through the cache.
+// entity stands for a row of the database: one value, and the change log that the triggers would write. Its kind reads it through the cache.
 type entity struct {
 	*testenv.Env
 	kind   *cache.Kind
@@ -69,7 +68,7 @@ func (x *entity) log(t testing.TB, key string) {
 		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid`, key)
 }
 
-// age makes the watermark older, as if that time had passed without a drain.
+// age makes the watermark older, as if that time had passed without a sync.
 func (x *entity) age(t testing.TB, d time.Duration) {
 	t.Helper()
 	t0, err := x.Redis.Client.HGet(t.Context(), "wm", "t").Int64()
@@ -142,13 +141,13 @@ func TestExternalChange(t *testing.T) {
 		x.warm(t)
 		x.change(t)
 		x.age(t, cache.MaxStaleness/4+10*time.Millisecond)
-		// Whoever finds the watermark old drains, but may serve what it has: that is not older than P.
+		// A reader that finds the watermark old syncs, but may serve what it has read: that is not staler than MaxStaleness.
 		read(t, x.kind)
-		x.wantRead(t, "after the drain", 1, 1)
+		x.wantRead(t, "after the sync", 1, 1)
 		x.wantRead(t, "cached again", 1, 0)
 		x.change(t)
 		x.age(t, cache.MaxStaleness+time.Millisecond)
-		x.wantRead(t, "watermark older than P", 2, 1)
+		x.wantRead(t, "watermark older than MaxStaleness", 2, 1)
 	})
 }
 
@@ -174,12 +173,12 @@ func TestFillAfterInvalidation(t *testing.T) {
 	t.Parallel()
 	for name, invalidate := range map[string]func(*testing.T, *entity){
 		"own write": func(t *testing.T, x *entity) { x.Program.Cache.Invalidate(t.Context(), x.key) },
-		"drain": func(t *testing.T, x *entity) {
+		"sync": func(t *testing.T, x *entity) {
 			x.age(t, cache.MaxStaleness/2)
 			p := x.Open(t)
 			other := p.Cache.Kind("other:", format("v1"), func(context.Context, string) (cache.Entry, error) { return cache.Entry{}, nil })
 			if _, err := other.Get(t.Context(), "1"); err != nil || p.Cache.Stats().Syncs != 1 {
-				t.Errorf("no drain: %v, %+v", err, p.Cache.Stats())
+				t.Errorf("no sync: %v, %+v", err, p.Cache.Stats())
 			}
 		},
 		"new epoch": func(t *testing.T, x *entity) {

@@ -9,7 +9,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// More changes than one drain lists forget everything, for some of them are in no list.
+// If there are more changes than one sync lists, everything is forgotten: the list is not complete.
 func TestMoreChangesThanListed(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -20,7 +20,7 @@ func TestMoreChangesThanListed(t *testing.T) {
 			SELECT 'other:' || n, pg_current_xact_id() FROM generate_series(1, $1::int) AS n`, postgres.MaxChangedKeys+1)
 		for e.Program.Cache.Stats().Syncs == before.Syncs {
 			x.age(t, cache.MaxStaleness/2)
-			_, _ = x.kind.Get(t.Context(), "1") // a drain on a busy machine may fail
+			_, _ = x.kind.Get(t.Context(), "1") // a sync on a busy machine may fail
 		}
 		if s := e.Program.Cache.Stats(); s.NewEpochs != before.NewEpochs+1 {
 			t.Errorf("%d new epochs, want one", s.NewEpochs-before.NewEpochs)
@@ -28,7 +28,7 @@ func TestMoreChangesThanListed(t *testing.T) {
 	})
 }
 
-// The database's clock of a hit goes on from the drain's.
+// The database's clock of a hit advances from the sync's.
 func TestDatabaseClockOfAHit(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -36,7 +36,7 @@ func TestDatabaseClockOfAHit(t *testing.T) {
 		const age = 400 * time.Millisecond
 		for {
 			_, _ = x.kind.Get(t.Context(), "1")
-			drained, err := e.Redis.Client.HGet(t.Context(), "wm", "d").Int64()
+			synced, err := e.Redis.Client.HGet(t.Context(), "wm", "d").Int64()
 			if err != nil {
 				continue
 			}
@@ -46,8 +46,8 @@ func TestDatabaseClockOfAHit(t *testing.T) {
 			if err != nil || e.Program.Cache.Stats().Hits == hits {
 				continue // a busy machine
 			}
-			if gone := entry.Now.Sub(time.UnixMilli(drained)); gone < age {
-				t.Errorf("a hit says that %v have gone by since a drain %v ago", gone, age)
+			if gone := entry.Now.Sub(time.UnixMilli(synced)); gone < age {
+				t.Errorf("a hit says that %v have passed since a sync %v ago", gone, age)
 			}
 			return
 		}

@@ -32,7 +32,7 @@ func TestClockIsReadBeforeTheSnapshot(t *testing.T) {
 			began, err := e.Redis.Client.HGet(t.Context(), "wm", "t").Int64()
 			if err != nil || asked.Load() == 0 {
 				if t.Context().Err() != nil {
-					t.Fatal("no drain came through")
+					t.Fatal("no sync ended in time")
 				}
 				continue
 			}

@@ -14,9 +14,9 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestThaw freezes a function for longer than it trusts a connection, and kills its connections meanwhile: no call waits
+// TestFrozenFunction freezes a function for longer than it trusts a connection, and kills its connections meanwhile: no call waits
 // for one of them.
-func TestThaw(t *testing.T) {
+func TestFrozenFunction(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		const connections, trusted = 4, 10 * time.Millisecond
@@ -107,7 +107,7 @@ func TestConnect(t *testing.T) {
 		}
 	}
 
-	t.Run("a token goes to nobody who has not shown a certificate", func(t *testing.T) {
+	t.Run("a token goes only to a server that has shown a certificate", func(t *testing.T) {
 		t.Parallel()
 		for _, url := range []string{
 			"redis://u@h", "rediss://h", "rediss://u:p@h", "rediss://u@h?skip_verify=true", "redis://u@h?cluster=true", "rediss://h?cluster=true",

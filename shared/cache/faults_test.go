@@ -92,8 +92,8 @@ func TestErrorReplies(t *testing.T) {
 			e.Redis.Client.HSet(t.Context(), "wm", "t", "garbage")
 			before := e.Program.Cache.Stats().Syncs
 			x.wantRead(t, "garbage", 0, 0)
-			if drains := e.Program.Cache.Stats().Syncs - before; drains != 1 {
-				t.Errorf("%d drains, want one that writes the watermark anew", drains)
+			if syncs := e.Program.Cache.Stats().Syncs - before; syncs != 1 {
+				t.Errorf("%d syncs, want one that writes a new watermark", syncs)
 			}
 		})
 		t.Run("a short value", func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestHerd(t *testing.T) {
 		started.Wait()
 		close(arrived)
 		wg.Wait()
-		// Readers that were not at the flight yet when it ended find the value.
+		// Readers that arrive after the shared load has ended find the value.
 		if n := x.loads.Load(); n > 2 {
 			t.Errorf("%d loads for %d readers, want at most 2", n, readers)
 		}
@@ -155,7 +155,7 @@ func TestReaderDoesNotJoinOlderLoad(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	x := newEntity(t, e)
-	e.RDProxy.Refuse() // so that nothing but the flights can help
+	e.RDProxy.Refuse() // so that only the coalescer can help
 	second := make(chan int64)
 	x.during(func() {
 		x.value.Add(1)

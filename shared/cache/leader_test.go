@@ -64,7 +64,7 @@ func TestReaderDoesNotJoinARunningLoad(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	x := newEntity(t, e)
-	e.RDProxy.Refuse() // so that nothing but the flights can help
+	e.RDProxy.Refuse() // so that only the coalescer can help
 	asked := func() uint64 { s := e.Program.Cache.Stats(); return s.Untrusted + s.Bypassed }
 	for round := range int64(10) { // the second reader is counted just before it joins
 		second := make(chan int64, 1)

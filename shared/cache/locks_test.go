@@ -7,7 +7,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A reader that died with the lease keeps nobody from filling once that has run out.
+// A lease of a dead reader keeps no other from filling once it has expired.
 func TestLeaseOfADeadReader(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -21,7 +21,7 @@ func TestLeaseOfADeadReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			read(t, x.kind)
-			// On a busy machine the watermark may be too old by now, and nobody fills then.
+			// On a busy machine the watermark may be too old to fill under by now.
 			if s := stats(); s.Fills == before.Fills && s.Untrusted == before.Untrusted {
 				t.Fatalf("not filled under a lease that has run out: %+v", s)
 			}
@@ -29,7 +29,7 @@ func TestLeaseOfADeadReader(t *testing.T) {
 	})
 }
 
-// A drain that fails, or whose process dies, leaves a lock that ends by itself.
+// A sync that fails, or whose process dies, leaves a lock that expires.
 func TestSyncLockEnds(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -38,7 +38,7 @@ func TestSyncLockEnds(t *testing.T) {
 		e.PGProxy.Refuse()
 		x.age(t, cache.MaxStaleness/2)
 		for {
-			_, _ = x.kind.Get(t.Context(), "1") // drains in vain, where it is this process' turn
+			_, _ = x.kind.Get(t.Context(), "1") // syncs and fails, if it is this process's turn
 			left, err := e.Redis.Client.PTTL(t.Context(), "wm:lock").Result()
 			switch {
 			case err != nil:
@@ -46,7 +46,7 @@ func TestSyncLockEnds(t *testing.T) {
 			case left > 0:
 				return
 			case left == -1: // go-redis' word for a key without an end
-				t.Fatal("the lock of a drain that failed has no end")
+				t.Fatal("the lock of a failed sync does not expire")
 			}
 		}
 	})

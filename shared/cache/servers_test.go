@@ -80,7 +80,7 @@ func TestCluster(t *testing.T) {
 	}
 	for id := range ids {
 		if got, want := get(id), fmt.Sprint(id, " 1"); got != want {
-			t.Errorf("after the drains: Get(%d) = %q, want %q", id, got, want)
+			t.Errorf("after the syncs: Get(%d) = %q, want %q", id, got, want)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func TestSyncKeepsWhatDidNotChange(t *testing.T) {
 	})
 }
 
-// A transaction that began before a drain and commits after it has a smaller id than others that the drain has seen.
+// A transaction that began before a sync and commits after it has a smaller id than others that the sync has seen.
 func TestLongTransaction(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -87,17 +87,17 @@ func TestLongTransaction(t *testing.T) {
 		x.log(t, "other:1") // a later id, committed
 		x.warm(t)
 		x.age(t, 2*cache.MaxStaleness)
-		x.wantRead(t, "drained while the transaction is open", 0, 0)
+		x.wantRead(t, "synced while the transaction is open", 0, 0)
 		x.value.Add(1)
 		if err := tx.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		x.age(t, 2*cache.MaxStaleness)
-		x.wantRead(t, "drained after its commit", 1, 1)
+		x.wantRead(t, "synced after its commit", 1, 1)
 	})
 }
 
-// A drain that was overtaken must not publish what it saw.
+// A sync that was overtaken must not publish what it saw.
 func TestOvertakenSync(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -118,7 +118,7 @@ func TestOvertakenSync(t *testing.T) {
 				t.Errorf("Get: %v", err)
 			}
 		}()
-		// Another process drains meanwhile: it finds no lock, as if that had run out.
+		// Another process syncs meanwhile: it finds no lock, as if that had expired.
 		for e.Redis.Client.Exists(t.Context(), "wm:lock").Val() == 0 {
 			if t.Context().Err() != nil {
 				return
@@ -128,12 +128,12 @@ func TestOvertakenSync(t *testing.T) {
 		close(held)
 		<-done
 		if got := wm(t, e, "s"); got != "1:1:" {
-			t.Errorf("wm s = %q: the overtaken drain published", got)
+			t.Errorf("wm s = %q: the overtaken sync published", got)
 		}
 	})
 }
 
-// Without the database nothing moves the watermark; then nothing older than P is served.
+// Without the database nothing moves the watermark, and nothing staler than MaxStaleness is served.
 func TestNoSyncWithoutDatabase(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -141,18 +141,18 @@ func TestNoSyncWithoutDatabase(t *testing.T) {
 		x.warm(t)
 		e.PGProxy.Refuse()
 		x.age(t, cache.MaxStaleness/2)
-		x.wantRead(t, "younger than P", 0, 0)
+		x.wantRead(t, "younger than MaxStaleness", 0, 0)
 		x.age(t, cache.MaxStaleness)
-		x.wantRead(t, "older than P, another drain just failed", 0, 1)
+		x.wantRead(t, "older than MaxStaleness, another sync has just failed", 0, 1)
 		x.wantRead(t, "and not filled", 0, 1)
-		// The reader whose turn it is to drain learns that the database is out, and does not ask it twice.
+		// The reader whose turn it is to sync learns that the database is down, and does not ask it twice.
 		for err := error(nil); !errors.Is(err, postgres.ErrUnavailable); {
 			x.Redis.Client.Del(t.Context(), "wm:lock")
 			if _, err = x.kind.Get(t.Context(), "1"); t.Context().Err() != nil {
 				return
 			}
 		}
-		x.Redis.Client.Del(t.Context(), "wm:lock") // the pause after a failed drain
+		x.Redis.Client.Del(t.Context(), "wm:lock") // the pause after a failed sync
 		e.PGProxy.Accept()
 		for e.Program.Cache.Stats().Hits < 3 {
 			_, _ = x.kind.Get(t.Context(), "1") // until it has healed
@@ -217,7 +217,7 @@ func TestManyKeys(t *testing.T) {
 	}
 }
 
-// TestSlowSync has a reader whose watermark is still good enough when it looks, and no more when its drain has ended.
+// TestSlowSync has a reader whose watermark is fresh at its lookup, and too old when its sync has ended.
 func TestSlowSync(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -228,6 +228,6 @@ func TestSlowSync(t *testing.T) {
 		x.age(t, cache.MaxStaleness*6/10)
 		x.change(t)
 		e.PGProxy.OnSend(func([]byte) { later.Store(int64(cache.MaxStaleness / 2)) })
-		x.wantRead(t, "after a drain that took half of P", 1, 1)
+		x.wantRead(t, "after a sync that took half of MaxStaleness", 1, 1)
 	})
 }

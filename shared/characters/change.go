@@ -52,7 +52,7 @@ UPDATE game.character AS c
    AND c.version = @expected_version
 RETURNING c.id, c.user_id::text AS user_id, c.version`
 
-	// What a write that changed nothing found instead.
+	// The state of a character that a write did not change.
 	selectStateSQL = `SELECT` + fullColumns + `, ` + visible + ` AS visible,
        c.deleted_at IS NOT NULL AND (c.delete_at IS NULL OR c.deleted_at < c.delete_at) AS deleted_at_once,
        c.last_save_id::text AS last_save_id, c.last_save_version
@@ -76,7 +76,7 @@ func (r *Repository) state(ctx context.Context, id int64, userID string) (*state
 	return row, err
 }
 
-// Schedule marks a character for deletion after delay; one that is marked keeps its deadline.
+// Schedule marks a character for deletion after delay. A character that is already marked keeps its deadline.
 func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedName string, delay time.Duration) (*databasev1.Character, error) {
 	row, err := write[fullRow](ctx, r, id, userID, scheduleSQL,
 		postgres.Args{"id": id, "user_id": userID, "expected_name": expectedName, "delay": delay})
@@ -92,13 +92,13 @@ func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedNam
 	case expectedName != "" && s.Name != expectedName:
 		return nil, errNameMismatch
 	case s.DeleteAt == nil:
-		return nil, errRetry // it was restored, or renamed, between the two statements
+		return nil, errRetry // a concurrent write restored or renamed it between the two statements
 	}
 	r.invalidate(ctx, s.ID, s.UserID)
 	return shown(&s.fullRow)
 }
 
-// Delete deletes a character at once. One that was deleted so is answered alike, for a retry.
+// Delete deletes a character at once. For a retry, a character that was deleted so gets the same answer.
 func (r *Repository) Delete(ctx context.Context, id int64, userID, expectedName string) (*databasev1.Character, error) {
 	row, err := write[fullRow](ctx, r, id, userID, deleteSQL, postgres.Args{"id": id, "user_id": userID, "expected_name": expectedName})
 	if err == nil {
@@ -116,7 +116,7 @@ func (r *Repository) Delete(ctx context.Context, id int64, userID, expectedName 
 	case expectedName != "" && s.Name != expectedName:
 		return nil, errNameMismatch
 	case s.Visible:
-		return nil, errRetry // it came back between the two statements
+		return nil, errRetry // a concurrent change made it match between the two statements
 	}
 	r.invalidate(ctx, s.ID, s.UserID)
 	return deleted(&s.fullRow)
@@ -131,7 +131,7 @@ func deleted(row *fullRow) (*databasev1.Character, error) {
 	return c, nil
 }
 
-// Restore takes the mark off; a character without one is answered as it is.
+// Restore removes the mark. A character without a mark is returned as it is.
 func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*databasev1.Character, error) {
 	row, err := write[fullRow](ctx, r, id, userID, restoreSQL, postgres.Args{"id": id, "user_id": userID})
 	if !errors.Is(err, pgx.ErrNoRows) {
@@ -144,7 +144,7 @@ func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*dat
 	case !s.Visible:
 		return nil, errNotFound
 	case s.DeleteAt != nil:
-		return nil, errRetry // it was marked between the two statements
+		return nil, errRetry // a concurrent write marked it between the two statements
 	}
 	r.invalidate(ctx, s.ID, s.UserID)
 	return shown(&s.fullRow)
@@ -177,7 +177,7 @@ type savedRow struct {
 
 func (r *savedRow) owner() (int64, string) { return r.ID, r.UserID }
 
-// Save replaces the sections that it is given. replayed says that an earlier save of the same id did.
+// Save replaces the sections that it is given. replayed reports that an earlier save of the same id has done so.
 func (r *Repository) Save(ctx context.Context, n saving) (version int64, replayed bool, err error) {
 	d := n.documents
 	row, err := write[savedRow](ctx, r, n.id, n.userID, saveSQL, postgres.Args{
@@ -202,10 +202,10 @@ func (r *Repository) Save(ctx context.Context, n saving) (version int64, replaye
 		r.invalidate(ctx, s.ID, s.UserID)
 		return *s.LastSaveVersion, true, nil
 	case s.Version == n.expectedVersion:
-		return 0, false, errRetry // it came back between the two statements
+		return 0, false, errRetry // a concurrent change made it match between the two statements
 	}
-	// The caller read another version, perhaps from the cache, where a change by another way than this service may not
-	// have arrived yet; his next read shall find the one that he is told of.
+	// The caller has read another version, perhaps from the cache before that learned of a change by another program. Its
+	// next read must find at least the version in this error.
 	r.invalidate(ctx, s.ID, s.UserID)
 	return 0, false, errVersionMismatch(s.Version)
 }

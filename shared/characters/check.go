@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// checkTarget checks which character a request means.
+// checkTarget checks the ids that name a character.
 func checkTarget(id int64, userID string, userRequired bool) error {
 	if userRequired || userID != "" {
 		if err := rpcserver.CheckText("user_id", userID, maxUserID); err != nil {
@@ -28,7 +28,7 @@ func checkView(v databasev1.CharacterView) error {
 	return nil
 }
 
-// checkUUID returns the id in the form that PostgreSQL prints, nil for none.
+// checkUUID returns the id in the form that PostgreSQL prints. It returns nil for an empty id.
 func checkUUID(field, id string) (*string, error) {
 	if id == "" {
 		return nil, nil
@@ -40,7 +40,7 @@ func checkUUID(field, id string) (*string, error) {
 	return &id, nil
 }
 
-// checkScalars checks those that are given.
+// checkScalars checks the values that are not nil.
 func checkScalars(level, job *int32, money *int64, minLevel int32) error {
 	switch {
 	case level != nil && *level < minLevel:

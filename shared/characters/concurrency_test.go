@@ -230,7 +230,7 @@ func TestDeletesAtOnce(t *testing.T) {
 	}
 }
 
-// TestChangedBetweenStatements has somebody change the character after a write found nothing to do and before it looks
+// TestChangedBetweenStatements changes the character after a write found nothing to do and before it looks
 // why. No answer would be true then.
 func TestChangedBetweenStatements(t *testing.T) {
 	t.Parallel()

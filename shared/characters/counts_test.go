@@ -40,9 +40,9 @@ func TestCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// A drain forgets once more what was cached since the change.
+		// The next sync deletes again what was cached since the change.
 		know := func() {
-			eventually(t, "both in the cache, and no drain", func() bool {
+			eventually(t, "both in the cache, and no sync", func() bool {
 				before := e.Program.Cache.Stats()
 				if err := errors.Join(get(), list()); err != nil {
 					t.Log(err)
@@ -108,7 +108,7 @@ func TestCounts(t *testing.T) {
 	})
 }
 
-// measure returns what the call costs where Redis answers in time, without which a read goes on, and nobody drains.
+// measure returns what the call costs if Redis answers in time and no reader syncs.
 func (e *env) measure(t *testing.T, n *testenv.Counter, prepare func(), call func() error) (c cost) {
 	t.Helper()
 	for range 10 {

@@ -11,13 +11,13 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// maxTries bounds the rounds of a create. In each round that fails another create of the same user took the slot, and
-// there are at most maxSlots of them.
+// maxTries bounds the rounds of a create. A round fails only if another create of the same user took the slot, and there
+// are at most maxSlots slots.
 const maxTries = maxSlots + 8
 
 const (
-	// A slot or a name whose holder's deadline has passed counts as free here, and the index says no: the next statement
-	// tells why, and the holder is finished then.
+	// A slot or a name counts as free here if its holder's deadline has passed. The unique index refuses it until the holder
+	// is finished: then this inserts nothing, the next statement says why, and finishDueSQL finishes the holder.
 	insertCharacterSQL = `
 INSERT INTO game.character AS c (user_id, slot, name, level, job, money, looks, stats, position, equipment, inventory,
        skills, extra, request_id, request_hash)
@@ -51,7 +51,7 @@ SELECT u.id IS NOT NULL AS known,
   FROM (VALUES (1)) AS one
   LEFT JOIN game.users AS u ON u.id = game.user_id(@user_id)`
 
-	// In the order of users, as the purge does and for its reason.
+	// In the order of users, for the same reason as in the purge.
 	finishDueSQL = `
 WITH due AS MATERIALIZED (
        SELECT c.id, c.user_id
@@ -77,7 +77,7 @@ type creation struct {
 	requestHash  []byte
 }
 
-// Create makes a character in the lowest free slot. replayed says that an earlier request of the same id did.
+// Create makes a character in the lowest free slot. replayed reports that an earlier request of the same id has made it.
 func (r *Repository) Create(ctx context.Context, n creation) (c *databasev1.Character, replayed bool, err error) {
 	d := n.documents
 	args := postgres.Args{
@@ -94,7 +94,7 @@ func (r *Repository) Create(ctx context.Context, n creation) (c *databasev1.Char
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return nil, false, err
 		}
-		// In a statement of its own: the insert's snapshot may be older than the commit that it collided with.
+		// This needs another statement: the insert's snapshot may be older than the commit that it collided with.
 		if c, err := r.replay(ctx, n); c != nil || err != nil {
 			return c, true, err
 		}
@@ -105,7 +105,7 @@ func (r *Repository) Create(ctx context.Context, n creation) (c *databasev1.Char
 	return nil, false, errRetry
 }
 
-// replay returns the character that an earlier request of the same id made, nil where there was none.
+// replay returns the character that an earlier request of the same id has made, or nil.
 func (r *Repository) replay(ctx context.Context, n creation) (*databasev1.Character, error) {
 	if n.requestID == nil {
 		return nil, nil
@@ -129,8 +129,8 @@ func (r *Repository) replay(ctx context.Context, n creation) (*databasev1.Charac
 	return shown(&row.fullRow)
 }
 
-// explain says why an insert made no row, and nil where the next try may: another create took the slot, or a passed
-// deadline held it, which is finished then.
+// explain returns the reason why an insert made no row. It returns nil if the next try may succeed: another create took
+// the slot, or a character whose deadline has passed held it. explain finishes such a character.
 func (r *Repository) explain(ctx context.Context, n creation) error {
 	type reasons struct{ Known, Banned, NameTaken, Full bool }
 	args := postgres.Args{"user_id": n.userID, "name": n.name}
@@ -148,7 +148,7 @@ func (r *Repository) explain(ctx context.Context, n creation) error {
 	case why.Full:
 		return errSlotsFull
 	}
-	// Nobody sees these any more, so there is nothing to tell the cache.
+	// No reply shows these characters any more, so the cache need not know.
 	return r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
 		_, err := q.Exec(ctx, finishDueSQL, args)
 		return err

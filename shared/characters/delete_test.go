@@ -110,7 +110,7 @@ func TestDeadlinePassed(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	for _, finished := range []bool{false, true} {
-		name := map[bool]string{false: "and nobody finished it", true: "and the next create finished it"}[finished]
+		name := map[bool]string{false: "and it is not finished", true: "and the next create finished it"}[finished]
 		t.Run(name, func(t *testing.T) {
 			c := e.mustCreate(t, e.user(t))
 			e.mustDelete(t, c, scheduled)

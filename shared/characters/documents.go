@@ -21,11 +21,11 @@ const (
 	maxSkills         = 500
 	maxHotbar         = 500
 	maxEquipment      = 32
-	// maxExtraDepth is far under what PostgreSQL's and protobuf's parsers stand.
+	// maxExtraDepth is far below the limits of PostgreSQL's and protobuf's parsers.
 	maxExtraDepth = 64
 )
 
-// documents are the sections of a character that are stored as JSON. nil: not in the request.
+// documents are the sections of a character that are stored as JSON. nil means that the request does not carry the section.
 type documents struct {
 	looks     *databasev1.Looks
 	stats     *databasev1.Stats
@@ -36,7 +36,7 @@ type documents struct {
 	extra     *structpb.Struct
 }
 
-// check refuses what is too large, and what JSON or PostgreSQL cannot hold.
+// check refuses documents that are too large, and values that JSON or PostgreSQL cannot hold.
 func (d documents) check() error {
 	if p := d.position; p != nil {
 		for _, f := range []float64{p.X, p.Y, p.Z, p.ReviveX, p.ReviveY} {
@@ -147,7 +147,7 @@ func isUUID(s string) bool {
 	return true
 }
 
-// columns are the documents as their columns take them.
+// columns are the documents as values of their columns.
 type columns struct {
 	looks, stats, position, equipment, inventory, skills, extra *string
 }
@@ -164,7 +164,7 @@ func (d documents) columns() (c columns, err error) {
 	return c, nil
 }
 
-// set puts the JSON of a section into its column; one that the request does not carry leaves it nil.
+// set stores the JSON of a section in its column. A section that the request does not carry leaves it nil.
 func set[M interface {
 	comparable
 	proto.Message
@@ -179,7 +179,7 @@ func set[M interface {
 	return err
 }
 
-// decode reads a column. What an older or newer program wrote and this one does not know is left out.
+// decode reads a column. It leaves out fields that this version of the program does not know.
 func decode(column []byte, m proto.Message) error {
 	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(column, m)
 }

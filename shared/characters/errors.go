@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// What callers of CharacterDbService see, besides rpcserver.InvalidArgument and what every service may answer.
+// The errors of CharacterDbService, besides rpcserver.InvalidArgument and the errors of every service.
 var (
 	errNotFound        = rpcserver.Error(twirp.NotFound, "CHARACTER_NOT_FOUND", "no such character")
 	errUserNotFound    = rpcserver.Error(twirp.NotFound, "USER_NOT_FOUND", "no such user")
@@ -29,7 +29,7 @@ func errTooLarge(field, msg string) twirp.Error {
 	return rpcserver.Error(twirp.InvalidArgument, "DOCUMENT_TOO_LARGE", field+" "+msg).WithMeta("argument", field)
 }
 
-// errVersionMismatch tells the version that a save would have had to expect.
+// errVersionMismatch carries the version that the save should have expected.
 func errVersionMismatch(current int64) twirp.Error {
 	return rpcserver.Error(twirp.Aborted, "VERSION_MISMATCH", "the character has changed; read it again").
 		WithMeta("current_version", strconv.FormatInt(current, 10))

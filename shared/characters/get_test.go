@@ -135,10 +135,10 @@ func (e *env) deadlinePassesInCache(t *testing.T, ahead time.Duration) bool {
 		return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 	}
 	hits := func() uint64 { return e.Program.Cache.Stats().Hits }
-	// Only after a drain that knows of the changes above will the next one leave the values alone.
-	drains, before := e.Program.Cache.Stats().Syncs, hits()
+	// Once a sync has applied the changes above, the next one leaves the values alone.
+	syncs, before := e.Program.Cache.Stats().Syncs, hits()
 	for tick := time.Tick(5 * time.Millisecond); hits() < before+4; <-tick {
-		if e.Program.Cache.Stats().Syncs == drains {
+		if e.Program.Cache.Stats().Syncs == syncs {
 			before = hits()
 		}
 		one, err := get()

@@ -7,7 +7,7 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// Names are ASCII: letters that only look alike would let one player pass for another.
+// Names are ASCII: Unicode letters that look alike would let one player pass for another.
 const (
 	minNameLen = 4
 	maxNameLen = 20
@@ -37,7 +37,7 @@ func newNameChecker(rules Config) nameChecker {
 	return c
 }
 
-// check returns the error for a name that no character may get, or nil.
+// check returns an error if no character may get the name.
 func (c nameChecker) check(name string) twirp.Error {
 	if len(name) < c.minLen || len(name) > c.maxLen {
 		return errNameInvalid(fmt.Sprintf("a name has %d to %d characters", c.minLen, c.maxLen))
@@ -67,5 +67,5 @@ func (c nameChecker) check(name string) twirp.Error {
 
 var foldDigits = strings.NewReplacer("-", "", "_", "", "0", "o", "1", "i", "l", "i", "3", "e", "4", "a", "5", "s", "7", "t")
 
-// fold makes one key of the spellings that read alike: Adm1n, AD-MIN and admin.
+// fold returns the same key for spellings that read alike: Adm1n, AD-MIN and admin.
 func fold(name string) string { return foldDigits.Replace(strings.ToLower(name)) }

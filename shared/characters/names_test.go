@@ -88,7 +88,7 @@ func TestNameIsUnique(t *testing.T) {
 		_, err := patiently(t, e.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: user, Name: name, RequestId: newUUID()})
 		wantFault(t, "CreateCharacter("+name+")", err, want)
 	}
-	t.Run("in every case, for everybody", func(t *testing.T) {
+	t.Run("in every case, for every user", func(t *testing.T) {
 		user, other := e.user(t), e.user(t)
 		taken(t, user, "Arthas", fault{})
 		for _, name := range []string{"Arthas", "arthas", "ARTHAS", "aRTHAs"} {

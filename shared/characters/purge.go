@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// purgeBatch is the rows of one statement: some 20 ms of the 500 ms that it has.
+	// purgeBatch is the number of rows of one statement. They take some 20 ms of its 500 ms.
 	purgeBatch = 100
-	// maxRollbacks is how many times in a row the database may undo a batch for the sake of another transaction.
+	// maxRollbacks is how many times in a row the database may roll a batch back in favour of another transaction.
 	maxRollbacks = 5
 
-	// A row that somebody else holds is left to them, or to the next purge. The rows change in the order of their users,
-	// since the trigger locks a user's line in the change log: two purges that met there the other way round would wait
-	// for each other. Such an array cannot be hashed, so the rows are looked up one by one, in that order.
+	// A locked row is left to its holder, or to the next purge. The rows change in the order of their users, because the
+	// trigger locks a user's line in the change log: two purges in different orders would deadlock there. An array of one id
+	// per row cannot be hashed, so the rows are looked up one by one, in that order.
 	finishBatchSQL = `
 WITH due AS MATERIALIZED (
        SELECT c.id, c.user_id
@@ -34,7 +34,7 @@ UPDATE game.character AS c
   FROM (SELECT id FROM due ORDER BY user_id, id) AS batch
  WHERE c.id = ANY (ARRAY[batch.id])`
 
-	// With its row a character's request id goes, too: nobody sends a create again after a month.
+	// The request id goes with the row: no caller repeats a create after 30 days.
 	forgetBatchSQL = `
 WITH old AS MATERIALIZED (
        SELECT c.id, c.user_id
@@ -51,22 +51,22 @@ DELETE FROM game.character AS c
 // Purged counts the rows that a purge changed.
 type Purged struct {
 	Finished  int // characters whose deadline had passed
-	Forgotten int // rows that were kept for support long enough
+	Forgotten int // rows that were kept 30 days for support
 }
 
-// Purge finishes the deletions whose deadline has passed, so that their names and slots cost nobody a second try, and
-// then deletes the rows of characters that have been gone for 30 days. It goes on until nothing is left, or until 80 %
-// of the time that ctx has are over, which is no error: the next purge goes on there. Any number of purges may run at
-// once. Whatever is done is counted also where there is an error, but for a batch whose outcome nobody knows.
+// Purge finishes the deletions whose deadline has passed, so that a create with such a name or slot needs no second try.
+// Then it deletes the rows of characters that have been gone for 30 days. It stops if nothing is left, or after 80 % of
+// the time that ctx has. That is no error: the next purge continues. Any number of purges may run at once. On an error it
+// returns the count so far, except for a batch whose result is unknown.
 //
-// The cache is told nothing. A cached reply leaves out whoever's deadline has passed, whether somebody finished it or
-// not, and what is forgotten has been invisible for 30 days.
+// Purge does not invalidate the cache. A cached reply hides every character whose deadline has passed, finished or not.
+// What is forgotten has been invisible for 30 days.
 //
-// It leaves alone the characters of users who are not there. The trigger on better-auth's table lets go those of a user
-// who is deleted; a user table that is empty for another reason, a restore say, must not cost everybody's characters.
+// Purge does not touch the characters of missing users. If a user is deleted, the trigger on better-auth's table deletes
+// their characters. If the user table is empty for another reason, for example during a restore, no character may be lost.
 func (r *Repository) Purge(ctx context.Context) (Purged, error) { return r.purge(ctx, time.Now) }
 
-// PurgeTask is Purge with one log line for each run, as a scheduled function wants it.
+// PurgeTask returns Purge with one log line for each run, for a scheduled function.
 func PurgeTask(r *Repository, log *slog.Logger) func(context.Context) error {
 	return func(ctx context.Context) error {
 		done, err := r.Purge(ctx)
@@ -96,7 +96,7 @@ func (r *Repository) purge(ctx context.Context, now func() time.Time) (done Purg
 	return done, nil
 }
 
-// batches runs the statement until it finds less than a batch, and returns how many rows it changed.
+// batches runs the statement until it changes less than a batch, and returns the number of changed rows.
 func (r *Repository) batches(ctx context.Context, over func() bool, sql string) (n int, err error) {
 	for rollbacks := 0; !over(); {
 		var tag pgconn.CommandTag

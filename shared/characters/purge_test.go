@@ -153,7 +153,7 @@ func TestPurgeBatches(t *testing.T) {
 	}
 }
 
-// TestPurgeLocked has somebody else hold rows.
+// TestPurgeLocked has another transaction lock rows.
 func TestPurgeLocked(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})

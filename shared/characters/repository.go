@@ -40,14 +40,14 @@ const (
        c.position, c.equipment, c.play_seconds, c.created_at, c.updated_at, c.last_played_at, c.delete_at, now() AS now`
 	fullColumns = basicColumns + `, c.inventory, c.skills, c.extra`
 
-	// visible is every character that is not gone; one whose deadline has passed is, finished or not.
+	// visible matches every character that is not gone. Once its deadline has passed a character is gone, finished or not.
 	visible = `c.deleted_at IS NULL AND (c.delete_at IS NULL OR c.delete_at > now())`
 
-	// due is every character whose deadline has passed and that nobody has finished yet; finish does that.
+	// due matches every character whose deadline has passed and that is not finished. finish finishes it.
 	due    = `c.deleted_at IS NULL AND c.delete_at <= now()`
 	finish = `deleted_at = c.delete_at, version = c.version + 1, updated_at = now()`
 
-	// owned is the character of the request's user, of anyone where the request names none.
+	// owned matches the character if it is the request's user's, or if the request names no user.
 	owned = `c.id = @id AND (@user_id = '' OR c.user_id = game.user_id(@user_id))`
 
 	selectCharacterSQL = `SELECT` + fullColumns + `
@@ -96,7 +96,7 @@ type fullRow struct {
 	Extra     []byte
 }
 
-// proto returns the row as it is cached: what depends on the time of the reply is left to [present].
+// proto returns the row as it is cached. [present] adds what depends on the time of the reply.
 func (r *basicRow) proto() (*databasev1.Character, error) {
 	equipment := &databasev1.EquipmentSet{}
 	c := &databasev1.Character{
@@ -122,7 +122,9 @@ func (r *fullRow) proto() (*databasev1.Character, error) {
 	return c, errors.Join(err, decode(r.Inventory, c.Inventory), decode(r.Skills, c.Skills), decode(r.Extra, c.Extra))
 }
 
-// present sets what depends on now, the database's clock. It is false where the deadline has passed.
+// present sets what depends on now, the database's clock. It returns false if the deadline has passed. In a cached reply
+// now may be up to 1 s behind that clock and is never ahead of it (see [cache.Entry]). So a character is never hidden while
+// Restore, which asks the database, can still restore it.
 func present(c *databasev1.Character, now time.Time) bool {
 	c.State = databasev1.CharacterState_CHARACTER_STATE_ACTIVE
 	if c.DeleteAt == nil {
@@ -134,7 +136,7 @@ func present(c *databasev1.Character, now time.Time) bool {
 	return left > 0
 }
 
-// reduce takes from a FULL character what BASIC leaves out.
+// reduce removes from a FULL character what BASIC leaves out.
 func reduce(c *databasev1.Character) { c.Inventory, c.Skills, c.Extra = nil, nil, nil }
 
 // ByID returns the FULL character of any owner, at most 1 s old.
@@ -191,11 +193,11 @@ func (r *Repository) List(ctx context.Context, userID string) ([]*databasev1.Cha
 	return there, nil
 }
 
-// errNone is for the empty list of nobody, which must not get into Redis: what a caller has sent as a user's id, a token by
-// mistake, would stay there as a key.
+// errNone is for the list of an unknown user. It must not get into Redis: a caller may send a token as the user's id by
+// mistake, which would stay there as a key.
 var errNone = errors.New("no such user, and no characters")
 
-// emptyTTL is how long a user's empty list is kept.
+// emptyTTL is how long Redis keeps a user's empty list.
 const emptyTTL = 10 * time.Second
 
 const selectIsUserSQL = `SELECT EXISTS (SELECT FROM game.users AS u WHERE u.id = game.user_id(@user_id))`
@@ -205,7 +207,7 @@ func (r *Repository) loadNone(ctx context.Context, userID string) (cache.Entry, 
 	if err == nil && !known {
 		err = errNone
 	}
-	return cache.Entry{Now: time.Now(), TTL: emptyTTL}, err // of an empty list nothing depends on the clock
+	return cache.Entry{Now: time.Now(), TTL: emptyTTL}, err // nothing in an empty list depends on the clock
 }
 
 func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, error) {
@@ -230,7 +232,7 @@ func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, 
 	return e, err
 }
 
-// FullList returns the user's FULL characters by slot, as they are now.
+// FullList returns the user's FULL characters by slot, from the database.
 func (r *Repository) FullList(ctx context.Context, userID string) ([]*databasev1.Character, error) {
 	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectFullCharactersSQL, postgres.Args{"user_id": userID})
 	if err != nil {
@@ -249,8 +251,8 @@ func (r *Repository) FullList(ctx context.Context, userID string) ([]*databasev1
 	return l, nil
 }
 
-// write runs one statement that returns at most one row, and tells the cache before anybody else hears of the change;
-// also where nobody knows whether the change took place. userID may be empty.
+// write runs one statement that returns at most one row, and invalidates the cache before the caller gets its answer. It
+// does so too if the result of the commit is unknown. userID may be empty.
 func write[T any](ctx context.Context, r *Repository, id int64, userID string, sql string, args postgres.Args) (*T, error) {
 	var row *T
 	err := r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
@@ -271,7 +273,7 @@ func write[T any](ctx context.Context, r *Repository, id int64, userID string, s
 	return row, err
 }
 
-// invalidate is also for the answer to a retry: whoever made the change may have died before telling the cache.
+// invalidate is also for the answer to a retry: the process that made the change may have died before it invalidated.
 func (r *Repository) invalidate(ctx context.Context, id int64, userID string) {
 	var keys []string
 	if id != 0 {

@@ -1,8 +1,12 @@
-// Package characters keeps the characters. They are ours: the database holds every rule that it can (one name, one
-// character a slot, no negative money), and every deadline is weighed by the database's clock.
+// Package characters implements CharacterDbService. This service owns the characters. The database enforces every rule
+// that it can: unique names, one character per slot, no negative money.
 //
-// A single character and a BASIC list may be up to 1 s old (package cache), but never older than a write that this
-// service has acknowledged, as far as package cache promises that. A deadline that has passed hides a character at once, also in a cached reply.
+// A single character and a BASIC list come through the cache: they are at most 1 s stale, and never older than a write that
+// this service has acknowledged (see package cache for the exceptions). A FULL list comes from the database.
+//
+// Every deadline is compared with the database's clock. Writes and FULL lists do so exactly. A cached reply knows that
+// clock from Redis and errs on the late side: it hides a character at its deadline or up to 1 s later, never before. Then no
+// write can restore that character any more.
 package characters
 
 import (
@@ -22,7 +26,7 @@ var _ databasev1.CharacterDbService = (*Service)(nil)
 const (
 	// DefaultSlots is how many characters a user may have.
 	DefaultSlots = 5
-	// maxSlots is the ceiling that the database checks.
+	// maxSlots is the limit that the database enforces.
 	maxSlots = 32
 	// DefaultDeleteDelay is the time in which a marked character can be restored.
 	DefaultDeleteDelay = 24 * time.Hour
@@ -36,7 +40,7 @@ type Config struct {
 	Slots       int           // default DefaultSlots, at most 32
 	DeleteDelay time.Duration // default DefaultDeleteDelay
 
-	// Which names a character may get; a configuration can only be stricter than the database's CHECK.
+	// The rules for names can only be stricter than the database's CHECK.
 	NameMin, NameMax int      // in bytes; 0: 4 and 20
 	NamesReserved    []string // besides the built-in words
 }
@@ -154,13 +158,13 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	return n, err
 }
 
-// hashRequest tells a retry from another request under the same id.
+// hashRequest distinguishes a retry from another request with the same id.
 func hashRequest(r *databasev1.CreateCharacterRequest) []byte {
 	c := proto.Clone(r).(*databasev1.CreateCharacterRequest)
 	c.RequestId = ""
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
 	if err != nil {
-		panic(err) // it came out of protobuf's own decoder
+		panic(err) // cannot happen: protobuf has decoded it
 	}
 	sum := sha256.Sum256(b)
 	return sum[:]

@@ -2,7 +2,7 @@ package characters
 
 import databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 
-// The start template: what a new character gets where the request does not say.
+// The start template: what a new character gets if the request does not set it.
 
 const startLevel = 1
 
@@ -13,7 +13,7 @@ func startStats() *databasev1.Stats {
 	}
 }
 
-// startPosition is in the starting map, which is also where one wakes up again.
+// startPosition is in the starting map, where a character also revives.
 func startPosition() *databasev1.Position {
 	return &databasev1.Position{MapId: 20, X: 530500, Y: 539500, ReviveMapId: 20, ReviveX: 530500, ReviveY: 539500}
 }

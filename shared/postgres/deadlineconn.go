@@ -8,22 +8,22 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// flow is a connection on which nothing takes longer than a statement may.
-type flow struct {
+// deadlineConn is a connection on which nothing takes longer than a statement may.
+type deadlineConn struct {
 	net.Conn
 	statement time.Duration // Budgets.Statement
 }
 
 // SetDeadline implements net.Conn.
-func (f flow) SetDeadline(t time.Time) error {
-	if latest := time.Now().Add(f.statement); t.After(latest) {
+func (d deadlineConn) SetDeadline(t time.Time) error {
+	if latest := time.Now().Add(d.statement); t.After(latest) {
 		t = latest
 	}
-	return f.Conn.SetDeadline(t)
+	return d.Conn.SetDeadline(t)
 }
 
-// boundedDial makes flows. One on which pgx asks the server to cancel can be told by its context: it has more time than
-// any connection that is to be used.
+// boundedDial makes deadlineConns. pgx also dials to ask the server to cancel a statement. The context tells those connections apart: it
+// has more time than that of any connection that is to be used.
 func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration, b Budgets) pgconn.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		end, ok := ctx.Deadline()
@@ -40,6 +40,6 @@ func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration, b Budgets) 
 		if isCancel {
 			err = c.SetDeadline(time.Now().Add(b.Close))
 		}
-		return flow{c, b.Statement}, err
+		return deadlineConn{c, b.Statement}, err
 	}
 }

@@ -24,9 +24,9 @@ var ErrOverloaded = errors.New("more statements than connections")
 
 var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExceeded)
 
-// gate admits as many statements as the pool has connections, and fewer that are not urgent, so that sessions can be
+// limiter admits as many statements as the pool has connections, and fewer that are not urgent, so that sessions can be
 // asked for whatever else goes on.
-type gate struct {
+type limiter struct {
 	all, ordinary chan struct{}
 	queue, urgent time.Duration // Budgets.Queue and UrgentQueue
 	waiting       atomic.Int64
@@ -36,52 +36,52 @@ type gate struct {
 	answered atomic.Int64
 }
 
-func newGate(conns, reserved int, b Budgets) *gate {
-	return &gate{
+func newLimiter(conns, reserved int, b Budgets) *limiter {
+	return &limiter{
 		all: make(chan struct{}, conns), ordinary: make(chan struct{}, conns-reserved), queue: b.Queue, urgent: b.UrgentQueue,
 	}
 }
 
 // enter waits for a place; leave gives it back.
-func (g *gate) enter(ctx context.Context, urgent bool) error {
+func (l *limiter) enter(ctx context.Context, urgent bool) error {
 	var timer *time.Timer
 	if !urgent {
-		if err := g.take(ctx, g.ordinary, urgent, &timer); err != nil {
+		if err := l.take(ctx, l.ordinary, urgent, &timer); err != nil {
 			return err
 		}
 	}
-	err := g.take(ctx, g.all, urgent, &timer)
+	err := l.take(ctx, l.all, urgent, &timer)
 	if timer != nil {
 		timer.Stop()
 	}
 	if err != nil && !urgent {
-		<-g.ordinary
+		<-l.ordinary
 	}
 	return err
 }
 
-func (g *gate) leave(urgent bool) {
-	<-g.all
+func (l *limiter) leave(urgent bool) {
+	<-l.all
 	if !urgent {
-		<-g.ordinary
+		<-l.ordinary
 	}
 }
 
 // take makes the timer at the first wait; it is of all waits together.
-func (g *gate) take(ctx context.Context, places chan struct{}, urgent bool, timer **time.Timer) error {
+func (l *limiter) take(ctx context.Context, places chan struct{}, urgent bool, timer **time.Timer) error {
 	select {
 	case places <- struct{}{}:
 		return nil
 	default:
 	}
-	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > int64(queueLength*cap(g.all)) {
-		return g.refuse()
+	defer l.waiting.Add(-1)
+	if l.waiting.Add(1) > int64(queueLength*cap(l.all)) {
+		return l.refuse()
 	}
 	if *timer == nil {
-		patience := g.queue
+		patience := l.queue
 		if urgent {
-			patience = g.urgent
+			patience = l.urgent
 		}
 		*timer = time.NewTimer(patience)
 	}
@@ -89,25 +89,25 @@ func (g *gate) take(ctx context.Context, places chan struct{}, urgent bool, time
 	case places <- struct{}{}:
 		return nil
 	case <-(*timer).C:
-		return g.refuse()
+		return l.refuse()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (g *gate) refuse() error {
-	g.refused.Add(1)
-	if time.Now().UnixNano()-g.answered.Load() > int64(g.queue) {
+func (l *limiter) refuse() error {
+	l.refused.Add(1)
+	if time.Now().UnixNano()-l.answered.Load() > int64(l.queue) {
 		return errQueue
 	}
 	return &classified{ErrOverloaded, errQueue}
 }
 
-// note takes what a statement came to: an answer, also one that it is wrong, or none.
-func (g *gate) note(err error) {
+// observe records when the database last answered. An error that the server sent is an answer, too.
+func (l *limiter) observe(err error) {
 	_, answered := errors.AsType[*pgconn.PgError](err)
 	if err == nil || answered || errors.Is(err, pgx.ErrNoRows) {
-		g.answered.Store(time.Now().UnixNano())
+		l.answered.Store(time.Now().UnixNano())
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // trusted is for how long after its use a connection is not asked.
 const trusted = time.Second
 
-type thaw struct {
+type liveness struct {
 	now  func() time.Time
 	ping time.Duration // Budgets.Ping
 	// silent is when a connection last did not answer in time, in unix ns.
@@ -29,33 +29,33 @@ type lastUse struct{ at time.Time }
 
 const lastUseKey = "lastUse"
 
-// note is pgxpool's AfterConnect. A standby, which may lack commits that the primary has acknowledged, is refused: from
+// connected is pgxpool's AfterConnect. A standby, which may lack commits that the primary has acknowledged, is refused: from
 // version 14 on a server says of itself that it is one.
-func (t *thaw) note(_ context.Context, conn *pgx.Conn) error {
+func (l *liveness) connected(_ context.Context, conn *pgx.Conn) error {
 	if conn.PgConn().ParameterStatus("in_hot_standby") == "on" {
 		return &classified{ErrUnavailable, errStandby}
 	}
-	conn.PgConn().CustomData()[lastUseKey] = &lastUse{t.now()}
+	conn.PgConn().CustomData()[lastUseKey] = &lastUse{l.now()}
 	return nil
 }
 
 // answers reports whether conn can be used.
-func (t *thaw) answers(ctx context.Context, conn *pgx.Conn) bool {
+func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	use := conn.PgConn().CustomData()[lastUseKey].(*lastUse)
-	now, before := t.now(), use.at
+	now, before := l.now(), use.at
 	use.at = now
 	// Round takes the monotonic clock's reading off.
 	if now.Sub(before) <= trusted && now.Round(0).Sub(before.Round(0)) <= trusted {
 		return true
 	}
-	if before.UnixNano() < t.silent.Load() {
+	if before.UnixNano() < l.silent.Load() {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.ping)
+	ctx, cancel := context.WithTimeout(ctx, l.ping)
 	defer cancel()
 	err := conn.Ping(ctx)
 	if isSlow(err) {
-		t.silent.Store(now.UnixNano())
+		l.silent.Store(now.UnixNano())
 	}
 	return err == nil
 }
@@ -67,7 +67,7 @@ func (db *DB) acquireLive(ctx context.Context) (*pgxpool.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if db.thaw.answers(ctx, conn.Conn()) {
+		if db.liveness.answers(ctx, conn.Conn()) {
 			return conn, nil
 		}
 		drop(ctx, conn)

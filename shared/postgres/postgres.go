@@ -34,14 +34,14 @@ type Querier interface {
 
 // DB is a pool of connections to one PostgreSQL primary. Its methods may be called concurrently.
 type DB struct {
-	pool    *pgxpool.Pool
-	login   Login // nil: the URL says all
-	budgets Budgets
-	thaw    *thaw
-	gate    *gate
-	retries *retries
-	observe func(waited, took time.Duration, err error)
-	urgent  bool
+	pool     *pgxpool.Pool
+	login    Login // nil: the URL says all
+	budgets  Budgets
+	liveness *liveness
+	limiter  *limiter
+	retries  *retries
+	observe  func(waited, took time.Duration, err error)
+	urgent   bool
 }
 
 // Options of a DB.
@@ -83,11 +83,11 @@ func Open(databaseURL string, o Options) (*DB, error) {
 		reserved = conns / reserve
 	}
 	db := &DB{
-		login: o.Login, budgets: o.Budgets, thaw: &thaw{now: time.Now, ping: o.Budgets.Ping},
-		gate: newGate(conns, reserved, o.Budgets), retries: newRetries(), observe: o.Observe,
+		login: o.Login, budgets: o.Budgets, liveness: &liveness{now: time.Now, ping: o.Budgets.Ping},
+		limiter: newLimiter(conns, reserved, o.Budgets), retries: newRetries(), observe: o.Observe,
 	}
 	cfg.ConnConfig.Tracer = o.Tracer
-	cfg.AfterConnect = db.thaw.note
+	cfg.AfterConnect = db.liveness.connected
 	// The pool would keep a dead connection's place for as long as pgx tries to end it properly: see acquire.
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	cfg.ConnConfig.RuntimeParams["application_name"] = "database-service"
@@ -144,7 +144,7 @@ func (db *DB) Stats() Stats {
 	s := db.pool.Stat()
 	return Stats{
 		InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Connecting: int(s.ConstructingConns()), Max: int(s.MaxConns()),
-		Waiting: int(db.gate.waiting.Load()), Refused: db.gate.refused.Load(),
+		Waiting: int(db.limiter.waiting.Load()), Refused: db.limiter.refused.Load(),
 	}
 }
 
@@ -201,10 +201,10 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 			return errTooLate
 		}
 	}
-	if err := db.gate.enter(ctx, db.urgent); err != nil {
+	if err := db.limiter.enter(ctx, db.urgent); err != nil {
 		return err
 	}
-	defer db.gate.leave(db.urgent)
+	defer db.limiter.leave(db.urgent)
 	s := statement{ctx, start.Add(left)}
 	conn, err := db.acquire(s, db.budgets.Acquire)
 	if err != nil {
@@ -214,8 +214,8 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 		return fmt.Errorf("get a connection: %w", err)
 	}
 	defer func() { release(ctx, conn, err) }()
-	flow := conn.Conn().PgConn().Conn()
-	if err := flow.SetDeadline(s.deadline); err != nil {
+	wire := conn.Conn().PgConn().Conn()
+	if err := wire.SetDeadline(s.deadline); err != nil {
 		return err
 	}
 	ready := start
@@ -223,8 +223,8 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 		ready = time.Now()
 	}
 	err = f(s, conn)
-	_ = flow.SetDeadline(time.Time{}) // fails on a connection that broke, which is not used again
-	db.gate.note(err)
+	_ = wire.SetDeadline(time.Time{}) // fails on a connection that broke, which is not used again
+	db.limiter.observe(err)
 	if db.observe != nil {
 		db.observe(ready.Sub(start), time.Since(ready), err)
 	}
