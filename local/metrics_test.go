@@ -105,7 +105,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	id := e.AddUser(t, "Alice")
-	p, admin := startAdmined(t, append(outside(e), "REDIS_URL=redis://"+e.RDProxy.Addr()))
+	p, admin := startAdmined(t, append(outside(e), realBudgets, "REDIS_URL=redis://"+e.RDProxy.Addr()))
 	e.RDProxy.Hold()
 	create := func() {
 		p.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Canary","request_id":"00000000-0000-4000-8000-000000000001"}`)
@@ -124,7 +124,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
-	p, admin := startAdmined(t, append(outside(e), "DATABASE_URL="+e.Program.Config.DatabaseURL+"&pool_max_conns=1"))
+	p, admin := startAdmined(t, append(outside(e), realBudgets, "DATABASE_URL="+e.Program.Config.DatabaseURL+"&pool_max_conns=1"))
 	e.PGProxy.Hold()
 	ask := func() { p.post(t, "SessionService/GetSession", `{"token":"none"}`) }
 	var all sync.WaitGroup

@@ -42,9 +42,9 @@ type env struct {
 }
 
 // start starts an env on a kind of Redis.
-func start(t testing.TB, redisKind string) *env {
+func start(t testing.TB, redisKind string, changes ...func(*app.Options)) *env {
 	t.Helper()
-	e := testenv.New(t, testenv.Variants[0], redisKind)
+	e := testenv.New(t, testenv.Variants[0], redisKind, changes...)
 	return &env{e, serve(t, e.Program)}
 }
 
