@@ -13,7 +13,7 @@ import (
 func crashesOfReads() []schedule {
 	var all []schedule
 	for _, at := range []testenv.Point{
-		testenv.AfterLook, testenv.AfterBegin, testenv.BeforeApply, testenv.AfterApply, testenv.BeforeLease, testenv.AfterLease,
+		testenv.AfterLookup, testenv.AfterBegin, testenv.BeforeApply, testenv.AfterApply, testenv.BeforeLease, testenv.AfterLease,
 		testenv.BeforeFill, testenv.AfterFill,
 	} {
 		all = append(all, schedule{"a read " + string(at), aUser, []step{

@@ -70,11 +70,11 @@ var schedules = []schedule{
 	}},
 	{"no-bypass-after-failed-delete", aCharacter, []step{cached, insider.breaksAt(testenv.BeforeDelete), insider.saves(), one.sees(1)}},
 	{"join-a-started-load", aCharacter, []step{
-		uncached, one.reads(testenv.BeforeFill), writer.saves(), neighbor.reads(testenv.AfterLook), neighbor.goesOn(""),
+		uncached, one.reads(testenv.BeforeFill), writer.saves(), neighbor.reads(testenv.AfterLookup), neighbor.goesOn(""),
 		passes(20 * time.Millisecond), one.ends(0), neighbor.ends(1),
 	}},
 	{"value-before-watermark", aUser, []step{
-		cached, one.reads(testenv.InLook), commits, ages(stale), two.sees(1), one.ends(1),
+		cached, one.reads(testenv.InLookup), commits, ages(stale), two.sees(1), one.ends(1),
 	}},
 	{"age-not-checked", aUser, []step{cached, commits, ages(stale), syncIsLocked, one.sees(1), two.sees(1)}},
 	{"age-not-checked: with the lease", aUser, []step{

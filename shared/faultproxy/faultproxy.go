@@ -1,5 +1,5 @@
-// Package faultproxy is a TCP proxy that plays the network's faults, on connections that are open, too: it holds, delays,
-// loses and cuts what passes. Tests and benchmarks stand it between the program and a server.
+// Package faultproxy is a TCP proxy that simulates network faults, also on open connections: it holds, delays, loses and
+// cuts traffic. Tests and benchmarks put it between the program and a server.
 package faultproxy
 
 import (
@@ -9,47 +9,46 @@ import (
 	"time"
 )
 
-// Proxy passes everything to its target but for the faults that it was told to play. Its methods may be called
-// concurrently.
+// Proxy passes everything to its target, except for the faults that it simulates. Its methods may be called concurrently.
 type Proxy struct {
-	listener net.Listener
-	target   atomic.Pointer[string]
-	mu       sync.Mutex
-	flows    map[*flow]struct{}
-	refuse   atomic.Bool
-	hold     atomic.Pointer[chan struct{}]
-	delay    atomic.Int64
-	cut      atomic.Pointer[Cut]
-	onSend   atomic.Pointer[func([]byte)]
-	accepted atomic.Int64
+	listener    net.Listener
+	target      atomic.Pointer[string]
+	mu          sync.Mutex
+	connections map[*connection]struct{}
+	refuse      atomic.Bool
+	hold        atomic.Pointer[chan struct{}]
+	delay       atomic.Int64
+	cut         atomic.Pointer[Cut]
+	onSend      atomic.Pointer[func([]byte)]
+	accepted    atomic.Int64
 }
 
-// New listens on a port of its own on 127.0.0.1 and passes everything to target, host:port.
+// New listens on a free port of 127.0.0.1 and passes everything to target, host:port.
 func New(target string) (*Proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{listener: l, flows: map[*flow]struct{}{}}
+	p := &Proxy{listener: l, connections: map[*connection]struct{}{}}
 	p.SetTarget(target)
 	go p.accept()
 	return p, nil
 }
 
-// Close ends all flows and listens no more.
+// Close closes the listener and all connections.
 func (p *Proxy) Close() {
 	p.Release()
 	_ = p.listener.Close()
 	p.Reset()
 }
 
-// Addr is where to connect.
+// Addr returns the address to connect to.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// SetTarget passes new connections to another server. Open ones stay where they are; see Reset.
+// SetTarget passes new connections to another server. Open connections keep their server; see Reset.
 func (p *Proxy) SetTarget(target string) { p.target.Store(&target) }
 
-// Refuse makes the server unreachable: open connections are reset, new ones at once.
+// Refuse makes the server unreachable. It resets open connections, and new ones as soon as they are accepted.
 func (p *Proxy) Refuse() {
 	p.refuse.Store(true)
 	p.Reset()
@@ -58,7 +57,7 @@ func (p *Proxy) Refuse() {
 // Accept ends Refuse.
 func (p *Proxy) Accept() { p.refuse.Store(false) }
 
-// Hold keeps all bytes back, in both directions, as a hung server does, until Release.
+// Hold keeps back all bytes in both directions until Release, as a hung server does.
 func (p *Proxy) Hold() {
 	c := make(chan struct{})
 	if before := p.hold.Swap(&c); before != nil {
@@ -66,39 +65,39 @@ func (p *Proxy) Hold() {
 	}
 }
 
-// Release lets the bytes go that Hold kept.
+// Release passes on the bytes that Hold kept back.
 func (p *Proxy) Release() {
 	if c := p.hold.Swap(nil); c != nil {
 		close(*c)
 	}
 }
 
-// Delay has what the server sends arrive later by d, as on a slow network; 0 ends that.
+// Delay delays everything that the server sends by d, as on a slow network. 0 ends the delay.
 func (p *Proxy) Delay(d time.Duration) { p.delay.Store(int64(d)) }
 
-// Reset breaks the open connections.
+// Reset resets the open connections.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for f := range p.flows {
+	for f := range p.connections {
 		f.reset()
 	}
 }
 
-// Silence kills the open connections without a word: what is sent on them, by either side, is lost. New ones work. So a
-// firewall forgets a flow that was idle for long, as those of a frozen function are.
+// Silence loses everything that either side sends on the open connections. New connections work. A firewall behaves like
+// this when it forgets a connection that was idle for long, for example that of a frozen function.
 func (p *Proxy) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for f := range p.flows {
+	for f := range p.connections {
 		f.silent.Store(true)
 	}
 }
 
-// Accepted is how many connections there have been so far.
+// Accepted returns the number of connections so far.
 func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
 
-// OnSend has f see what the program sends, chunk by chunk, before it goes on; nil ends that. f may block.
+// OnSend calls f with each chunk that the program sends, before the chunk is passed on. nil ends that. f may block.
 func (p *Proxy) OnSend(f func([]byte)) {
 	if f == nil {
 		p.onSend.Store(nil)
@@ -107,16 +106,16 @@ func (p *Proxy) OnSend(f func([]byte)) {
 	p.onSend.Store(&f)
 }
 
-// Direction is the way that bytes go.
+// Direction is the direction of bytes, as the program sees it.
 type Direction bool
 
-// The two of them, seen from the program.
+// The two directions.
 const (
 	Sent     Direction = true
 	Received Direction = false
 )
 
-// Cut breaks one connection after a number of bytes.
+// Cut closes one connection after a number of bytes.
 type Cut struct {
 	direction Direction
 	mu        sync.Mutex
@@ -125,23 +124,23 @@ type Cut struct {
 	done      bool
 }
 
-// CutAfter lets n more bytes pass in a direction, those of all flows together, and then breaks the flow whose next byte
-// comes: the program's side sees the connection reset, and the server reads what has passed and then its end. It happens
-// once; the next call replaces one that has not.
+// CutAfter passes n more bytes in a direction, counted over all connections, and then cuts the connection that sends the
+// next byte. The program sees a reset. The server reads what has passed and then the end of the connection. The cut
+// happens once. The next call replaces a cut that has not happened yet.
 func (p *Proxy) CutAfter(d Direction, n int) *Cut {
 	c := &Cut{direction: d, left: n}
 	p.cut.Store(c)
 	return c
 }
 
-// Happened reports whether a connection was cut, else how many bytes have passed so far.
+// Happened reports whether a connection was cut, and how many bytes have passed so far.
 func (c *Cut) Happened() (bool, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.done, c.passed
 }
 
-// take says how many of n bytes may pass, and whether the flow is to be cut then.
+// take returns how many of n bytes may pass, and whether the connection is then cut.
 func (c *Cut) take(d Direction, n int) (int, bool) {
 	if c == nil || c.direction != d {
 		return n, false
@@ -158,12 +157,12 @@ func (c *Cut) take(d Direction, n int) (int, bool) {
 	return pass, c.done
 }
 
-type flow struct {
+type connection struct {
 	client, server net.Conn
 	silent         atomic.Bool
 }
 
-func (f *flow) reset() {
+func (f *connection) reset() {
 	abort(f.client)
 	abort(f.server)
 }
@@ -191,11 +190,11 @@ func (p *Proxy) accept() {
 			continue
 		}
 		p.accepted.Add(1)
-		f := &flow{client: c, server: s}
+		f := &connection{client: c, server: s}
 		p.mu.Lock()
-		p.flows[f] = struct{}{}
+		p.connections[f] = struct{}{}
 		p.mu.Unlock()
-		if p.refuse.Load() { // since it was asked
+		if p.refuse.Load() { // Refuse was called meanwhile
 			f.reset()
 		}
 		go p.pipe(f, s, c, Sent)
@@ -203,16 +202,16 @@ func (p *Proxy) accept() {
 	}
 }
 
-func (p *Proxy) pipe(f *flow, dst, src net.Conn, d Direction) {
+func (p *Proxy) pipe(f *connection, dst, src net.Conn, d Direction) {
 	defer func() {
 		if f.silent.Load() {
 			_ = src.Close()
-			return // the other side does not hear of it, until the proxy ends
+			return // the other side does not notice until the proxy ends
 		}
 		_ = dst.Close()
 		_ = src.Close()
 		p.mu.Lock()
-		delete(p.flows, f)
+		delete(p.connections, f)
 		p.mu.Unlock()
 	}()
 	buf := make([]byte, 32<<10)
@@ -224,16 +223,16 @@ func (p *Proxy) pipe(f *flow, dst, src net.Conn, d Direction) {
 	}
 }
 
-// pass sends a chunk on, and is false where that was the flow's last.
-func (p *Proxy) pass(f *flow, dst net.Conn, chunk []byte, d Direction) bool {
+// pass passes a chunk on. It returns false if the connection ends with it.
+func (p *Proxy) pass(f *connection, dst net.Conn, chunk []byte, d Direction) bool {
 	if see := p.onSend.Load(); d == Sent && see != nil {
 		(*see)(chunk)
 	}
 	if late := p.delay.Load(); d == Received && late > 0 {
 		time.Sleep(time.Duration(late))
 	}
-	if held := p.hold.Load(); held != nil {
-		<-*held
+	if released := p.hold.Load(); released != nil {
+		<-*released
 	}
 	if f.silent.Load() {
 		return true
@@ -243,7 +242,7 @@ func (p *Proxy) pass(f *flow, dst net.Conn, chunk []byte, d Direction) bool {
 	if !cut {
 		return err == nil
 	}
-	_ = f.server.Close() // it gets to read what was sent
+	_ = f.server.Close() // the server still reads what was sent
 	abort(f.client)
 	return false
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Stretch is how many times longer than in production the budgets of a tested program are. A busy machine then fails no
-// test that is about something else.
+// Stretch is the factor between the budgets of a tested program and those of production. It keeps a busy machine from
+// failing tests that are not about time.
 const Stretch = 20
 
-// RequestBudget is the stretched time of a request.
+// RequestBudget is the stretched time limit of a request.
 const RequestBudget = Stretch * rpcserver.Budget
 
 // Budgets are the stretched budgets. [Env.Open] sets them.
@@ -23,8 +23,8 @@ func Budgets() app.Budgets {
 	}
 }
 
-// RealBudgets gives a program the budgets of production. It is an argument of [Env.Open], for tests about time.
+// RealBudgets gives a program production's budgets. Tests about time pass it to [Env.Open].
 func RealBudgets(c *app.Options) { c.Budgets = app.Budgets{} }
 
-// RealRedisBudgets is [RealBudgets] for calls to Redis, locks and leases only: for tests whose Redis hangs.
+// RealRedisBudgets is [RealBudgets] for Redis calls, locks and leases only. Tests whose Redis hangs use it.
 func RealRedisBudgets(c *app.Options) { c.Budgets.Redis = cache.Budgets{} }

@@ -17,17 +17,17 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
-// clusterDatabase is the database of every cluster.
+// clusterDatabase is the name of the database in every cluster.
 const clusterDatabase = "game"
 
-// Cluster is a PostgreSQL server of one test's own, with a migrated database: to be killed, to be locked out of, to be
-// promoted. It costs a second or two, so what one database of the shared server can show is shown there.
+// Cluster is a PostgreSQL server with a migrated database that one test has to itself. The test can kill it, lock clients
+// out or promote it. A start takes 1 to 2 s, so a test uses a database of the shared server if that is enough.
 type Cluster struct {
 	*embedded.Postgres
 	dir string
 }
 
-// NewCluster starts one that ends with the test.
+// NewCluster starts a cluster that ends with the test.
 func NewCluster(t testing.TB, settings map[string]string) *Cluster {
 	t.Helper()
 	c := startCluster(t, clusterDir(t), settings)
@@ -37,14 +37,14 @@ func NewCluster(t testing.TB, settings map[string]string) *Cluster {
 	return c
 }
 
-// NewStandby starts a cluster and a streaming, asynchronous hot standby of it, whose way to the primary is the proxy.
+// NewStandby starts a cluster and an asynchronous hot standby of it, which streams from the primary through the proxy.
 func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultproxy.Proxy) {
 	t.Helper()
 	first := NewCluster(t, nil)
 	if err := first.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	// A cold copy is a base backup, too, and pg_basebackup is not everywhere where the server is.
+	// A cold copy serves as a base backup. Not every installation of the server has pg_basebackup.
 	dir := clusterDir(t)
 	if out, err := exec.Command("cp", "-a", first.dir+"/.", dir).CombinedOutput(); err != nil {
 		t.Fatalf("copy the data: %v: %s", err, out)
@@ -58,8 +58,8 @@ func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultprox
 	if err := os.WriteFile(signal, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	who := owner.Sys().(*syscall.Stat_t)
-	if err := os.Chown(signal, int(who.Uid), int(who.Gid)); err != nil {
+	stat := owner.Sys().(*syscall.Stat_t)
+	if err := os.Chown(signal, int(stat.Uid), int(stat.Gid)); err != nil {
 		t.Fatal(err)
 	}
 	primary = startCluster(t, first.dir, map[string]string{"wal_keep_size": "64MB"})
@@ -70,7 +70,7 @@ func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultprox
 	return primary, standby, replication
 }
 
-// clusterDir is a folder that the server's user can enter, which it cannot with TempDir.
+// clusterDir makes a folder that the server's user can enter. It cannot enter t.TempDir.
 func clusterDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "osirose-cluster-")
@@ -96,7 +96,7 @@ func startCluster(t testing.TB, dir string, settings map[string]string) *Cluster
 	return &Cluster{p, dir}
 }
 
-// prepare makes the roles and the database, as for the shared server.
+// prepare creates the same roles and database as on the shared server.
 func (c *Cluster) prepare(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
@@ -141,7 +141,7 @@ func (c *Cluster) Env(t testing.TB, redisKind string) *Env {
 	return e
 }
 
-// Database is the cluster's database, past the proxy of an Env.
+// Database connects to the cluster's database directly, not through the proxy of an Env.
 func (c *Cluster) Database(t testing.TB) *Database {
 	t.Helper()
 	return &Database{
@@ -150,8 +150,8 @@ func (c *Cluster) Database(t testing.TB) *Database {
 	}
 }
 
-// Signal sends the main process a signal: SIGQUIT is an immediate shutdown, SIGTERM a smart one, which refuses newcomers
-// and waits for the sessions that there are.
+// Signal sends the main process a signal. SIGQUIT is an immediate shutdown. SIGTERM is a smart one: it refuses new
+// connections and waits for open sessions to end.
 func (c *Cluster) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := syscall.Kill(c.PID(), s); err != nil {
@@ -159,7 +159,7 @@ func (c *Cluster) Signal(t testing.TB, s syscall.Signal) {
 	}
 }
 
-// SetAccess puts a rule of pg_hba.conf before all others; an empty one takes it away again.
+// SetAccess puts a rule before all others in pg_hba.conf. An empty rule removes it again.
 func (c *Cluster) SetAccess(t testing.TB, rule string) {
 	t.Helper()
 	rules := fmt.Sprintf("%s\nhost all,replication all 127.0.0.1/32 trust\n", rule)

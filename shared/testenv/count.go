@@ -13,19 +13,19 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Counter counts what the program of an Env asks of PostgreSQL and of Redis. It reads the frontend messages of all
-// connections as one stream, so it is for calls made one after another.
+// Counter counts what the program of an Env sends to PostgreSQL and Redis. It reads the frontend messages of all
+// connections as one stream, so calls must be made one after another.
 type Counter struct {
 	mu       sync.Mutex
-	rest     []byte            // the beginning of a message whose end has not come
-	texts    map[string]string // of the prepared statements, by name
+	rest     []byte            // the start of a message that is not complete yet
+	texts    map[string]string // text of each prepared statement, by name
 	bound    string            // the statement that Execute runs
 	queries  []string
 	syncs    int
 	commands []string
 }
 
-// Count begins to count. It takes the place of PGProxy.OnSend, and must come before the program's first statement.
+// Count starts counting. It uses PGProxy.OnSend, and must be called before the program's first statement.
 func (e *Env) Count(t testing.TB) *Counter {
 	t.Helper()
 	c := &Counter{texts: map[string]string{}}
@@ -35,29 +35,30 @@ func (e *Env) Count(t testing.TB) *Counter {
 	return c
 }
 
-// Reset begins again at zero.
+// Reset starts again at zero.
 func (c *Counter) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queries, c.syncs, c.commands = nil, 0, nil
 }
 
-// Queries are the statements that were executed, in order, but for drains and the pool's pings. Each of them is a
-// transaction of its own unless there is a BEGIN among them.
+// Queries returns the executed statements in order, without syncs of the change log and the pool's pings. Each is its own
+// transaction unless one of them is a BEGIN.
 func (c *Counter) Queries() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]string(nil), c.queries...)
 }
 
-// Drains is how many times the cache read the change log, which depends on the time and not on the call.
+// Syncs returns how often the cache read the change log. That depends on the time and not on the call.
 func (c *Counter) Syncs() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.syncs
 }
 
-// Commands are the Redis commands of that name, in order, with their arguments: "del user:1". No name: all of them.
+// Commands returns the Redis commands of that name in order, with their arguments, for example "del user:1". An empty name
+// means all commands.
 func (c *Counter) Commands(name string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +71,7 @@ func (c *Counter) Commands(name string) []string {
 	return found
 }
 
-// see takes the next bytes that the program sends to PostgreSQL.
+// see reads the next bytes that the program sends to PostgreSQL.
 func (c *Counter) see(chunk []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +126,7 @@ func cString(b []byte) (s string, rest []byte) {
 	return string(before), after
 }
 
-// hook notes the commands of a Redis client.
+// hook records the commands of a Redis client.
 type hook struct{ c *Counter }
 
 func (h hook) note(commands ...redis.Cmder) {

@@ -20,10 +20,10 @@ import (
 
 const (
 	webRole      = "web_application" // owns better-auth's tables
-	serviceLogin = "game_service"    // the service logs in as this
+	serviceLogin = "game_service"    // the service's login
 )
 
-// Database is a database of one test.
+// Database is one test's database.
 type Database struct {
 	Variant string
 	Name    string
@@ -64,7 +64,7 @@ func NewDatabase(t testing.TB, variant string) *Database {
 	return d
 }
 
-// NewEmptyDatabase is one that nobody has migrated; schema names a file of better-auth's tables, or is empty.
+// NewEmptyDatabase creates a database without the migrations. schema names a file of better-auth's tables, or is empty.
 func NewEmptyDatabase(t testing.TB, schema string) *Database {
 	t.Helper()
 	Postgres(t)
@@ -146,7 +146,7 @@ func makeTemplate(t testing.TB, variant string) (string, error) {
 	return name, err
 }
 
-// loadSchema makes better-auth's tables, owned by the web application.
+// loadSchema creates better-auth's tables. The web application owns them.
 func loadSchema(database, schema string) error {
 	sql, err := embedded.Schemas.ReadFile("schema/" + schema + ".sql")
 	if err != nil {
@@ -161,7 +161,7 @@ func (d *Database) Plugins() bool { return d.Variant != "core" }
 // SerialIDs reports whether ids are numbers.
 func (d *Database) SerialIDs() bool { return d.Variant == "serial" }
 
-// Table is the quoted name of better-auth's table "user" or "session" in this variant.
+// Table returns the quoted name of better-auth's table "user" or "session" in this variant.
 func (d *Database) Table(name string) string {
 	if d.Variant == "snake" {
 		name += "s"
@@ -169,7 +169,7 @@ func (d *Database) Table(name string) string {
 	return pgx.Identifier{name}.Sanitize()
 }
 
-// Column is the quoted name of a column that better-auth calls name, "banExpires" say.
+// Column returns the quoted name of a column that better-auth calls name, for example "banExpires".
 func (d *Database) Column(name string) string {
 	if d.Variant == "snake" {
 		var b strings.Builder
@@ -192,7 +192,7 @@ func (d *Database) WebExec(t testing.TB, sql string, args ...any) {
 	}
 }
 
-// Expand replaces {table} and [column] by their names in this variant.
+// Expand replaces {table} and [column] with their names in this variant.
 func (d *Database) Expand(sql string) string {
 	replace := func(open, end byte, name func(string) string) {
 		for {
@@ -217,7 +217,7 @@ func (d *Database) OwnerExec(t testing.TB, sql string, args ...any) {
 	}
 }
 
-// AddUser makes a user as better-auth does, and returns the id.
+// AddUser adds a user as better-auth does, and returns its id.
 func (d *Database) AddUser(t testing.TB, name string) string {
 	t.Helper()
 	columns := []string{"[name]", "[email]", "[emailVerified]", "[createdAt]", "[updatedAt]"}
@@ -229,7 +229,7 @@ func (d *Database) AddUser(t testing.TB, name string) string {
 	return d.insert(t, "{user}", columns, args)
 }
 
-// AddSession makes a session and returns its id and token.
+// AddSession adds a session and returns its id and token.
 func (d *Database) AddSession(t testing.TB, userID string, lifetime time.Duration) (id, token string) {
 	t.Helper()
 	token = rand.Text() + tokenCanary

@@ -24,8 +24,8 @@ type PgBouncer struct {
 	cmd  *exec.Cmd
 }
 
-// StartPgBouncer starts one before the server, host:port, with size connections to each database, which lets the users in
-// without a password. It ends with the test.
+// StartPgBouncer starts a pooler in front of the server, host:port. It opens up to size connections to each database and
+// accepts the users without a password. It ends with the test.
 func StartPgBouncer(t testing.TB, server string, size int, users ...string) *PgBouncer {
 	t.Helper()
 	host, port, err := net.SplitHostPort(server)
@@ -39,7 +39,7 @@ func StartPgBouncer(t testing.TB, server string, size int, users ...string) *PgB
 	for _, u := range users {
 		fmt.Fprintf(&list, "%q \"\"\n", u)
 	}
-	// Without server_login_retry it tells everybody for 15 s that a server is away which is back.
+	// Without server_login_retry it reports a server as unavailable for 15 s after the server is back.
 	config := fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
 		"auth_type = trust\nauth_file = %s/users\npool_mode = transaction\ndefault_pool_size = %d\nmax_client_conn = 1000\n"+
 		"server_login_retry = 0.2\nlogfile = %s/log\n", host, port, own, b.dir, size, b.dir)
@@ -53,24 +53,24 @@ func StartPgBouncer(t testing.TB, server string, size int, users ...string) *PgB
 	return b
 }
 
-// Kill ends it at once, and all its clients' connections.
+// Kill ends the pooler and its clients' connections at once.
 func (b *PgBouncer) Kill() {
 	_ = b.cmd.Process.Kill()
 	_ = b.cmd.Wait()
 }
 
-// Start starts it again after Kill, at the same address.
+// Start starts the pooler again after Kill, at the same address.
 func (b *PgBouncer) Start(t testing.TB) {
 	t.Helper()
 	b.cmd = exec.Command("pgbouncer", filepath.Join(b.dir, "pgbouncer.ini"))
 	childprocess.Attach(b.cmd, syscall.SIGKILL)
-	if os.Geteuid() == 0 { // whom it refuses
+	if os.Geteuid() == 0 { // pgbouncer refuses root
 		if err := b.runAsNobody(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := b.cmd.Start(); err != nil {
-		t.Fatalf("pgbouncer, which apt install pgbouncer brings: %v", err)
+		t.Fatalf("pgbouncer: %v (apt install pgbouncer)", err)
 	}
 	for t.Context().Err() == nil && syscall.Kill(b.cmd.Process.Pid, 0) == nil {
 		c, err := net.Dial("tcp", b.Addr)

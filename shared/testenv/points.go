@@ -8,18 +8,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Point is a place of the cache protocol at which a program can be made to do something: all of them are calls to Redis.
+// Point is a step of the cache protocol at which a test can run code. Every point is a call to Redis.
 type Point string
 
-// The points, in the order in which a read and then a write come to them. Between AfterBegin and BeforeApply a drain
-// takes its snapshot, between AfterLease and BeforeFill a miss loads, and before BeforeDelete a write commits.
+// The points, in the order in which a read and then a write reach them. A sync takes its snapshot between AfterBegin and
+// BeforeApply. A miss loads between AfterLease and BeforeFill. A write commits before BeforeDelete.
 const (
-	InLook       Point = "in the look, after its first command"
-	AfterLook    Point = "after the look"
-	BeforeBegin  Point = "before a drain begins"
-	AfterBegin   Point = "after a drain has begun"
-	BeforeApply  Point = "before a drain applies"
-	AfterApply   Point = "after a drain has applied"
+	InLookup     Point = "in the lookup, after its first command"
+	AfterLookup  Point = "after the lookup"
+	BeforeBegin  Point = "before a sync begins"
+	AfterBegin   Point = "after a sync has begun"
+	BeforeApply  Point = "before a sync applies"
+	AfterApply   Point = "after a sync has applied"
 	BeforeLease  Point = "before the lease"
 	AfterLease   Point = "after the lease"
 	BeforeFill   Point = "before the fill"
@@ -28,34 +28,34 @@ const (
 	AfterDelete  Point = "after the deletion"
 )
 
-// Points are those of one program.
+// Points runs the planned code of one program.
 type Points struct {
 	mu      sync.Mutex
 	planned map[Point][]func() error
 }
 
-// PointsOf returns the points of a client's program. It must come before the program's first call to Redis.
+// PointsOf returns the points of a client's program. It must be called before the program's first call to Redis.
 func PointsOf(client redis.UniversalClient) *Points {
 	p := &Points{planned: map[Point][]func() error{}}
 	client.AddHook(p)
 	return p
 }
 
-// At has f run when the program comes to the point next, in the goroutine that does. An error of f is what the call
-// gives; before a call, it keeps it from being made.
+// At runs f when the program next reaches the point, in the goroutine that reaches it. If f returns an error, the Redis
+// call returns that error. At a point before a call, the call is then not made.
 func (p *Points) At(at Point, f func() error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.planned[at] = append(p.planned[at], f)
 }
 
-// Stop is a goroutine that is to wait at a point.
+// Stop makes a goroutine wait at a point.
 type Stop struct {
-	Arrived chan struct{} // closed when it is there
-	GoOn    func()        // may be called at any time, and again
+	Arrived chan struct{} // closed when the goroutine is at the point
+	GoOn    func()        // may be called at any time, and more than once
 }
 
-// Stop has the next goroutine that comes to the point wait there.
+// Stop makes the next goroutine that reaches the point wait there.
 func (p *Points) Stop(at Point) *Stop {
 	release := make(chan struct{})
 	s := &Stop{Arrived: make(chan struct{}), GoOn: sync.OnceFunc(func() { close(release) })}
@@ -80,8 +80,8 @@ func (p *Points) reach(at Point) error {
 	return f()
 }
 
-// around names the points before and after a command. The scripts of package cache differ in the number of their
-// arguments, which follow the keys.
+// around returns the points before and after a command. The scripts of package cache differ in the number of arguments
+// that follow the keys.
 func around(args []any) (before, after Point) {
 	switch args[0] {
 	case "del":
@@ -126,8 +126,8 @@ func (p *Points) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook implements redis.Hook. A pipeline is no transaction: a server, too, may do something else between
-// two of its commands.
+// ProcessPipelineHook implements redis.Hook. It sends the commands one by one, because a pipeline is no transaction: the
+// server may run other commands between two of them.
 func (p *Points) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, commands []redis.Cmder) error {
 		for i, command := range commands {
@@ -135,9 +135,9 @@ func (p *Points) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 				return err
 			}
 			if i == 0 {
-				_ = p.reach(InLook)
+				_ = p.reach(InLookup)
 			}
 		}
-		return p.reach(AfterLook)
+		return p.reach(AfterLookup)
 	}
 }

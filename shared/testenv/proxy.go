@@ -6,7 +6,7 @@ import (
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
-// NewProxy is a proxy that ends with the test.
+// NewProxy starts a proxy that ends with the test.
 func NewProxy(t testing.TB, target string) *faultproxy.Proxy {
 	t.Helper()
 	p, err := faultproxy.New(target)

@@ -15,18 +15,18 @@ import (
 	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
-// Redis is a Redis of one test.
+// Redis is one test's Redis server.
 type Redis struct {
 	Kind   string
 	Addr   string
-	Client *redis.Client // to look and meddle, past the program
+	Client *redis.Client // connects to the server directly, not through the program
 	Mini   *miniredis.Miniredis
 
 	start func(t testing.TB)
 	stop  func(t testing.TB)
 }
 
-// StartRedis starts a Redis of a kind (see RedisKinds), which stops with the test.
+// StartRedis starts a Redis of a kind (see RedisKinds). It stops with the test.
 func StartRedis(t testing.TB, kind string, args ...string) *Redis {
 	t.Helper()
 	r := &Redis{Kind: kind}
@@ -62,17 +62,17 @@ func StartRedis(t testing.TB, kind string, args ...string) *Redis {
 	return r
 }
 
-// Stop kills the server, Start starts it again, empty, at the same address.
+// Stop kills the server.
 func (r *Redis) Stop(t testing.TB) { r.stop(t) }
 
-// Start see Stop.
+// Start starts the server again after Stop, empty and at the same address.
 func (r *Redis) Start(t testing.TB) {
 	r.start(t)
 	r.waitReady(t)
 	r.Client.FlushAll(t.Context())
 }
 
-// StartRedisCluster starts that many primaries which share the slots. It needs redis-server.
+// StartRedisCluster starts n primaries that share the slots. It needs redis-server.
 func StartRedisCluster(t testing.TB, n int) []*Redis {
 	t.Helper()
 	const slots = 16384
@@ -107,7 +107,7 @@ func (r *Redis) waitReady(t testing.TB) {
 	t.Helper()
 	for range 500 {
 		err := r.Client.Ping(t.Context()).Err()
-		// A server that wants a password or speaks TLS has answered, too.
+		// A server that requires a password or TLS has answered, too.
 		if err == nil || strings.Contains(fmt.Sprint(err), "NOAUTH") || strings.Contains(fmt.Sprint(err), "EOF") {
 			return
 		}
@@ -127,7 +127,7 @@ func startRedisServer(t testing.TB, port int, args []string) *exec.Cmd {
 	return cmd
 }
 
-// FreePort is one that nobody listens on now.
+// FreePort returns a port that is free now.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

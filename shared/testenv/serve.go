@@ -19,14 +19,14 @@ type Handler interface {
 	PathPrefix() string
 }
 
-// Serve mounts the handlers that mount makes with the edge's options, and returns the URL of the listener. A request has
-// the time of [RequestBudget].
+// Serve mounts the handlers that mount makes with the edge's options, and returns the URL of the listener. The time limit
+// of a request is [RequestBudget].
 func Serve(t testing.TB, mount func(twirp.ServerOption) []Handler) string {
 	t.Helper()
 	return ServeLog(t, io.Discard, RequestBudget, mount)
 }
 
-// ServeLog is Serve with the log written to w, and the time of a request.
+// ServeLog is Serve with budget as the time limit of a request. It writes the log to w.
 func ServeLog(t testing.TB, w io.Writer, budget time.Duration, mount func(twirp.ServerOption) []Handler) string {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))

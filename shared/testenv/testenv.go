@@ -1,9 +1,9 @@
-// Package testenv gives each test its own database and its own Redis, real ones. Only tests import it.
+// Package testenv gives each test its own database and its own Redis. Only tests import it.
 //
-// One PostgreSQL server runs for a test binary, found or fetched as `go run ./local` does it (package embedded). Each
-// variant of better-auth's schema is loaded and migrated once, into a template that every test clones. The tables of
-// better-auth belong to a role of the web application's, and the service logs in as a member of the role that the
-// migration made, so every test is a test of the rights, too.
+// One PostgreSQL server runs for a test binary. Package embedded finds or fetches it, as for `go run ./local`. Each variant
+// of better-auth's schema is loaded and migrated once, into a template that every test clones. The web application's role
+// owns better-auth's tables. The service logs in as a member of the role that the migration made. So every test also tests
+// the access rights.
 package testenv
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
-// Variants are the schemas that better-auth can be told to make: see the files in schema/.
+// Variants are the schemas that better-auth can be configured to make: see the files in schema/ of package embedded.
 var Variants = []string{"plugins", "core", "snake", "uuid", "serial", "timestamp"}
 
 // Secret signs cookies in tests.
@@ -48,7 +48,7 @@ var server struct {
 	err     error
 }
 
-// Postgres is the server of this test binary. A machine on which it cannot be had fails the test.
+// Postgres returns the server of this test binary. The test fails if the server cannot be started.
 func Postgres(t testing.TB) *embedded.Postgres {
 	t.Helper()
 	if testing.Short() {
@@ -64,27 +64,27 @@ func Postgres(t testing.TB) *embedded.Postgres {
 		})
 	})
 	if server.err != nil {
-		t.Fatalf("PostgreSQL, which every test needs: %v", server.err)
+		t.Fatalf("start PostgreSQL: %v", server.err)
 	}
 	return server.started
 }
 
-// Env is a database, a Redis and the program between them, of one test.
+// Env is one test's database, Redis and program.
 type Env struct {
 	*Database
 	Redis   *Redis
-	PGProxy *faultproxy.Proxy // the program's way to PostgreSQL
-	RDProxy *faultproxy.Proxy // the program's way to Redis
+	PGProxy *faultproxy.Proxy // between the program and PostgreSQL
+	RDProxy *faultproxy.Proxy // between the program and Redis
 	Program *app.Program
 }
 
-// New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds). The changes are those of [Env.Open].
+// New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds). It passes the changes to [Env.Open].
 func New(t testing.TB, variant, redisKind string, changes ...func(*app.Options)) *Env {
 	t.Helper()
 	return NewOn(t, NewDatabase(t, variant), redisKind, changes...)
 }
 
-// NewOn starts an Env on a database that is there.
+// NewOn starts an Env on an existing database.
 func NewOn(t testing.TB, d *Database, redisKind string, changes ...func(*app.Options)) *Env {
 	t.Helper()
 	e := &Env{Database: d, Redis: StartRedis(t, redisKind)}
@@ -95,8 +95,8 @@ func NewOn(t testing.TB, d *Database, redisKind string, changes ...func(*app.Opt
 	return e
 }
 
-// Open starts a further program, as another process would be, through the same proxies. The changes alter its
-// configuration; its budgets are stretched unless [RealBudgets] is one of them.
+// Open starts another program on the same proxies, as a second process would use them. The changes alter its
+// configuration. Its budgets are stretched unless [RealBudgets] is one of the changes.
 func (e *Env) Open(t testing.TB, changes ...func(*app.Options)) *app.Program {
 	t.Helper()
 	read, err := config.Read(func(string) string { return "" })
@@ -120,8 +120,8 @@ func (e *Env) Open(t testing.TB, changes ...func(*app.Options)) *app.Program {
 	return p
 }
 
-// Each runs f on every variant, and on every kind of Redis there is. The variants differ in PostgreSQL only, so the
-// kinds are tried on the first one.
+// Each runs f on every variant of the schema. It runs f on every kind of Redis only for the first variant, because the
+// variants differ in PostgreSQL only.
 func Each(t *testing.T, f func(t *testing.T, e *Env)) {
 	t.Helper()
 	kinds := RedisKinds()
@@ -138,7 +138,7 @@ func Each(t *testing.T, f func(t *testing.T, e *Env)) {
 	}
 }
 
-// EachRedis runs f on the first variant and every kind of Redis there is.
+// EachRedis runs f on the first variant and every kind of Redis.
 func EachRedis(t *testing.T, f func(t *testing.T, e *Env)) {
 	t.Helper()
 	for _, kind := range RedisKinds() {
@@ -149,8 +149,8 @@ func EachRedis(t *testing.T, f func(t *testing.T, e *Env)) {
 	}
 }
 
-// RedisKinds are the kinds of Redis on this machine: "redis-server" where it is installed, and "miniredis", which runs
-// in process.
+// RedisKinds returns the kinds of Redis on this machine: "redis-server" if it is installed (in CI always), and "miniredis",
+// which runs in this process.
 func RedisKinds() []string {
 	if _, err := exec.LookPath("redis-server"); err == nil || os.Getenv("CI") != "" {
 		return []string{"redis-server", "miniredis"}
