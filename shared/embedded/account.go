@@ -10,14 +10,14 @@ import (
 	"syscall"
 )
 
-// account is the user that PostgreSQL runs as. The zero account is our own.
+// account is the user that PostgreSQL runs as. The zero account is this process's user.
 type account struct {
 	name       string
 	credential *syscall.Credential
 }
 
-// serverAccount finds a user for root, whom PostgreSQL refuses: the owner of
-// the data where there is some, else postgres or nobody.
+// serverAccount finds another user if this process runs as root, because
+// PostgreSQL refuses root: the owner of existing data, else postgres or nobody.
 func serverAccount(data string) (account, error) {
 	if os.Geteuid() != 0 {
 		return account{}, nil
@@ -40,11 +40,11 @@ func serverAccount(data string) (account, error) {
 		}
 		return account{name, &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
-	return account{}, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as: run this as another user")
+	return account{}, errors.New("PostgreSQL refuses to run as root, and this machine has no user \"postgres\" or \"nobody\": run this as another user")
 }
 
-// canEnter fails with the first folder on the way to path that keeps the user
-// out. It reads mode bits; access lists it does not know.
+// canEnter fails with the first folder on the way to path that the user cannot
+// enter. It reads mode bits, not access lists.
 func (a account) canEnter(path string) error {
 	if a.credential == nil {
 		return nil
@@ -55,7 +55,7 @@ func (a account) canEnter(path string) error {
 			return err
 		}
 		if !a.passes(info) {
-			return fmt.Errorf("PostgreSQL does not run as root; user %s, whom it would run as, cannot enter %s (mode %v), on the way to %s",
+			return fmt.Errorf("PostgreSQL refuses to run as root; user %s, which it would run as, cannot enter %s (mode %v), on the way to %s",
 				a.name, dir, info.Mode().Perm(), path)
 		}
 		if dir == filepath.Dir(dir) {
@@ -76,7 +76,7 @@ func (a account) passes(dir os.FileInfo) bool {
 	}
 }
 
-// own gives a file that we made to the account.
+// own makes the account the owner of a file.
 func (a account) own(path string) error {
 	if a.credential == nil {
 		return nil
@@ -91,7 +91,7 @@ func (a account) writeFile(path, text string, mode os.FileMode) error {
 	return a.own(path)
 }
 
-// makeDir makes a folder of a new name that only the account can enter.
+// makeDir makes a folder with a new name that only the account can enter.
 func (a account) makeDir(parent, prefix string) (string, error) {
 	path, err := os.MkdirTemp(parent, prefix)
 	if err != nil {

@@ -42,7 +42,7 @@ func (l locator) find(ctx context.Context) (string, error) {
 			return bin, nil
 		}
 	}
-	err := errors.New("POSTGRES_FETCH=never forbids to fetch it")
+	err := errors.New("POSTGRES_FETCH=never forbids fetching it")
 	if l.getenv("POSTGRES_FETCH") != "never" {
 		bin, fetchErr := fetch(ctx)
 		if fetchErr == nil {
@@ -50,12 +50,12 @@ func (l locator) find(ctx context.Context) (string, error) {
 		}
 		err = fmt.Errorf("fetch it: %w", fetchErr)
 	}
-	return "", fmt.Errorf("PostgreSQL is not in PATH nor in %s; %w; install it (apt install postgresql, dnf install postgresql-server, brew install postgresql@18) or set POSTGRES_BIN to the folder of postgres and initdb",
+	return "", fmt.Errorf("PostgreSQL is neither in PATH nor in %s; %w; install it (apt install postgresql, dnf install postgresql-server, brew install postgresql@18) or set POSTGRES_BIN to the folder of postgres and initdb",
 		strings.Join(l.folders, ", "), err)
 }
 
-// candidates are the folders of PATH, then the usual ones that exist, newest
-// version first.
+// candidates returns the folders of PATH, then the usual folders that exist,
+// newest version first.
 func (l locator) candidates() []string {
 	var folders []string
 	for _, folder := range filepath.SplitList(l.getenv("PATH")) {
@@ -86,8 +86,8 @@ func lastNumber(path string) float64 {
 	return n
 }
 
-// serverFolder follows links to where postgres really is: a link in PATH often
-// has no initdb beside it.
+// serverFolder follows links to the folder of postgres, because a link in PATH
+// often has no initdb beside it.
 func serverFolder(folder string) (bin string, ok bool) {
 	server, err := filepath.EvalSymlinks(filepath.Join(folder, "postgres"))
 	if err != nil {

@@ -32,7 +32,7 @@ func TestPostgresNotFound(t *testing.T) {
 
 func TestFindServer(t *testing.T) {
 	t.Parallel()
-	// Resolved, because the server's folder is: on macOS TempDir is a link.
+	// The expected folder has no links: on macOS TempDir is a link.
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -12,15 +12,15 @@ import (
 	"github.com/osirose-new/database-service/shared/tempdir"
 )
 
-// keptLock is not the name of the lock in a temporary directory, so a directory
-// that the user keeps is never swept away, wherever it is.
+// keptLock differs from the name of the lock in a temporary directory. So the
+// sweep never removes a directory that the user keeps.
 const keptLock = "lock"
 
-// unfinishedPrefix starts the name of data that initdb is working on.
+// unfinishedPrefix starts the name of a data folder that initdb is still filling.
 const unfinishedPrefix = "unfinished-"
 
-// directory holds everything of one server and is locked while it is open.
-// The kernel frees the lock when the process ends, however it ends.
+// directory contains all files of one server. It is locked while it is open, and
+// the kernel frees the lock when the process ends, even after kill -9.
 type directory struct {
 	path      string // absolute, without symbolic links
 	temporary bool
@@ -66,13 +66,13 @@ func makeTemporary() (*directory, error) {
 		return nil, err
 	}
 	d := &directory{path: made.Path, temporary: true, lock: made.Lock}
-	if err := os.Chmod(d.path, 0o755); err != nil { // the server's user passes through
+	if err := os.Chmod(d.path, 0o755); err != nil { // the server's user must be able to enter
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }
 
-// close gives the directory free; a temporary one is removed before that.
+// close removes a temporary directory, then frees the lock.
 func (d *directory) close() error {
 	var err error
 	if d.temporary {
@@ -81,7 +81,7 @@ func (d *directory) close() error {
 	return errors.Join(err, tempdir.Unlock(d.lock))
 }
 
-// removeUnfinished removes what initdb was working on when it was killed.
+// removeUnfinished removes the data of an initdb that was killed.
 func (d *directory) removeUnfinished() error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
@@ -97,8 +97,8 @@ func (d *directory) removeUnfinished() error {
 	return nil
 }
 
-// sweepOne removes the temporary directory of a process that was killed. What it
-// may not or cannot remove it leaves to the next start.
+// sweepOne removes the temporary directory of a process that was killed. It
+// leaves what it cannot remove to the next start.
 func sweepOne(path string) {
 	data := filepath.Join(path, "data")
 	if stopLeftover(data) != nil || os.RemoveAll(data) != nil {
@@ -107,8 +107,8 @@ func sweepOne(path string) {
 	_ = removeAll(path)
 }
 
-// removeAll tries again for a while: what a killed process left may still be
-// writing.
+// removeAll retries for a while, because a child of a killed process may still
+// be writing.
 func removeAll(path string) error {
 	end := time.Now().Add(stopPatience)
 	for {
@@ -120,16 +120,17 @@ func removeAll(path string) error {
 	}
 }
 
-// temporaries are the temporary directories of this package.
+// temporaries describes the temporary directories of this package.
 func temporaries() tempdir.Kind {
 	return tempdir.Kind{Base: realTempDir(), Prefix: "osirose-postgres-", Lock: "temporary.lock"}
 }
 
-// realTempDir is free of symbolic links, as the command line of a server is.
+// realTempDir returns the temporary folder without symbolic links, because the
+// command line of a server contains none.
 func realTempDir() string {
 	path, err := filepath.EvalSymlinks(os.TempDir())
 	if err != nil {
-		return os.TempDir() // whatever uses it says what is wrong
+		return os.TempDir() // its user reports the error
 	}
 	return path
 }

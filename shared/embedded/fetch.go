@@ -13,7 +13,7 @@ import (
 
 const fetchedVersion = embeddedpostgres.V18
 
-// fetch downloads PostgreSQL, once for all processes of this user, and returns
+// fetch downloads PostgreSQL once for all processes of this user, and returns
 // the folder of its programs.
 func fetch(ctx context.Context) (string, error) {
 	cache, err := cacheFolder()
@@ -25,7 +25,7 @@ func fetch(ctx context.Context) (string, error) {
 		err error
 	}
 	fetched := make(chan result, 1)
-	go func() { // the library's download knows no context
+	go func() { // the library's download takes no context
 		bin, err := fetchInto(cache)
 		fetched <- result{bin, err}
 	}()
@@ -37,8 +37,8 @@ func fetch(ctx context.Context) (string, error) {
 	}
 }
 
-// fetchInto leaves the download to another process that is at it already, and
-// gives it its name only when it is whole.
+// fetchInto waits for another process that is already downloading. The download
+// gets its final name only when it is complete.
 func fetchInto(cache string) (string, error) {
 	lock, err := os.OpenFile(filepath.Join(cache, keptLock), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -71,12 +71,12 @@ func fetchInto(cache string) (string, error) {
 	return bin, nil
 }
 
-// download uses the library for what it does well, finding the archive for
-// this system, checking and unpacking it. Its only way there is Start, which
-// would also run the server as our user, and that fails for root. So Start is
-// given an encoding that initdb refuses before it writes anything, and its
-// failure is expected. It makes the runtime folder right after unpacking:
-// where that is missing the failure was an earlier one.
+// download uses the library to find, check and unpack the archive for this
+// system. The library does that only in Start, which also runs the server as
+// this process's user, and that fails for root. So download passes an encoding
+// that initdb refuses before it writes anything, and expects Start to fail.
+// Start makes the runtime folder right after unpacking. If the folder is
+// missing, Start failed earlier.
 func download(scratch string) (unpacked string, err error) {
 	unpacked = filepath.Join(scratch, "postgres")
 	runtime := filepath.Join(scratch, "runtime")
@@ -87,11 +87,11 @@ func download(scratch string) (unpacked string, err error) {
 		RuntimePath(runtime).
 		DataPath(filepath.Join(scratch, "data")).
 		Encoding("none").
-		Port(0). // the library wants a free one, and does not get to use it
+		Port(0). // the library needs a free port, but never uses it
 		Logger(nil))
 	err = database.Start()
 	if err == nil {
-		return "", errors.Join(errors.New("a server ran that should not"), database.Stop())
+		return "", errors.Join(errors.New("the library started a server, although initdb should have failed"), database.Stop())
 	}
 	if _, missing := os.Stat(runtime); missing != nil {
 		return "", err
@@ -99,8 +99,8 @@ func download(scratch string) (unpacked string, err error) {
 	return unpacked, nil
 }
 
-// cacheFolder is the first folder that we can write to, and that nobody else
-// can: what is in it is run. For root it is one that the server's user can
+// cacheFolder returns the first folder that only this user can write to, because
+// the programs in it are run. For root it is a folder that the server's user can
 // read, which root's home is not.
 func cacheFolder() (string, error) {
 	const name = "osirose-fetched-postgres"
@@ -132,7 +132,7 @@ func makePrivate(folder string) error {
 	}
 	owner := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || int(owner.Uid) != os.Geteuid() || info.Mode()&0o022 != 0 {
-		return fmt.Errorf("%s can be written to by others", folder)
+		return fmt.Errorf("other users can write to %s", folder)
 	}
 	return nil
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/osirose-new/database-service/shared/embedded"
 )
 
-// helperVariable makes this test binary the process that a test starts: it
-// runs a server in the directory that the variable names ("-": a temporary
-// one) until its input ends.
+// helperVariable makes this test binary the process that a test starts. It runs
+// a server in the directory that the variable names until its input ends. "-"
+// means a temporary directory.
 const helperVariable = "EMBEDDED_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -47,7 +47,7 @@ type helper struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer
 	stdout io.Reader
-	said   string // its first line: a process id, or why there is none
+	said   string // its first line: a process id or an error
 }
 
 // startHelper waits for the helper's first line.
@@ -97,7 +97,7 @@ func (h *helper) kill(t *testing.T) {
 	_ = h.cmd.Wait()
 }
 
-// finish lets it stop its server in order.
+// finish lets the helper stop its server and end.
 func (h *helper) finish(t *testing.T) {
 	t.Helper()
 	_ = h.stdin.Close()
@@ -106,8 +106,8 @@ func (h *helper) finish(t *testing.T) {
 	}
 }
 
-// openDir is a directory that the server's user can enter when root runs the
-// tests; t.TempDir is closed to it.
+// openDir makes a directory that the server's user can enter if root runs the
+// tests. It cannot enter t.TempDir.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "embedded-test-")
@@ -121,7 +121,8 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// mustStart stops the server at the test's end, unless the test did.
+// mustStart starts a server that stops at the test's end, unless the test has
+// stopped it.
 func mustStart(t *testing.T, o embedded.PostgresOptions) *embedded.Postgres {
 	t.Helper()
 	began := time.Now()
@@ -156,7 +157,7 @@ func mustExec(t *testing.T, url, sql string) {
 	}
 }
 
-// query runs one statement with one text for an answer.
+// query runs one statement that returns one text.
 func query(t *testing.T, url, sql string) (answer string, err error) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

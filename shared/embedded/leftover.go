@@ -30,8 +30,8 @@ func readPIDFile(data string) (pidFile, error) {
 	return pidFile{pid: pid, ready: ready}, err
 }
 
-// stopLeftover stops the server that a killed process of ours left on data.
-// The caller holds the directory's lock, so no process of ours uses it now.
+// stopLeftover stops the server that a killed process of this program left on
+// data. The caller holds the directory's lock, so no such process uses it now.
 func stopLeftover(data string) error {
 	file, err := readPIDFile(data)
 	if errors.Is(err, os.ErrNotExist) {
@@ -41,7 +41,7 @@ func stopLeftover(data string) error {
 		return fmt.Errorf("read %s: %w", pidFilePath(data), err)
 	}
 	if errors.Is(syscall.Kill(file.pid, 0), syscall.ESRCH) {
-		return nil // the server that we start clears up after a crash
+		return nil // the next server recovers from the crash
 	}
 	line := commandLine(file.pid)
 	switch {
@@ -50,11 +50,11 @@ func stopLeftover(data string) error {
 		gone := func() bool { return !serves(commandLine(file.pid), data) }
 		return shutdown(file.pid, send, gone)
 	case strings.Contains(line, "postgres"):
-		return fmt.Errorf("%s names process %d, which may be a server that somebody else started on this data: stop it or remove the file",
+		return fmt.Errorf("%s names process %d, which may be a server that another program started on this data: stop it or remove the file",
 			pidFilePath(data), file.pid)
 	default:
-		// The number went to another process, after a reboot for instance; the
-		// server would wait for that one.
+		// Another process has the number now, for example after a reboot. The
+		// server would wait for that process.
 		return os.Remove(pidFilePath(data))
 	}
 }

@@ -1,11 +1,9 @@
-// Package embedded runs PostgreSQL (a child process) and Redis (in this
-// process) on a machine that has neither running: for `go run ./local` and
-// for the tests.
+// Package embedded runs PostgreSQL (as a child process) and Redis (in this
+// process) for `go run ./local` and for the tests.
 //
-// It promises that nothing it started outlives this process in a way that
-// blocks the next start, kill -9 included: on Linux the kernel ends the server
-// with us; elsewhere the next start on the same directory stops what is left.
-// Unix only.
+// A server that this process leaves behind never blocks the next start, even
+// after kill -9. On Linux the kernel ends the server with this process;
+// elsewhere the next start on the same directory stops it. Unix only.
 package embedded
 
 import (
@@ -25,24 +23,24 @@ import (
 // superuser is the role that initdb makes and URL connects as.
 const superuser = "postgres"
 
-// startLimit ends a start whose context has no deadline. It leaves time for
-// fetching PostgreSQL over a slow line.
+// startLimit ends a start whose context has no deadline. It leaves enough time
+// to fetch PostgreSQL over a slow connection.
 const startLimit = 5 * time.Minute
 
 // PostgresOptions says where a server keeps its data and who may connect.
 type PostgresOptions struct {
-	// Dir is where the data stays between starts; it is created where it is
-	// missing and used by one process at a time. If it is empty, the data is
-	// in a temporary directory that Stop removes.
+	// Dir is the folder that keeps the data between starts. It is created if it
+	// is missing, and one process at a time can use it. If Dir is empty, the
+	// data is in a temporary directory that Stop removes.
 	Dir string
 
-	// Trust lets every local process connect without a password: for tests.
-	// Otherwise the superuser's password is a random one, kept in Dir in a
-	// file that only its owner can read. One Dir can be started either way.
+	// Trust lets every local process connect without a password, for tests.
+	// Otherwise the superuser has a random password, which is kept in Dir in a
+	// file that only its owner can read. Both kinds of start work on one Dir.
 	Trust bool
 
-	// Settings are server settings by name. They win over the ones that this
-	// package makes.
+	// Settings are server settings by name. They override those of this
+	// package.
 	Settings map[string]string
 }
 
@@ -66,13 +64,13 @@ type Postgres struct {
 }
 
 // StartPostgres starts a server and returns when it accepts connections. It
-// looks for PostgreSQL in POSTGRES_BIN (and then nowhere else), in PATH and in
-// the usual folders, and fetches it once where it is not installed, unless
-// POSTGRES_FETCH is "never". Started by root, the server runs as the user
-// postgres or nobody, because PostgreSQL refuses root.
+// looks for PostgreSQL in POSTGRES_BIN only, if that is set, else in PATH and in
+// the usual folders. If PostgreSQL is not installed, it fetches it once, unless
+// POSTGRES_FETCH is "never". If this process is root, the server runs as the
+// user postgres or nobody, because PostgreSQL refuses root.
 //
-// ctx limits the start only: the server runs until Stop. An error means that
-// nothing was left running, and never contains the password.
+// ctx limits only the start: the server runs until Stop. After an error nothing
+// is left running. An error never contains the password.
 func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -92,7 +90,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	return p, nil
 }
 
-// URL is the address of a database for the superuser.
+// URL returns the URL of a database for the superuser.
 func (p *Postgres) URL(database string) string {
 	if p.options.Trust {
 		return p.UserURL(superuser, "", database)
@@ -100,8 +98,8 @@ func (p *Postgres) URL(database string) string {
 	return p.UserURL(superuser, p.password, database)
 }
 
-// UserURL is the address of a database for another role. An empty password is
-// left out.
+// UserURL returns the URL of a database for another role. It leaves out an empty
+// password.
 func (p *Postgres) UserURL(user, password, database string) string {
 	u := url.URL{
 		Scheme:   "postgres",
@@ -116,33 +114,34 @@ func (p *Postgres) UserURL(user, password, database string) string {
 	return u.String()
 }
 
-// Addr is host:port of the server; it stays the same over Restart.
+// Addr returns host:port of the server. Restart does not change it.
 func (p *Postgres) Addr() string {
 	p.state.RLock()
 	defer p.state.RUnlock()
 	return net.JoinHostPort(loopback, strconv.Itoa(p.port))
 }
 
-// Version is the server's version without its packager's addition: "15.18".
+// Version returns the server's version without the packager's suffix, for
+// example "15.18".
 func (p *Postgres) Version() string {
 	p.state.RLock()
 	defer p.state.RUnlock()
 	return p.version
 }
 
-// Fresh says that StartPostgres made the data: there was none.
+// Fresh reports whether StartPostgres created the data, because there was none.
 func (p *Postgres) Fresh() bool { return p.fresh }
 
-// PID is the process id of the server's main process, the last one where it
-// has ended.
+// PID returns the process id of the server's main process, or of the last one if
+// it has ended.
 func (p *Postgres) PID() int { return p.current().PID() }
 
-// Done is closed when the main process has ended, for whatever reason: Stop
-// and Kill close it too. After Restart there is a new channel.
+// Done returns a channel that is closed when the main process has ended, also by
+// Stop or Kill. After Restart there is a new channel.
 func (p *Postgres) Done() <-chan struct{} { return p.current().Done() }
 
 // Kill ends the main process as a crash would and returns when it is gone. A
-// session ends when it next waits for something, a busy one therefore later.
+// session ends when it next waits for something, so a busy one ends later.
 func (p *Postgres) Kill() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,13 +149,13 @@ func (p *Postgres) Kill() error {
 	return nil
 }
 
-// Restart starts the server again on the same port and data, after Kill or,
-// stopping it first, while it runs.
+// Restart starts the server again on the same port and data. If the server still
+// runs, Restart stops it first.
 func (p *Postgres) Restart(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stopped {
-		return errors.New("restart postgres: it was stopped for good")
+		return errors.New("restart postgres: Stop was called before")
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()

@@ -40,7 +40,7 @@ func TestStartPostgres(t *testing.T) {
 		}
 	})
 
-	t.Run("a setting it refuses", func(t *testing.T) {
+	t.Run("setting that the server refuses", func(t *testing.T) {
 		t.Parallel()
 		dir := openDir(t)
 		_, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{
@@ -105,7 +105,7 @@ func TestKeptDirectory(t *testing.T) {
 		mustStart(t, embedded.PostgresOptions{Dir: dir})
 	})
 
-	t.Run("below a closed folder", func(t *testing.T) {
+	t.Run("below a folder that the server's user cannot enter", func(t *testing.T) {
 		t.Parallel()
 		closed := t.TempDir()
 		if err := os.Chmod(closed, 0o700); err != nil {
@@ -236,7 +236,7 @@ func TestKilledProcess(t *testing.T) {
 		dir := openDir(t)
 		mustStop(t, mustStart(t, embedded.PostgresOptions{Dir: dir}))
 		pidFile := filepath.Join(dir, "data", "postmaster.pid")
-		// Process 1 is alive, and no server of anybody.
+		// Process 1 is alive and is not a PostgreSQL server.
 		if err := os.WriteFile(pidFile, []byte("1\n"+dir+"/data\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); {
 		if time.Now().After(end) {
-			t.Fatal("waited 10 s for nothing")
+			t.Fatal("the condition did not become true within 10 s")
 		}
 	}
 }

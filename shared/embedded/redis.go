@@ -6,21 +6,21 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Redis is a server in this process. It keeps nothing.
+// Redis is a server in this process. It keeps nothing after Stop.
 type Redis struct{ server *miniredis.Miniredis }
 
 // StartRedis starts a server on a free port of 127.0.0.1. Keys expire by the
 // clock, as they do in Redis.
 func StartRedis() (*Redis, error) {
 	server := miniredis.NewMiniRedis()
-	server.ClockTTL(true) // by default it holds time still
+	server.ClockTTL(true) // by default its time stands still
 	if err := server.StartAddr(loopback + ":0"); err != nil {
 		return nil, fmt.Errorf("start redis: %w", err)
 	}
 	return &Redis{server}, nil
 }
 
-// URL is the server's address.
+// URL returns the server's URL.
 func (r *Redis) URL() string { return "redis://" + r.server.Addr() }
 
 // Stop disconnects the clients and ends the server.

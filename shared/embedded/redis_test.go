@@ -31,7 +31,7 @@ func TestRedis(t *testing.T) {
 	}
 	began := time.Now()
 	waitFor(t, func() bool {
-		// In a script too, which has its own way to the keys.
+		// A script reads the keys in another way.
 		n, err := client.Eval(ctx, "return redis.call('EXISTS', KEYS[1])", []string{"short"}).Int()
 		return err == nil && n == 0
 	})

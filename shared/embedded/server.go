@@ -29,10 +29,11 @@ const (
 	retryLimit    = 10 * time.Second
 )
 
-// errExited says that the server ended before it was ready. Why is in its log.
+// errExited says that the server ended before it was ready. The server's log says
+// why.
 var errExited = errors.New("postgres ended while it was starting")
 
-// start brings up the server in a directory that is locked for us.
+// start starts the server in a directory that this process has locked.
 func (p *Postgres) start(ctx context.Context) (err error) {
 	if p.account, err = serverAccount(p.data()); err != nil {
 		return err
@@ -57,10 +58,10 @@ func (p *Postgres) start(ctx context.Context) (err error) {
 	return p.launch(ctx)
 }
 
-// prepareData runs initdb where there is no data yet. It works under another
-// name first: a start that was killed half way leaves nothing that looks ready.
-// Each start takes a new name, because the initdb of one that was killed may
-// still be at work for a moment, and empties its folder when it fails.
+// prepareData runs initdb if there is no data yet. It uses another name first, so
+// that a start that is killed leaves nothing that looks ready. Each start takes a
+// new name: the initdb of a killed start may still run for a moment, and it
+// empties its folder when it fails.
 func (p *Postgres) prepareData(ctx context.Context) error {
 	passwordFile := filepath.Join(p.dir.path, "password")
 	switch _, err := os.Stat(p.data()); {
@@ -89,14 +90,14 @@ func (p *Postgres) prepareData(ctx context.Context) error {
 func (p *Postgres) readPassword(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("the data is there, its password is not: %w", err)
+		return fmt.Errorf("the data exists, but its password file cannot be read: %w", err)
 	}
 	p.password = strings.TrimSpace(string(text))
 	return nil
 }
 
-// initdb sets a password always, also for Trust, so that the same data can be
-// started with and without.
+// initdb always sets a password, so that the same data can be started with and
+// without Trust.
 func (p *Postgres) initdb(ctx context.Context, data, passwordFile string) error {
 	initdb, err := p.run("initdb", "-D", data, "-U", superuser, "--pwfile="+passwordFile,
 		"--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync")
@@ -115,8 +116,8 @@ func (p *Postgres) initdb(ctx context.Context, data, passwordFile string) error 
 	return nil
 }
 
-// writeAccessRules writes pg_hba.conf beside the data and not into it: the
-// rules of this start, whatever the last one had.
+// writeAccessRules writes this start's pg_hba.conf. The file is beside the data,
+// not in it, and replaces that of the last start.
 func (p *Postgres) writeAccessRules() error {
 	method := "scram-sha-256"
 	if p.options.Trust {
@@ -126,9 +127,9 @@ func (p *Postgres) writeAccessRules() error {
 	return p.account.writeFile(p.accessRules(), rule, 0o600)
 }
 
-// launch starts the server and waits until it accepts connections. It tries
-// again in the two cases that pass: another process took the port that was
-// free a moment ago, and sessions of a server that crashed still end.
+// launch starts the server and waits until it accepts connections. It retries in
+// two cases that end by themselves: another process has just taken the port, or
+// sessions of a crashed server are still ending.
 func (p *Postgres) launch(ctx context.Context) error {
 	deadline := time.Now().Add(retryLimit)
 	first := p.port == 0
@@ -172,8 +173,8 @@ func (p *Postgres) launchOnce(ctx context.Context) error {
 	return nil
 }
 
-// awaitReady waits for the word "ready" in the server's own pid file before it
-// connects: an answer on the port alone could come from another server.
+// awaitReady waits for the word "ready" in the server's pid file before it
+// connects, because another server could answer on the port.
 func (p *Postgres) awaitReady(ctx context.Context, server *childprocess.Process) (version string, err error) {
 	for {
 		file, err := readPIDFile(p.data())
@@ -190,25 +191,26 @@ func (p *Postgres) awaitReady(ctx context.Context, server *childprocess.Process)
 	}
 	conn, err := pgx.Connect(ctx, p.URL("postgres"))
 	if err != nil {
-		return "", fmt.Errorf("connect to the postgres just started: %w", err)
+		return "", fmt.Errorf("connect to the postgres that was just started: %w", err)
 	}
 	version, _, _ = strings.Cut(conn.PgConn().ParameterStatus("server_version"), " ")
 	return version, conn.Close(ctx)
 }
 
-// arguments puts -D first: stopLeftover knows a server of ours by it.
+// arguments puts -D first, because stopLeftover recognizes this program's servers
+// by it.
 func (p *Postgres) arguments() []string {
 	settings := map[string]string{
 		"listen_addresses":        loopback,
 		"port":                    strconv.Itoa(p.port),
 		"unix_socket_directories": "",
 		"hba_file":                p.accessRules(),
-		"logging_collector":       "off", // its log is our file on stderr
-		"timezone":                "UTC", // as on the servers this stands in for
+		"logging_collector":       "off", // the server logs to stderr, which is the log file
+		"timezone":                "UTC", // as on the production servers
 		"jit":                     "off",
 	}
 	if p.dir.temporary {
-		settings["fsync"] = "off" // no data outlives a crash of the machine here
+		settings["fsync"] = "off" // temporary data need not survive a crash of the machine
 	}
 	maps.Copy(settings, p.options.Settings)
 	args := []string{"-D", p.data()}
@@ -218,8 +220,8 @@ func (p *Postgres) arguments() []string {
 	return args
 }
 
-// run starts a program of PostgreSQL as the server's user; its output goes to
-// the log file.
+// run starts a program of PostgreSQL as the server's user. Its output goes to the
+// log file.
 func (p *Postgres) run(program string, args ...string) (*childprocess.Process, error) {
 	log, err := os.OpenFile(p.logFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -227,10 +229,10 @@ func (p *Postgres) run(program string, args ...string) (*childprocess.Process, e
 	}
 	defer log.Close()
 	cmd := exec.Command(filepath.Join(p.bin, program), args...)
-	cmd.Dir = p.dir.path // ours may be closed to the server's user
+	cmd.Dir = p.dir.path // the server's user may not be able to enter this process's folder
 	cmd.Stdout, cmd.Stderr = log, log
-	// LC_ALL keeps macOS from starting threads in the postmaster, which refuses
-	// to run then; TZ keeps initdb from searching for the machine's zone.
+	// LC_ALL keeps macOS from starting threads in the postmaster, which then
+	// refuses to run. TZ keeps initdb from searching for the machine's time zone.
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.account.credential}
 	return childprocess.Start(cmd, syscall.SIGQUIT) // an immediate shutdown when this program ends
@@ -256,8 +258,9 @@ func (p *Postgres) portTaken() bool {
 	return false
 }
 
-// dataInUse says why a server that ended did so. It removes its pid file
-// except where it met one of an earlier server whose shared memory is in use.
+// dataInUse reports whether a server ended because the shared memory of an
+// earlier server is still in use. In every other case the server removes the pid
+// file when it ends.
 func (p *Postgres) dataInUse() bool {
 	_, err := readPIDFile(p.data())
 	return err == nil
@@ -275,7 +278,7 @@ func (p *Postgres) logSize() int64 {
 	return info.Size()
 }
 
-// logTail is the end of what was logged after the first skip bytes.
+// logTail returns the end of the log after its first skip bytes.
 func (p *Postgres) logTail(skip int64) string {
 	const limit = 2000
 	f, err := os.Open(p.logFile())

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// stopPatience is how long each signal that stops a server may take.
+// stopPatience is how long a server may take to end after each signal.
 const stopPatience = 10 * time.Second
 
 // shutdown asks a postmaster for a fast shutdown, then for an immediate one,
@@ -27,5 +27,5 @@ func shutdown(pid int, send func(syscall.Signal) error, gone func() bool) error 
 			}
 		}
 	}
-	return fmt.Errorf("stop postgres: process %d does not end", pid)
+	return fmt.Errorf("stop postgres: process %d has not ended after SIGKILL", pid)
 }
