@@ -12,16 +12,16 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// adminTimeout is how long a scrape that is under way has at the end.
+// adminTimeout is how long the shutdown waits for a running scrape.
 const adminTimeout = time.Second
 
-// revision is set by the linker where sources are built that come without their history, as in the container.
+// revision is set by the linker if the sources are built without their Git history, as in the container.
 var revision string
 
-// admin answers those who watch the program, at an address of its own: what it tells is not for callers.
+// admin serves metrics and health at a separate address, because callers must not see them.
 type admin struct{ server *http.Server }
 
-// startAdmin serves until stop, where the configuration has an address for it.
+// startAdmin serves until stop if the configuration has an admin address.
 func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	if p.Config.Admin == "" {
 		return &admin{}, nil
@@ -37,13 +37,13 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	a := &admin{newServer(p, mux)}
 	go func() {
 		if err := a.server.Serve(l); err != http.ErrServerClosed {
-			p.Log.Error("nobody can see the metrics any more", "cause", postgres.Describe(err))
+			p.Log.Error("the admin address no longer answers", "cause", postgres.Describe(err))
 		}
 	}()
 	return a, nil
 }
 
-// stop comes after all else, so that one sees how the program ends.
+// stop is called last, so that the metrics of the shutdown can be scraped.
 func (a *admin) stop() {
 	if a.server == nil {
 		return
@@ -51,6 +51,6 @@ func (a *admin) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), adminTimeout)
 	defer cancel()
 	if a.server.Shutdown(ctx) != nil {
-		_ = a.server.Close() // who is that slow asks in vain
+		_ = a.server.Close() // a slower scrape gets no answer
 	}
 }

@@ -16,25 +16,26 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// patience is how long a server may be slow to answer when we start. One that refuses is not waited for.
+// patience is how long the program waits at its start for a server that does not answer. It does not wait for a server
+// that refuses the connection.
 const patience = 3 * time.Second
 
-// backends are the servers behind the services: outside ones, or embedded in our care.
+// backends are the servers that the services use, each either outside or embedded.
 type backends struct {
 	postgres *embedded.Postgres // nil: outside
 	redis    *embedded.Redis    // nil: outside
-	data     string             // where the embedded PostgreSQL keeps its data; empty: nowhere
+	data     string             // folder of the embedded PostgreSQL's data; empty: a temporary one
 	demo     demo
 }
 
-// startBackends starts what the environment does not name, and puts its address into c. Whatever it returns must be
-// stopped, also after an error.
+// startBackends starts the servers that the environment does not name, and puts their addresses into c. The caller must
+// stop the result, also after an error.
 func startBackends(ctx context.Context, c *app.Options, data string) (*backends, error) {
 	b := &backends{data: data}
 	var err error
 	if c.DatabaseURL == "" {
 		if b.postgres, err = embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: data}); err != nil {
-			return b, fmt.Errorf("DATABASE_URL is not set, and PostgreSQL could not be started here: %w", err)
+			return b, fmt.Errorf("DATABASE_URL is not set, and the embedded PostgreSQL does not start: %w", err)
 		}
 		if c.DatabaseURL, err = prepareDatabase(ctx, b.postgres); err != nil {
 			return b, fmt.Errorf("prepare the embedded database: %w", err)
@@ -52,7 +53,7 @@ func startBackends(ctx context.Context, c *app.Options, data string) (*backends,
 	return b, nil
 }
 
-// stop ends what was started.
+// stop stops the embedded servers.
 func (b *backends) stop() error {
 	if b.redis != nil {
 		b.redis.Stop()
@@ -63,7 +64,7 @@ func (b *backends) stop() error {
 	return nil
 }
 
-// postgresDone is closed when the embedded PostgreSQL ends; there is no such channel for an outside one.
+// postgresDone returns a channel that is closed when the embedded PostgreSQL ends. It is nil for an outside one.
 func (b *backends) postgresDone() <-chan struct{} {
 	if b.postgres == nil {
 		return nil
@@ -71,8 +72,8 @@ func (b *backends) postgresDone() <-chan struct{} {
 	return b.postgres.Done()
 }
 
-// ready returns when both servers have answered p. That they do is asked for at the start only: a wrong address should
-// be found then, and not look like an outage for ever.
+// ready returns when both servers have answered p. Only the start requires their answers, so that a wrong address is found
+// at once and does not look like an outage.
 func (b *backends) ready(ctx context.Context, p *app.Program) error {
 	err := patiently(ctx, func() error {
 		return p.DB.Read(ctx, func(ctx context.Context, q postgres.Querier) error {
@@ -90,8 +91,8 @@ func (b *backends) ready(ctx context.Context, p *app.Program) error {
 	return b.demo.addCharacters(ctx, p)
 }
 
-// patiently tries again for a while where there was no answer in time: a first connection may take longer, over TLS say,
-// than a request has time for. Each try ends by a timeout of its own, so this does not spin.
+// patiently retries for a while if there was no answer in time: a first connection, for example over TLS, may take longer
+// than the time limit of a request. Each try ends with its own timeout, so this does not spin.
 func patiently(ctx context.Context, try func() error) error {
 	end := time.Now().Add(patience)
 	for {
@@ -103,16 +104,16 @@ func patiently(ctx context.Context, try func() error) error {
 	}
 }
 
-// redisAddress leaves user and password out.
+// redisAddress returns the address without user and password.
 func redisAddress(redisURL string) string {
 	u, err := url.Parse(redisURL)
 	if err != nil {
-		return "that URL" // cannot be: it was parsed to make the client
+		return "that URL" // cannot happen: the URL was parsed to make the client
 	}
 	return u.Host + u.Path
 }
 
-// describeDatabase tells what the server says to a client who wants to connect: it names the user and the database, and
+// describeDatabase returns the server's message to a client that connects. It names the user and the database, but contains
 // no secret.
 func describeDatabase(err error) string {
 	if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -121,7 +122,7 @@ func describeDatabase(err error) string {
 	return postgres.Describe(err)
 }
 
-// describeRedis tells an error reply as it is: it holds no secret, and "WRONGPASS" says it all.
+// describeRedis returns an error reply unchanged: it contains no secret, and for example "WRONGPASS" is clear.
 func describeRedis(err error) string {
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		return reply.Error()

@@ -13,12 +13,12 @@ import (
 
 const (
 	databaseName = "osirose"
-	// serviceLogin is what the service connects as; it has no right but those of the migrations' role.
+	// serviceLogin is the service's login. It has only the rights of the migrations' role.
 	serviceLogin = "osirose_service"
 )
 
-// prepareDatabase makes the database, better-auth's tables, what is ours, and a login for the service, each where it is
-// missing, and returns the URL for that login. A start that was killed half way is taken up where it ended.
+// prepareDatabase creates the database, better-auth's tables, the service's schema and its login, each if it is missing. It
+// returns the URL for the login. It also completes a start that was killed.
 func prepareDatabase(ctx context.Context, p *embedded.Postgres) (serviceURL string, err error) {
 	if err := createDatabase(ctx, p); err != nil {
 		return "", err
@@ -34,7 +34,7 @@ func prepareDatabase(ctx context.Context, p *embedded.Postgres) (serviceURL stri
 	if _, err := migrations.Apply(ctx, conn, migrations.Options{}); err != nil {
 		return "", fmt.Errorf("migrate: %w", err)
 	}
-	password := rand.Text() // of this start; letters and digits only
+	password := rand.Text() // new at each start; letters and digits only
 	if _, err := conn.Exec(ctx, loginSQL(password)); err != nil {
 		return "", fmt.Errorf("make the login: %w", err)
 	}
@@ -55,7 +55,8 @@ func createDatabase(ctx context.Context, p *embedded.Postgres) error {
 	return err
 }
 
-// loadAuthTables does the web application's part. The file is one transaction: several statements in one message.
+// loadAuthTables creates better-auth's tables, as the web application would. The file is one transaction, because all its
+// statements are in one message.
 func loadAuthTables(ctx context.Context, conn *pgx.Conn) error {
 	there, err := exists(ctx, conn, `SELECT to_regclass($1) IS NOT NULL`, `public."user"`)
 	if err != nil || there {

@@ -15,8 +15,8 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// demoUsers are in the embedded database, as if they had signed up in the web application. The first one gets a new
-// session at each start.
+// demoUsers are the users of the embedded database, as if they had signed up in the web application. The first user gets a
+// new session at each start.
 var demoUsers = []struct {
 	name       string
 	banned     bool
@@ -27,7 +27,7 @@ var demoUsers = []struct {
 	{name: "carol", banned: true},
 }
 
-// demo is what this start has added.
+// demo records what this start has added.
 type demo struct {
 	token string            // of a session of the first user; empty: none
 	added map[string]string // new users, id by name
@@ -50,7 +50,7 @@ SELECT @id, @token, u.id, now(), now(), now() + interval '7 days', '127.0.0.1', 
 RETURNING token`
 )
 
-// addDemo adds the users that are missing, a session for each new one, and one for the first.
+// addDemo adds the missing users, a session for each new user, and always one for the first user.
 func addDemo(ctx context.Context, p *embedded.Postgres) (demo, error) {
 	d := demo{added: map[string]string{}}
 	conn, err := pgx.Connect(ctx, p.URL(databaseName))
@@ -80,7 +80,7 @@ func addDemo(ctx context.Context, p *embedded.Postgres) (demo, error) {
 	return d, nil
 }
 
-// insertOne returns what was inserted, or "" where nothing was.
+// insertOne returns the inserted value, or "" if nothing was inserted.
 func insertOne(ctx context.Context, conn *pgx.Conn, sql string, args pgx.StrictNamedArgs) (value string, err error) {
 	err = conn.QueryRow(ctx, sql, args).Scan(&value)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -89,8 +89,8 @@ func insertOne(ctx context.Context, conn *pgx.Conn, sql string, args pgx.StrictN
 	return value, err
 }
 
-// addCharacters makes the new users' characters through the service itself, under the standard rules: stricter ones
-// that the environment may hold are not for the demo's names.
+// addCharacters creates the new users' characters through the service. It uses the default rules, because the environment
+// may set stricter rules that refuse the demo's names.
 func (d demo) addCharacters(ctx context.Context, p *app.Program) error {
 	service := characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{})
 	for _, u := range demoUsers {
@@ -110,5 +110,5 @@ func (d demo) addCharacters(ctx context.Context, p *app.Program) error {
 	return nil
 }
 
-// randomID has better-auth's form, for ids as for tokens: 32 letters and digits.
+// randomID returns an id or a token in better-auth's form: 32 letters and digits.
 func randomID() string { return (rand.Text() + rand.Text())[:32] }

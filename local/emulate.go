@@ -144,7 +144,7 @@ func emulate(ctx context.Context, c app.Options, b *backends, f emulatorFlags) e
 
 // stopEmulator lets requests finish and ends the functions before the server: their polls would keep the server running.
 func stopEmulator(e *emulator.Emulator, server *http.Server, p *app.Program) error {
-	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	err := e.Shutdown(ctx)
 	drain(server, nil, p.Log)

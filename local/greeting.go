@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// greeting is what a person reads when the service has started.
+// greeting is the text on stdout when the service has started.
 type greeting struct {
 	url      string
-	admin    string // empty: nothing listens there
+	admin    string // empty: no admin address
 	database string // its address
 	redis    string // its address
 	backends *backends
@@ -29,7 +29,7 @@ func (g greeting) print(w io.Writer) {
 	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))
 }
 
-// printBackends returns a token to try, or what stands for one.
+// printBackends returns a token to try, or a placeholder.
 func (g greeting) printBackends(w io.Writer) (token string) {
 	b := g.backends
 	if b.postgres == nil {
@@ -53,7 +53,7 @@ func (g greeting) printBackends(w io.Writer) (token string) {
 
 func (b *backends) kept() string {
 	if b.data == "" {
-		return "data is gone at the end (-data DIR keeps it)"
+		return "data is removed at the end (-data DIR keeps it)"
 	}
 	dir, err := filepath.Abs(b.data)
 	if err != nil {
@@ -62,7 +62,8 @@ func (b *backends) kept() string {
 	return "data is kept in " + dir
 }
 
-// curl is a line for a shell. The certificate is for another name than this machine's, or vouches for itself, so it is not looked at.
+// curl returns a line for a shell. With TLS the line does not check the certificate, which is self-signed or for another
+// name than 127.0.0.1.
 func curl(url, token string) string {
 	trust := ""
 	if strings.HasPrefix(url, "https:") {

@@ -19,11 +19,11 @@ import (
 
 const (
 	checkTimeout = time.Second
-	// checkAge is how long an outcome is told again, so that nobody can load the database by asking.
+	// checkAge is how long a result is reused, so that probes cannot overload the database.
 	checkAge = time.Second
 )
 
-// readiness is the answer of /readyz. Anybody may read it: it names no address and no SQL.
+// readiness is the answer of /readyz. Any caller may read it, so it contains no address and no SQL.
 type readiness struct {
 	Ready    bool   `json:"ready"`
 	Database string `json:"database"` // "ok" or "down"
@@ -37,9 +37,9 @@ type readiness struct {
 type health struct {
 	program  *app.Program
 	draining atomic.Bool
-	leaving  atomic.Bool // connections end with their next answer
+	leaving  atomic.Bool // connections close after their next answer
 
-	mu      sync.Mutex // held during a check, so that there is one at a time
+	mu      sync.Mutex // locked during a check, so that one runs at a time
 	last    readiness
 	checked time.Time
 }
@@ -67,10 +67,10 @@ func (h *health) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if !r.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	_ = json.NewEncoder(w).Encode(r) // whoever asked has gone if this fails
+	_ = json.NewEncoder(w).Encode(r) // fails only if the caller has gone
 }
 
-// report is at most checkAge old, but for draining, which holds at once.
+// report returns a result that is at most checkAge old. Draining takes effect at once.
 func (h *health) report() readiness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -83,7 +83,8 @@ func (h *health) report() readiness {
 	return r
 }
 
-// check asks both servers at once. Its time is its own: a prober who hangs up does not spoil the answer for the others.
+// check asks both servers at the same time. It has its own time limit, so a probe that hangs up does not fail the check for
+// others.
 func check(p *app.Program) readiness {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
@@ -111,14 +112,14 @@ func checkDatabase(ctx context.Context, db *postgres.DB) readiness {
 	switch {
 	case err == nil:
 		return readiness{Ready: true, Database: "ok", Schema: "ok", userTrigger: status.UserTrigger}
-	case errors.Is(err, postgres.ErrOverloaded): // not to be taken out for having much to do
+	case errors.Is(err, postgres.ErrOverloaded): // a busy instance stays in service
 		return readiness{Ready: true, Database: "busy", Schema: "unknown"}
 	case errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded):
 		return readiness{Database: "down", Schema: "unknown"}
 	case refused:
 		return readiness{Database: "ok", Schema: "the service's role may not look at it: " + migrations.ErrSchema.Error()}
 	case errors.Is(err, migrations.ErrSchema):
-		return readiness{Database: "ok", Schema: err.Error()} // our own words
+		return readiness{Database: "ok", Schema: err.Error()} // this program's text
 	}
 	return readiness{Database: "down", Schema: "unknown"}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/config"
 )
 
-// probeTimeout is longer than a busy process takes to say "ok", and shorter than the patience of who runs the probe.
+// probeTimeout is longer than a busy process takes to answer "ok", and shorter than the container's own timeout.
 const probeTimeout = 2 * time.Second
 
 // runHealthcheck is the container's HEALTHCHECK: the image has no curl.
@@ -30,7 +30,7 @@ func runHealthcheck(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	// Past any HTTP_PROXY. The certificate is for another name than this machine's; nothing is told to whoever has it.
+	// It uses no HTTP_PROXY. The certificate is for another name than 127.0.0.1, and the request contains no secret.
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // see above
 	response, err := client.Do(request)
 	if err != nil {

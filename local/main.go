@@ -1,8 +1,8 @@
-// Command local is the whole service as one program on one port: on a developer's machine, where it brings PostgreSQL
-// and Redis along, and in the container, where DATABASE_URL and REDIS_URL name them.
+// Command local runs the whole service as one program on one port. On a developer's machine it starts an embedded
+// PostgreSQL and Redis. In the container DATABASE_URL and REDIS_URL name them.
 //
-// What it tells a person goes to stdout, its log to stderr. It exits with 0 after a signal, with 1 when it could not
-// start or go on, and with 2 when it was called wrongly.
+// It prints its greeting and results to stdout, and its log to stderr. The exit code is 0 after a signal, 1 if the program
+// cannot start or continue, and 2 if its arguments are wrong.
 package main
 
 import (
@@ -25,17 +25,17 @@ const usage = `The database service: users, characters and sessions on one port.
   local emulator [flags]  serve as Lambda functions behind API Gateway (see local emulator -h)
   local invoke FUNCTION   call a function of a running emulator with a saved event (see local invoke -h)
   local migrate [flags]   bring the database at DATABASE_URL up to date (see local migrate -h)
-  local healthcheck       exit with 0 where the service on this machine answers, else with 1
+  local healthcheck       exit with 0 if the service on this machine answers, else with 1
   local version           print version, revision and Go version; also as -version
 
 Flags of serve:
-  -data DIR   keep the data of the embedded PostgreSQL in DIR; without, it is gone at the end
-  -grace D    after a signal, say "not ready" for D (5s, say) before connections are refused, so that
-              a load balancer can look elsewhere first; default 0
+  -data DIR   keep the data of the embedded PostgreSQL in DIR; without it, the data is removed at the end
+  -grace D    after a signal, report "not ready" for D (for example 5s) before connections are refused,
+              so that a load balancer can use other instances first; default 0
 
-Environment, as far as most need it:
+Environment (local/README.md lists all variables):
   DATABASE_URL   postgres://user:password@host:5432/database of a migrated database
-                 not set: an embedded PostgreSQL (one that is installed, else fetched) with demo data
+                 not set: an embedded PostgreSQL (installed or fetched) with demo data
   REDIS_URL      redis://host:6379, rediss:// for TLS; not set: an embedded Redis
   LISTEN_ADDR    default 0.0.0.0
   SERVICE_PORT   default 50052
@@ -43,17 +43,17 @@ Environment, as far as most need it:
   LOG_LEVEL      debug, info, warn or error; default info
   LOG_FORMAT     json or text; default text on a terminal, else json
 
-GET /healthz says that the process runs, GET /readyz whether it can serve.
+GET /healthz reports that the process runs, GET /readyz whether it can serve.
 `
 
-// usageError is in every error of a call that was wrong. It is the command whose -h says more.
+// usageError is in every error about wrong arguments. It is the command whose -h explains them.
 type usageError string
 
 func (e usageError) Error() string { return "see " + string(e) + " -h" }
 
 const errUsage usageError = "local"
 
-// helpOf is the error of the command that has the flags.
+// helpOf returns the usage error of the command that has the flags.
 func helpOf(f *flag.FlagSet) usageError {
 	if f.Name() == "local" {
 		return errUsage
@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string, b app.Budgets) error {
 	return fmt.Errorf("there is no command %q: %w", command, errUsage)
 }
 
-// parse reads the flags of a command that takes nothing else. -h prints text.
+// parse reads the flags of a command that takes no arguments. -h prints text.
 func parse(f *flag.FlagSet, args []string, text string) error {
 	err := parseFlags(f, args, text)
 	if err == nil && f.NArg() > 0 {
@@ -118,9 +118,9 @@ func parse(f *flag.FlagSet, args []string, text string) error {
 	return err
 }
 
-// parseFlags reads the flags up to the first argument that is none.
+// parseFlags reads the flags up to the first argument that is not a flag.
 func parseFlags(f *flag.FlagSet, args []string, text string) error {
-	f.SetOutput(io.Discard) // a mistake is worth one line, not the whole text
+	f.SetOutput(io.Discard) // a mistake prints one line, not the whole help
 	err := f.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -18,20 +18,20 @@ const migrateUsage = `Brings the database at DATABASE_URL up to date: schema "ga
   local migrate [flags]
 
 DATABASE_URL must name a role that owns better-auth's tables, or that may read them and create triggers on the user
-table; not the service's own. Running it again is safe, and so is running it twice at once. Run it before a new version
-is started, and when /readyz says so, after better-auth's own migration.
+table. The service's own role does not suffice. It is safe to run this again, or twice at the same time. Run it before a
+new version starts, and after better-auth's own migration if /readyz says so.
 
-  -print            write the SQL of what is missing to stdout, for psql, and run nothing
+  -print            write the missing SQL to stdout, for psql, and run nothing
   -role NAME        group role that gets the rights (default ` + migrations.DefaultRole + `); the service's login
                     must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
-  -auth-schema NAME where better-auth's tables are; needed only where they are in several schemas
+  -auth-schema NAME schema of better-auth's tables; needed only if several schemas have them
   -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
 
-Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times where its columns have none (UTC for Drizzle
+Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
 and Prisma).
 `
 
-// runMigrate migrates, or prints to w what it would do.
+// runMigrate migrates, or prints to w the SQL that it would run.
 func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	o := migrations.Options{AuthTimezone: os.Getenv("AUTH_TIMEZONE")}
 	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
@@ -75,8 +75,8 @@ func printSQL(ctx context.Context, pool *pgxpool.Pool, o migrations.Options, w i
 	return err
 }
 
-// openOwner connects as the owner of the tables. The pool reads the same URLs as the service, pool_max_conns included.
-// Its owner needs no protection from pgx's errors: they never hold the password.
+// openOwner connects as the owner of the tables. The pool accepts the same URLs as the service, including pool_max_conns.
+// It returns pgx's errors unchanged, because they never contain the password.
 func openOwner(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	if databaseURL == "" {
 		return nil, errors.New("DATABASE_URL is required: see local migrate -h")

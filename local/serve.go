@@ -23,16 +23,16 @@ import (
 )
 
 const (
-	// A caller who sends or takes his bytes slowly holds a connection this long. A request itself has one second.
+	// A caller that sends or reads slowly keeps a connection this long. The time limit of a request itself is 1 s.
 	readTimeout  = 5 * time.Second
 	writeTimeout = 10 * time.Second
-	// idleTimeout is longer than clients keep unused connections (Go's: 90 s), so that it is they who close them: a
-	// server that does may meet a request on its way.
+	// idleTimeout is longer than clients keep unused connections (Go: 90 s), so that clients close them. If the server
+	// closed one, a request could already be under way on it.
 	idleTimeout    = 3 * time.Minute
 	maxHeaderBytes = 64 << 10
 
-	syncTimeout = 5 * time.Second
-	// farewell is how long callers have to send one more request on a connection that they keep.
+	shutdownTimeout = 5 * time.Second
+	// farewell is how long callers can send one more request on an open connection.
 	farewell = 250 * time.Millisecond
 )
 
@@ -50,7 +50,7 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 	}
 	c.Budgets = b
 	if *data != "" && c.DatabaseURL != "" {
-		return fmt.Errorf("-data is for the embedded PostgreSQL, and DATABASE_URL names another: %w", errUsage)
+		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", errUsage)
 	}
 	if !app.OnTerminal(os.Stderr) {
 		log := app.NewLogBuffer(os.Stderr)
@@ -60,23 +60,22 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 	return withBackends(ctx, c, *data, func(c app.Options, b *backends) error { return serve(ctx, c, b, *grace) })
 }
 
-// withBackends runs f on servers that live as long as it does.
+// withBackends starts the servers, runs f, and stops them.
 func withBackends(ctx context.Context, c app.Options, data string, f func(app.Options, *backends) error) error {
 	b, err := startBackends(ctx, &c, data)
 	if err == nil {
 		err = f(c, b)
 	}
 	if stopErr := b.stop(); stopErr != nil {
-		err = errors.Join(err, fmt.Errorf("stop what was embedded: %w", stopErr))
+		err = errors.Join(err, fmt.Errorf("stop the embedded servers: %w", stopErr))
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // a signal came while it was starting
+		return nil // a signal came during the start
 	}
 	return err
 }
 
-// readConfig reads the environment and names everything that is wrong with it, the URLs included, before anything is
-// started.
+// readConfig reads the environment. Its error names every wrong variable, including the URLs, before anything is started.
 func readConfig() (app.Options, error) {
 	c, err := config.Read(os.Getenv)
 	if err == nil {
@@ -88,7 +87,7 @@ func readConfig() (app.Options, error) {
 	return app.Options{Config: c}, nil
 }
 
-// serve runs the services on b until ctx ends, or b does.
+// serve runs the services on b until ctx ends or the embedded PostgreSQL ends.
 func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration) error {
 	m := metrics.New(revision)
 	if c.Admin != "" {
@@ -98,7 +97,7 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	if err != nil {
 		return err
 	}
-	defer closeTraces() // when the requests have ended
+	defer closeTraces() // after the requests have ended
 	p, err := app.Open(c)
 	if err != nil {
 		return err
@@ -124,7 +123,7 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	h.draining.Store(true)
 	s.grpc.NotServing()
 	if err == nil && grace > 0 {
-		p.Log.Info("not ready any more", "grace", grace.String())
+		p.Log.Info("not ready", "grace", grace.String())
 		time.Sleep(grace)
 	}
 	s.leave(h)
@@ -132,19 +131,19 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	return err
 }
 
-// untilEnd waits for a signal, or for what must not end.
+// untilEnd waits for a signal, or for the failure of a part of the program.
 func untilEnd(ctx context.Context, b *backends, failed <-chan error) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-b.postgresDone():
-		return errors.New("the embedded PostgreSQL has ended, and nobody asked it to")
+		return errors.New("the embedded PostgreSQL has ended unexpectedly")
 	case err := <-failed:
 		return err
 	}
 }
 
-// server is the port with what serves it.
+// server is the port and the two servers on it.
 type server struct {
 	port *connmux.Port
 	http *http.Server
@@ -164,7 +163,7 @@ func listen(p *app.Program, h *health) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
-	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages hold addresses and what callers sent
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
 	edge, all := p.Edge(), newServices(p)
 	return &server{
 		port: connmux.Split(l, secure),
@@ -173,7 +172,7 @@ func listen(p *app.Program, h *health) (*server, error) {
 	}, nil
 }
 
-// serve returns at once. The channel gets the error of the first of both that ends.
+// serve returns at once. The channel gets an error when one of the two servers ends.
 func (s *server) serve() <-chan error {
 	failed := make(chan error, 2)
 	go func() { failed <- s.http.Serve(s.port.HTTP()) }()
@@ -181,7 +180,7 @@ func (s *server) serve() <-chan error {
 	return failed
 }
 
-// announce says where it listens, once it does, and what somebody should know who runs it.
+// announce logs and prints the address, and what the operator should know about the database.
 func announce(p *app.Program, b *backends, h *health) {
 	p.Log.Info("listening", "address", p.Config.Listen)
 	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b}
@@ -211,30 +210,30 @@ func newServer(p *app.Program, handler http.Handler) *http.Server {
 	}
 }
 
-// leave refuses newcomers, has each connection of HTTP/1 end with its next answer, and gives callers the time to ask for
-// one. Were connections closed at once that have no request, one that is on its way would be lost, and its caller could not
-// know whether it took effect. (HTTP/2 tells callers, when it drains, which requests were not begun.)
+// leave refuses new connections, closes each HTTP/1 connection after its next answer, and gives callers time for one more
+// request. If it closed idle connections at once, a request under way would be lost, and its caller could not know whether
+// it took effect. (HTTP/2 tells callers during a drain which requests were not started.)
 func (s *server) leave(h *health) {
 	h.leaving.Store(true)
-	_ = s.port.Close() // fails where it was closed by a failure
+	_ = s.port.Close() // fails if a failure has closed it
 	time.Sleep(farewell)
 }
 
-// drain lets the requests finish that are being served. Where there is no gRPC, protocol is nil.
-func drain(server *http.Server, protocol *grpcserver.Server, log *slog.Logger) {
-	ctx, cancel := context.WithTimeout(context.Background(), syncTimeout)
+// drain lets running requests finish. rpc is nil if the program has no gRPC.
+func drain(server *http.Server, rpc *grpcserver.Server, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	rest := make(chan bool, 1)
-	go func() { rest <- protocol == nil || protocol.Shutdown(ctx) }()
+	go func() { rest <- rpc == nil || rpc.Shutdown(ctx) }()
 	err := server.Shutdown(ctx)
 	if done := <-rest; err != nil || !done {
-		log.Warn("requests were cut off", "after", syncTimeout.String())
-		_ = server.Close() // what is left is of no use
+		log.Warn("requests were cut off", "after", shutdownTimeout.String())
+		_ = server.Close() // close the remaining connections
 	}
 	log.Info("stopped")
 }
 
-// baseURL is where a client on this machine reaches the port.
+// baseURL returns the URL of the port for a client on this machine.
 func baseURL(c config.Config) string {
 	host, port, err := net.SplitHostPort(c.Listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) {

@@ -14,7 +14,7 @@ import (
 	"github.com/osirose-new/database-service/shared/users"
 )
 
-// routes is everything that the port answers to HTTP/1. What watches the service is neither limited nor logged.
+// routes returns the HTTP/1 handlers of the port. Health checks are neither limited nor logged.
 func routes(edge *rpcserver.Server, s services, h *health) http.Handler {
 	rpc := http.NewServeMux()
 	for _, handler := range s.twirp(edge.Options()) {
@@ -28,7 +28,7 @@ func routes(edge *rpcserver.Server, s services, h *health) http.Handler {
 	return mux
 }
 
-// services are all that there are. Each serves every protocol.
+// services are all services. Each is served by Twirp and by gRPC.
 type services struct {
 	users      *users.Service
 	characters *characters.Service

@@ -7,8 +7,8 @@ import (
 	"github.com/osirose-new/database-service/shared/tracing"
 )
 
-// trace has the program of c traced where c says so, or the functions in it. What it returns sends what is left, and is
-// called when the program has done its work.
+// trace turns on traces for the program, or for the functions in it, if c names a collector. The caller calls closeTraces at
+// the end of the program, to send the remaining spans.
 func trace(c *app.Options, function bool) (closeTraces func(), err error) {
 	if c.TracesTo == "" {
 		return func() {}, nil
