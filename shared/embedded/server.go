@@ -227,7 +227,7 @@ func (p *Postgres) run(program string, args ...string) (*childprocess.Process, e
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // the server has its own descriptor
 	cmd := exec.Command(filepath.Join(p.bin, program), args...)
 	cmd.Dir = p.dir.path // the server's user may not be able to enter this process's folder
 	cmd.Stdout, cmd.Stderr = log, log
@@ -285,7 +285,7 @@ func (p *Postgres) logTail(skip int64) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	text, _ := io.ReadAll(io.NewSectionReader(f, max(skip, p.logSize()-limit), limit))
 	return strings.TrimSpace(string(text))
 }
