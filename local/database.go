@@ -27,7 +27,7 @@ func prepareDatabase(ctx context.Context, p *embedded.Postgres) (serviceURL stri
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is lost
+	defer conn.Close(ctx)
 	if err := loadAuthTables(ctx, conn); err != nil {
 		return "", err
 	}
@@ -46,7 +46,7 @@ func createDatabase(ctx context.Context, p *embedded.Postgres) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is lost
+	defer conn.Close(ctx)
 	there, err := exists(ctx, conn, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", databaseName)
 	if err != nil || there {
 		return err

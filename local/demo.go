@@ -57,7 +57,7 @@ func addDemo(ctx context.Context, p *embedded.Postgres) (demo, error) {
 	if err != nil {
 		return d, err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is lost
+	defer conn.Close(ctx)
 	for i, u := range demoUsers {
 		id, err := insertOne(ctx, conn, insertUserSQL, pgx.StrictNamedArgs{"id": randomID(), "name": u.name, "banned": u.banned})
 		if err != nil {

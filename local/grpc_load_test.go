@@ -83,7 +83,7 @@ func (l *load) runTwirp(t *testing.T, url, user string) {
 		users := databasev1.NewUserServiceProtobufClient(url, &http.Client{Transport: c})
 		for !c.closed {
 			_, err := users.GetUser(context.WithoutCancel(t.Context()), &databasev1.GetUserRequest{UserId: user})
-			if e, ok := err.(twirp.Error); ok && e.Meta("reason") == "" { //nolint:errorlint // what a client returns
+			if e, ok := err.(twirp.Error); ok && e.Meta("reason") == "" {
 				l.failed(err)
 				return
 			}

@@ -39,7 +39,7 @@ func TestTemplateIsValid(t *testing.T) {
 
 // TestSAM builds with SAM and invokes each function with it, in Docker: SAM's own Runtime Interface Emulator on a stand-in
 // for AWS's base image, which cannot be had without the network. Of the image, a static binary needs nothing.
-func TestSAM(t *testing.T) {
+func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the machine to themselves
 	// Not beside others: its containers reach the database through this machine, which has to have time for them.
 	w := newEventWorld(t)
 	dir := t.TempDir()

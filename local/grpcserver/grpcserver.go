@@ -122,6 +122,6 @@ func (s *Server) bound(ctx context.Context, of *tap.Info) (context.Context, erro
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= late {
 		return ctx, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, late)
+	ctx, cancel := context.WithTimeout(ctx, late) //nolint:gosec // bounded calls cancel
 	return bounded{ctx, cancel}, nil
 }

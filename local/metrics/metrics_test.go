@@ -130,7 +130,7 @@ func TestFormats(t *testing.T) {
 }
 
 // TestNothingAllocated checks that counting does not allocate.
-func TestNothingAllocated(t *testing.T) {
+func TestNothingAllocated(t *testing.T) { //nolint:paralleltest // it counts the allocations of the process
 	m := metrics.New("")
 	for what, f := range hotPaths(m) {
 		if n := testing.AllocsPerRun(1000, f); n != 0 {

@@ -89,7 +89,7 @@ func (c *clients) post(ctx context.Context, method, path, contentType, body stri
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	var e told
 	if err := json.NewDecoder(response.Body).Decode(&e); err != nil {
 		return err

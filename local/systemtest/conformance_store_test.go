@@ -153,7 +153,7 @@ func (c *conform) run(t *testing.T, name string, scenario func(*conform)) {
 func (c *conform) busy(scenario func(*conform)) (busy bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p != errBusy { //nolint:errorlint // the very value
+			if p != errBusy {
 				panic(p)
 			}
 			busy = true

@@ -113,7 +113,7 @@ func twisting(with twist) twirp.Interceptor {
 	return func(next twirp.Method) twirp.Method {
 		return func(ctx context.Context, request any) (any, error) {
 			answer, err := next(ctx, request)
-			public, _ := err.(twirp.Error) //nolint:errorlint // clients wrap nothing
+			public, _ := err.(twirp.Error)
 			if answer, public = with(answer, public); public != nil {
 				return nil, public
 			}

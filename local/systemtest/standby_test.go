@@ -130,7 +130,7 @@ func (p *promotion) promote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer watch.Close(context.Background()) //nolint:errcheck // it is done with
+	defer watch.Close(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { p.after.OwnerExec(t, `SELECT pg_promote(wait => false)`) })
 	defer all.Wait()

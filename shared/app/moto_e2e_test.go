@@ -227,7 +227,7 @@ func (l *load) more(t *testing.T, n int64) {
 	}
 }
 
-func TestSecretsManager(t *testing.T) {
+func TestSecretsManager(t *testing.T) { //nolint:paralleltest // it needs the machine to itself
 	c := newCloud(t)
 
 	t.Run("rotations under load", func(t *testing.T) {

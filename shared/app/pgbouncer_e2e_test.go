@@ -94,7 +94,7 @@ func startPgBouncer(t *testing.T, server string, size int, users ...string) stri
 }
 
 // TestPgBouncer has 32 players play all there is through a pooler with fewer connections than they have.
-func TestPgBouncer(t *testing.T) {
+func TestPgBouncer(t *testing.T) { //nolint:paralleltest // it needs the connections of the server to itself
 	const players, rounds = 32, 10
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])
 	address := startPgBouncer(t, testenv.Postgres(t).Addr(), 8, "game_service")
@@ -135,7 +135,7 @@ func TestPgBouncer(t *testing.T) {
 }
 
 // TestManyClients connects more clients than the server takes, without the pooler and with it.
-func TestManyClients(t *testing.T) {
+func TestManyClients(t *testing.T) { //nolint:paralleltest // it needs the connections of the server to itself
 	const clients = 300
 	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{Trust: true, Settings: map[string]string{"max_connections": "100"}})
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 // error reply (for example to a key of the wrong type) came quickly, so it does not open the breaker. Neither does a
 // caller who gave up.
 func (c *Cache) report(err error) error {
-	if err == nil || err == redis.Nil {
+	if err == nil || errors.Is(err, redis.Nil) {
 		c.breaker.success()
 		return nil
 	}

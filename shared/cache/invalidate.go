@@ -43,7 +43,7 @@ func (c *Cache) delete(ctx context.Context, keys []string) error {
 // deleted is nil only if the reply fits a DEL of that many keys. Nothing else proves that the value is gone.
 func deleted(reply *redis.IntCmd, keys int) error {
 	n, err := reply.Result()
-	if err == redis.Nil || err == nil && (n < 0 || n > int64(keys)) {
+	if errors.Is(err, redis.Nil) || err == nil && (n < 0 || n > int64(keys)) {
 		return errReply
 	}
 	return err

@@ -24,8 +24,8 @@ func (c *Cache) key(prefix, id string) string {
 		return prefix + id
 	}
 	h := fnv.New32a()
-	h.Write([]byte(prefix)) //nolint:errcheck // a hash never fails
-	h.Write([]byte(id))     //nolint:errcheck
+	h.Write([]byte(prefix))
+	h.Write([]byte(id))
 	return c.bucketKey(int(h.Sum32()%buckets), prefix+id)
 }
 

@@ -186,7 +186,7 @@ func (e *env) loseReply(t *testing.T, c *databasev1.Character) (committed bool) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context()) //nolint:errcheck // it is for a test that ends early
+	defer tx.Rollback(t.Context())
 	if _, err := tx.Exec(t.Context(), `SELECT FROM game.character WHERE id = $1 FOR UPDATE`, c.Id); err != nil {
 		t.Fatal(err)
 	}

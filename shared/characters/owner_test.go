@@ -50,7 +50,7 @@ func TestMovedCharacterIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context()) //nolint:errcheck // it is only looked at
+	defer tx.Rollback(t.Context())
 	if _, err := tx.Exec(t.Context(), `UPDATE game.character SET user_id = $1 WHERE id = $2`, to, c.Id); err != nil {
 		t.Fatal(err)
 	}

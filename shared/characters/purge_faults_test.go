@@ -96,7 +96,7 @@ func TestPurgeAndCreate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Rollback(t.Context()) //nolint:errcheck // it is for a test that ends early
+		defer conn.Rollback(t.Context())
 		if _, err := conn.Exec(t.Context(), `SELECT FROM game.character WHERE id = $1 FOR UPDATE`, all[0].Id); err != nil {
 			t.Fatal(err)
 		}

@@ -163,7 +163,7 @@ func TestPurgeLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context()) //nolint:errcheck // it is for a test that ends early
+	defer tx.Rollback(t.Context())
 	if _, err := tx.Exec(t.Context(), `SELECT FROM game.character WHERE slot = 0 FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}

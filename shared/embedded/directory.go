@@ -44,7 +44,7 @@ func openKept(path string) (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil {
+	if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // the server's user passes through
 		return nil, err
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {
@@ -66,7 +66,7 @@ func makeTemporary() (*directory, error) {
 		return nil, err
 	}
 	d := &directory{path: made.Path, temporary: true, lock: made.Lock}
-	if err := os.Chmod(d.path, 0o755); err != nil { // the server's user passes through
+	if err := os.Chmod(d.path, 0o755); err != nil { //nolint:gosec // the server's user passes through
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil

@@ -44,7 +44,7 @@ func fetchInto(cache string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
+	defer lock.Close() //nolint:errcheck // the lock goes with the process at the latest
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", err
 	}
@@ -56,7 +56,7 @@ func fetchInto(cache string) (string, error) {
 	if err := os.RemoveAll(scratch); err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(scratch)
+	defer os.RemoveAll(scratch) //nolint:errcheck // a leftover in the temporary folder does no harm
 	unpacked, err := download(scratch)
 	if err != nil {
 		return "", err
@@ -123,7 +123,7 @@ func cacheFolder() (string, error) {
 }
 
 func makePrivate(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the server's user runs what is in it
 		return err
 	}
 	info, err := os.Lstat(folder)

@@ -225,7 +225,7 @@ func (p *Postgres) run(program string, args ...string) (*childprocess.Process, e
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer log.Close() //nolint:errcheck // the server has its own descriptor
 	cmd := exec.Command(filepath.Join(p.bin, program), args...)
 	cmd.Dir = p.dir.path // ours may be closed to the server's user
 	cmd.Stdout, cmd.Stderr = log, log
@@ -282,7 +282,7 @@ func (p *Postgres) logTail(skip int64) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	text, _ := io.ReadAll(io.NewSectionReader(f, max(skip, p.logSize()-limit), limit))
 	return strings.TrimSpace(string(text))
 }

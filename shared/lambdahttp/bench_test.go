@@ -31,7 +31,7 @@ func helloAdapter(t testing.TB) *lambdahttp.Adapter {
 }
 
 // TestAllocations is not parallel, for it counts those of the process.
-func TestAllocations(t *testing.T) {
+func TestAllocations(t *testing.T) { //nolint:paralleltest // it counts the allocations of the process
 	const limit = 45 // the goal is 90
 	ctx, event, adapter := helloContext(t), readEvent(t, "v2-protobuf.json"), helloAdapter(t)
 	got := testing.AllocsPerRun(100, func() {

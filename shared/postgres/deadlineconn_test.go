@@ -31,7 +31,7 @@ func ofPgx(t *testing.T) int {
 
 // What a hung server leaves behind is gone while it still hangs. It is no parallel test because it counts goroutines. Its
 // limit is far from what it takes, a second, and from pgx' own 15 s.
-func TestHungServer(t *testing.T) { //nolint:paralleltest
+func TestHungServer(t *testing.T) { //nolint:paralleltest // other tests would hold the server's connections
 	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	db := e.Program.DB
 	var all sync.WaitGroup

@@ -78,7 +78,7 @@ func sign(token, secret string) string {
 // wantError checks what the .proto promises of an error. argument is empty where no field is at fault.
 func wantError(t testing.TB, call string, err error, code twirp.ErrorCode, reason, argument string) {
 	t.Helper()
-	e, ok := err.(twirp.Error) //nolint:errorlint // what the client returns is one
+	e, ok := err.(twirp.Error)
 	if !ok {
 		t.Errorf("%s = %v, want %s %s", call, err, code, reason)
 		return

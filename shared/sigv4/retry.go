@@ -80,7 +80,7 @@ func peek(resp *http.Response) string {
 // backoff returns how long to wait after an attempt: the answer's Retry-After plus a random part of a time that doubles. The
 // random part keeps clients that were refused together from retrying together.
 func backoff(attempt int, resp *http.Response, now time.Time) time.Duration {
-	pause := rand.N(min(maxPause, firstPause<<min(attempt-1, 10))) //nolint:gosec // G404: the pause is no secret
+	pause := rand.N(min(maxPause, firstPause<<min(attempt-1, 10)))
 	if resp == nil {
 		return pause
 	}

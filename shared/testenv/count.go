@@ -50,7 +50,7 @@ func (c *Counter) Queries() []string {
 	return append([]string(nil), c.queries...)
 }
 
-// Drains is how many times the cache read the change log, which depends on the time and not on the call.
+// Syncs is how many times the cache read the change log, which depends on the time and not on the call.
 func (c *Counter) Syncs() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

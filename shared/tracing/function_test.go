@@ -46,8 +46,7 @@ func invoke(t testing.TB, f *lambdahttp.Adapter, parent, id string, headers map[
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if parent != "" {
-		//lint:ignore SA1029 it is aws-lambda-go's key
-		ctx = context.WithValue(ctx, "x-amzn-trace-id", parent)
+		ctx = context.WithValue(ctx, "x-amzn-trace-id", parent) //nolint:staticcheck // aws-lambda-go uses this key
 	}
 	out, err := f.Invoke(ctx, event)
 	if err != nil {

@@ -39,7 +39,7 @@ func logged(t *testing.T, d *testenv.Database, sql string, args ...any) []string
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(t.Context()) //nolint:errcheck // it is only looked at
+	defer tx.Rollback(t.Context())
 	if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatal(err)
 	}

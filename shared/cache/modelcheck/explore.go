@@ -123,7 +123,7 @@ const _ = -(unsafe.Sizeof(state{}) % 8) // compiles only if the size is a number
 
 // hash is never 0.
 func hash(s *state) uint64 {
-	b := unsafe.Slice((*uint64)(unsafe.Pointer(s)), unsafe.Sizeof(*s)/8)
+	b := unsafe.Slice((*uint64)(unsafe.Pointer(s)), unsafe.Sizeof(*s)/8) //nolint:gosec // a state has no padding and no pointer
 	h := uint64(0x9E3779B97F4A7C15)
 	for _, w := range b {
 		hi, lo := bits.Mul64(h^w, 0xD6E8FEB86659FD93)

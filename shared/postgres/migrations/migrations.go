@@ -54,7 +54,7 @@ func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // after a commit it has nothing to do, and before one the error is in hand
+	defer tx.Rollback(ctx)
 	if _, err := tx.Exec(ctx, lockSQL); err != nil {
 		return nil, err
 	}
