@@ -21,8 +21,6 @@ const (
 	DefaultWindow = time.Hour
 	// DefaultCap is how far from its creation a session can be extended at all.
 	DefaultCap = 30 * 24 * time.Hour
-	// maxSessionID is the longest session id in bytes.
-	maxSessionID = 256
 )
 
 // Config of a Service.
@@ -35,6 +33,7 @@ type Config struct {
 // Service is SessionService.
 type Service struct {
 	repository *Repository
+	keys       sessiontoken.Keys
 	config     Config
 }
 
@@ -46,7 +45,7 @@ func NewService(r *Repository, c Config) *Service {
 	if c.Cap == 0 {
 		c.Cap = DefaultCap
 	}
-	return &Service{repository: r, config: c}
+	return &Service{repository: r, keys: sessiontoken.Keys{Verifier: c.Verifier, RefuseID: c.RefuseSessionID}, config: c}
 }
 
 // GetSession implements databasev1.SessionService.
@@ -59,7 +58,7 @@ func (s *Service) GetSession(ctx context.Context, r *databasev1.GetSessionReques
 	if err != nil {
 		return nil, err
 	}
-	return &databasev1.GetSessionResponse{Session: row.proto()}, nil
+	return &databasev1.GetSessionResponse{Session: proto(row)}, nil
 }
 
 // RefreshSession implements databasev1.SessionService.
@@ -79,35 +78,16 @@ func (s *Service) RefreshSession(ctx context.Context, r *databasev1.RefreshSessi
 	if err != nil {
 		return nil, err
 	}
-	return &databasev1.RefreshSessionResponse{Session: row.proto(), Extended: extended}, nil
+	return &databasev1.RefreshSessionResponse{Session: proto(row), Extended: extended}, nil
 }
 
-// Key is what a caller has of a session: the token, which is the credential, or the id of the row.
-type Key struct {
-	Token string // set, or else
-	ID    string
-}
-
-// key checks the session of a request, given as its oneof.
-func (s *Service) key(oneof any, token, id string) (Key, error) {
-	switch oneof.(type) {
-	case nil:
-		return Key{}, rpcserver.InvalidArgument("session", "is required: token or session_id")
+// key returns the key of a request, whose oneof is session.
+func (s *Service) key(session any, token, id string) (sessiontoken.Key, error) {
+	switch session.(type) {
+	case *databasev1.GetSessionRequest_Token, *databasev1.RefreshSessionRequest_Token:
+		return s.keys.Token(token)
 	case *databasev1.GetSessionRequest_SessionId, *databasev1.RefreshSessionRequest_SessionId:
-		if err := rpcserver.CheckText("session_id", id, maxSessionID); err != nil {
-			return Key{}, err
-		}
-		if s.config.RefuseSessionID {
-			return Key{}, errIDRefused
-		}
-		return Key{ID: id}, nil
+		return s.keys.ID(id)
 	}
-	if err := rpcserver.CheckText("token", token, sessiontoken.MaxLen); err != nil {
-		return Key{}, err
-	}
-	t, ok := s.config.Verifier.Token(token)
-	if !ok {
-		return Key{}, errNotFound
-	}
-	return Key{Token: t}, nil
+	return sessiontoken.Key{}, sessiontoken.ErrMissing
 }

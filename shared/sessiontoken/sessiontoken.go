@@ -1,4 +1,5 @@
-// Package sessiontoken reads the forms in which better-auth hands out a session token.
+// Package sessiontoken has what UserService and SessionService share: it reads the forms of better-auth's session token,
+// checks how a request names a session, and selects that session's row.
 package sessiontoken
 
 import (

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
 // unloggedTTL bounds the staleness of users whose changes nobody logs.
@@ -167,64 +167,35 @@ func (r *Repository) byPointer(ctx context.Context, key string, fits func(*datab
 }
 
 const (
-	sessionColumns = `,
-       s.id AS session_id, s.created_at AS session_created_at, s.updated_at AS session_updated_at, s.expires_at, s.live,
-       s.expires_in_seconds, coalesce(s.ip_address, '') AS ip_address, coalesce(s.user_agent, '') AS user_agent, s.impersonated`
-
-	selectUserBySessionTokenSQL = `SELECT` + userColumns + sessionColumns + `
-  FROM game.session_by_token(@session) AS s
+	selectUserBySessionTokenSQL = `SELECT` + userColumns + `,
+       ` + sessiontoken.Columns + `
+  FROM game.session_by_token($1) AS s
   JOIN game.users AS u ON u.id = s.user_id`
 
-	selectUserBySessionIDSQL = `SELECT` + userColumns + sessionColumns + `
-  FROM game.session_by_id(@session) AS s
+	selectUserBySessionIDSQL = `SELECT` + userColumns + `,
+       ` + sessiontoken.Columns + `
+  FROM game.session_by_id($1) AS s
   JOIN game.users AS u ON u.id = s.user_id`
 )
 
 type userSessionRow struct {
 	userRow
-	SessionID        string
-	SessionCreatedAt time.Time
-	SessionUpdatedAt time.Time
-	ExpiresAt        time.Time
-	Live             bool
-	ExpiresInSeconds int64
-	IPAddress        string
-	UserAgent        string
-	Impersonated     bool
+	sessiontoken.Row
 }
 
-// BySessionToken returns the user and the live session that the token opens, as they are now.
-func (r *Repository) BySessionToken(ctx context.Context, token string) (*databasev1.User, *databasev1.Session, error) {
-	return r.bySession(ctx, selectUserBySessionTokenSQL, token)
-}
-
-// BySessionID returns the user and the live session of that id, as they are now.
-func (r *Repository) BySessionID(ctx context.Context, id string) (*databasev1.User, *databasev1.Session, error) {
-	return r.bySession(ctx, selectUserBySessionIDSQL, id)
-}
-
-func (r *Repository) bySession(ctx context.Context, sql, session string) (*databasev1.User, *databasev1.Session, error) {
-	row, err := postgres.QueryOne(ctx, r.urgent, pgx.RowToStructByName[userSessionRow], sql, postgres.Args{"session": session})
+// BySession returns the user and the live session of k, as they are now.
+func (r *Repository) BySession(ctx context.Context, k sessiontoken.Key) (*databasev1.User, *databasev1.Session, error) {
+	row, err := sessiontoken.Select(ctx, r.urgent, k, pgx.RowToAddrOfStructByName[userSessionRow], selectUserBySessionTokenSQL, selectUserBySessionIDSQL)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return nil, nil, errSessionNotFound
-	case isSessionIDRefused(err):
-		return nil, nil, errSessionIDRefused
 	case err != nil:
 		return nil, nil, err
 	case !row.Live:
 		return nil, nil, errSessionExpired
 	}
-	u := row.userRow.proto()
-	return weighBan(u, row.Now), &databasev1.Session{
-		Id: row.SessionID, UserId: u.Id, CreatedAt: timestamppb.New(row.SessionCreatedAt),
-		UpdatedAt: timestamppb.New(row.SessionUpdatedAt), ExpiresAt: timestamppb.New(row.ExpiresAt),
-		ExpiresInSeconds: row.ExpiresInSeconds, IpAddress: row.IPAddress, UserAgent: row.UserAgent, Impersonated: row.Impersonated,
+	s := row.Row
+	return weighBan(row.userRow.proto(), row.Now), &databasev1.Session{
+		Id: s.ID, UserId: s.UserID, CreatedAt: timestamppb.New(s.CreatedAt), UpdatedAt: timestamppb.New(s.UpdatedAt),
+		ExpiresAt: timestamppb.New(s.ExpiresAt), ExpiresInSeconds: s.ExpiresInSeconds,
+		IpAddress: s.IPAddress, UserAgent: s.UserAgent, Impersonated: s.Impersonated,
 	}, nil
-}
-
-// isSessionIDRefused knows the adapter's refusal, where session ids are serial numbers.
-func isSessionIDRefused(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && e.Code == "OS001"
 }

@@ -25,13 +25,12 @@ const maxArgument = 256
 // Service is UserService.
 type Service struct {
 	repository *Repository
-	verifier   sessiontoken.Verifier
-	refuseID   bool
+	keys       sessiontoken.Keys
 }
 
-// NewService returns a UserService. It refuses session_id where refuseSessionID says so.
+// NewService returns a UserService. It refuses every session_id if refuseSessionID is set.
 func NewService(r *Repository, v sessiontoken.Verifier, refuseSessionID bool) *Service {
-	return &Service{repository: r, verifier: v, refuseID: refuseSessionID}
+	return &Service{repository: r, keys: sessiontoken.Keys{Verifier: v, RefuseID: refuseSessionID}}
 }
 
 // GetUser implements databasev1.UserService.
@@ -72,34 +71,25 @@ func (s *Service) GetUserByEmail(ctx context.Context, r *databasev1.GetUserByEma
 
 // GetUserBySession implements databasev1.UserService.
 func (s *Service) GetUserBySession(ctx context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
-	var u *databasev1.User
-	var session *databasev1.Session
-	var err error
-	switch key := r.Session.(type) {
-	case *databasev1.GetUserBySessionRequest_Token:
-		if err := rpcserver.CheckText("token", key.Token, sessiontoken.MaxLen); err != nil {
-			return nil, err
-		}
-		token, ok := s.verifier.Token(key.Token)
-		if !ok {
-			return nil, errSessionNotFound
-		}
-		u, session, err = s.repository.BySessionToken(ctx, token)
-	case *databasev1.GetUserBySessionRequest_SessionId:
-		if err := rpcserver.CheckText("session_id", key.SessionId, maxArgument); err != nil {
-			return nil, err
-		}
-		if s.refuseID {
-			return nil, errSessionIDRefused
-		}
-		u, session, err = s.repository.BySessionID(ctx, key.SessionId)
-	default:
-		return nil, rpcserver.InvalidArgument("session", "is required: token or session_id")
+	k, err := s.sessionKey(r)
+	if err != nil {
+		return nil, err
 	}
+	u, session, err := s.repository.BySession(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	return &databasev1.GetUserBySessionResponse{User: u, Session: session}, nil
+}
+
+func (s *Service) sessionKey(r *databasev1.GetUserBySessionRequest) (sessiontoken.Key, error) {
+	switch session := r.Session.(type) {
+	case *databasev1.GetUserBySessionRequest_Token:
+		return s.keys.Token(session.Token)
+	case *databasev1.GetUserBySessionRequest_SessionId:
+		return s.keys.ID(session.SessionId)
+	}
+	return sessiontoken.Key{}, sessiontoken.ErrMissing
 }
 
 // lower does what better-auth does to usernames and e-mails before it stores them: JavaScript's toLowerCase, which

@@ -1,0 +1,58 @@
+package sessiontoken
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// Columns are the columns of a [Row], in the order of its fields. s is game.session_by_token or game.session_by_id, which
+// are the only access of the service's role to the session table.
+const Columns = `s.id AS session_id, s.user_id::text AS session_user_id, s.created_at AS session_created_at,
+       s.updated_at AS session_updated_at, s.expires_at, s.live, s.expires_in_seconds,
+       coalesce(s.ip_address, '') AS ip_address, coalesce(s.user_agent, '') AS user_agent, s.impersonated`
+
+// Row is a session as the database has it. Live and ExpiresInSeconds are by the database's clock.
+type Row struct {
+	ID               string    `db:"session_id"`
+	UserID           string    `db:"session_user_id"`
+	CreatedAt        time.Time `db:"session_created_at"`
+	UpdatedAt        time.Time `db:"session_updated_at"`
+	ExpiresAt        time.Time
+	Live             bool
+	ExpiresInSeconds int64
+	IPAddress        string
+	UserAgent        string
+	Impersonated     bool
+}
+
+// Scan reads a row of exactly [Columns]. GetSession runs at every login and more, so it avoids the reflection of pgx's
+// collectors. A test compares every field.
+func Scan(row pgx.CollectableRow) (*Row, error) {
+	r := &Row{}
+	return r, row.Scan(&r.ID, &r.UserID, &r.CreatedAt, &r.UpdatedAt, &r.ExpiresAt, &r.Live, &r.ExpiresInSeconds,
+		&r.IPAddress, &r.UserAgent, &r.Impersonated)
+}
+
+// Select runs byToken or byID, whose only argument is the key, and collects its row with fn. Its errors include
+// [ErrNotFound] and [ErrIDRefused].
+func Select[T any](ctx context.Context, db *postgres.DB, k Key, fn pgx.RowToFunc[*T], byToken, byID string) (*T, error) {
+	sql, argument := byToken, k.Token
+	if k.ID != "" {
+		sql, argument = byID, k.ID
+	}
+	row, err := postgres.QueryOne(ctx, db, fn, sql, argument)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	// The adapter raises OS001 if session ids are serial numbers.
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "OS001" {
+		return nil, ErrIDRefused
+	}
+	return row, err
+}
