@@ -15,7 +15,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// announced is a context whose end is told to gRPC's server, while its client waits on.
+// announced is a context whose deadline goes to gRPC's server, while its client keeps waiting.
 type announced struct {
 	context.Context
 	end time.Time
@@ -24,8 +24,8 @@ type announced struct {
 // Deadline implements context.Context.
 func (a announced) Deadline() (time.Time, bool) { return a.end, true }
 
-// hurried serves the program with requests that have that little time: gRPC's by their callers, Twirp's by whoever runs the
-// program, as Lambda does.
+// hurried serves the program with short request deadlines. The caller sets them for gRPC, and the host of the program, as
+// Lambda does, for Twirp.
 func (f *faulty) hurried(by time.Duration) *clients {
 	f.Helper()
 	around := func(next http.Handler) http.Handler {
@@ -43,7 +43,7 @@ func (f *faulty) hurried(by time.Duration) *clients {
 	})
 }
 
-// lost serves the program with requests whose caller has gone, as where the caller's proxy has lost the caller.
+// lost serves the program with requests whose caller has gone, for example behind a proxy.
 func (f *faulty) lost() *clients {
 	f.Helper()
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))
@@ -51,7 +51,7 @@ func (f *faulty) lost() *clients {
 	return f.seen.clients(f, serveProtocols(f, edge, servicesOf(f.Program), asItIs))
 }
 
-// canceling is a tracer, which may put another context under a request, whatever its protocol.
+// canceling is a tracer, because a tracer can replace the context of a request for every protocol.
 type canceling struct{}
 
 // Start implements rpcserver.Tracer.
@@ -64,8 +64,8 @@ func (canceling) Start(ctx context.Context, _ func(string) string) (context.Cont
 // End implements rpcserver.Tracer.
 func (canceling) End(context.Context, request.Class) {}
 
-// crowded serves the program with as many bytes of requests being served as there may be.
-func (f *faulty) crowded() *clients {
+// overloaded serves the program while running requests already use the maximum number of request bytes.
+func (f *faulty) overloaded() *clients {
 	f.Helper()
 	s := servicesOf(f.Program)
 	const places = rpcserver.MaxBytes / rpcserver.MaxBody
@@ -73,12 +73,12 @@ func (f *faulty) crowded() *clients {
 	s.sessions = room
 	room.inside.Add(places)
 	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), s, asItIs)
-	crowd := dial(f, url, request.Protobuf)
+	load := dial(f, url, request.Protobuf)
 	var others sync.WaitGroup
 	for range places {
 		others.Go(func() {
-			for !room.isFree() { // a busy machine may be too slow to read it
-				_, _ = crowd.sessions.GetSession(f.Context(), heldRequest)
+			for !room.isFree() { // a busy machine may be too slow to read the request
+				_, _ = load.sessions.GetSession(f.Context(), largestRequest)
 			}
 		})
 	}
@@ -87,12 +87,12 @@ func (f *faulty) crowded() *clients {
 	return f.seen.clients(f, url)
 }
 
-// heldRequest is as large as one may be: the field's number and length are four bytes.
-var heldRequest = &databasev1.GetSessionRequest{
+// largestRequest has the maximum size. The field's number and length take four bytes.
+var largestRequest = &databasev1.GetSessionRequest{
 	Session: &databasev1.GetSessionRequest_Token{Token: strings.Repeat("x", rpcserver.MaxBody-4)},
 }
 
-// holding keeps each heldRequest for as long as it is not free.
+// holding blocks each largestRequest until free is closed.
 type holding struct {
 	databasev1.SessionService
 	inside sync.WaitGroup
@@ -101,7 +101,7 @@ type holding struct {
 
 // GetSession implements databasev1.SessionService.
 func (h *holding) GetSession(ctx context.Context, r *databasev1.GetSessionRequest) (*databasev1.GetSessionResponse, error) {
-	if len(r.GetToken()) == len(heldRequest.GetToken()) {
+	if len(r.GetToken()) == len(largestRequest.GetToken()) {
 		h.inside.Done()
 		<-h.free
 	}

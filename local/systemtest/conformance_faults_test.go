@@ -108,7 +108,7 @@ func faultScenarios() map[string]func(*faulty) {
 			f.all(c, fault{twirp.Aborted, "RETRY"})
 		},
 		"OVERLOADED": func(f *faulty) {
-			f.all(f.crowded(), overloaded)
+			f.all(f.overloaded(), overloaded)
 		},
 		"deadline_exceeded": func(f *faulty) {
 			f.all(f.hurried(50*time.Millisecond), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"}) // too little to begin with

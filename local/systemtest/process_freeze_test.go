@@ -10,9 +10,9 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 )
 
-// A process that was frozen for long, and whose connections died meanwhile, answers its next requests rightly: it has
-// missed a save of another process and a change by the web application.
-func TestProcessFrozenAndThawed(t *testing.T) {
+// A process is frozen until its connections die. Meanwhile another process saves and the web application makes a change. The
+// process then answers its next requests correctly.
+func TestProcessFrozenAndResumed(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
 		p, y := startProcess(t, e), &tally{}
@@ -41,12 +41,11 @@ func TestProcessFrozenAndThawed(t *testing.T) {
 			}
 			all.Wait()
 		}
-		y.want(t, "frozen and thawed")
+		y.want(t, "frozen and resumed")
 	})
 }
 
-// A request that was inside when the process was frozen is not answered with what was true then: at its answer the value
-// may be a second old, and no more.
+// A process is frozen while it serves a request. When it then answers, the value is at most 1 s old.
 func TestProcessFrozenInside(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
@@ -72,7 +71,7 @@ func TestProcessFrozenInside(t *testing.T) {
 			p.freeze(t)
 			y := &tally{}
 			who.save(t, e.clients, y)
-			for saved := time.Now(); time.Since(saved) <= cache.MaxStaleness; { // which is what the bound is about
+			for saved := time.Now(); time.Since(saved) <= cache.MaxStaleness; { // the bound allows old values until then
 				time.Sleep(10 * time.Millisecond)
 			}
 			p.thaw(t)
@@ -94,7 +93,7 @@ type frozenAnswer struct {
 	err  error
 }
 
-// holdOnce holds what is sent from the chunk on that has text in it.
+// holdOnce holds traffic from the first sent chunk that contains text.
 func holdOnce(hold, held func(), text string) func([]byte) {
 	var once sync.Once
 	return func(chunk []byte) {

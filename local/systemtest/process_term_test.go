@@ -12,8 +12,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// A process that is told to end at full load answers every request on the connections that it has accepted, and ends
-// well.
+// A process gets SIGTERM at full load. It answers every request on its accepted connections and exits with 0.
 func TestProcessTerminated(t *testing.T) {
 	t.Parallel()
 	e := start(t, "miniredis")
@@ -29,15 +28,15 @@ func TestProcessTerminated(t *testing.T) {
 	}
 }
 
-// termination is what clients saw of a process that was told to end.
+// termination records what clients saw of a process that got SIGTERM.
 type termination struct {
 	served, failed int64
 	first          error // the first failure
 }
 
-// terminate loads p from all players at once, each on a connection of its own, and has p told to end after n requests.
-// A player goes on until an answer says that the connection ends, and opens no other one: what a listener that closes
-// has not accepted is none of the process' requests.
+// terminate loads p from all players at once, each on its own connection, and sends p SIGTERM after n requests. A player
+// continues until an answer announces the connection's end. It opens no other connection, because requests on connections
+// that the closing listener has not accepted do not count.
 func terminate(t testing.TB, p *process, players []*player, n int64) termination {
 	t.Helper()
 	var served, failed atomic.Int64
@@ -73,7 +72,7 @@ func terminate(t testing.TB, p *process, players []*player, n int64) termination
 	return r
 }
 
-// lastConnection notes that the server closes the connection behind an answer.
+// lastConnection records that the server closes the connection after an answer.
 type lastConnection struct {
 	transport *http.Transport
 	closed    bool

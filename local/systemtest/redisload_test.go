@@ -15,8 +15,8 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// player is a user with a session and a character, and what every answer about them must say. One goroutine at a time
-// plays them, so an answer that differs is a wrong one.
+// player is a user with a session and a character, and the expected content of every answer about them. One goroutine at a
+// time plays them, so a different answer is wrong.
 type player struct {
 	id, name, token string
 	shown           string // the user's name, which the web application may change
@@ -48,7 +48,7 @@ func newPlayers(t testing.TB, e *env, n int) []*player {
 	return all
 }
 
-// keys are the player's in Redis.
+// keys returns the player's keys in Redis.
 func (p *player) keys() []string {
 	return []string{"user:" + p.id, fmt.Sprint("character:", p.character), "characters:" + p.id}
 }
@@ -59,12 +59,11 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// tally counts what a load saw. slow are the requests that a busy machine could not serve in their second; they are made
-// again.
+// tally counts the results of a load. slow counts requests that a busy machine did not serve within 1 s; they are repeated.
 type tally struct{ calls, failed, wrong, slow atomic.Int64 }
 
-// want fails the test for requests that failed and for wrong answers. Were the fault what makes requests slow, there
-// would be more of them than a busy machine explains.
+// want fails the test if requests failed or were answered wrongly. It also fails if more requests were slow than a busy
+// machine explains, because the fault would be the cause.
 func (y *tally) want(t testing.TB, when string) {
 	t.Helper()
 	calls, failed, wrong, slow := y.calls.Load(), y.failed.Load(), y.wrong.Load(), y.slow.Load()
@@ -73,7 +72,7 @@ func (y *tally) want(t testing.TB, when string) {
 	}
 }
 
-// counted makes one, and again where the machine was too slow.
+// counted makes a call, and repeats it if the machine was too slow.
 func counted[Q, A any](t testing.TB, y *tally, what string, call func(context.Context, Q) (A, error), q Q) (A, bool) {
 	for {
 		y.calls.Add(1)
@@ -90,14 +89,14 @@ func counted[Q, A any](t testing.TB, y *tally, what string, call func(context.Co
 	}
 }
 
-// right counts and reports an answer that is not.
+// right counts and reports a wrong answer.
 func (y *tally) right(t testing.TB, what string, got, want any) {
 	if got != want && y.wrong.Add(1) <= 3 {
 		t.Errorf("%s answered %v, want %v", what, got, want)
 	}
 }
 
-// round makes one call of each kind; a save is read back in both ways that are cached.
+// round makes one call of each kind. It reads a save back in both cached ways.
 func (p *player) round(t testing.TB, c *clients, y *tally) {
 	p.readUser(t, c, y)
 	p.readSession(t, c, y)
@@ -142,7 +141,7 @@ func (p *player) save(t testing.TB, c *clients, y *tally) {
 	p.look(t, c)
 }
 
-// look has the player know the character as the database does, so that one failure is not reported as many.
+// look reads the character from the database into the player, so that one failure is not reported many times.
 func (p *player) look(t testing.TB, c *clients) {
 	q := &databasev1.GetCharacterListRequest{UserId: p.id, View: databasev1.CharacterView_CHARACTER_VIEW_FULL}
 	if a, err := patiently(t, c.characters.GetCharacterList, q); err == nil && len(a.Characters) == 1 {
@@ -150,7 +149,7 @@ func (p *player) look(t testing.TB, c *clients) {
 	}
 }
 
-// readCharacter wants no less than what the last acknowledged save wrote.
+// readCharacter checks that the answer is not older than the last acknowledged save.
 func (p *player) readCharacter(t testing.TB, c *clients, y *tally) {
 	one := &databasev1.GetCharacterRequest{CharacterId: p.character, UserId: p.id}
 	if a, ok := counted(t, y, "GetCharacter", c.characters.GetCharacter, one); ok {
@@ -172,7 +171,7 @@ func characterText(c *databasev1.Character) string {
 	return fmt.Sprintf("%d of %s, %s, version %d, money %d", c.Id, c.UserId, c.Name, c.Version, c.Money)
 }
 
-// playAll has every player play rounds, all at once.
+// playAll plays rounds of all players at the same time.
 func playAll(t testing.TB, c *clients, y *tally, players []*player, rounds int) {
 	var all sync.WaitGroup
 	for _, p := range players {
@@ -185,7 +184,7 @@ func playAll(t testing.TB, c *clients, y *tally, players []*player, rounds int) 
 	all.Wait()
 }
 
-// wantHits waits until what each player reads comes from the cache again. Every answer on the way has to be right, too.
+// wantHits waits until each player's reads are hits again. Every answer until then must be right, too.
 func wantHits(t testing.TB, hits func() uint64, c *clients, players ...*player) {
 	t.Helper()
 	y := &tally{}

@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// redisTarget is which commands a fault meets, and what makes the program send them.
+// redisTarget names the commands that a fault affects, and the calls that make the program send them.
 type redisTarget struct {
 	meets   func(name string) bool
 	prepare func(x *replies, p *player)
@@ -38,15 +38,15 @@ func redisCommands(names ...string) func(string) bool {
 	return func(name string) bool { return slices.Contains(names, strings.TrimSuffix(name, " EVAL")) }
 }
 
-// Whatever Redis answers, no request fails, nobody gets a wrong answer, no command is sent twice by one request, and the
-// cache is used again when Redis is well.
+// Redis gives wrong or missing replies. No request fails, no answer is wrong, no request sends a command twice, and the
+// cache is used again when Redis works again.
 func TestRedisReplies(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
 	defer all.Wait()
 	for name, target := range redisTargets() {
 		x := newReplies(t)
-		all.Go(func() { x.meetAll(t, name, target) }) // it waits more than it works
+		all.Go(func() { x.meetAll(t, name, target) }) // it mostly waits
 	}
 }
 
@@ -60,7 +60,7 @@ func (x *replies) meetAll(t *testing.T, name string, target redisTarget) {
 			case kind == "error" && !target.errors && !slices.Contains([]string{"readonly", "noscript", "moved"}, what):
 				continue
 			case name == "delete" || name == "all":
-				p = newPlayer(t, x.env) // whose keys are not bypassed
+				p = newPlayer(t, x.env) // the keys of a new player are not bypassed
 			}
 			x.meet(t, fmt.Sprintf("%s answered with %s %q", name, kind, what), target, p, reply)
 		}
@@ -83,18 +83,18 @@ func newReplies(t *testing.T) *replies {
 	return &replies{env: e, relay: relay, hits: func() uint64 { return p.Cache.Stats().Hits }}
 }
 
-// forget has Redis lose what it knows of the player.
+// forget deletes the player's values from Redis.
 func (x *replies) forget(p *player) { x.Redis.Client.Del(context.Background(), p.keys()...) }
 
-// ageWatermark makes it old enough for a drain, and still good for a hit.
+// ageWatermark makes the watermark old enough for a sync, but still valid for a hit.
 func (x *replies) ageWatermark(*player) {
 	x.Redis.Client.Del(context.Background(), "wm:lock")
 	x.Redis.Client.HIncrBy(context.Background(), "wm", "t", -300)
 }
 
-// meet has a player, whom the cache knows, meet the reply, until it was given.
+// meet plays rounds with a cached player until the reply was given.
 func (x *replies) meet(t *testing.T, what string, target redisTarget, p *player, reply string) {
-	x.forget(p) // and a lease that nobody has filled
+	x.forget(p) // including a lease without a fill
 	wantHits(t, x.hits, x.clients, p)
 	var met atomic.Int64
 	rule := func(name string, ask func() []byte) ([]byte, bool) {
@@ -116,8 +116,8 @@ func (x *replies) meet(t *testing.T, what string, target redisTarget, p *player,
 	y.want(t, what)
 }
 
-// roundOfOneTry is a round in which each request sends a command that meets the fault once at most. A hit is looked for
-// again after a drain.
+// roundOfOneTry is a round in which each request sends an affected command at most once. A hit is looked up again after a
+// sync.
 func (x *replies) roundOfOneTry(t *testing.T, what string, target redisTarget, y *tally, p *player) {
 	for name, call := range map[string]func(testing.TB, *clients, *tally){
 		"users": p.readUser, "save": p.save, "characters": p.readCharacter,

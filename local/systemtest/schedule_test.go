@@ -12,8 +12,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// schedule is an interleaving in which a mistake in the protocol would show. The ones that the model checker has a name
-// for are the ways that it found, with the steps left out that it takes for want of a warm cache.
+// schedule is an interleaving that reveals a bug in the protocol. The named ones are traces that the model checker found,
+// without the steps that only warm the cache.
 type schedule struct {
 	name  string
 	of    entity
@@ -23,10 +23,10 @@ type schedule struct {
 const (
 	bound = cache.MaxStaleness
 	stale = bound + bound/10 // too old to serve under
-	due   = bound / 2        // old enough for a drain
+	due   = bound / 2        // old enough for a sync
 )
 
-// schedules have these people in them.
+// The actors of the schedules.
 var (
 	one      = who{0, 1}
 	two      = who{1, 2}
@@ -55,7 +55,7 @@ var schedules = []schedule{
 		uncached, one.reads(testenv.BeforeFill), writer.writes(testenv.AfterDelete), one.goesOn(testenv.AfterFill), one.ends(0),
 		writer.acknowledged, one.sees(1),
 	}},
-	{"delete-keeps-lease: in a drain", aUser, []step{
+	{"delete-keeps-lease: in a sync", aUser, []step{
 		uncached, one.reads(testenv.BeforeFill), commits, ages(stale), two.sees(1), one.goesOn(testenv.AfterFill), one.ends(0), two.sees(1),
 	}},
 	{"no-new-epoch", aUser, []step{cached, commits, ages(stale), loses("wm"), one.sees(1), two.sees(1)}},
@@ -93,7 +93,7 @@ func TestSchedules(t *testing.T) {
 	eachRedis(t, func(t *testing.T, e *env) { stageAll(t, e, schedules) })
 }
 
-// stageAll plays one after another: each has the Redis for itself.
+// stageAll plays the schedules one after another, so that each has Redis to itself.
 func stageAll(t *testing.T, e *env, all []schedule) {
 	t.Helper()
 	for _, c := range all {
@@ -101,7 +101,7 @@ func stageAll(t *testing.T, e *env, all []schedule) {
 	}
 }
 
-// play plays a schedule until it came out as it was written.
+// play repeats a schedule until its steps happened in the written order.
 func (c schedule) play(t *testing.T, e *env) {
 	t.Helper()
 	for range 20 {
@@ -116,10 +116,10 @@ func (c schedule) play(t *testing.T, e *env) {
 		}
 		t.Log(err)
 	}
-	t.Error("could not be played")
+	t.Error("the steps never happened in the written order")
 }
 
-// TestSchedulesAreTheModels finds a schedule for every bug that the model checker plants.
+// TestSchedulesAreTheModels checks that each bug of the model checker has a schedule.
 func TestSchedulesAreTheModels(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../shared/cache/modelcheck/names.go")

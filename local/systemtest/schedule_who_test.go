@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// start has somebody call, and wait at a point; none: nowhere.
+// start makes an actor call and wait at a point. An empty point means no wait.
 func (s *stage) start(t *testing.T, w who, call func(context.Context, int) (int64, error), at testenv.Point) error {
 	a := &act{end: make(chan struct{})}
 	s.acts[w] = a
@@ -34,11 +34,11 @@ func (a *act) arrive(at testenv.Point) error {
 	case <-a.stop.Arrived:
 		return nil
 	case <-a.end:
-		return fmt.Errorf("%w: answered %d, %v and did not come to be %s", errNotPlayed, a.got, a.err, at)
+		return fmt.Errorf("%w: answered %d, %v and did not reach the point %s", errNotPlayed, a.got, a.err, at)
 	}
 }
 
-// answer waits for the call's end. A machine that is too busy for a statement's budget does not play.
+// answer waits for the call's end. If a busy machine exceeds a statement's budget, the schedule was not played.
 func (a *act) answer() (int64, error) {
 	if a.stop != nil {
 		a.stop.GoOn()
@@ -63,7 +63,7 @@ func (w who) writes(at testenv.Point) step {
 	}
 }
 
-// goesOn goes to another point.
+// goesOn continues to another point.
 func (w who) goesOn(at testenv.Point) step {
 	return func(_ *testing.T, s *stage) error {
 		a, before := s.acts[w], s.acts[w].stop
@@ -76,12 +76,12 @@ func (w who) goesOn(at testenv.Point) step {
 	}
 }
 
-// ends is with a version that is not older than least.
+// ends checks that the call ends with version least or newer.
 func (w who) ends(least int64) step {
 	return func(_ *testing.T, s *stage) error {
 		got, err := s.acts[w].answer()
 		if err == nil && got < least {
-			err = fmt.Errorf("process %d read version %d, and must not get one before %d", w.process+1, got, least)
+			err = fmt.Errorf("process %d read version %d, want %d or newer", w.process+1, got, least)
 		}
 		return err
 	}
@@ -89,7 +89,7 @@ func (w who) ends(least int64) step {
 
 func (w who) sees(least int64) step { return inOrder(w.reads(""), w.ends(least)) }
 
-// acknowledged ends a write.
+// acknowledged checks that a write ends with success.
 func (w who) acknowledged(_ *testing.T, s *stage) error {
 	got, err := s.acts[w].answer()
 	s.version = got
@@ -98,20 +98,20 @@ func (w who) acknowledged(_ *testing.T, s *stage) error {
 
 func (w who) saves() step { return inOrder(w.writes(""), w.acknowledged) }
 
-// waits is for an answer that must not have come.
+// waits checks that a call has not been answered yet.
 func (w who) waits(t *testing.T, s *stage) error {
 	if err := passes(20*time.Millisecond)(t, s); err != nil {
 		return err
 	}
 	select {
 	case <-s.acts[w].end:
-		return fmt.Errorf("process %d has answered %d, %v, before it told Redis", w.process+1, s.acts[w].got, s.acts[w].err)
+		return fmt.Errorf("process %d has answered %d, %v before it deleted from Redis", w.process+1, s.acts[w].got, s.acts[w].err)
 	default:
 		return nil
 	}
 }
 
-// breaksAt has the connection to Redis break there.
+// breaksAt breaks the connection to Redis at a point.
 func (w who) breaksAt(at testenv.Point) step {
 	return func(_ *testing.T, s *stage) error {
 		s.processes[w.process].points.At(at, func() error { return io.ErrUnexpectedEOF })

@@ -16,10 +16,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// lostMoney is what a character had on the primary in a commit that its standby never got.
+// lostMoney is a character's money after a commit on the primary that the standby never received.
 const lostMoney, lostName = 666, "Lost"
 
-// promotion is a primary that dies with commits that its standby never got, while Redis has them cached.
+// promotion is a primary that dies with commits that its standby never received, while Redis has them cached.
 type promotion struct {
 	*pgPlayer
 	primary, standby *testenv.Cluster
@@ -27,7 +27,7 @@ type promotion struct {
 	after            *testenv.Database
 }
 
-// TestPromotion promotes the standby of a primary that has died.
+// TestPromotion promotes the standby of a dead primary.
 func TestPromotion(t *testing.T) {
 	t.Parallel()
 	primary, standby, replication := testenv.NewStandby(t)
@@ -45,7 +45,7 @@ func TestPromotion(t *testing.T) {
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	// The name of the database leads to the standby, before that is promoted.
+	// The database's address leads to the standby before its promotion.
 	p.PGProxy.SetTarget(standby.Addr())
 	p.PGProxy.Reset()
 	p.wantRefused(t)
@@ -69,7 +69,7 @@ func (p *promotion) awaitReplay(t *testing.T) {
 	})
 }
 
-// loseCommits has the primary commit what is never streamed, through the service and by the web application.
+// loseCommits makes commits on the primary that are never streamed, through the service and by the web application.
 func (p *promotion) loseCommits(t *testing.T) {
 	t.Helper()
 	_, err := patiently(t, p.characters.SaveCharacter, &databasev1.SaveCharacterRequest{
@@ -79,11 +79,11 @@ func (p *promotion) loseCommits(t *testing.T) {
 	}
 	p.WebExec(t, `UPDATE {user} SET [name] = $1 WHERE id = $2`, lostName, p.id)
 	p.WebExec(t, `UPDATE {session} SET [expiresAt] = now() WHERE id = $1`, p.session)
-	eventually(t, "the drain to see the web application's change", func() bool { return p.lost(t) == 3 })
+	eventually(t, "a sync to see the web application's change", func() bool { return p.lost(t) == 3 })
 	p.wantHits(t, "on the primary", 0)
 }
 
-// lost counts the answers that have a commit of the lost timeline in them, of the three that might.
+// lost counts the answers that contain a commit of the lost timeline, out of three that may.
 func (p *promotion) lost(t *testing.T) (n int) {
 	t.Helper()
 	c, err := patiently(t, p.characters.GetCharacter, &databasev1.GetCharacterRequest{CharacterId: p.saved.Id})
@@ -110,20 +110,21 @@ func (p *promotion) lost(t *testing.T) (n int) {
 	return n
 }
 
-// wantRefused has the standby refuse everything: it lacks commits that were acknowledged, a revoked session's for one.
+// wantRefused checks that the service refuses every call on the standby, which lacks acknowledged commits, for example a
+// revoked session.
 func (p *promotion) wantRefused(t *testing.T) {
 	t.Helper()
 	if _, err := p.Program.DB.Changes(t.Context(), ""); !errors.Is(err, postgres.ErrUnavailable) {
-		t.Errorf("a drain on a standby = %v, want %v", err, postgres.ErrUnavailable)
+		t.Errorf("a sync on a standby = %v, want %v", err, postgres.ErrUnavailable)
 	}
 	p.wantHits(t, "with a standby in the primary's place", 0)
 	setWatermarkAge(t, p.env, 2*time.Second)
-	for range 5 { // the first of them drains, and the others find its lock
+	for range 5 { // the first call syncs, and the others find its lock
 		wantEach(t, "on a standby", p.all(), unavailable)
 	}
 }
 
-// promote looks at what the change log's cluster is made of from before the end of recovery on.
+// promote promotes the standby and observes the parts of the change log's cluster name from before the end of recovery.
 func (p *promotion) promote(t *testing.T) {
 	t.Helper()
 	watch, err := pgx.Connect(t.Context(), p.standby.URL("postgres"))
@@ -145,7 +146,7 @@ func (p *promotion) promote(t *testing.T) {
 		}
 		t.Logf("look %d, the first after recovery: the checkpoint's timeline is %d, the recovery's %d", looks, checkpoint, recovery)
 		if max(checkpoint, recovery) != 2 {
-			t.Error("neither of them is the new timeline")
+			t.Error("neither is the new timeline")
 		}
 	}
 	var changes postgres.Changes
@@ -160,29 +161,29 @@ func (p *promotion) promote(t *testing.T) {
 	t.Logf("%s became %s", p.cluster, changes.Cluster)
 }
 
-// wantNewEpoch reads under a watermark of the lost timeline until a drain sees the new one. Redis may have a lock of a
-// drain that failed on the standby, which ends by itself; until then a watermark that is less than P old is good, and one
-// that is older is not.
+// wantNewEpoch reads under a watermark of the lost timeline until a sync sees the new timeline. Redis may contain the lock of
+// a sync that failed on the standby; the lock expires. Until then a watermark younger than MaxStaleness is valid, and an
+// older one is not.
 func (p *promotion) wantNewEpoch(t *testing.T, when string, age time.Duration) {
 	t.Helper()
 	before := p.Program.Cache.Stats()
 	eventually(t, "a drain", func() bool {
 		setWatermarkAge(t, p.env, age)
 		if lost := p.lost(t); lost > 0 && age > time.Second {
-			t.Errorf("%s, %d of 3 reads were answered with what was lost", when, lost)
+			t.Errorf("%s, %d of 3 reads returned a lost commit", when, lost)
 		}
 		return p.Program.Cache.Stats().Syncs > before.Syncs
 	})
 	if lost := p.lost(t); lost > 0 {
-		t.Errorf("%s, %d of 3 reads were answered with what was lost, after a drain", when, lost)
+		t.Errorf("%s, %d of 3 reads returned a lost commit after a sync", when, lost)
 	}
 	p.wantHits(t, "on the new primary", 0)
 	if lost, n := p.lost(t), p.Program.Cache.Stats().NewEpochs-before.NewEpochs; lost > 0 || n != 1 {
-		t.Errorf("%s, %d of 3 hits have what was lost, after %d new epochs, want one", when, lost, n)
+		t.Errorf("%s, %d of 3 hits contain a lost commit, after %d new epochs, want 0 hits and 1 epoch", when, lost, n)
 	}
 }
 
-// wantWrites has the new primary give out the version again that the lost save had.
+// wantWrites checks that the new primary assigns the version of the lost save again.
 func (p *promotion) wantWrites(t *testing.T) {
 	t.Helper()
 	wantEach(t, "on the new primary", p.all(), none)
@@ -192,7 +193,7 @@ func (p *promotion) wantWrites(t *testing.T) {
 	}
 }
 
-// copyRedis is all that Redis has, but the names that lead to a user.
+// copyRedis returns all values in Redis, except the names that lead to a user.
 func (p *promotion) copyRedis(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	all := map[string]map[string]string{}
