@@ -116,7 +116,7 @@ func TestCurl(t *testing.T) {
   scripts/node/node_modules/.bin/buf convert proto --type osirose.database.v1.GetUserBySessionResponse --from=-#format=binpb`), alice)
 }
 
-// readme runs what a README says, on a program of its own.
+// readme runs what a README says, on a separate program.
 type readme struct {
 	file, text, address, token string
 }

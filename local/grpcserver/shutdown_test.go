@@ -88,8 +88,7 @@ func TestShutdownCutsOff(t *testing.T) {
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "canceled")
 }
 
-// Streams on which nobody says anything do not hold the protocol open: not that of a reflection, which has no end of its own,
-// not that of a health check whose question does not come, and no call's.
+// Silent streams do not delay the shutdown: a reflection stream, a health check without a request, or any other call.
 func TestShutdownWithSilentStreams(t *testing.T) {
 	t.Parallel()
 	d, log := serveFake(t, nothing)

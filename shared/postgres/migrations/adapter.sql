@@ -27,7 +27,7 @@ SELECT
 FROM {{.User.Table}} AS u;
 GRANT SELECT ON game.users TO {{.Role}};
 
--- The only protocols to the session table. plpgsql, for a function in SQL that is SECURITY DEFINER is planned again at each
+-- The only access to the session table. plpgsql, for a function in SQL that is SECURITY DEFINER is planned again at each
 -- call. STABLE, so that it reads with the snapshot of the statement that calls it. No row: no such session.
 DROP FUNCTION IF EXISTS game.session_by_token(text);
 CREATE FUNCTION game.session_by_token(p_token text)
