@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,6 +58,27 @@ func TestValueOfAnotherKey(t *testing.T) {
 			e.Redis.Client.HSet(t.Context(), "thing:2", "v1", value("1"))
 			if got := get("2"); got != "thing 2" {
 				t.Errorf("Get 2 = %q", got)
+			}
+		}
+	})
+}
+
+// A value of another epoch is not served, neither by a hit nor by the lease. Only its epoch shows that it is too old: no
+// change of the entity is logged.
+func TestValueOfAnotherEpoch(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		x.warm(t)
+		x.value.Add(1)
+		fills := func() uint64 { return e.Program.Cache.Stats().Fills }
+		for before := fills(); fills() == before; { // on a busy machine the watermark may be too old for a fill
+			fields := map[string]any{"e": strings.Repeat("x", len(wm(t, e, "e"))), "t": e.Redis.Client.Time(t.Context()).Val().UnixMilli()}
+			if err := e.Redis.Client.HSet(t.Context(), "wm", fields).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, x.kind); got != 1 {
+				t.Fatalf("read %d, a value of another epoch", got)
 			}
 		}
 	})
