@@ -18,9 +18,8 @@ import (
 
 const (
 	deployFolder = "../scripts/deploy/"
-	// longestStop is how long the program takes at most after a signal and -grace: 250 ms for callers that keep a connection, 5 s
-	// for requests, 1 s for a scrape, and less than 1 s for the rest.
-	longestStop = 7 * time.Second
+	// longestStop is how long the program takes at most after a signal and -grace, with 750 ms for what has no limit of its own.
+	longestStop = farewell + shutdownTimeout + adminTimeout + 750*time.Millisecond
 )
 
 // manifest is an object of Kubernetes, as far as the test reads it.

@@ -33,7 +33,7 @@ const (
   FROM game.session_by_id($1) AS s`
 
 	banColumns = `,
-       coalesce(u.banned AND coalesce(u.ban_expires_at > now(), true), false) AS banned, now() AS now`
+       game.ban_holds(u.banned, u.ban_expires_at, now()) AS banned, now() AS now`
 
 	selectWithBanByTokenSQL = `SELECT ` + sessiontoken.Columns + banColumns + `
   FROM game.session_by_token($1) AS s

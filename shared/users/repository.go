@@ -89,7 +89,7 @@ func (r *userRow) proto() *databasev1.User {
 	return u
 }
 
-// weighBan says whether a stored ban holds at now, the database's clock.
+// weighBan sets Banned to whether the stored ban holds at now, the database's clock. It is the rule of game.ban_holds.
 func weighBan(u *databasev1.User, now time.Time) *databasev1.User {
 	u.Banned = u.Banned && (u.BanExpiresAt == nil || u.BanExpiresAt.AsTime().After(now))
 	return u

@@ -6,6 +6,11 @@
 CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 	$$ SELECT {{.UserIDCast "id"}} $$;
 
+-- The ban rule: a ban without an end holds, and one with an end holds until then. Package users has it in Go as well, for
+-- cached users.
+CREATE OR REPLACE FUNCTION game.ban_holds(banned boolean, ban_expires_at timestamptz, at timestamptz)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(banned AND coalesce(ban_expires_at > at, true), false) $$;
+
 DROP VIEW IF EXISTS game.users;
 CREATE VIEW game.users AS
 SELECT
@@ -70,14 +75,13 @@ BEGIN
 	   AND {{.Session.Time "expiresat"}} > clock_timestamp() + interval '5 seconds'
 	   AND least(clock_timestamp() + p_window, {{.Session.Time "createdat"}} + p_cap) >= {{.Session.Time "expiresat"}} + p_min_gain
 	   AND {{.Session.Text "impersonatedby"}} IS NULL
-	   AND NOT (coalesce({{.User.Bool "banned"}}, false)
-	            AND coalesce({{.User.Time "banexpires"}} > clock_timestamp(), true))
+	   AND NOT game.ban_holds({{.User.Bool "banned"}}, {{.User.Time "banexpires"}}, clock_timestamp())
 	RETURNING {{.Session.Time "expiresat"}}, floor(extract(epoch FROM {{.Session.Time "expiresat"}} - clock_timestamp()))::bigint;
 END $$;
 
 REVOKE ALL ON FUNCTION game.session_by_token(text), game.session_by_id(text),
 	game.extend_session(text, interval, interval, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION game.session_by_token(text), game.session_by_id(text),
+GRANT EXECUTE ON FUNCTION game.user_id(text), game.ban_holds(boolean, timestamptz, timestamptz), game.session_by_token(text), game.session_by_id(text),
 	game.extend_session(text, interval, interval, interval) TO {{.Role}};
 
 CREATE OR REPLACE FUNCTION game.log_user_change() RETURNS trigger

@@ -25,7 +25,7 @@ var files embed.FS
 
 const (
 	// adapterVersion goes up with every change of adapter.sql that the program needs.
-	adapterVersion = 1
+	adapterVersion = 2
 	hashMark       = "{{hash}}"
 	lockSQL        = "SELECT pg_advisory_xact_lock(7305419223680118015)"
 	// DefaultRole is the group role that holds the service's rights; its login is a member of it.
