@@ -9,7 +9,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/errtext"
 )
 
 // adminTimeout is how long the shutdown waits for a running scrape.
@@ -37,7 +37,7 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	a := &admin{newServer(p, mux)}
 	go func() {
 		if err := a.server.Serve(l); err != http.ErrServerClosed {
-			p.Log.Error("the admin address no longer answers", "cause", postgres.Describe(err))
+			p.Log.Error("the admin address no longer answers", "cause", errtext.ForLog(err))
 		}
 	}()
 	return a, nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/embedded"
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
@@ -119,7 +120,7 @@ func describeDatabase(err error) string {
 	if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return reply.Message
 	}
-	return postgres.Describe(err)
+	return errtext.ForLog(err)
 }
 
 // describeRedis returns an error reply unchanged: it contains no secret, and for example "WRONGPASS" is clear.
@@ -127,5 +128,5 @@ func describeRedis(err error) string {
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		return reply.Error()
 	}
-	return postgres.Describe(err)
+	return errtext.ForLog(err)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/embedded"
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/faultproxy"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -269,7 +270,7 @@ func TestSecretsManager(t *testing.T) { //nolint:paralleltest // it needs the ma
 		arn := c.role(t, "mistaken", "right", "hunter2canary")
 		p := c.open(t, arn)
 		err := selectOne(t.Context(), p.DB)
-		if said := postgres.Describe(err); !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(said+err.Error(), "hunter2canary") {
+		if said := errtext.ForLog(err); !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(said+err.Error(), "hunter2canary") {
 			t.Errorf("Read = %v (%s), want ErrUnavailable without the password", err, said)
 		}
 		c.put(t, arn, "mistaken", "right")
@@ -281,7 +282,7 @@ func TestSecretsManager(t *testing.T) { //nolint:paralleltest // it needs the ma
 	t.Run("no such secret", func(t *testing.T) {
 		p := c.open(t, "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hunter2canary")
 		err := selectOne(t.Context(), p.DB)
-		said := postgres.Describe(err)
+		said := errtext.ForLog(err)
 		if !errors.Is(err, postgres.ErrUnavailable) || !strings.Contains(said, "ResourceNotFoundException") || strings.Contains(said+err.Error(), "hunter2canary") {
 			t.Errorf("Read = %v (%s), want ErrUnavailable, the code, and no name", err, said)
 		}

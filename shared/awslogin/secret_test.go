@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/osirose-new/database-service/shared/awslogin"
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -172,7 +173,7 @@ func TestSecretWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = selectOne(t.Context(), db)
-		if !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(err.Error()+postgres.Describe(err), "hidden") {
+		if !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(err.Error()+errtext.ForLog(err), "hidden") {
 			t.Errorf("Read with the secret %s = %v, want ErrUnavailable without it", text, err)
 		}
 		db.Close()

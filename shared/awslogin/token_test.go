@@ -19,6 +19,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/awslogin"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -132,7 +133,7 @@ func TestRDSRefuses(t *testing.T) {
 		}
 		t.Cleanup(db.Close)
 		err = selectOne(t.Context(), db)
-		if said := postgres.Describe(err); !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(said+err.Error(), "s3cret") {
+		if said := errtext.ForLog(err); !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(said+err.Error(), "s3cret") {
 			t.Errorf("%s: Read = %v (%s), want ErrUnavailable without a path", name, err, said)
 		}
 	}

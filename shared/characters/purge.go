@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
@@ -72,7 +73,7 @@ func PurgeTask(r *Repository, log *slog.Logger) func(context.Context) error {
 		done, err := r.Purge(ctx)
 		log := log.With("finished", done.Finished, "forgotten", done.Forgotten)
 		if err != nil {
-			log.ErrorContext(ctx, "purge failed", "cause", postgres.Describe(err))
+			log.ErrorContext(ctx, "purge failed", "cause", errtext.ForLog(err))
 			return err
 		}
 		log.InfoContext(ctx, "purged")

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -136,7 +136,7 @@ func (t Task) Invoke(ctx context.Context, _ []byte) (answer []byte, err error) {
 		}
 	}()
 	if err := t(ctx); err != nil {
-		return nil, errors.New(postgres.Describe(err))
+		return nil, errors.New(errtext.ForLog(err))
 	}
 	return []byte("null"), nil
 }

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -125,29 +124,4 @@ func isBroken(err error) bool {
 		}
 	}
 	return pgconn.SafeToRetry(err)
-}
-
-// Describe says of err what a log line may hold: its kind, SQLSTATE and the names of our own constraints; never the text
-// of a message, which may repeat values, SQL or addresses.
-func Describe(err error) string {
-	if login, ok := errors.AsType[*LoginError](err); ok {
-		return "login: " + login.What
-	}
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName))
-	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno.Error()
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), pgconn.Timeout(err):
-		return "timeout"
-	case errors.Is(err, context.Canceled):
-		return "canceled"
-	}
-	var types []string
-	for ; err != nil; err = errors.Unwrap(err) {
-		types = append(types, fmt.Sprintf("%T", err))
-	}
-	return strings.Join(types, " of ")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -49,8 +50,8 @@ func TestErrorClasses(t *testing.T) {
 					t.Errorf("%v: is %v: %v, want %v", err, c, errors.Is(err, c), class == c)
 				}
 			}
-			if said := postgres.Describe(err); !strings.Contains(said, state) || strings.Contains(said, "s3cret") {
-				t.Errorf("Describe = %q, want the state and no value", said)
+			if said := errtext.ForLog(err); !strings.Contains(said, state) || strings.Contains(said, "s3cret") {
+				t.Errorf("ForLog = %q, want the state and no value", said)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -205,7 +205,7 @@ func (c *call) answer(ctx context.Context, method func(context.Context) (any, er
 	}
 	public = c.public(ctx, err)
 	if !errors.Is(err, public) {
-		c.cause = postgres.Describe(err)
+		c.cause = errtext.ForLog(err)
 	}
 	return nil, public
 }

@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/errtext"
 )
 
 // allowed lists the attributes that leave the program. Their values are words of this program, numbers, and SQL statements.
@@ -37,7 +37,7 @@ func (c *cleaner) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) err
 	err := c.SpanExporter.ExportSpans(ctx, out)
 	switch was := c.broken.Swap(err != nil); {
 	case err != nil && !was:
-		c.log.Warn("traces are not sent: they are lost until the collector takes them", "cause", postgres.Describe(err))
+		c.log.Warn("traces are not sent: they are lost until the collector takes them", "cause", errtext.ForLog(err))
 	case err == nil && was:
 		c.log.Info("traces are sent again")
 	}

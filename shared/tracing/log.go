@@ -5,14 +5,14 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/errtext"
 )
 
 // handler gets the errors that OpenTelemetry's code cannot return to a caller. The cleaner has logged the exporter's already.
 type handler struct{ log *slog.Logger }
 
 // Handle implements otel.ErrorHandler.
-func (h handler) Handle(err error) { h.log.Debug("opentelemetry", "cause", postgres.Describe(err)) }
+func (h handler) Handle(err error) { h.log.Debug("opentelemetry", "cause", errtext.ForLog(err)) }
 
 // sink gets OpenTelemetry's log, which would otherwise go to stderr. It drops the attributes, because they contain addresses
 // and variables.

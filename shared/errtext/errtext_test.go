@@ -1,4 +1,4 @@
-package postgres_test
+package errtext_test
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/errtext"
 )
 
-// What is logged of an error repeats neither values nor addresses.
-func TestDescribe(t *testing.T) {
+// The text for the log repeats neither values nor addresses.
+func TestForLog(t *testing.T) {
 	t.Parallel()
 	const secret = "alice@example.com"
 	taken := &pgconn.PgError{
@@ -30,8 +30,8 @@ func TestDescribe(t *testing.T) {
 		{fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "timeout"},
 		{errors.New(secret), "*errors.errorString"},
 	} {
-		if got := postgres.Describe(test.err); got != test.want {
-			t.Errorf("Describe(%v) = %q, want %q", test.err, got, test.want)
+		if got := errtext.ForLog(test.err); got != test.want {
+			t.Errorf("ForLog(%v) = %q, want %q", test.err, got, test.want)
 		}
 	}
 }

@@ -1,0 +1,41 @@
+// Package errtext describes errors for log lines, without the data that their messages may repeat.
+package errtext
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/postgres"
+)
+
+// ForLog returns what a log line may contain of any error: its kind, or the SQLSTATE and the names of our own constraints. It
+// never returns the text of a message, which may repeat values, SQL or addresses. The exception is a [postgres.LoginError], whose
+// text is made for logs.
+func ForLog(err error) string {
+	if login, ok := errors.AsType[*postgres.LoginError](err); ok {
+		return "login: " + login.What
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName))
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), pgconn.Timeout(err):
+		return "timeout"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	}
+	var types []string
+	for ; err != nil; err = errors.Unwrap(err) {
+		types = append(types, fmt.Sprintf("%T", err))
+	}
+	return strings.Join(types, " of ")
+}
