@@ -18,6 +18,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -182,12 +183,7 @@ func startStory(t *testing.T, schema string) (*asker, *betterAuth) {
 	}
 	conn.Release()
 	e := testenv.NewOn(t, d, testenv.RedisKinds()[0])
-	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
-		for _, s := range newServices(e.Program).twirp(o) {
-			hs = append(hs, s)
-		}
-		return hs
-	})
+	url := testenv.Serve(t, services.New(e.Program).Twirp)
 	return &asker{
 		T: t, env: e, users: databasev1.NewUserServiceProtobufClient(url, http.DefaultClient),
 		sessions: databasev1.NewSessionServiceJSONClient(url, http.DefaultClient),

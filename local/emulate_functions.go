@@ -6,6 +6,7 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/services"
 )
 
 // functionOf returns the logical id in template.yaml of a service's function.
@@ -21,7 +22,7 @@ func functionOf(pathPrefix string) string {
 func inProcess(p *app.Program) map[string]emulator.Handler {
 	edge := p.Edge()
 	handlers := map[string]emulator.Handler{}
-	for _, s := range newServices(p).twirp(edge.Options()) {
+	for _, s := range services.New(p).Twirp(edge.Options()) {
 		handlers[functionOf(s.PathPrefix())] = lambdahttp.New(p.Log, edge.Handler(s)).Finish(p.Telemetry.Finish)
 	}
 	handlers["PurgeFunction"] = lambdahttp.Task(characters.PurgeTask(characters.NewRepository(p.DB, p.Cache), p.Log))

@@ -20,6 +20,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -200,7 +201,7 @@ func (e shippedEvent) wantAnswer(t *testing.T, answer []byte) {
 func TestEventsAnswered(t *testing.T) {
 	t.Parallel()
 	w := newEventWorld(t)
-	adapter := lambdahttp.New(w.Program.Log, routes(w.Program.Edge(), newServices(w.Program), &health{}))
+	adapter := lambdahttp.New(w.Program.Log, routes(w.Program.Edge(), services.New(w.Program), &health{}))
 	for _, e := range shippedEvents() {
 		answer, err := adapter.Invoke(t.Context(), w.event(t, e.name))
 		if err != nil {

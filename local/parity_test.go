@@ -17,8 +17,10 @@ import (
 	"github.com/twitchtv/twirp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/services"
 )
 
 // TestParity holds what is deployed to what local serves: each service that local mounts has a folder in functions/, a
@@ -105,12 +107,13 @@ func mountedServices(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	for _, s := range newServices(p).twirp(twirp.WithServerHooks(nil)) {
+	all := services.New(p)
+	for _, s := range all.Twirp(twirp.WithServerHooks(nil)) {
 		names = append(names, strings.Trim(strings.TrimPrefix(s.PathPrefix(), "/twirp/"), "/"))
 	}
 	slices.Sort(names)
 	var byGRPC []string
-	for _, s := range newServices(p).grpc() {
+	for _, s := range grpcserver.All(all.Users, all.Characters, all.Sessions) {
 		byGRPC = append(byGRPC, s.Name())
 	}
 	slices.Sort(byGRPC)

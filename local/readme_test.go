@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -74,12 +75,7 @@ func (r *rival) SaveCharacter(ctx context.Context, s *databasev1.SaveCharacterRe
 func TestReadmeFlow(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
-	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
-		for _, s := range newServices(e.Program).twirp(o) {
-			hs = append(hs, s)
-		}
-		return hs
-	})
+	url := testenv.Serve(t, services.New(e.Program).Twirp)
 	user := e.AddUser(t, "Player1")
 	db := &rival{CharacterDbService: databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient)}
 	if err := play(t.Context(), db, user, "Aldebaran"); err != nil {

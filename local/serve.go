@@ -20,6 +20,8 @@ import (
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/services"
 )
 
 const (
@@ -164,12 +166,21 @@ func listen(p *app.Program, h *health) (*server, error) {
 		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
-	edge, all := p.Edge(), newServices(p)
+	edge, all := p.Edge(), services.New(p)
 	return &server{
 		port: connmux.Split(l, secure),
 		http: newServer(p, h.sayGoodBye(routes(edge, all, h))),
-		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, all.grpc()...),
+		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
 	}, nil
+}
+
+// routes returns the HTTP/1 handlers of the port. Health checks are neither limited nor logged.
+func routes(edge *rpcserver.Server, s services.Services, h *health) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", s.Handler(edge, grpcserver.Urgent...))
+	mux.HandleFunc("GET /healthz", h.serveAlive)
+	mux.HandleFunc("GET /readyz", h.serveReady)
+	return mux
 }
 
 // serve returns at once. The channel gets an error when one of the two servers ends.

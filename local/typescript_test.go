@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twitchtv/twirp"
-
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -23,12 +22,7 @@ func TestTypeScriptClient(t *testing.T) {
 		t.Fatalf("npm run generate: %v\n%s", err, out)
 	}
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
-	url := testenv.Serve(t, func(o twirp.ServerOption) (hs []testenv.Handler) {
-		for _, s := range newServices(e.Program).twirp(o) {
-			hs = append(hs, s)
-		}
-		return hs
-	})
+	url := testenv.Serve(t, services.New(e.Program).Twirp)
 	_, token := e.AddSession(t, e.AddUser(t, "Player1"), time.Hour)
 	for _, test := range []struct{ args, want string }{
 		{token, `"displayUsername": "Player1"`},

@@ -23,11 +23,9 @@ import (
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -95,12 +93,8 @@ func edgeTo(w io.Writer) *rpcserver.Server {
 
 // all are the services of p.
 func all(p *app.Program) []grpcserver.Service {
-	c := p.Config
-	return []grpcserver.Service{
-		grpcserver.Users(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, false)),
-		grpcserver.Sessions(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions))),
-		grpcserver.Characters(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters))),
-	}
+	s := services.New(p)
+	return grpcserver.All(s.Users, s.Characters, s.Sessions)
 }
 
 // fake is a UserService whose GetUser a test provides.

@@ -29,6 +29,11 @@ func Characters(s databasev1.CharacterDbService) Service {
 		method(service.DeleteCharacter), method(service.RestoreCharacter), method(service.SaveCharacter))
 }
 
+// All returns all services.
+func All(users databasev1.UserService, characters databasev1.CharacterDbService, sessions databasev1.SessionService) []Service {
+	return []Service{Users(users), Characters(characters), Sessions(sessions)}
+}
+
 // Urgent lists the calls that admit players. Under overload they are served while others are refused. Each entry is the start
 // of a Twirp path.
 var Urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}

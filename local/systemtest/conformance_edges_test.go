@@ -13,6 +13,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/services"
 )
 
 // announced is a context whose deadline goes to gRPC's server, while its client keeps waiting.
@@ -35,7 +36,7 @@ func (f *faulty) hurried(by time.Duration) *clients {
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
-	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), servicesOf(f.Program), around)
+	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), services.New(f.Program), around)
 	return f.seen.clients(f, url, func(next twirp.Method) twirp.Method {
 		return func(ctx context.Context, request any) (any, error) {
 			return next(announced{ctx, time.Now().Add(by)}, request)
@@ -48,7 +49,7 @@ func (f *faulty) lost() *clients {
 	f.Helper()
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))
 	edge.Trace(canceling{})
-	return f.seen.clients(f, serveProtocols(f, edge, servicesOf(f.Program), asItIs))
+	return f.seen.clients(f, serveProtocols(f, edge, services.New(f.Program), asItIs))
 }
 
 // canceling is a tracer, because a tracer can replace the context of a request for every protocol.
@@ -67,10 +68,10 @@ func (canceling) End(context.Context, request.Class) {}
 // overloaded serves the program while running requests already use the maximum number of request bytes.
 func (f *faulty) overloaded() *clients {
 	f.Helper()
-	s := servicesOf(f.Program)
+	s := services.New(f.Program)
 	const places = rpcserver.MaxBytes / rpcserver.MaxBody
-	room := &holding{SessionService: s.sessions, free: make(chan struct{})}
-	s.sessions = room
+	room := &holding{SessionService: s.Sessions, free: make(chan struct{})}
+	s.Sessions = room
 	room.inside.Add(places)
 	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), s, asItIs)
 	load := dial(f, url, request.Protobuf)

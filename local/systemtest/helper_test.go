@@ -16,6 +16,7 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -32,7 +33,7 @@ func serve(t testing.TB, p *app.Program) *clients { return serveLog(t, io.Discar
 func serveLog(t testing.TB, w io.Writer, p *app.Program) *clients {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(testenv.Watched(t, "a log line", w), nil)))
-	return dial(t, serveProtocols(t, edge, servicesOf(p), asItIs), request.Protobuf)
+	return dial(t, serveProtocols(t, edge, services.New(p), asItIs), request.Protobuf)
 }
 
 // env is a testenv.Env and its program's services.

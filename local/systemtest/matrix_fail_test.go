@@ -13,6 +13,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/services"
 )
 
 // stubUsers and stubSessions answer without a database.
@@ -126,7 +127,7 @@ func twisting(with twist) twirp.Interceptor {
 func TestMatrixCanFail(t *testing.T) {
 	t.Parallel()
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))
-	url := serveProtocols(t, edge, services{stubUsers{}, struct{ databasev1.CharacterDbService }{}, stubSessions{}}, asItIs)
+	url := serveProtocols(t, edge, services.Services{Users: stubUsers{}, Sessions: stubSessions{}}, asItIs)
 	promised := map[outcome]bool{
 		{rpc: "GetUser"}: true, {"GetUser", argumentFault, ""}: true, {"GetUser", argumentFault, "user_id"}: true,
 		{rpc: "RefreshSession"}: true, {rpc: "RefreshSession", detail: "extended=true"}: true,

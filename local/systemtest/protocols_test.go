@@ -17,56 +17,28 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 // protocols are the ways to call a service.
 var protocols = []request.Protocol{request.Protobuf, request.JSON, request.GRPC}
 
-// services are all that there are. Each serves every protocol.
-type services struct {
-	users      databasev1.UserService
-	characters databasev1.CharacterDbService
-	sessions   databasev1.SessionService
-}
-
-func servicesOf(p *app.Program) services {
-	c := p.Config
-	return services{
-		users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),
-		characters: characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)),
-		sessions:   sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)),
-	}
-}
-
 func asItIs(h http.Handler) http.Handler { return h }
 
 // serveProtocols puts the services on one port, as the program does. Twirp's handler is what around makes of it.
-func serveProtocols(t testing.TB, edge *rpcserver.Server, s services, around func(http.Handler) http.Handler) (url string) {
+func serveProtocols(t testing.TB, edge *rpcserver.Server, s services.Services, around func(http.Handler) http.Handler) (url string) {
 	t.Helper()
-	mux := http.NewServeMux()
-	for _, h := range []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(s.users, edge.Options()),
-		databasev1.NewCharacterDbServiceServer(s.characters, edge.Options()),
-		databasev1.NewSessionServiceServer(s.sessions, edge.Options()),
-	} {
-		mux.Handle(h.PathPrefix(), h)
-	}
-	mux.HandleFunc("/", rpcserver.NotFound)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	both := connmux.Split(l, nil)
-	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(testenv.WatchErrors(t, edge.Handler(mux, grpcserver.Urgent...)))}}
+	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(testenv.WatchErrors(t, s.Handler(edge, grpcserver.Urgent...)))}}
 	twirps.Start()
-	protocol := grpcserver.New(edge, func() bool { return true }, grpcserver.Users(s.users), grpcserver.Characters(s.characters), grpcserver.Sessions(s.sessions))
+	protocol := grpcserver.New(edge, func() bool { return true }, grpcserver.All(s.Users, s.Characters, s.Sessions)...)
 	served := make(chan error, 1)
 	go func() { served <- protocol.Serve(both.GRPC()) }()
 	t.Cleanup(func() {

@@ -12,9 +12,8 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 // errNotPlayed is a schedule's that came out otherwise, as on a busy machine: an answer too early for a step.
@@ -23,16 +22,12 @@ var errNotPlayed = errors.New("the schedule was not played")
 // scheduled is a process on the stage. It has no edge, whose budget for a request the stops would use up.
 type scheduled struct {
 	*app.Program
-	points     *testenv.Points
-	users      *users.Service
-	characters *characters.Service
+	points *testenv.Points
+	services.Services
 }
 
 func newScheduled(p *app.Program) *scheduled {
-	return &scheduled{
-		p, testenv.PointsOf(p.Redis), users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false),
-		characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(p.Config.Characters)),
-	}
+	return &scheduled{p, testenv.PointsOf(p.Redis), services.New(p)}
 }
 
 // entity is what is read, and what the number of its version is.
@@ -111,13 +106,13 @@ func (s *stage) read(ctx context.Context, process int) (int64, error) {
 	p := s.processes[process]
 	switch s.entity {
 	case aCharacter:
-		got, err := p.characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: s.character})
+		got, err := p.Characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: s.character})
 		return got.GetCharacter().GetMoney(), err
 	case aList:
-		got, err := p.characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: s.user})
+		got, err := p.Characters.GetCharacterList(ctx, &databasev1.GetCharacterListRequest{UserId: s.user})
 		return int64(len(got.GetCharacters())), err
 	}
-	got, err := p.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: s.user})
+	got, err := p.Users.GetUser(ctx, &databasev1.GetUserRequest{UserId: s.user})
 	if err != nil {
 		return 0, err
 	}
@@ -126,7 +121,7 @@ func (s *stage) read(ctx context.Context, process int) (int64, error) {
 
 // write makes version 1, once. replayed says that it was made before.
 func (s *stage) write(ctx context.Context, process int) (replayed bool, err error) {
-	c := s.processes[process].characters
+	c := s.processes[process].Characters
 	if s.entity == aList {
 		made, err := c.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: s.user, Name: "Of" + s.request[:8], RequestId: s.request})
 		return made.GetReplayed(), err

@@ -22,10 +22,8 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
-	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/config"
-	"github.com/osirose-new/database-service/shared/sessions"
-	"github.com/osirose-new/database-service/shared/users"
+	"github.com/osirose-new/database-service/shared/services"
 )
 
 const (
@@ -115,21 +113,8 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 // newStack mounts the services as the program local does.
 func newStack(p *app.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
-	o := edge.Options()
-	userService := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)
-	sessionService := sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions))
-	characterService := characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{})
-	mux := http.NewServeMux()
-	for _, h := range []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(userService, o),
-		databasev1.NewSessionServiceServer(sessionService, o),
-		databasev1.NewCharacterDbServiceServer(characterService, o),
-	} {
-		mux.Handle(h.PathPrefix(), h)
-	}
-	grpcServer := grpcserver.New(edge, func() bool { return true },
-		grpcserver.Users(userService), grpcserver.Sessions(sessionService), grpcserver.Characters(characterService))
-	return edge.Handler(mux), grpcServer
+	all := services.New(p)
+	return all.Handler(edge), grpcserver.New(edge, func() bool { return true }, grpcserver.All(all.Users, all.Characters, all.Sessions)...)
 }
 
 func writeUsage(w io.Writer, c *cache.Cache) {

@@ -18,10 +18,8 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/characters"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -51,13 +49,7 @@ func newPlayer(t testing.TB, e *testenv.Env, url, name string) *player {
 // serveAll mounts the three services of p.
 func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	t.Helper()
-	return testenv.ServeLog(t, log, testenv.RequestBudget, func(o twirp.ServerOption) []testenv.Handler {
-		return []testenv.Handler{
-			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false), o),
-			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config{}), o),
-			databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
-		}
-	})
+	return testenv.ServeLog(t, log, testenv.RequestBudget, services.New(p).Twirp)
 }
 
 // call calls until there was time for an answer: a machine that is short of CPU is not what is tested here.

@@ -45,9 +45,9 @@ type env struct {
 
 func serve(t testing.TB, p *app.Program, c characters.Config) (databasev1.CharacterDbService, string) {
 	t.Helper()
-	url := testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
+	url := testenv.Serve(t, func(o twirp.ServerOption) []databasev1.TwirpServer {
 		s := characters.NewService(characters.NewRepository(p.DB, p.Cache), c)
-		return []testenv.Handler{databasev1.NewCharacterDbServiceServer(s, o)}
+		return []databasev1.TwirpServer{databasev1.NewCharacterDbServiceServer(s, o)}
 	})
 	return databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient), url
 }

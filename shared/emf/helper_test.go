@@ -17,9 +17,8 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -74,10 +73,9 @@ func start(t testing.TB, e *testenv.Env, on bool) functions {
 	})
 	p := f.program
 	edge := p.Edge()
-	user := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false)
-	session := sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions))
-	f.user = lambdahttp.New(p.Log, edge.Handler(databasev1.NewUserServiceServer(user, edge.Options()))).Finish(p.Telemetry.Finish)
-	f.session = lambdahttp.New(p.Log, edge.Handler(databasev1.NewSessionServiceServer(session, edge.Options()))).Finish(p.Telemetry.Finish)
+	all := services.New(p)
+	f.user = lambdahttp.New(p.Log, edge.Handler(databasev1.NewUserServiceServer(all.Users, edge.Options()))).Finish(p.Telemetry.Finish)
+	f.session = lambdahttp.New(p.Log, edge.Handler(databasev1.NewSessionServiceServer(all.Sessions, edge.Options()))).Finish(p.Telemetry.Finish)
 	return f
 }
 

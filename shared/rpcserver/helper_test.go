@@ -12,13 +12,10 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -26,13 +23,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // serveAll mounts all services in front of p.
 func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	t.Helper()
-	return testenv.ServeLog(t, log, rpcserver.Budget, func(o twirp.ServerOption) []testenv.Handler {
-		return []testenv.Handler{
-			databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false), o),
-			databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(p.Config.Sessions)), o),
-			databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config{}), o),
-		}
-	})
+	return testenv.ServeLog(t, log, rpcserver.Budget, services.New(p).Twirp)
 }
 
 // answer is the raw answer to a caller.

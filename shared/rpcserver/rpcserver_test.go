@@ -40,8 +40,8 @@ func serveFake(t *testing.T, getUser func(context.Context, *databasev1.GetUserRe
 			t.Errorf("one line too many in the log: %s", <-log)
 		}
 	})
-	url := testenv.ServeLog(t, log, rpcserver.Budget, func(o twirp.ServerOption) []testenv.Handler {
-		return []testenv.Handler{databasev1.NewUserServiceServer(fake{getUser: getUser}, o)}
+	url := testenv.ServeLog(t, log, rpcserver.Budget, func(o twirp.ServerOption) []databasev1.TwirpServer {
+		return []databasev1.TwirpServer{databasev1.NewUserServiceServer(fake{getUser: getUser}, o)}
 	})
 	return url + getUserPath, log
 }

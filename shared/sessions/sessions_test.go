@@ -27,9 +27,9 @@ func serve(t testing.TB, p *app.Program, change func(*sessions.Config)) string {
 	if change != nil {
 		change(&c)
 	}
-	return testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
+	return testenv.Serve(t, func(o twirp.ServerOption) []databasev1.TwirpServer {
 		s := sessions.NewService(sessions.NewRepository(p.DB), c)
-		return []testenv.Handler{databasev1.NewSessionServiceServer(s, o)}
+		return []databasev1.TwirpServer{databasev1.NewSessionServiceServer(s, o)}
 	})
 }
 

@@ -10,24 +10,19 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Handler is a generated Twirp server.
-type Handler interface {
-	http.Handler
-	PathPrefix() string
-}
-
-// Serve mounts the handlers that mount makes with the edge's options, and returns the URL of the listener. The time limit
+// Serve mounts the servers that mount makes with the edge's options, and returns the URL of the listener. The time limit
 // of a request is [RequestBudget].
-func Serve(t testing.TB, mount func(twirp.ServerOption) []Handler) string {
+func Serve(t testing.TB, mount func(twirp.ServerOption) []databasev1.TwirpServer) string {
 	t.Helper()
 	return ServeLog(t, io.Discard, RequestBudget, mount)
 }
 
 // ServeLog is Serve with budget as the time limit of a request. It writes the log to w.
-func ServeLog(t testing.TB, w io.Writer, budget time.Duration, mount func(twirp.ServerOption) []Handler) string {
+func ServeLog(t testing.TB, w io.Writer, budget time.Duration, mount func(twirp.ServerOption) []databasev1.TwirpServer) string {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))
 	edge.SetBudget(budget)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -27,7 +28,8 @@ func BenchmarkHit(b *testing.B) {
 		b.Run(of.name, func(b *testing.B) {
 			e := testenv.New(b, "plugins", testenv.RedisKinds()[0])
 			user := e.AddUser(b, "Player1")
-			handler := allServices(e.Open(b, func(c *app.Options) { c.LogTo, c.LogFormat = io.Discard, "json" }))
+			program := e.Open(b, func(c *app.Options) { c.LogTo, c.LogFormat = io.Discard, "json" })
+			handler := services.New(program).Handler(program.Edge())
 			if of.on {
 				p := open(b, e, sink(b), false)
 				p.log.discard = true

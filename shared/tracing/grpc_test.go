@@ -12,8 +12,8 @@ import (
 
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 // TestTraceByGRPC follows a caller's trace through the other protocol, whose headers are metadata.
@@ -64,8 +64,7 @@ func dialGRPC(t *testing.T, p *traced) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	service := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, false)
-	protocol := grpcserver.New(p.Edge(), func() bool { return true }, grpcserver.Users(service))
+	protocol := grpcserver.New(p.Edge(), func() bool { return true }, grpcserver.Users(services.New(p.Program).Users))
 	go func() { _ = protocol.Serve(l) }() // ends with Shutdown
 	t.Cleanup(func() { protocol.Shutdown(t.Context()) })
 	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))

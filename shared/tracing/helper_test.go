@@ -16,14 +16,10 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/characters"
-	"github.com/osirose-new/database-service/shared/rpcserver"
-	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 	"github.com/osirose-new/database-service/shared/tracing"
-	"github.com/osirose-new/database-service/shared/users"
 )
 
 func TestMain(m *testing.M) {
@@ -59,23 +55,8 @@ func open(t testing.TB, e *testenv.Env, endpoint string, function bool) *traced 
 		c.LogTo, c.LogFormat = p.log, "json"
 		c.Telemetry.Tracer, c.Telemetry.Queries, c.Telemetry.TraceRedis = p.traces.Requests(), p.traces.Queries(), p.traces.Redis
 	})
-	p.handler = allServices(p.Program)
+	p.handler = services.New(p.Program).Handler(p.Edge())
 	return p
-}
-
-func allServices(p *app.Program) http.Handler {
-	edge := p.Edge()
-	mux := http.NewServeMux()
-	c := p.Config
-	for _, s := range []databasev1.TwirpServer{
-		databasev1.NewUserServiceServer(users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, false), edge.Options()),
-		databasev1.NewSessionServiceServer(sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)), edge.Options()),
-		databasev1.NewCharacterDbServiceServer(characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)), edge.Options()),
-	} {
-		mux.Handle(s.PathPrefix(), s)
-	}
-	mux.HandleFunc("/", rpcserver.NotFound)
-	return edge.Handler(mux)
 }
 
 // serve returns the URL of a listener.

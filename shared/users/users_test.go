@@ -22,9 +22,9 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // client is a client of a UserService in front of p.
 func client(t testing.TB, p *app.Program) databasev1.UserService {
 	t.Helper()
-	url := testenv.Serve(t, func(o twirp.ServerOption) []testenv.Handler {
+	url := testenv.Serve(t, func(o twirp.ServerOption) []databasev1.TwirpServer {
 		s := users.NewService(users.NewRepository(p.DB, p.Cache), p.Config.Sessions.Verifier, p.Config.Sessions.RefuseSessionID)
-		return []testenv.Handler{databasev1.NewUserServiceServer(s, o)}
+		return []databasev1.TwirpServer{databasev1.NewUserServiceServer(s, o)}
 	})
 	return databasev1.NewUserServiceProtobufClient(url, http.DefaultClient)
 }

@@ -1,0 +1,51 @@
+// Package services makes all services of a program: those that local serves, and that tests call.
+package services
+
+import (
+	"net/http"
+
+	"github.com/twitchtv/twirp"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/users"
+)
+
+// Services are all services. Each is served by Twirp and by gRPC.
+type Services struct {
+	Users      databasev1.UserService
+	Characters databasev1.CharacterDbService
+	Sessions   databasev1.SessionService
+}
+
+// New makes the services of p, as its configuration says.
+func New(p *app.Program) Services {
+	c := p.Config
+	return Services{
+		Users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),
+		Characters: characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)),
+		Sessions:   sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)),
+	}
+}
+
+// Twirp returns Twirp's servers, one for each service.
+func (s Services) Twirp(o twirp.ServerOption) []databasev1.TwirpServer {
+	return []databasev1.TwirpServer{
+		databasev1.NewUserServiceServer(s.Users, o),
+		databasev1.NewCharacterDbServiceServer(s.Characters, o),
+		databasev1.NewSessionServiceServer(s.Sessions, o),
+	}
+}
+
+// Handler returns Twirp's servers behind the edge. See [rpcserver.Server.Handler] for urgent.
+func (s Services) Handler(edge *rpcserver.Server, urgent ...string) http.Handler {
+	mux := http.NewServeMux()
+	for _, server := range s.Twirp(edge.Options()) {
+		mux.Handle(server.PathPrefix(), server)
+	}
+	mux.HandleFunc("/", rpcserver.NotFound)
+	return edge.Handler(mux, urgent...)
+}
