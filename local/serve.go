@@ -121,15 +121,10 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	failed := s.serve()
 	announce(p, b, h)
 
-	err = untilEnd(ctx, b, failed)
-	h.draining.Store(true)
-	s.grpc.NotServing()
-	if err == nil && grace > 0 {
-		p.Log.Info("not ready", "grace", grace.String())
-		time.Sleep(grace)
+	if err = untilEnd(ctx, b, failed); err != nil {
+		grace = 0
 	}
-	s.leave(h)
-	drain(s.http, s.grpc, p.Log)
+	s.shutdown(h, grace, p.Log)
 	return err
 }
 
@@ -219,6 +214,18 @@ func newServer(p *app.Program, handler http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
 	}
+}
+
+// shutdown reports that the server is not ready, serves for grace, and then lets running requests finish.
+func (s *server) shutdown(h *health, grace time.Duration, log *slog.Logger) {
+	h.draining.Store(true)
+	s.grpc.NotServing()
+	if grace > 0 {
+		log.Info("not ready", "grace", grace.String())
+		time.Sleep(grace)
+	}
+	s.leave(h)
+	drain(s.http, s.grpc, log)
 }
 
 // leave refuses new connections, closes each HTTP/1 connection after its next answer, and gives callers time for one more

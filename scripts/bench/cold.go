@@ -67,22 +67,8 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 	defer runtime.UnlockOSThread()
 	for round := range o.starts + 1 { // the first round reads the files from disk and does not count
 		for _, b := range all {
-			pair := []*binary{hello, b}
-			if round%2 == 1 {
-				pair[0], pair[1] = b, hello
-			}
-			for _, one := range pair {
-				s, err := api.start(ctx, one)
-				if err != nil {
-					return section{}, fmt.Errorf("%s (%s): %w", one.name, one.build, err)
-				}
-				switch {
-				case round == 0:
-				case one == hello:
-					b.hello = append(b.hello, s)
-				default:
-					b.starts = append(b.starts, s)
-				}
+			if err := api.startPair(ctx, hello, b, round); err != nil {
+				return section{}, err
 			}
 		}
 		if round%20 == 19 {
@@ -90,6 +76,28 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 		}
 	}
 	return coldSection(ctx, root, hello, all, o)
+}
+
+// startPair starts hello and b, in an order that changes with each round. Round 0 does not count.
+func (api *runtimeAPI) startPair(ctx context.Context, hello, b *binary, round int) error {
+	pair := []*binary{hello, b}
+	if round%2 == 1 {
+		pair[0], pair[1] = b, hello
+	}
+	for _, one := range pair {
+		s, err := api.start(ctx, one)
+		if err != nil {
+			return fmt.Errorf("%s (%s): %w", one.name, one.build, err)
+		}
+		switch {
+		case round == 0:
+		case one == hello:
+			b.hello = append(b.hello, s)
+		default:
+			b.starts = append(b.starts, s)
+		}
+	}
+	return nil
 }
 
 // buildAll builds with the flags of a release, for this machine and for arm64.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,14 +29,14 @@ type process struct {
 // addresses of a server's backends. An empty one means the world's backend.
 type addresses struct{ postgres, redis string }
 
+func (a addresses) environ(w *world) []string {
+	return append(os.Environ(), "DATABASE_URL="+w.ServiceURL(cmp.Or(a.postgres, w.Postgres.Addr())),
+		"BENCH_PLAIN_DATABASE_URL="+w.SuperuserURL()+"&pool_max_conns=16",
+		"REDIS_URL=redis://"+cmp.Or(a.redis, w.Redis.Addr), "LOG_LEVEL=info", "LOG_FORMAT=json", "CACHE_TTL=1h")
+}
+
 // startServer starts this program again as a server.
 func startServer(w *world, a addresses, connections int, env ...string) (*process, error) {
-	if a.postgres == "" {
-		a.postgres = w.Postgres.Addr()
-	}
-	if a.redis == "" {
-		a.redis = w.Redis.Addr
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -45,10 +46,7 @@ func startServer(w *world, a addresses, connections int, env ...string) (*proces
 		return nil, err
 	}
 	cmd := exec.Command(self, serverMode)
-	cmd.Env = append(os.Environ(),
-		"DATABASE_URL="+w.ServiceURL(a.postgres), "BENCH_PLAIN_DATABASE_URL="+w.SuperuserURL()+"&pool_max_conns=16",
-		"REDIS_URL=redis://"+a.redis, "LOG_LEVEL=info", "LOG_FORMAT=json", "CACHE_TTL=1h")
-	cmd.Env = append(cmd.Env, env...)
+	cmd.Env = append(a.environ(w), env...)
 	cmd.Stderr = p.log
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err

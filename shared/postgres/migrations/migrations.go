@@ -104,23 +104,13 @@ func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	numbered, err := numberedFiles()
+	missing, err := numberedSteps(at.version, data)
 	if err != nil {
 		return nil, err
 	}
 	// A migration that finds better-auth's table in use gives up after 5 s and does not make the web application queue
 	// behind it.
-	steps := []step{{"role " + data.Role, "SET LOCAL lock_timeout = '5s';\n" + roleSQL(data.Role)}}
-	for i, name := range numbered {
-		if i < at.version {
-			continue
-		}
-		text, err := render(name, data)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, step{name, text + fmt.Sprintf("INSERT INTO game.migration (version) VALUES (%d);\n", i+1)})
-	}
+	steps := append([]step{{"role " + data.Role, "SET LOCAL lock_timeout = '5s';\n" + roleSQL(data.Role)}}, missing...)
 	text, err := render("adapter.sql", data)
 	if err != nil {
 		return nil, err
@@ -133,6 +123,25 @@ func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
 	}
 	if len(steps) == 1 {
 		return nil, nil
+	}
+	return steps, nil
+}
+
+// numberedSteps are the numbered files after version.
+func numberedSteps(version int, data adapter) (steps []step, err error) {
+	files, err := numberedFiles()
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range files {
+		if i < version {
+			continue
+		}
+		text, err := render(name, data)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, step{name, text + fmt.Sprintf("INSERT INTO game.migration (version) VALUES (%d);\n", i+1)})
 	}
 	return steps, nil
 }
