@@ -22,7 +22,7 @@ type faulty struct {
 	others map[request.Protocol]*clients   // that the protocols are compared with
 }
 
-// newFaulty starts a store of its own, since its faults meet everybody on it.
+// newFaulty starts a separate store, because a fault affects every call on it.
 func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
 	t.Helper()
 	e := testenv.New(t, testenv.Variants[0], s.redis)
@@ -84,14 +84,23 @@ func (f *faulty) all(c *clients, want fault) {
 	}
 }
 
-// faultScenarios are what may become of every rpc.
-func faultScenarios() map[string]func(*faulty) {
-	return map[string]func(*faulty){
-		"DATABASE_UNAVAILABLE": func(f *faulty) {
-			f.PGProxy.Refuse()
-			f.all(f.clients, unavailable)
-		},
-		"RETRY": func(f *faulty) {
+// under runs f with t.
+func (f *faulty) under(t *testing.T, play func(*faulty)) {
+	here, c := *f, *f.conform
+	c.TB = t
+	here.conform = &c
+	play(&here)
+}
+
+// faultScenario gives every rpc one fault. Later scenarios run on the same store.
+type faultScenario struct {
+	name string
+	play func(*faulty)
+}
+
+func faultScenarios() []faultScenario {
+	return []faultScenario{
+		{"RETRY", func(f *faulty) {
 			p := f.Open(f, func(c *app.Options) { c.DatabaseURL += "&lock_timeout=1" })
 			tx, err := f.Owner.Begin(f.Context())
 			if err != nil {
@@ -106,33 +115,39 @@ func faultScenarios() map[string]func(*faulty) {
 				return faultOf(f.calls["GetUserBySession"](c)).code == twirp.Aborted
 			})
 			f.all(c, fault{twirp.Aborted, "RETRY"})
-		},
-		"OVERLOADED": func(f *faulty) {
+		}},
+		{"OVERLOADED", func(f *faulty) {
 			f.all(f.overloaded(), overloaded)
-		},
-		"deadline_exceeded": func(f *faulty) {
+		}},
+		{"deadline_exceeded", func(f *faulty) {
 			f.all(f.hurried(50*time.Millisecond), fault{twirp.DeadlineExceeded, "DEADLINE_EXCEEDED"}) // too little to begin with
-		},
-		"canceled": func(f *faulty) {
+		}},
+		{"canceled", func(f *faulty) {
 			f.all(f.lost(), fault{twirp.Canceled, "CANCELED"})
-		},
-		"INTERNAL": func(f *faulty) {
-			f.OwnerExec(f, `ALTER SCHEMA game RENAME TO elsewhere`)
-			f.all(f.clients, fault{twirp.Internal, "INTERNAL"})
-		},
-		"malformed": func(f *faulty) {
+		}},
+		{"malformed", func(f *faulty) {
 			for rpc := range f.calls {
 				for _, bodies := range malformedBodies(rpc) {
 					f.raw(rpc, rpc, bodies, twirp.Malformed)
 				}
 			}
-		},
-		"bad_route": func(f *faulty) {
+		}},
+		{"bad_route", func(f *faulty) {
 			for rpc := range f.calls {
 				f.raw(rpc, rpc+"s", map[request.Protocol]string{request.JSON: "{}"}, twirp.BadRoute)
 				f.rawHTTP(rpc, http.MethodGet, "application/json")
 				f.rawHTTP(rpc, http.MethodPost, "text/plain")
 			}
-		},
+		}},
+		{"INTERNAL", func(f *faulty) {
+			f.OwnerExec(f, `ALTER SCHEMA game RENAME TO elsewhere`)
+			f.all(f.clients, fault{twirp.Internal, "INTERNAL"})
+			f.OwnerExec(f, `ALTER SCHEMA elsewhere RENAME TO game`)
+		}},
+		{"DATABASE_UNAVAILABLE", func(f *faulty) {
+			f.PGProxy.Refuse()
+			f.all(f.clients, unavailable)
+			f.PGProxy.Accept()
+		}},
 	}
 }

@@ -49,9 +49,12 @@ func conformanceOn(t *testing.T, store conformanceStore, seen *outcomes, promise
 			t.Run(name, func(t *testing.T) { c.run(t, name, s.run) })
 		}
 	}
-	for what, play := range faultScenarios() {
-		t.Run("every rpc/"+what, func(t *testing.T) { play(newFaulty(t, store, seen)) })
-	}
+	t.Run("every rpc", func(t *testing.T) {
+		f := newFaulty(t, store, seen)
+		for _, s := range faultScenarios() {
+			t.Run(s.name, func(t *testing.T) { f.under(t, s.play) })
+		}
+	})
 	t.Run("outcomes", func(t *testing.T) {
 		seen.compare(t, promised)
 		if hits := c.Program.Cache.Stats().Hits; store.hits == "none" && hits > 0 || store.hits == "some" && hits == 0 {

@@ -12,15 +12,20 @@ import (
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
-// TestCutSave cuts after every byte, either way, and TestCutRestore after every byte that is sent. The others, whose
-// messages are of the same kinds, go by steps that meet no two messages at the same place.
+// The steps between two cuts cut each message at another byte. cut_e2e_test.go cuts a save and a restore after every byte.
+
 func TestCutSave(t *testing.T) {
 	t.Parallel()
+	cutSave(t, 11, 7)
+}
+
+func cutSave(t *testing.T, sent, received int) {
+	t.Helper()
 	r := newCutRig(t)
 	c := r.make(t)
 	before := c.Version
 	eachDirection(t, r, cutWrite{
-		sent: 1, received: 1,
+		sent: sent, received: received,
 		arrange: func(t *testing.T, n int) func(context.Context) error {
 			before = r.truth(t)[c.Id].n
 			request := &databasev1.SaveCharacterRequest{UserId: r.user, CharacterId: c.Id, ExpectedVersion: before, SaveId: cutUUID(n), Money: proto.Int64(int64(n))}
@@ -116,10 +121,15 @@ func TestCutDelete(t *testing.T) {
 
 func TestCutRestore(t *testing.T) {
 	t.Parallel()
+	cutRestore(t, 11, 29)
+}
+
+func cutRestore(t *testing.T, sent, received int) {
+	t.Helper()
 	r := newCutRig(t)
 	c := r.make(t)
 	eachDirection(t, r, cutWrite{
-		sent: 1, received: 29,
+		sent: sent, received: received,
 		arrange: func(t *testing.T, n int) func(context.Context) error {
 			r.reset(t, c, `now() + interval '1 day'`)
 			return func(ctx context.Context) error {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,7 +24,9 @@ import (
 
 func TestMain(m *testing.M) {
 	crashIfAsked()
-	_ = flag.Set("rapid.checks", "30") // each is many calls here; the command line still has the last word
+	// The command line overrides both.
+	_ = flag.Set("rapid.checks", "30")                                   // each check makes many calls
+	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))) // many tests wait for a server or a time
 	testenv.Main(m)
 }
 
@@ -33,6 +37,7 @@ func serve(t testing.TB, p *app.Program) *clients { return serveLog(t, io.Discar
 func serveLog(t testing.TB, w io.Writer, p *app.Program) *clients {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(testenv.Watched(t, "a log line", w), nil)))
+	edge.SetBudget(testenv.RequestBudget)
 	return dial(t, serveProtocols(t, edge, services.New(p), asItIs), request.Protobuf)
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // outage is a time in which PostgreSQL answers nobody, and how it ends. end need not tell the program.
@@ -41,7 +43,7 @@ func TestPostgresOutages(t *testing.T) {
 			t.Parallel()
 			label := labeled(t)
 			var log lockedBuffer
-			e := start(t, redisKind())
+			e := start(t, redisKind(), testenv.RealDatabaseBudgets)
 			e.clients = serveLog(t, &log, e.Program)
 			o.play(t, e, label)
 			for _, secret := range []string{"SELECT", "UPDATE", "game_service", e.PGProxy.Addr(), e.Name, "@example.com", "Proof"} {

@@ -71,9 +71,9 @@ func eachRedis(t *testing.T, f func(t *testing.T, e *env)) {
 }
 
 // one starts an env for what depends neither on the schema nor on the kind of Redis.
-func one(t testing.TB, c characters.Config) *env {
+func one(t testing.TB, c characters.Config, changes ...func(*app.Options)) *env {
 	t.Helper()
-	return start(t, testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0]), c)
+	return start(t, testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0], changes...), c)
 }
 
 var serial atomic.Int64

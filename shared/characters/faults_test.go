@@ -11,6 +11,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/faultproxy"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 func TestDatabaseDown(t *testing.T) {
@@ -24,7 +25,7 @@ func TestDatabaseDown(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			e := one(t, characters.Config{})
+			e := one(t, characters.Config{}, testenv.RealDatabaseBudgets)
 			user := e.user(t)
 			c, gone := e.mustCreate(t, user), e.mustCreate(t, user)
 			calls := map[string]func() error{

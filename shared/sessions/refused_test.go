@@ -138,8 +138,9 @@ func TestDatabaseFaults(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
-				c := databasev1.NewSessionServiceProtobufClient(serve(t, e.Program, nil), http.DefaultClient)
-				patient := client(t, e.Program, nil)
+				p := e.Open(t, testenv.RealDatabaseBudgets)
+				c := databasev1.NewSessionServiceProtobufClient(serve(t, p, nil), http.DefaultClient)
+				patient := client(t, p, nil)
 				_, id, token := addSession(t, e, "10 minutes")
 				before := readRow(t, e, id)
 				for _, when := range []string{"cold", "after a success"} {

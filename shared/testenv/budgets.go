@@ -26,5 +26,9 @@ func Budgets() app.Budgets {
 // RealBudgets gives a program production's budgets. Tests about time pass it to [Env.Open].
 func RealBudgets(c *app.Options) { c.Budgets = app.Budgets{} }
 
+// RealDatabaseBudgets is [RealBudgets] for PostgreSQL only. Programs whose PostgreSQL hangs use it. On a busy machine such a
+// program may answer that the database is unavailable, also when PostgreSQL works, so the test repeats the call.
+func RealDatabaseBudgets(c *app.Options) { c.Budgets.Database = postgres.Budgets{} }
+
 // RealRedisBudgets is [RealBudgets] for Redis calls, locks and leases only. Tests whose Redis hangs use it.
 func RealRedisBudgets(c *app.Options) { c.Budgets.Redis = cache.Budgets{} }
