@@ -15,7 +15,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestBackup moves a database to a new server by scripts/deploy/backup and restore, and lets the service work there.
+// TestBackup moves a database to a new server with scripts/deploy/backup and restore, and then uses the service there.
 func TestBackup(t *testing.T) {
 	t.Parallel()
 	old := testenv.New(t, "plugins", "miniredis")
@@ -38,7 +38,7 @@ func TestBackup(t *testing.T) {
 	psql(t, url, "CREATE ROLE game_service LOGIN IN ROLE database_service")
 
 	service := newServer.UserURL("game_service", "", "restored")
-	restored, admin := startAdmined(t, []string{"DATABASE_URL=" + service, "REDIS_URL=redis://" + old.Redis.Addr})
+	restored, admin := startWithAdmin(t, []string{"DATABASE_URL=" + service, "REDIS_URL=redis://" + old.Redis.Addr})
 	if code, answer := restored.ready(t); code != 200 {
 		t.Errorf("/readyz = %d %v, want 200", code, answer)
 	}
@@ -54,7 +54,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("SaveCharacter = %d %v, want 200", code, answer)
 	}
 	if code, answer := restored.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Another"}`); code != 200 {
-		t.Errorf("CreateCharacter after the restore = %d %v, want 200: the sequence of ids must go on", code, answer)
+		t.Errorf("CreateCharacter after the restore = %d %v, want 200: the sequence of ids must continue", code, answer)
 	}
 	moved(t, admin, map[string]float64{`cache_reads_total{status="hit"}`: 1}, func() { // the cache works on the new server
 		restored.post(t, "CharacterDbService/GetCharacter", read)
@@ -65,7 +65,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// emptyServer starts a PostgreSQL without any role of ours, and names an empty database of it.
+// emptyServer starts a PostgreSQL without the service's roles. It returns the URL of an empty database.
 func emptyServer(t *testing.T) (p *embedded.Postgres, url string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "osirose-restore-")
@@ -81,7 +81,7 @@ func emptyServer(t *testing.T) (p *embedded.Postgres, url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Stop() })
-	psql(t, p.URL("postgres"), "CREATE ROLE web_application LOGIN") // the web application's: see README.md in scripts/deploy
+	psql(t, p.URL("postgres"), "CREATE ROLE web_application LOGIN") // see scripts/deploy/README.md
 	psql(t, p.URL("postgres"), "CREATE DATABASE restored")
 	return p, p.URL("restored")
 }
@@ -102,7 +102,7 @@ func psql(t *testing.T, url, sql string) {
 	}
 }
 
-// TestDeployTools has the tools of Kubernetes and systemd check scripts/deploy.
+// TestDeployTools checks scripts/deploy with the tools of Kubernetes and systemd.
 func TestDeployTools(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"kubernetes.yaml", "kubernetes-migrate.yaml"} {
@@ -111,7 +111,7 @@ func TestDeployTools(t *testing.T) {
 			t.Errorf("kubernetes-validate %s: %v\n%s", name, err, out)
 		}
 	}
-	dir := t.TempDir() // without what is only on the machine that runs the service
+	dir := t.TempDir() // a copy without the parts that exist only on the service's machine
 	replace := strings.NewReplacer("/usr/local/bin/database-service", "/bin/true")
 	var units []string
 	for _, name := range []string{"database-service.service", "database-service-migrate.service"} {

@@ -22,7 +22,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// betterAuth is the real library, driven by scripts/node/better-auth.mjs.
+// betterAuth is the real better-auth library, controlled through scripts/node/better-auth.mjs.
 type betterAuth struct {
 	in  io.Writer
 	out *bufio.Scanner
@@ -46,22 +46,22 @@ func startBetterAuth(t *testing.T, databaseURL, schema string) *betterAuth {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("node, which .ci/run installs: %v", err)
+		t.Fatalf("start node (.ci/run installs it): %v", err)
 	}
 	t.Cleanup(func() {
-		_ = in.Close() // its end
+		_ = in.Close() // the driver ends at the end of its input
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("better-auth.mjs: %v", err)
 		}
 	})
 	b := &betterAuth{in: in, out: bufio.NewScanner(out)}
 	if !b.out.Scan() || b.out.Text() != `{"ready":true}` {
-		t.Fatalf("better-auth.mjs began with %q", b.out.Text())
+		t.Fatalf("the first line of better-auth.mjs is %q, want that it is ready", b.out.Text())
 	}
 	return b
 }
 
-// answer is what the calls of the driver return, together.
+// answer has the results of every call of the driver; each call sets some of them.
 type answer struct {
 	Token   string
 	Session struct{ ID, UserID string }
@@ -107,7 +107,7 @@ func (b *betterAuth) do(t *testing.T, call string, f fields) answer {
 	return a
 }
 
-// asker asks the service after each step of better-auth.
+// asker checks the service's answers after each step of better-auth.
 type asker struct {
 	*testing.T
 	env      *testenv.Env
@@ -146,7 +146,7 @@ func (a *asker) wantReason(call string, err error, reason string) {
 	}
 }
 
-// user is GetUser once the change log has been drained: what it answers after P at the latest.
+// user calls GetUser after a sync of the change log, which production reaches within MaxStaleness.
 func (a *asker) user(id string) (*databasev1.User, error) {
 	a.Helper()
 	if err := a.env.Redis.Client.Del(a.Context(), "wm").Err(); err != nil {
@@ -167,7 +167,7 @@ func TestBetterAuth(t *testing.T) {
 	}
 }
 
-// startStory has better-auth make its tables in an empty database, and then our migration ours.
+// startStory creates better-auth's tables in an empty database by better-auth itself, and then migrates.
 func startStory(t *testing.T, schema string) (*asker, *betterAuth) {
 	d := testenv.NewEmptyDatabase(t, "")
 	d.OwnerExec(t, "GRANT CREATE ON SCHEMA public TO web_application")
@@ -215,7 +215,7 @@ func story(a *asker, auth *betterAuth, plugins bool) {
 	a.wantLive("signed in", in.Token, id)
 	auth.do(t, "updateUser", fields{"token": in.Token, "name": "Renamed"})
 	if got := a.wantLive("renamed", in.Token, id); got.User.Name != "Renamed" {
-		t.Errorf("renamed: GetUserBySession says %q", got.User.Name)
+		t.Errorf("renamed: GetUserBySession returns the name %q", got.User.Name)
 	}
 	if u, err := a.user(id); err != nil || u.Name != "Renamed" {
 		t.Errorf("renamed: GetUser = %v, %v", u, err)
@@ -246,21 +246,21 @@ func story(a *asker, auth *betterAuth, plugins bool) {
 	}
 }
 
-// refreshed has the service extend a session, and better-auth agree that it is live.
+// refreshed extends a session by the service, and checks that better-auth accepts the session afterwards.
 func (a *asker) refreshed(auth *betterAuth, token string) {
 	a.Helper()
 	auth.do(a.T, "age", fields{"token": token, "seconds": 7*24*3600 - 600}) // ten minutes are left
 	got, err := a.sessions.RefreshSession(a.Context(), &databasev1.RefreshSessionRequest{Session: &databasev1.RefreshSessionRequest_Token{Token: token}})
 	if err != nil || !got.Extended || got.Session.ExpiresInSeconds < 3500 {
-		a.Errorf("RefreshSession = %v, %v; want an hour", got, err)
+		a.Errorf("RefreshSession = %v, %v; want extended to 1 h", got, err)
 	}
-	auth.do(a.T, "age", fields{"token": token, "seconds": 1200}) // without the refresh it would be over
+	auth.do(a.T, "age", fields{"token": token, "seconds": 1200}) // without the refresh the session would have expired
 	if s := auth.do(a.T, "getSession", fields{"token": token}); s.Session.ID == "" {
-		a.Error("better-auth does not know the session that was extended")
+		a.Error("better-auth does not find the extended session")
 	}
 }
 
-// administrator follows bans, roles and impersonation.
+// administrator checks bans, roles and impersonation.
 func (a *asker) administrator(auth *betterAuth, id, token string) {
 	t := a.T
 	auth.do(t, "setRole", fields{"userId": id, "role": []string{"user", "admin"}})
@@ -270,7 +270,7 @@ func (a *asker) administrator(auth *betterAuth, id, token string) {
 	auth.do(t, "setRole", fields{"userId": id, "role": "user"})
 	acting := auth.do(t, "impersonate", fields{"userId": id})
 	if got := a.wantLive("impersonated", acting.Token, id); !got.Session.Impersonated {
-		t.Error("impersonated: the session does not say so")
+		t.Error("impersonated: Session.Impersonated is false")
 	}
 	_, err := a.sessions.RefreshSession(a.Context(), &databasev1.RefreshSessionRequest{Session: &databasev1.RefreshSessionRequest_Token{Token: acting.Token}})
 	a.wantReason("refresh of an impersonation", err, "SESSION_IMPERSONATED")

@@ -18,11 +18,11 @@ import (
 
 const (
 	deployFolder = "../scripts/deploy/"
-	// longestStop is how long the program takes at most after a signal and -grace, with 750 ms for what has no limit of its own.
+	// longestStop bounds the shutdown after a signal and -grace. The 750 ms are for the steps without a time limit.
 	longestStop = farewell + shutdownTimeout + adminTimeout + 750*time.Millisecond
 )
 
-// manifest is an object of Kubernetes, as far as the test reads it.
+// manifest is the part of a Kubernetes object that the test reads.
 type manifest struct {
 	Kind string
 	Spec struct {
@@ -54,7 +54,8 @@ type probe struct {
 	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
 }
 
-// TestDeploy holds the manifests and units in scripts/deploy to the program: ports, paths, flags, environment, shutdown time.
+// TestDeploy compares the manifests and units in scripts/deploy with the program: ports, paths, flags, environment and
+// shutdown time.
 func TestDeploy(t *testing.T) {
 	t.Parallel()
 	for _, name := range environmentOfDeploy(t) {
@@ -94,7 +95,7 @@ func TestDeploy(t *testing.T) {
 	}
 	grace, err := time.ParseDuration(c.Args[1])
 	if longest := grace + longestStop; err != nil || time.Duration(spec.Grace)*time.Second <= longest {
-		t.Errorf("terminationGracePeriodSeconds is %d, the program stops within %v, %v", spec.Grace, longest, err)
+		t.Errorf("terminationGracePeriodSeconds is %d, but the program may need %v to stop (%v)", spec.Grace, longest, err)
 	}
 	if args := readManifests(t, "kubernetes-migrate.yaml")["Job"].Spec.Template.Spec.Containers[0].Args; !slices.Equal(args, []string{"migrate"}) {
 		t.Errorf("the Job's args are %v, want migrate", args)
@@ -119,7 +120,7 @@ func readManifests(t *testing.T, name string) map[string]manifest {
 	}
 }
 
-// environmentOfDeploy are the names of variables that a manifest or a unit sets.
+// environmentOfDeploy returns the names of the variables that a manifest or a unit sets.
 func environmentOfDeploy(t *testing.T) (names []string) {
 	t.Helper()
 	for _, file := range []string{"kubernetes.yaml", "kubernetes-migrate.yaml"} {
@@ -147,7 +148,7 @@ func environmentOfDeploy(t *testing.T) (names []string) {
 	return names
 }
 
-// readByProgram reports whether the name stands in the sources of the program, in quotes.
+// readByProgram reports whether the program's sources contain the name in quotes.
 func readByProgram(t *testing.T, name string) bool {
 	t.Helper()
 	found := false

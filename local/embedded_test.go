@@ -65,7 +65,8 @@ func wantNothingLeft(t *testing.T, dir string) {
 	}
 }
 
-// wantServiceRole looks as the superuser, through the printed psql line, at who is connected.
+// wantServiceRole checks the role and the settings of the service's connections. It connects as the superuser with the
+// printed psql line.
 func wantServiceRole(t *testing.T, p *program) {
 	t.Helper()
 	line := regexp.MustCompile(`psql '(.*)'`).FindStringSubmatch(p.stdout.String())

@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// The functions are built as for a deployment.
+// TestEmulatorFunctions runs functions that scripts/build has built, as for a deployment.
 func TestEmulatorFunctions(t *testing.T) {
 	t.Parallel()
 	dir := buildFunctions(t, "..")
@@ -141,7 +141,7 @@ func (p *program) wantCLI(t *testing.T, function, event string) {
 	answer := filepath.Join(t.TempDir(), "answer")
 	var out string
 	var err error
-	for range 5 { // on a busy machine a function's first connection may take longer than it has
+	for range 5 { // on a busy machine a function may time out while it connects
 		out, err = python(t, "aws", "lambda", "invoke", "--endpoint-url", p.url, "--function-name", function, "--payload", "fileb://"+event, answer)
 		if text, _ := os.ReadFile(answer); !strings.Contains(string(text), `"errorMessage":"timeout"`) {
 			break

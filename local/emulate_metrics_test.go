@@ -33,8 +33,8 @@ func (p *program) wantAlice(t *testing.T, user string) {
 	})
 }
 
-// wantMetrics makes a request and looks in the output of the functions for its line of metrics. That line has the same request
-// id as the line of the log and as Lambda's report.
+// wantMetrics makes a request and waits for its line of metrics in the functions' output. The line has the same request
+// id as the log's line and Lambda's report.
 func (p *program) wantMetrics(t *testing.T, out fmt.Stringer, user string) {
 	t.Helper()
 	p.wantAlice(t, user)

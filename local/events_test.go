@@ -24,10 +24,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// shippedEvent is a file in scripts/events, the folder in functions/ that takes it, and what is in the answer.
+// shippedEvent is a file in scripts/events, the folder in functions/ whose function gets it, and a part of the answer.
 type shippedEvent struct{ name, function, want string }
 
-// shippedEvents are in an order in which each finds what it wants.
+// shippedEvents returns the events in an order in which each one finds the data it names.
 func shippedEvents() []shippedEvent {
 	return []shippedEvent{
 		{"GetUser", "user", `"username":"alice"`},
@@ -45,7 +45,7 @@ func shippedEvents() []shippedEvent {
 	}
 }
 
-// httpEvent is what the tests look at in an event of an HTTP API.
+// httpEvent is the part of an HTTP API's event that the tests read.
 type httpEvent struct {
 	Version        string `json:"version"`
 	RouteKey       string `json:"routeKey"`
@@ -59,7 +59,7 @@ type httpEvent struct {
 	Body           string            `json:"body"`
 }
 
-// TestEvents holds scripts/events to the contract: each rpc has an event, and each event is a request of an rpc.
+// TestEvents compares scripts/events with the contract: each rpc has an event, and each event is a request of an rpc.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	want := []string{"purge"}
@@ -142,17 +142,17 @@ func wantEvent(t *testing.T, m protoreflect.MethodDescriptor) {
 	}
 	request := input.New().Interface()
 	if err := protojson.Unmarshal([]byte(e.Body), request); err != nil || proto.Size(request) == 0 {
-		t.Errorf("%s.json: body %s is no %s that says anything: %v", m.Name(), e.Body, m.Input().Name(), err)
+		t.Errorf("%s.json: body %s is not a %s with a field set: %v", m.Name(), e.Body, m.Input().Name(), err)
 	}
 }
 
-// eventWorld is a database with what the events name, as the demo has it.
+// eventWorld is a database with the data that the events name, as in the demo.
 type eventWorld struct {
 	*testenv.Env
 	replace *strings.Replacer
 }
 
-// newEventWorld makes it. What the events cannot know, they hold placeholders for.
+// newEventWorld also replaces the events' placeholders: ids and tokens that differ at each start.
 func newEventWorld(t *testing.T) *eventWorld {
 	t.Helper()
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
@@ -180,7 +180,7 @@ func (w *eventWorld) event(t *testing.T, name string) []byte {
 	return []byte(w.replace.Replace(string(text)))
 }
 
-// wantAnswer checks what a function has answered to an event.
+// wantAnswer checks a function's answer to the event.
 func (e shippedEvent) wantAnswer(t *testing.T, answer []byte) {
 	t.Helper()
 	var got struct {
@@ -197,7 +197,7 @@ func (e shippedEvent) wantAnswer(t *testing.T, answer []byte) {
 	}
 }
 
-// TestEventsAnswered sends the events through the adapter to the services.
+// TestEventsAnswered sends the events to the services through the Lambda adapter.
 func TestEventsAnswered(t *testing.T) {
 	t.Parallel()
 	w := newEventWorld(t)

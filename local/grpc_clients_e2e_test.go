@@ -17,7 +17,8 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// The Rust client of proto/README.md, generated from the same .proto by tonic, calls every rpc of the contract by gRPC.
+// TestTonicClient calls every rpc of the contract by gRPC with the Rust client of proto/README.md, which tonic
+// generates from the same .proto files.
 func TestTonicClient(t *testing.T) {
 	t.Parallel()
 	r := newReadme(t, "../proto/README.md")
@@ -36,7 +37,7 @@ func TestTonicClient(t *testing.T) {
 	r.wantSnippet(t, "rust", "../scripts/rust/src/bin/get_user_by_session.rs")
 }
 
-// grpcurl has no .proto file of ours: what it knows, it has from the program's reflection.
+// TestGRPCurl gives grpcurl no .proto file, so it depends on the program's reflection.
 func TestGRPCurl(t *testing.T) {
 	t.Parallel()
 	r := newReadme(t, "../proto/README.md")
@@ -74,7 +75,7 @@ func wantAll(t *testing.T, text string, parts []string) {
 	}
 }
 
-// contract is every service of it.
+// contract returns all services of the contract.
 func contract(t *testing.T) (all []protoreflect.ServiceDescriptor) {
 	t.Helper()
 	protoregistry.GlobalFiles.RangeFilesByPackage("osirose.database.v1", func(f protoreflect.FileDescriptor) bool {
@@ -100,7 +101,7 @@ func names[D protoreflect.Descriptor](list interface {
 	return all
 }
 
-// The commands on README's first screens, and those of proto/README.md with curl.
+// TestCurl runs the commands on README's first screens, and the curl commands of proto/README.md.
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	r := newReadme(t, "../README.md")
@@ -116,7 +117,7 @@ func TestCurl(t *testing.T) {
   scripts/node/node_modules/.bin/buf convert proto --type osirose.database.v1.GetUserBySessionResponse --from=-#format=binpb`), alice)
 }
 
-// readme runs what a README says, on a separate program.
+// readme runs the commands of a README against a separate program.
 type readme struct {
 	file, text, address, token string
 }
@@ -133,10 +134,10 @@ func newReadme(t *testing.T, file string) *readme {
 	return &readme{file, readText(t, file), strings.TrimPrefix(p.url, "http://"), token[1]}
 }
 
-// grpcurlFunction precedes the lines with grpcurl in proto/README.md.
+// grpcurlFunction is the shell function that proto/README.md defines before its grpcurl lines.
 const grpcurlFunction = `grpcurl() { go -C scripts/grpcurl tool grpcurl -plaintext "$@"; }`
 
-// run checks that the README has a command, and runs it.
+// run checks that the README contains the command, and runs it.
 func (r *readme) run(t *testing.T, wantExit int, line string) string {
 	t.Helper()
 	r.wantLine(t, line)
@@ -150,7 +151,7 @@ func (r *readme) wantLine(t *testing.T, line string) {
 	}
 }
 
-// sh runs a command on the program's port and returns what it prints, which must not contain the token.
+// sh runs a command against the program and returns its output. The output must not contain the token.
 func (r *readme) sh(t *testing.T, wantExit int, line string) string {
 	t.Helper()
 	script := grpcurlFunction + "\n" + strings.ReplaceAll(line, "127.0.0.1:50052", r.address)

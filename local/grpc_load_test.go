@@ -20,8 +20,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// dialAll makes a connection to each of the programs, which take turns. It repeats what a server has surely not begun, as
-// grpc-go does always, and nothing else.
+// dialAll connects to all programs and calls them in turn. It retries only calls that no server has started, which
+// grpc-go always does.
 func dialAll(t *testing.T, programs ...*program) *grpc.ClientConn {
 	t.Helper()
 	r := manual.NewBuilderWithScheme("test")
@@ -39,7 +39,7 @@ func dialAll(t *testing.T, programs ...*program) *grpc.ClientConn {
 	return c
 }
 
-// load is what clients do until they are told to stop.
+// load is the calls of clients until stop is closed.
 type load struct {
 	stop         chan struct{}
 	all          sync.WaitGroup
@@ -53,7 +53,7 @@ func (l *load) failed(err error) {
 	l.first.CompareAndSwap(nil, &err)
 }
 
-// run calls from several streams of each connection at once.
+// run makes concurrent calls on each connection.
 func (l *load) run(t *testing.T, conns []*grpc.ClientConn, user string) {
 	for _, c := range conns {
 		for range 4 {
@@ -75,7 +75,7 @@ func (l *load) run(t *testing.T, conns []*grpc.ClientConn, user string) {
 	}
 }
 
-// runTwirp calls on one connection until an answer says that it ends.
+// runTwirp makes calls on one connection until the server closes it.
 func (l *load) runTwirp(t *testing.T, url, user string) {
 	l.all.Go(func() {
 		c := &lastConnection{transport: &http.Transport{MaxConnsPerHost: 1}}
@@ -92,7 +92,7 @@ func (l *load) runTwirp(t *testing.T, url, user string) {
 	})
 }
 
-// lastConnection notes that the server closes the connection behind an answer.
+// lastConnection records that the server closes the connection after an answer.
 type lastConnection struct {
 	transport *http.Transport
 	closed    bool
@@ -104,8 +104,8 @@ func (c *lastConnection) RoundTrip(q *http.Request) (*http.Response, error) {
 	return r, err
 }
 
-// A program that is told to end under load, by gRPC and Twirp at once, loses no call: what it has begun it answers, and
-// callers of gRPC take to another program what it has not.
+// TestTerminatedUnderLoad stops a program under gRPC and Twirp load. No call is lost: the program answers the calls
+// that it has started, and gRPC clients send the others to another program.
 func TestTerminatedUnderLoad(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")

@@ -24,12 +24,12 @@ const (
 	getSessionMethod = "/osirose.database.v1.SessionService/GetSession"
 )
 
-// dial makes a connection of gRPC. Nothing is repeated on it but what was surely not begun, which is HTTP/2's own rule.
+// dial makes a gRPC connection. It retries only calls that the server has not started, which HTTP/2 guarantees.
 func (p *program) dial(t *testing.T) *grpc.ClientConn {
 	t.Helper()
 	secure := insecure.NewCredentials()
 	if strings.HasPrefix(p.url, "https:") {
-		secure = credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}) // made by the test itself
+		secure = credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}) // the test's own certificate
 	}
 	_, host, _ := strings.Cut(p.url, "://")
 	c, err := grpc.NewClient(host, grpc.WithTransportCredentials(secure), grpc.WithDisableServiceConfig())
@@ -40,7 +40,8 @@ func (p *program) dial(t *testing.T) *grpc.ClientConn {
 	return c
 }
 
-// getUser asks until there is another answer than that the database has no time: the machine may be under load.
+// getUser retries while the answer is that the deadline has passed or the database is busy: the machine may be under
+// load.
 func getUser(t *testing.T, c *grpc.ClientConn, id string) (*databasev1.User, error) {
 	t.Helper()
 	for {
@@ -52,7 +53,7 @@ func getUser(t *testing.T, c *grpc.ClientConn, id string) (*databasev1.User, err
 	}
 }
 
-// isBusy tells the program's own UNAVAILABLE from that of a connection.
+// isBusy reports whether UNAVAILABLE comes from the program and not from the connection.
 func isBusy(err error) bool {
 	return status.Code(err) == codes.Unavailable && len(status.Convert(err).Details()) > 0
 }
@@ -77,14 +78,14 @@ func TestBothProtocols(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	p.wantExit(t, 0)
 	wantText(t, &p.stderr, `"rpc":"UserService/GetUser","protocol":"grpc","code":"ok"`, `"protocol":"json","code":"ok"`, `"code":"not_found"`)
-	for line := range strings.Lines(p.stderr.String()) { // grpc-go's own would tell addresses
+	for line := range strings.Lines(p.stderr.String()) { // grpc-go's own lines would contain addresses
 		if !strings.HasPrefix(line, "{") {
-			t.Errorf("the log holds %q, want our lines only", line)
+			t.Errorf("the log contains %q, want only lines of the program", line)
 		}
 	}
 }
 
-// While it says that it is not serving, it serves.
+// TestGraceGRPC checks that the program still answers calls while its health is NOT_SERVING.
 func TestGraceGRPC(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
@@ -97,7 +98,7 @@ func TestGraceGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	for got := healthv1.HealthCheckResponse_UNKNOWN; got != healthv1.HealthCheckResponse_SERVING; {
-		r, err := stream.Recv() // a machine under load may say NOT_SERVING first
+		r, err := stream.Recv() // under load the first status may be NOT_SERVING
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,17 +111,17 @@ func TestGraceGRPC(t *testing.T) {
 	if r, err := health.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil || r.Status != healthv1.HealthCheckResponse_NOT_SERVING {
 		t.Errorf("Check after the signal: %v, %v, want NOT_SERVING", r, err)
 	}
-	for _, c := range []*grpc.ClientConn{c, p.dial(t)} { // newcomers, too
+	for _, c := range []*grpc.ClientConn{c, p.dial(t)} { // also on a new connection
 		if got, err := getUser(t, c, user); err != nil || got.GetId() != user {
-			t.Errorf("GetUser while it waits = %v, %v, want the user", got, err)
+			t.Errorf("GetUser during -grace = %v, %v, want the user", got, err)
 		}
 	}
 }
 
-// A call that waits in the database when the signal comes is answered, and then the program ends.
+// TestDrainGRPC sends the signal while a call waits in the database. The program answers the call and then exits.
 func TestDrainGRPC(t *testing.T) {
 	t.Parallel()
-	for try := 0; ; try++ { // on a machine under load the request may run out of its own time
+	for try := 0; ; try++ { // on a machine under load the request may time out
 		e := testenv.New(t, "plugins", "miniredis")
 		_, token := e.AddSession(t, e.AddUser(t, "Alice"), time.Hour)
 		b := block(t, e, start(t, outside(e)))
@@ -133,7 +134,7 @@ func TestDrainGRPC(t *testing.T) {
 		select {
 		case <-b.arrived:
 		case err := <-answered:
-			t.Fatalf("GetSession = %v before it came to the database", err)
+			t.Fatalf("GetSession = %v before its statement reached the database", err)
 		}
 		b.program.signal(t, syscall.SIGTERM)
 		eventually(t, "new connections to be refused", func() bool { return !accepts(b.program.url) })
@@ -144,7 +145,7 @@ func TestDrainGRPC(t *testing.T) {
 			continue
 		}
 		if err != nil {
-			t.Errorf("GetSession = %v, want it answered", err)
+			t.Errorf("GetSession = %v, want an answer", err)
 		}
 		if strings.Contains(b.program.stderr.String(), "cut off") {
 			t.Errorf("the log: %s", &b.program.stderr)

@@ -12,9 +12,9 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A load balancer that watches the health of a program gets NOT_SERVING while the program still answers on its
-// connections: calls that are on their way to it are not lost.
-func TestWatchersAtTheEnd(t *testing.T) {
+// TestShutdownReachesWatchers checks that a load balancer that watches the program's health gets NOT_SERVING while the
+// program still answers on open connections. So calls that are already under way are not lost.
+func TestShutdownReachesWatchers(t *testing.T) {
 	t.Parallel()
 	const watchers, reaction = 10, 50 * time.Millisecond
 	for try := 1; ; try++ { // on a busy machine a call may miss the 250 ms that the program gives callers
@@ -33,8 +33,8 @@ func TestWatchersAtTheEnd(t *testing.T) {
 					late.Add(1)
 				}
 			})
-			// The program looks at the state of each watcher once a second. These looks spread over that second, so that
-			// they do not all happen to follow the signal at once.
+			// The program checks the state for each watcher once a second. The pause spreads these checks over that
+			// second, so that not all of them follow the signal at once.
 			time.Sleep(time.Second / watchers)
 		}
 		p.signal(t, syscall.SIGTERM)
@@ -49,7 +49,7 @@ func TestWatchersAtTheEnd(t *testing.T) {
 	}
 }
 
-// watchServing watches the health of the program and returns once it is SERVING.
+// watchServing returns a watch of the program's health after it has returned SERVING.
 func watchServing(t *testing.T, health healthv1.HealthClient) healthv1.Health_WatchClient {
 	t.Helper()
 	stream, err := health.Watch(t.Context(), &healthv1.HealthCheckRequest{})
@@ -57,7 +57,7 @@ func watchServing(t *testing.T, health healthv1.HealthClient) healthv1.Health_Wa
 		t.Fatal(err)
 	}
 	for {
-		r, err := stream.Recv() // a busy machine may say NOT_SERVING first
+		r, err := stream.Recv() // under load the first status may be NOT_SERVING
 		if err != nil {
 			t.Fatal(err)
 		}

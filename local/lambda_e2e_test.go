@@ -21,7 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// pythonTool finds what scripts/python/install has installed.
+// pythonTool returns the path of a tool that scripts/python/install installs.
 func pythonTool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs("../scripts/python/.venv/bin/" + name)
@@ -34,7 +34,7 @@ func pythonTool(t *testing.T, name string) string {
 	return path
 }
 
-// command runs a program in the root of the repository, and returns what it prints to stdout.
+// command runs a program in the root of the repository and returns its stdout.
 func command(t *testing.T, env []string, name string, args ...string) string {
 	t.Helper()
 	return commandIn(t, "..", env, name, args...)
@@ -59,7 +59,7 @@ func buildFunctions(t *testing.T, root string, args ...string) (dir string) {
 	return dir
 }
 
-// The template that scripts/build writes deploys what it has built.
+// TestBuildSetsArchitecture checks that the template of scripts/build has the architecture of the binaries.
 func TestBuildSetsArchitecture(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{"arm64": nil, "x86_64": {"-amd64"}} {
@@ -85,7 +85,8 @@ func TestBuildSetsArchitecture(t *testing.T) {
 	}
 }
 
-// Two builds, in two places and with other settings of Go, are the same bytes.
+// TestBuildIsReproducible checks that two builds, in different folders and with different Go settings, are equal byte
+// for byte.
 func TestBuildIsReproducible(t *testing.T) {
 	t.Parallel()
 	copied := t.TempDir()
@@ -131,7 +132,7 @@ func TestBuildIsReproducible(t *testing.T) {
 	wantZip(t, zips[0])
 }
 
-// wantZip checks that a zip holds a program and certificates, and nothing of the machine that made it.
+// wantZip checks that a zip contains the program and the certificates, but no times or owners of the build machine.
 func wantZip(t *testing.T, b []byte) {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
@@ -147,8 +148,8 @@ func wantZip(t *testing.T, b []byte) {
 	}
 }
 
-// TestRIE runs each binary in AWS's own Runtime Interface Emulator, which comes with the SAM CLI, and sends it the events
-// of scripts/events. That emulator knows one function and fails when it gets two requests at once.
+// TestRIE runs each binary in AWS's Runtime Interface Emulator, which is part of the SAM CLI, and sends it the events
+// of scripts/events. This emulator runs one function and fails if it gets two requests at once.
 func TestRIE(t *testing.T) {
 	t.Parallel()
 	dir := buildFunctions(t, "..")
@@ -168,7 +169,7 @@ func TestRIE(t *testing.T) {
 	})
 }
 
-// wantPurge marks a character whose deadline is over, and looks whether purge finishes the deletion.
+// wantPurge makes a character's deletion due, runs purge, and checks that it has finished the deletion.
 func (w *eventWorld) wantPurge(t *testing.T, purge func()) {
 	t.Helper()
 	w.OwnerExec(t, `UPDATE game.character SET delete_at = now() - interval '1 minute' WHERE name = 'Aldebaran'`)
@@ -176,11 +177,11 @@ func (w *eventWorld) wantPurge(t *testing.T, purge func()) {
 	var finished bool
 	err := w.Owner.QueryRow(t.Context(), `SELECT deleted_at IS NOT NULL FROM game.character WHERE name = 'Aldebaran'`).Scan(&finished)
 	if err != nil || !finished {
-		t.Errorf("after purge, the character whose deadline is over is finished: %t, %v", finished, err)
+		t.Errorf("purge has finished the due deletion: %t, %v; want true", finished, err)
 	}
 }
 
-// startRIE starts the emulator with a function and returns the address that takes events.
+// startRIE starts the emulator with a function and returns the URL for events.
 func startRIE(t *testing.T, bootstrap string, w *eventWorld) (url string) {
 	t.Helper()
 	processor := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
@@ -200,7 +201,7 @@ func startRIE(t *testing.T, bootstrap string, w *eventWorld) (url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it ends the function, too
+		_ = cmd.Process.Signal(syscall.SIGTERM) // ends the function too
 		_ = cmd.Wait()
 		if t.Failed() {
 			t.Logf("%s: %s", bootstrap, &log)
@@ -230,7 +231,7 @@ func post(t *testing.T, url string, event []byte) []byte {
 	return bytes.TrimSpace(answer)
 }
 
-// lastLine is where sam prints a function's answer.
+// lastLine returns the last line of sam's output, which is the function's answer.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]

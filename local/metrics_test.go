@@ -25,7 +25,7 @@ func TestMetrics(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
 	id := e.AddUser(t, "Alice")
-	p, admin := startAdmined(t, outside(e))
+	p, admin := startWithAdmin(t, outside(e))
 	moved(t, admin, map[string]float64{
 		`cache_reads_total{status="miss"}`: 1, `cache_reads_total{status="hit"}`: 1, "cache_fills_total": 1, "cache_syncs_total": 1, "cache_new_epochs_total": 1,
 		"cache_watermark_age_seconds": .001, `redis_call_duration_seconds_count{command="pipeline"}`: 2,
@@ -33,7 +33,7 @@ func TestMetrics(t *testing.T) {
 		`postgres_connections{state="idle"}`: 1, "postgres_max_connections": 16, "go_goroutines": 1, "process_open_fds": 1,
 	}, askForUser(t, p, id))
 
-	// What was changed while it was loaded is not written.
+	// The cache refuses to store a value that was invalidated while it was loaded.
 	var once sync.Once
 	other := e.AddUser(t, "Bob")
 	e.PGProxy.OnSend(func(b []byte) {
@@ -59,10 +59,10 @@ func TestMetrics(t *testing.T) {
 	}, func() {})
 }
 
-// The public port is for callers: they learn nothing there of how the program does.
+// TestMetricsAreNotPublic checks that callers cannot read the metrics at the public port.
 func TestMetricsAreNotPublic(t *testing.T) {
 	t.Parallel()
-	p, admin := startAdmined(t, outside(testenv.New(t, "plugins", "miniredis")))
+	p, admin := startWithAdmin(t, outside(testenv.New(t, "plugins", "miniredis")))
 	if code, answer := request(t, http.MethodGet, p.url+"/metrics", ""); code != http.StatusNotFound || answer["code"] != "bad_route" {
 		t.Errorf("/metrics on the public port: got %d %v, want Twirp's bad_route", code, answer)
 	}
@@ -83,7 +83,7 @@ func TestMetricsAreNotPublic(t *testing.T) {
 	}
 }
 
-// One can watch how a program ends.
+// TestMetricsDuringDrain checks that the metrics can be scraped during the shutdown.
 func TestMetricsDuringDrain(t *testing.T) {
 	t.Parallel()
 	address := "127.0.0.1:" + freePort(t)
@@ -91,10 +91,10 @@ func TestMetricsDuringDrain(t *testing.T) {
 	b.program.signal(t, syscall.SIGTERM)
 	eventually(t, "new connections to be refused", func() bool { return !accepts(b.program.url) })
 	if s := scrape(t, admin); s.values["requests_in_flight"] != 1 || s.values[`postgres_connections{state="in_use"}`] != 1 {
-		t.Errorf("while one request is being served, %v are, on %v connections", s.values["requests_in_flight"], s.values[`postgres_connections{state="in_use"}`])
+		t.Errorf("during one request: %v requests in flight and %v connections in use, want 1 and 1", s.values["requests_in_flight"], s.values[`postgres_connections{state="in_use"}`])
 	}
 	if code, _ := fetch(t, admin+"/readyz"); code != http.StatusServiceUnavailable {
-		t.Errorf("/readyz of a program that stops: %d", code)
+		t.Errorf("/readyz during the shutdown: got %d, want 503", code)
 	}
 	b.release()
 	<-b.answered
@@ -105,7 +105,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	id := e.AddUser(t, "Alice")
-	p, admin := startAdmined(t, append(outside(e), realBudgets, "REDIS_URL=redis://"+e.RDProxy.Addr()))
+	p, admin := startWithAdmin(t, append(outside(e), realBudgets, "REDIS_URL=redis://"+e.RDProxy.Addr()))
 	e.RDProxy.Hold()
 	create := func() {
 		p.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Canary","request_id":"00000000-0000-4000-8000-000000000001"}`)
@@ -124,7 +124,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
-	p, admin := startAdmined(t, append(outside(e), realBudgets, "DATABASE_URL="+e.Program.Config.DatabaseURL+"&pool_max_conns=1"))
+	p, admin := startWithAdmin(t, append(outside(e), realBudgets, "DATABASE_URL="+e.Program.Config.DatabaseURL+"&pool_max_conns=1"))
 	e.PGProxy.Hold()
 	ask := func() { p.post(t, "SessionService/GetSession", `{"token":"none"}`) }
 	var all sync.WaitGroup
@@ -145,8 +145,8 @@ func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	moved(t, admin, map[string]float64{`postgres_statement_duration_seconds_count{class="unavailable"}`: before + 1}, ask)
 }
 
-// TestMetricsTellNothing looks for what callers have sent, and for whom it is about.
-func TestMetricsTellNothing(t *testing.T) {
+// TestMetricsHoldNoCallerData checks that the metrics contain no data of requests and of users.
+func TestMetricsHoldNoCallerData(t *testing.T) {
 	t.Parallel()
 	s, canaries := scrapeEverything(t)
 	for _, canary := range canaries {
@@ -163,14 +163,14 @@ func TestMetricsTellNothing(t *testing.T) {
 	}
 }
 
-// scrapeEverything scrapes after calls that hold canaries in every place there is.
+// scrapeEverything scrapes after calls with canaries in every part of a request.
 func scrapeEverything(t *testing.T) (scraped, []string) {
 	t.Helper()
 	const canary = "Zcanaryz"
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
 	id := e.AddUser(t, canary)
 	session, token := e.AddSession(t, id, time.Hour)
-	p, admin := startAdmined(t, outside(e))
+	p, admin := startWithAdmin(t, outside(e))
 	for rpc, body := range map[string]string{
 		"UserService/GetUser": `{"user_id":"` + id + `"}`, "UserService/GetUserByUsername": `{"username":"` + canary + `"}`,
 		"UserService/GetUserByEmail": `{"email":"` + canary + `@example.com"}`, "UserService/GetUserBySession": `{"token":"` + token + `"}`,

@@ -9,7 +9,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// owner names d for a superuser.
+// owner returns the variable that connects to d as a superuser.
 func owner(t *testing.T, d *testenv.Database) []string {
 	t.Helper()
 	return []string{"DATABASE_URL=" + testenv.Postgres(t).URL(d.Name)}
@@ -36,7 +36,7 @@ func TestMigrate(t *testing.T) {
 		b.wantExit(t, 0)
 		both := a.stdout.String() + b.stdout.String()
 		if strings.Count(both, "0001_game.sql") != 1 || strings.Count(both, "nothing to do") != 1 {
-			t.Errorf("got %q, want one that did it and one that had nothing to do", both)
+			t.Errorf("got %q, want one migration and one \"nothing to do\"", both)
 		}
 	})
 	t.Run("print", func(t *testing.T) {

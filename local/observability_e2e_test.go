@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// promtool runs Prometheus' own tool in the folder.
+// promtool runs Prometheus's promtool in the folder.
 func promtool(t *testing.T, dir, stdin string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "promtool", args...)
@@ -56,7 +56,7 @@ func TestPromtool(t *testing.T) {
 	})
 }
 
-// dashboardRules are the dashboard's expressions as a file of rules, which promtool can read.
+// dashboardRules writes the dashboard's expressions as a file of rules, because promtool reads no dashboards.
 func dashboardRules(t *testing.T) (dir string) {
 	t.Helper()
 	type rule struct{ Record, Expr string }

@@ -13,7 +13,7 @@ import (
 
 const observability = "../scripts/observability/"
 
-// dashboard is Grafana's JSON as far as the tests read it.
+// dashboard is the part of Grafana's JSON that the tests read.
 type dashboard struct {
 	Panels []struct {
 		ID                       int
@@ -69,7 +69,7 @@ func readYAML(t *testing.T, path string, to any) {
 	}
 }
 
-// expressions are all that the dashboard and the alerts ask for, by where they stand.
+// expressions returns the expressions of the dashboard and the alerts, by the name of the panel or alert.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -92,14 +92,14 @@ func TestMetricNames(t *testing.T) {
 	exported := s.labels()
 	for where, expr := range expressions(t) {
 		for _, wrong := range wrongIn(expr, exported) {
-			t.Errorf("%s asks for %s, which the program does not export", where, wrong)
+			t.Errorf("%s uses %s, which the program does not export", where, wrong)
 		}
 	}
 	_, section, _ := strings.Cut(readText(t, observability+"README.md"), "\n## Metrics\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	told := regexp.MustCompile("`("+namespace+`\w+)`).FindAllString(section, -1)
-	for i := range told {
-		told[i] = strings.Trim(told[i], "`")
+	documented := regexp.MustCompile("`("+namespace+`\w+)`).FindAllString(section, -1)
+	for i := range documented {
+		documented[i] = strings.Trim(documented[i], "`")
 	}
 	var own []string
 	for _, name := range s.families() {
@@ -108,11 +108,11 @@ func TestMetricNames(t *testing.T) {
 		}
 	}
 	for _, name := range own {
-		if !slices.Contains(told, name) {
-			t.Errorf("the README does not say what %s is", name)
+		if !slices.Contains(documented, name) {
+			t.Errorf("the README does not explain %s", name)
 		}
 	}
-	for _, name := range told {
+	for _, name := range documented {
 		if !slices.Contains(own, name) {
 			t.Errorf("the README has %s, which the program does not export", name)
 		}
@@ -128,12 +128,12 @@ func TestDashboard(t *testing.T) {
 		}
 		seen[p.ID] = true
 		if p.Type != "row" && (len(p.Description) < 40 || len(p.Targets) == 0) {
-			t.Errorf("%s shows nothing, or does not say what to do when it moves", p.Title)
+			t.Errorf("the panel %s has no query, or no description of what to do", p.Title)
 		}
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 				if other := place[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("%s lies over %q", p.Title, other)
+					t.Fatalf("the panel %s overlaps with %q or is too wide", p.Title, other)
 				}
 				place[[2]int{x, y}] = p.Title
 			}
@@ -141,7 +141,8 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// TestAlerts requires a severity, a summary and instructions of each alert, a test that it fires, and a test that it does not.
+// TestAlerts requires that each alert has a severity, a summary, instructions, a test that it fires and a test that it
+// does not fire.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	var file struct {
@@ -161,10 +162,10 @@ func TestAlerts(t *testing.T) {
 			}
 		}
 		if !fires[a.Alert] || !rests[a.Alert] {
-			t.Errorf("%s: shown to fire: %t; not to fire: %t", a.Alert, fires[a.Alert], rests[a.Alert])
+			t.Errorf("%s: has a test that it fires: %t; that it does not: %t", a.Alert, fires[a.Alert], rests[a.Alert])
 		}
 		if s := a.Labels["severity"]; s != "page" && s != "ticket" || a.Annotations["summary"] == "" || len(a.Annotations["description"]) < 40 {
-			t.Errorf("%s is %q, and says %q", a.Alert, s, a.Annotations)
+			t.Errorf("%s: severity %q, annotations %q; want page or ticket, a summary and instructions", a.Alert, s, a.Annotations)
 		}
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/osirose-new/database-service/shared/services"
 )
 
-// TestParity holds what is deployed to what local serves: each service that local mounts has a folder in functions/, a
-// function in template.yaml, and a route of both gateways that the gateway may use.
+// TestParity compares the deployment with the local program. Each service of the local program needs a folder in
+// functions/, a function in template.yaml, and in both gateways a route with permission to invoke the function.
 func TestParity(t *testing.T) {
 	t.Parallel()
 	folders, mounted := functionFolders(t), mountedServices(t)
@@ -54,8 +54,8 @@ func TestParity(t *testing.T) {
 	}
 }
 
-// servedBy returns the function of each service, and services that have two mains, no function of their own in local, or
-// an API without their route.
+// servedBy returns the function of each service. It also returns problems: a service with two main packages, with
+// another function in local, or without a route in an API.
 func servedBy(folders map[string][]string, template *cloudTemplate) (served map[string]string, problems []string) {
 	served, first := map[string]string{}, map[string]string{}
 	for _, folder := range slices.Sorted(maps.Keys(folders)) {
@@ -79,7 +79,7 @@ func servedBy(folders map[string][]string, template *cloudTemplate) (served map[
 	return served, problems
 }
 
-// apis are the types of the gateways that the template may use.
+// apis returns the resource types of the two gateways in the template.
 func apis() []string { return []string{"AWS::Serverless::HttpApi", "AWS::Serverless::Api"} }
 
 func TestParityProblems(t *testing.T) {
@@ -99,7 +99,7 @@ func TestParityProblems(t *testing.T) {
 	}
 }
 
-// mountedServices are the services of local, by their full names.
+// mountedServices returns the full names of the local program's services.
 func mountedServices(t *testing.T) (names []string) {
 	t.Helper()
 	p, err := app.Open(app.Options{Config: config.Config{DatabaseURL: "postgres://nobody.invalid/x", RedisURL: "redis://nobody.invalid"}})
@@ -123,7 +123,7 @@ func mountedServices(t *testing.T) (names []string) {
 	return names
 }
 
-// functionFolders are the folders in functions/, each with the services that its main.go makes a server of.
+// functionFolders returns the folders in functions/, each with the services that its main.go serves.
 func functionFolders(t *testing.T) map[string][]string {
 	t.Helper()
 	mains, err := filepath.Glob("../functions/*/main.go")
@@ -154,7 +154,7 @@ func functionFolders(t *testing.T) map[string][]string {
 	return folders
 }
 
-// cloudTemplate is template.yaml as far as the test reads it. Intrinsic functions are their arguments.
+// cloudTemplate is the part of template.yaml that the test reads. An intrinsic function is read as its argument.
 type cloudTemplate struct {
 	Resources map[string]struct {
 		Type       string `yaml:"Type"`
@@ -203,7 +203,7 @@ func (c *cloudTemplate) logicalID(folder string) string {
 	return "(no function for functions/" + folder + ")"
 }
 
-// routes of one kind of API lead to a function.
+// routes returns the function of each route in one kind of API.
 func (c *cloudTemplate) routes(kind string) map[string]string {
 	routes := map[string]string{}
 	for _, r := range c.Resources {
@@ -219,7 +219,7 @@ func (c *cloudTemplate) routes(kind string) map[string]string {
 	return routes
 }
 
-// permissions say of a route which function it may invoke.
+// permissions returns the function that each route may invoke.
 func (c *cloudTemplate) permissions() map[string]string {
 	allowed := map[string]string{}
 	for _, r := range c.Resources {
@@ -237,7 +237,7 @@ func (c *cloudTemplate) permissions() map[string]string {
 
 // aliasIn finds X in the !Sub of an address with {Alias: !Ref X.Alias}.
 func aliasIn(sub []any) string {
-	text, _ := json.Marshal(sub) // of what YAML gave: it cannot fail
+	text, _ := json.Marshal(sub) // cannot fail: the values come from YAML
 	_, after, _ := strings.Cut(string(text), `{"Alias":"`)
 	function, _, ok := strings.Cut(after, `.Alias"}`)
 	if !ok {

@@ -23,11 +23,11 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// programVariable makes this test binary the program that a test runs; so it is built once, with the race detector
-// where the tests are.
+// programVariable makes this test binary run as the program. So the program is built once, with the race detector if
+// the tests have it.
 const programVariable = "LOCAL_TEST_PROGRAM"
 
-// realBudgets in the environment of a program gives it the budgets of production, not those of package testenv.
+// realBudgets in a program's environment selects production's time limits instead of those of package testenv.
 const realBudgets = programVariable + "=real budgets"
 
 func TestMain(m *testing.M) {
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// program is a running one.
+// program is a running program.
 type program struct {
 	cmd            *exec.Cmd
 	url            string
@@ -49,7 +49,7 @@ type program struct {
 	exited         chan struct{}
 }
 
-// output may be read while it is written.
+// output can be read while it is written.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -67,8 +67,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// launch runs the program with nothing in its environment but env, a free port, and what embedding needs. It has no admin
-// address unless env names one.
+// launch runs the program. Its environment is only env, a free port, and the variables of the embedded servers. It has
+// no admin address unless env sets one.
 func launch(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	port := freePort(t)
@@ -83,7 +83,7 @@ func launch(t *testing.T, env []string, args ...string) *program {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // wantExit looks at how it ended
+		_ = p.cmd.Wait() // wantExit checks the exit code
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
@@ -97,7 +97,7 @@ func launch(t *testing.T, env []string, args ...string) *program {
 	return p
 }
 
-// start launches a serving program and waits for the line that ends its greeting.
+// start launches the program and waits for the last line of its greeting.
 func start(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	began := time.Now()
@@ -105,7 +105,7 @@ func start(t *testing.T, env []string, args ...string) *program {
 	eventually(t, "the greeting", func() bool {
 		select {
 		case <-p.exited:
-			t.Fatalf("ended at the start, %v", p.cmd.ProcessState)
+			t.Fatalf("the program ended at its start: %v", p.cmd.ProcessState)
 		default:
 		}
 		return strings.Contains(p.stdout.String(), "GetUserBySession\n")
@@ -114,7 +114,7 @@ func start(t *testing.T, env []string, args ...string) *program {
 	return p
 }
 
-// runToEnd runs a program that ends on its own.
+// runToEnd runs the program and waits for its exit.
 func runToEnd(t *testing.T, wantCode int, env []string, args ...string) *program {
 	t.Helper()
 	p := launch(t, env, args...)
@@ -134,14 +134,14 @@ func (p *program) wantExit(t *testing.T, want int) {
 	select {
 	case <-p.exited:
 	case <-time.After(30 * time.Second):
-		t.Fatal("it does not end")
+		t.Fatal("the program does not exit within 30 s")
 	}
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
 		t.Errorf("%q: exit code %d, want %d", p.cmd.Args[1:], got, want)
 	}
 }
 
-// post sends JSON to an rpc, "UserService/GetUser" say, and returns the status and the answer.
+// post sends JSON to an rpc, for example "UserService/GetUser", and returns the status and the answer.
 func (p *program) post(t *testing.T, rpc, body string) (int, map[string]any) {
 	t.Helper()
 	return request(t, http.MethodPost, p.url+"/twirp/osirose.database.v1."+rpc, body)
@@ -154,7 +154,7 @@ func (p *program) ready(t *testing.T) (int, map[string]any) {
 
 var curlLine = regexp.MustCompile(`curl -s -H 'Content-Type: application/json' -d '(\{.*\})' (http://\S+)`)
 
-// try does what the printed curl line does.
+// try sends the request of the printed curl line.
 func (p *program) try(t *testing.T) (int, map[string]any) {
 	t.Helper()
 	part := curlLine.FindStringSubmatch(p.stdout.String())
@@ -188,7 +188,7 @@ func request(t *testing.T, method, url, body string) (int, map[string]any) {
 	return response.StatusCode, answer
 }
 
-// at follows names into an answer.
+// at returns the field at a path of names, or nil.
 func at(answer any, names ...string) any {
 	for _, name := range names {
 		m, _ := answer.(map[string]any)
@@ -197,8 +197,8 @@ func at(answer any, names ...string) any {
 	return answer
 }
 
-// nextPort starts below the ports that the kernel gives out on its own: what a test is given stays free until its
-// program listens there, while other tests connect and listen.
+// nextPort counts ports below the kernel's ephemeral range. So a test's port stays free until its program listens
+// there, although other tests connect and listen meanwhile.
 var nextPort atomic.Int64
 
 func freePort(t *testing.T) string {
@@ -214,7 +214,7 @@ func freePort(t *testing.T) string {
 	return ""
 }
 
-// openDir is a directory that PostgreSQL's user can enter where root runs the tests; t.TempDir is closed to it.
+// openDir returns a directory that PostgreSQL's user can enter if root runs the tests. It cannot enter t.TempDir.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "local-test-")
@@ -228,7 +228,7 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// processes are those that have dir in their command line, as an embedded PostgreSQL has. Linux only.
+// processes returns the processes with dir in their command line, as an embedded PostgreSQL has. Linux only.
 func processes(t *testing.T, dir string) (pids []int) {
 	t.Helper()
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline") // fails for a bad pattern only

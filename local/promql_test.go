@@ -20,10 +20,11 @@ var (
 	word     = regexp.MustCompile(`[a-zA-Z_:][\w:]*`)
 )
 
-// ofPrometheus are labels that a scrape adds, and metrics that Prometheus makes.
+// ofPrometheus are labels that a scrape adds, and metrics of Prometheus itself.
 var ofPrometheus = []string{"job", "instance", "up"}
 
-// wrongIn says what an expression asks for that is not exported. promtool looks at the rest.
+// wrongIn returns the metrics, labels and label values in an expression that are not exported. promtool checks the
+// syntax.
 func wrongIn(expr string, exported map[string]map[string][]string) (wrong []string) {
 	known := append([]string{}, ofPrometheus...) // labels of the expression's metrics
 	bare := quoted.ReplaceAllString(matchers.ReplaceAllString(interval.ReplaceAllString(expr, ""), "$1"), "")
@@ -52,7 +53,7 @@ func wrongIn(expr string, exported map[string]map[string][]string) (wrong []stri
 	return wrong
 }
 
-// wrongMatcher looks at the values, too, of labels whose values are few.
+// wrongMatcher also checks the values of labels with a fixed set of values.
 func wrongMatcher(metric, label, value string, exported map[string][]string) (wrong []string) {
 	values, ok := exported[label]
 	if !ok && !slices.Contains(ofPrometheus, label) {

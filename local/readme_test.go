@@ -23,7 +23,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// README shows this function as it is: TestReadmeFlow compares the two and runs it.
+// README contains a copy of this function: TestReadmeFlow compares them and runs it.
 
 func play(ctx context.Context, db databasev1.CharacterDbService, userID, name string) error {
 	made, err := db.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: userID, Name: name, RequestId: uuid.NewString()})
@@ -51,7 +51,7 @@ func play(ctx context.Context, db databasev1.CharacterDbService, userID, name st
 	}
 }
 
-// rival saves before the first save of a character, and loses the answer of the second.
+// rival is a second server: it saves before the first save of a character. It also loses the answer of the second save.
 type rival struct {
 	databasev1.CharacterDbService
 	saves atomic.Int32
@@ -95,7 +95,7 @@ func TestReadmeFlow(t *testing.T) {
 	_, after, _ := strings.Cut(string(source), "and runs it.\n\n")
 	flow, _, _ := strings.Cut(after, "\n\n// rival")
 	if text := readText(t, "../README.md"); !strings.Contains(text, "```go\n"+flow+"\n```\n") {
-		t.Errorf("README does not show the function play of local/readme_test.go as it is:\n%s", flow)
+		t.Errorf("README's function play differs from the one in local/readme_test.go:\n%s", flow)
 	}
 }
 
@@ -108,7 +108,7 @@ func readText(t *testing.T, file string) string {
 	return string(text)
 }
 
-// TestReadmeErrors compares the table of errors with what the code declares.
+// TestReadmeErrors compares the table of errors with the errors that the code declares.
 func TestReadmeErrors(t *testing.T) {
 	t.Parallel()
 	_, table, _ := strings.Cut(readText(t, "../proto/README.md"), "\n## Errors\n")
@@ -139,19 +139,19 @@ func TestReadmeErrors(t *testing.T) {
 	}
 }
 
-// TestReadmeConfiguration compares the table of variables with what the code reads.
+// TestReadmeConfiguration compares the table of variables with the variables that the code reads.
 func TestReadmeConfiguration(t *testing.T) {
 	t.Parallel()
 	_, table, _ := strings.Cut(readText(t, "README.md"), "\n## Configuration\n")
 	table, _, _ = strings.Cut(table, "\n## ")
 	read := regexp.MustCompile(`\.(?:get|text|oneOf|number|share|seconds|address)\("([A-Z_]+)"|\bgetenv\("([A-Z_]+)"|os\.Getenv\("([A-Z_]+)"`)
-	elsewhere := regexp.MustCompile("^(AWS_|OTEL_)|^(HOME|PATH|XDG_CACHE_HOME)$") // as another program reads them
+	elsewhere := regexp.MustCompile("^(AWS_|OTEL_)|^(HOME|PATH|XDG_CACHE_HOME)$") // documented by others
 	found := 0
 	for _, text := range sources(t, "../shared", ".") {
 		for _, m := range read.FindAllStringSubmatch(text, -1) {
 			name := m[1] + m[2] + m[3]
 			if found++; !strings.Contains(table, "`"+name+"`") && !elsewhere.MatchString(name) {
-				t.Errorf("local/README.md does not say what %s is", name)
+				t.Errorf("local/README.md does not explain %s", name)
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func TestReadmeConfiguration(t *testing.T) {
 	}
 }
 
-// sources returns the text of the Go files below the folders, without tests.
+// sources returns the text of the Go files below the folders, except tests.
 func sources(t *testing.T, folders ...string) (texts []string) {
 	t.Helper()
 	for _, folder := range folders {

@@ -15,12 +15,12 @@ import (
 	"testing"
 )
 
-// samEnvironment keeps sam from asking an account, and from telling AWS that it runs.
+// samEnvironment lets sam run without an AWS account and without telemetry.
 func samEnvironment() []string {
 	return []string{"AWS_DEFAULT_REGION=us-east-1", "SAM_CLI_TELEMETRY=0"}
 }
 
-// What AWS's own tools say of template.yaml, as it is and as CloudFormation gets it.
+// TestTemplateIsValid checks template.yaml with AWS's tools, before and after SAM's transform.
 func TestTemplateIsValid(t *testing.T) {
 	t.Parallel()
 	t.Run("cfn-lint", func(t *testing.T) {
@@ -37,10 +37,11 @@ func TestTemplateIsValid(t *testing.T) {
 	})
 }
 
-// TestSAM builds with SAM and invokes each function with it, in Docker: SAM's own Runtime Interface Emulator on a stand-in
-// for AWS's base image, which cannot be had without the network. Of the image, a static binary needs nothing.
+// TestSAM builds the functions with SAM and invokes each one in Docker. A minimal image replaces AWS's base image,
+// which is only on the network; a static binary needs nothing from it.
 func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the machine to themselves
-	// Not beside others: its containers reach the database through this machine, which has to have time for them.
+	// It does not run beside other tests: its containers reach the database through this machine, and time out if it is
+	// busy.
 	w := newEventWorld(t)
 	dir := t.TempDir()
 	processor := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
@@ -57,7 +58,7 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 			t.Fatal(err)
 		}
 		var answer string
-		for range 5 { // on a busy machine a function's first connection may take longer than it has
+		for range 5 { // on a busy machine a function may time out while it connects
 			answer = lastLine(command(t, append(samEnvironment(), docker.env...), pythonTool(t, "sam"), "local", "invoke", function,
 				"-t", filepath.Join(dir, "template.yaml"), "-e", file, "--env-vars", variables, "--skip-pull-image",
 				"--parameter-overrides", "Architecture="+processor))
@@ -69,7 +70,7 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 	}
 	tried := map[string]bool{}
 	for _, e := range shippedEvents() {
-		if !tried[e.function] { // a container for each takes seconds, and TestRIE sends all of them
+		if !tried[e.function] { // one event per function: each container takes seconds, and TestRIE sends all events
 			tried[e.function] = true
 			e.wantAnswer(t, invoke(t, strings.ToUpper(e.function[:1])+e.function[1:]+"Function", e.name))
 		}
@@ -77,7 +78,7 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 	w.wantPurge(t, func() { invoke(t, "PurgeFunction", "purge") })
 }
 
-// variablesFile is what --env-vars takes: addresses that a container reaches.
+// variablesFile writes a file for --env-vars, with addresses that a container can reach.
 func (w *eventWorld) variablesFile(t *testing.T, host string) string {
 	t.Helper()
 	c := w.Program.Config
@@ -95,7 +96,7 @@ func (w *eventWorld) variablesFile(t *testing.T, host string) string {
 	return file
 }
 
-// forward listens at host, and passes connections on to target.
+// forward listens at host and forwards connections to target.
 func forward(t *testing.T, host, target string) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -116,7 +117,7 @@ func forward(t *testing.T, host, target string) (address string) {
 			}
 			for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
 				go func() {
-					_, _ = io.Copy(way[0], way[1]) // one end or the other has gone
+					_, _ = io.Copy(way[0], way[1]) // ends when either side closes
 					_ = way[0].Close()
 				}()
 			}
@@ -125,10 +126,10 @@ func forward(t *testing.T, host, target string) (address string) {
 	return l.Addr().String()
 }
 
-// dockerDaemon is the environment that leads to one.
+// dockerDaemon is the environment for the docker command.
 type dockerDaemon struct{ env []string }
 
-// startDocker returns the daemon that runs, or starts one, which takes root.
+// startDocker returns the running daemon, or starts one, which requires root.
 func startDocker(t *testing.T) *dockerDaemon {
 	t.Helper()
 	if exec.Command("docker", "info").Run() == nil {
@@ -150,7 +151,7 @@ func startDocker(t *testing.T) *dockerDaemon {
 	}
 	exited := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // the test asks whether it answers
+		_ = cmd.Wait() // the test waits until the daemon answers
 		close(exited)
 	}()
 	t.Cleanup(func() {
@@ -165,7 +166,7 @@ func startDocker(t *testing.T) *dockerDaemon {
 	eventually(t, "dockerd", func() bool {
 		select {
 		case <-exited:
-			t.Fatal("dockerd ended: it has to be started by root")
+			t.Fatal("dockerd ended: run the test as root")
 		default:
 		}
 		info := exec.Command("docker", "info")
@@ -175,7 +176,7 @@ func startDocker(t *testing.T) *dockerDaemon {
 	return d
 }
 
-// buildStandIn makes an image with a shell for the two commands of SAM's Dockerfile, and nothing else.
+// buildStandIn builds an image with only a shell, which the two commands of SAM's Dockerfile need.
 func (d *dockerDaemon) buildStandIn(t *testing.T, tag string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// scraped is what a program shows at its admin address: values by series, written as there, less the namespace.
+// scraped is the result of a scrape: the text, and the values by series name without the namespace.
 type scraped struct {
 	text   string
 	values map[string]float64
@@ -18,8 +18,8 @@ type scraped struct {
 
 const namespace = "database_service_"
 
-// startAdmined starts a program with an admin address, which it returns as a URL.
-func startAdmined(t *testing.T, env []string, args ...string) (*program, string) {
+// startWithAdmin starts a program with an admin address and returns the address as a URL.
+func startWithAdmin(t *testing.T, env []string, args ...string) (*program, string) {
 	t.Helper()
 	address := "127.0.0.1:" + freePort(t)
 	p := start(t, append([]string{"ADMIN_ADDR=" + address}, env...), args...)
@@ -63,10 +63,10 @@ func scrape(t *testing.T, admin string) scraped {
 	return s
 }
 
-// moved scrapes until every series has at least the value.
+// moved calls meanwhile and scrapes, until every series has had at least its value once.
 func moved(t *testing.T, admin string, least map[string]float64, meanwhile func()) {
 	t.Helper()
-	missing := maps.Clone(least) // what comes and goes has to be seen once
+	missing := maps.Clone(least) // a gauge may fall again, so one sample is enough
 	eventually(t, "the metrics", func() bool {
 		meanwhile()
 		s := scrape(t, admin)
@@ -84,7 +84,7 @@ var (
 	label    = regexp.MustCompile(`(\w+)="([^"]*)"`)
 )
 
-// families are the names of the metrics, as they stand in tables.
+// families returns the names of the metrics without suffixes such as _bucket.
 func (s scraped) families() (names []string) {
 	for _, m := range typeLine.FindAllStringSubmatch(s.text, -1) {
 		names = append(names, m[1])
@@ -92,7 +92,8 @@ func (s scraped) families() (names []string) {
 	return names
 }
 
-// labels are the values of each label of each series' name, as it stands in expressions: with _bucket, say.
+// labels returns the values of each label by the name of the series. Names are as in expressions, for example with
+// _bucket.
 func (s scraped) labels() map[string]map[string][]string {
 	all := map[string]map[string][]string{}
 	for _, m := range sample.FindAllStringSubmatch(s.text, -1) {

@@ -164,7 +164,7 @@ func listen(p *app.Program, h *health) (*server, error) {
 	edge, all := p.Edge(), services.New(p)
 	return &server{
 		port: connmux.Split(l, secure),
-		http: newServer(p, h.sayGoodBye(routes(edge, all, h))),
+		http: newServer(p, h.closeWhileLeaving(routes(edge, all, h))),
 		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
 	}, nil
 }

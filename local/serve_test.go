@@ -18,7 +18,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// outside are the variables that name e's servers, through its proxies.
+// outside returns the variables that name e's servers, through its proxies.
 func outside(e *testenv.Env) []string {
 	return []string{"DATABASE_URL=" + e.Program.Config.DatabaseURL, "REDIS_URL=" + e.Program.Config.RedisURL}
 }
@@ -40,9 +40,9 @@ func TestServices(t *testing.T) {
 		t.Fatal("no rpc found in the .proto files")
 	}
 	for _, name := range names {
-		// An empty request is at fault everywhere; only a service answers so.
+		// Every rpc refuses an empty request with a reason, so a reason proves that the service is mounted.
 		if code, answer := p.post(t, name, "{}"); code != http.StatusBadRequest || at(answer, "meta", "reason") == nil {
-			t.Errorf("%s: got %d %v, want an answer of the service", name, code, answer)
+			t.Errorf("%s: got %d %v, want the service's refusal", name, code, answer)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestServersGoDown(t *testing.T) {
 			t.Errorf("/readyz: got %d %v, want %d", code, answer, wantCode)
 		}
 		if text := fmt.Sprint(answer); strings.Contains(text, "127.0.0.1") || strings.Contains(text, "SELECT") {
-			t.Errorf("/readyz tells too much: %s", text)
+			t.Errorf("/readyz contains an address: %s", text)
 		}
 	}
 	wantReady(http.StatusOK, "redis", "ok")
@@ -83,7 +83,7 @@ func TestServersGoDown(t *testing.T) {
 	wantReady(http.StatusOK, "database", "ok")
 	wantReady(http.StatusOK, "redis", "ok")
 	if strings.Contains(p.stderr.String(), e.RDProxy.Addr()) || strings.Contains(p.stderr.String(), e.PGProxy.Addr()) {
-		t.Errorf("the log holds addresses: %s", &p.stderr)
+		t.Errorf("the log contains addresses: %s", &p.stderr)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	t.Run("a request in flight", func(t *testing.T) {
 		t.Parallel()
-		// On a machine under load the request may run out of its own time before the rest has come this far.
+		// On a machine under load the request may time out before it is released.
 		for try := 0; ; try++ {
 			b := startBlocked(t)
 			b.program.signal(t, syscall.SIGTERM)
@@ -120,7 +120,7 @@ func TestDrain(t *testing.T) {
 		<-p.exited
 		status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 		if status.Signal() != syscall.SIGTERM {
-			t.Errorf("it ended with %v, want by the signal", p.cmd.ProcessState)
+			t.Errorf("the program ended with %v, want killed by the signal", p.cmd.ProcessState)
 		}
 	})
 }
@@ -136,15 +136,15 @@ func TestGrace(t *testing.T) {
 	p.wantExit(t, 0)
 }
 
-// blocked is a program whose one request waits in the database.
+// blocked is a program with one request that waits in the database.
 type blocked struct {
 	program  *program
 	arrived  chan struct{}
-	answered chan int // the request's status; 0: none
+	answered chan int // the request's status; 0: no answer
 	release  func()
 }
 
-// block has GetSession wait in the database of p, once it is asked for.
+// block makes the next GetSession of p wait in the database.
 func block(t *testing.T, e *testenv.Env, p *program) blocked {
 	t.Helper()
 	released := make(chan struct{})
@@ -177,7 +177,7 @@ func startBlocked(t *testing.T, env ...string) blocked {
 	select {
 	case <-b.arrived:
 	case code := <-b.answered:
-		t.Fatalf("the request got %d before it came to the database", code)
+		t.Fatalf("the request got %d before its statement reached the database", code)
 	}
 	return b
 }
@@ -218,20 +218,21 @@ func TestRefuseToStart(t *testing.T) {
 		{"-data and DATABASE_URL", 2, []string{database}, []string{"-data", "x"}, []string{"-data", "DATABASE_URL"}},
 		{"unknown flag", 2, nil, []string{"-hidde"}, []string{"-hidde", "local -h"}},
 		{"unknown command", 2, nil, []string{"migrat"}, []string{"migrat", "local -h"}},
-		{"nobody to check", 1, nil, []string{"healthcheck"}, []string{"refused"}},
+		{"no server to check", 1, nil, []string{"healthcheck"}, []string{"refused"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := runToEnd(t, test.code, test.env, test.args...)
 			wantText(t, &p.stderr, test.want...)
 			if strings.Contains(p.stderr.String(), "hidden") || p.stdout.String() != "" {
-				t.Errorf("got %q, and on stdout %q, want no secrets and nothing", &p.stderr, &p.stdout)
+				t.Errorf("stderr %q and stdout %q, want no secret and nothing", &p.stderr, &p.stdout)
 			}
 		})
 	}
 }
 
-// hungServer is the address of a server that never answers: the kernel takes the connection, and nobody reads from it.
+// hungServer returns the address of a server that never answers: the kernel accepts the connection, and no program
+// reads from it.
 func hungServer(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -7,7 +7,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// What the operator has set reaches every service that it is for.
+// TestSettings checks that the operator's settings reach every service that uses them.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	p := start(t, append(outside(testenv.New(t, "plugins", "miniredis")), "SESSION_ID_LOOKUP=refuse", "CHARACTER_SLOTS=7"))

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// A request that is still being served when the others have said good-bye is answered, too. That the program is done with
-// them shows at a connection nobody uses, which it closes then.
+// TestDrainWaitsForALongRequest checks that a shutdown waits for a running request. The program closes unused
+// connections first: one of them shows that the drain has started.
 func TestDrainWaitsForALongRequest(t *testing.T) {
 	t.Parallel()
-	// On a machine under load the request may run out of its own time before the rest has come this far.
+	// On a machine under load the request may time out before it is released.
 	for try := 0; ; try++ {
 		b := startBlocked(t)
 		unused := keepAlive(t, b.program.url)
@@ -35,7 +35,7 @@ func TestDrainWaitsForALongRequest(t *testing.T) {
 	}
 }
 
-// keepAlive is a connection that has had an answer and waits for the next request.
+// keepAlive returns a connection that has had one answer and is open for the next request.
 func keepAlive(t *testing.T, url string) net.Conn {
 	t.Helper()
 	host := strings.TrimPrefix(url, "http://")
@@ -55,7 +55,7 @@ func keepAlive(t *testing.T, url string) net.Conn {
 		t.Fatal(err)
 	}
 	if err := answer.Body.Close(); err != nil || answer.Close {
-		t.Fatalf("the connection is not kept: %v", err)
+		t.Fatalf("the server does not keep the connection open: %v", err)
 	}
 	return c
 }

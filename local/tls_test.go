@@ -20,10 +20,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// certificate writes one for 127.0.0.1 that vouches for itself, and its key.
+// certificate writes a self-signed certificate for 127.0.0.1 and its key.
 func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
-	s := httptest.NewTLSServer(nil) // has made one
+	s := httptest.NewTLSServer(nil) // for its certificate
 	defer s.Close()
 	key, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
 	if err != nil {
@@ -60,7 +60,7 @@ func TestTLS(t *testing.T) {
 	if got, err := getUser(t, c, user); err != nil || got.GetId() != user {
 		t.Errorf("GetUser by gRPC and TLS = %v, %v, want the user", got, err)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone() // asks for HTTP/2 as well
+	transport := http.DefaultTransport.(*http.Transport).Clone() // offers HTTP/2 too
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	defer transport.CloseIdleConnections()
 	users := databasev1.NewUserServiceProtobufClient("https://"+host, &http.Client{Transport: transport})
@@ -68,7 +68,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("GetUser by Twirp and TLS = %v, %v, want the user", got, err)
 	}
 	if _, err := getUser(t, p.dial(t), user); err == nil { // p.url says http
-		t.Error("GetUser by gRPC without TLS is answered")
+		t.Error("GetUser by gRPC without TLS succeeds")
 	}
 
 	_, port, err := net.SplitHostPort(host)
@@ -103,7 +103,7 @@ func TestWrongTLS(t *testing.T) {
 			p := runToEnd(t, 1, append(files, env...))
 			wantText(t, &p.stderr, "TLS_CERT_FILE", "TLS_KEY_FILE")
 			if text := p.stderr.String(); strings.Contains(text, "hidden") || p.stdout.String() != "" {
-				t.Errorf("got %q, and on stdout %q, want no text of the file and nothing", text, &p.stdout)
+				t.Errorf("stderr %q and stdout %q, want no text of the file and nothing", text, &p.stdout)
 			}
 		})
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestTraces wants what was not sent yet sent at the end of the program, and an end where the collector hangs.
+// TestTraces checks that a shutdown sends the remaining spans, and that a collector that hangs does not prevent the
+// shutdown.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	for _, hangs := range []bool{false, true} {
@@ -24,10 +25,10 @@ func TestTraces(t *testing.T) {
 		spans := map[string]bool{}
 		hold := make(chan struct{})
 		collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body) // what is cut off lacks spans
+			body, _ := io.ReadAll(r.Body) // if the body is cut off, spans are missing
 			var request coltracepb.ExportTraceServiceRequest
 			if err := proto.Unmarshal(body, &request); err != nil {
-				t.Errorf("to the collector: %v", err)
+				t.Errorf("request to the collector: %v", err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -55,7 +56,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestNoTraces wants nothing in the program that is not traced.
+// TestNoTraces checks that a program without traces has no hooks for them.
 func TestNoTraces(t *testing.T) {
 	t.Parallel()
 	var c app.Options

@@ -13,7 +13,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// The TypeScript client of proto/README.md, generated from the same .proto by a library that is not ours.
+// TestTypeScriptClient runs the TypeScript client of proto/README.md, which a third-party library generates from the
+// same .proto files.
 func TestTypeScriptClient(t *testing.T) {
 	t.Parallel()
 	generate := exec.Command("npm", "run", "--silent", "generate")

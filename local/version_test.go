@@ -18,7 +18,7 @@ func TestVersion(t *testing.T) {
 			t.Fatalf("%s prints %q, want version, revision and %s", flag, got, runtime.Version())
 		}
 		if flag == "version" {
-			_, admin := startAdmined(t, outside(testenv.New(t, "plugins", "miniredis")))
+			_, admin := startWithAdmin(t, outside(testenv.New(t, "plugins", "miniredis")))
 			metric := `build_info{goversion="` + parts[3] + `",revision="` + parts[2] + `",version="` + parts[1] + `"}`
 			if scrape(t, admin).values[metric] != 1 {
 				t.Errorf("the program does not export %s", metric)

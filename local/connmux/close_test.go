@@ -18,7 +18,7 @@ func TestClose(t *testing.T) {
 	if _, err := io.WriteString(quiet, "PR"); err != nil {
 		t.Fatal(err)
 	}
-	// Connections are accepted in their order: when this one is out, the others are in.
+	// Connections are accepted in order: after this one was returned, the port has accepted the others too.
 	if _, err := io.WriteString(first, "GET"); err != nil {
 		t.Fatal(err)
 	}
@@ -36,14 +36,14 @@ func TestClose(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()
-		t.Error("a newcomer is let in, want it refused")
+		t.Error("the closed port accepts a new connection, want it refused")
 	}
 	if _, err := io.WriteString(quiet, connmux.Preface[2:]); err != nil {
 		t.Fatal(err)
 	}
 	c, err := p.GRPC().Accept()
 	if err != nil {
-		t.Fatalf("Accept after Close = %v, want who was connected", err)
+		t.Fatalf("Accept after Close = %v, want the open connection", err)
 	}
 	head := make([]byte, len(connmux.Preface))
 	if _, err := io.ReadFull(c, head); err != nil || string(head) != connmux.Preface {
@@ -60,7 +60,7 @@ func TestHalfClosed(t *testing.T) {
 	if _, err := io.WriteString(waiting, connmux.Preface); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // may be closed twice
+	for range 2 { // a second Close is allowed
 		if err := p.GRPC().Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestHalfClosed(t *testing.T) {
 			c.Close()
 		}
 	}
-	_ = closed(waiting) // reset or closed: what it sent was not read
+	_ = closed(waiting) // reset or closed: the server has not read its data
 	later := dial(t, addr)
 	if _, err := io.WriteString(later, connmux.Preface); err != nil {
 		t.Fatal(err)
@@ -89,7 +89,8 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
-// A server can end its side and go on reading: net/http does so where it answers before it has read all of a request.
+// TestCloseWrite checks that a server can close its side and still read. net/http does so if it answers before it has
+// read the whole request.
 func TestCloseWrite(t *testing.T) {
 	t.Parallel()
 	p, addr := split(t, nil)
@@ -104,7 +105,7 @@ func TestCloseWrite(t *testing.T) {
 	defer c.Close()
 	half, ok := c.(interface{ CloseWrite() error })
 	if !ok {
-		t.Fatal("a connection cannot end its side alone")
+		t.Fatal("the connection has no CloseWrite")
 	}
 	if err := half.CloseWrite(); err != nil {
 		t.Fatal(err)

@@ -15,7 +15,8 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 )
 
-// halfOf is where a stream of bytes belongs; empty: nowhere, for it ends before that is known.
+// halfOf returns the half that should get a stream of bytes. It is empty if the stream ends before its protocol is
+// known.
 func halfOf(text string) string {
 	switch {
 	case strings.HasPrefix(text, connmux.Preface):
@@ -26,7 +27,7 @@ func halfOf(text string) string {
 	return "HTTP"
 }
 
-// send writes the parts one by one, and says that no more comes.
+// send writes the parts one by one, and then closes its side.
 func send(t testing.TB, addr string, parts ...string) net.Conn {
 	t.Helper()
 	c := dial(t, addr)
@@ -52,7 +53,7 @@ func TestSplit(t *testing.T) {
 		"another verb with a P":             {"PRINT / HTTP/1.1\r\n\r\n"},
 		"the preface":                       {connmux.Preface},
 		"the preface, byte by byte":         strings.Split(connmux.Preface, ""),
-		"the preface and frames behind it":  {connmux.Preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"},
+		"the preface and frames":            {connmux.Preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"},
 		"the preface and frames, in halves": {connmux.Preface[:20], connmux.Preface[20:] + "frames", "more"},
 		"PRI and something else":            {"PRI", " / HTTP/1.1\r\n\r\n"},
 		"the preface without its end":       {connmux.Preface[:23], "x and more"},
@@ -63,7 +64,7 @@ func TestSplit(t *testing.T) {
 		send(t, addr, parts...)
 		text := strings.Join(parts, "")
 		if got := wait(t, what, all); got.half != halfOf(text) || got.text != text || got.err != nil {
-			t.Errorf("%s came out at %s as %q, %v; want %s and %q", what, got.half, got.text, got.err, halfOf(text), text)
+			t.Errorf("%s arrived at %s as %q, %v; want %s and %q", what, got.half, got.text, got.err, halfOf(text), text)
 		}
 	}
 	for _, text := range []string{"", "P", "PRI", connmux.Preface[:len(connmux.Preface)-1]} {
@@ -72,7 +73,7 @@ func TestSplit(t *testing.T) {
 		}
 		select {
 		case got := <-all:
-			t.Errorf("%q and the end came out at %s", text, got.half)
+			t.Errorf("%q and the end arrived at %s, want the connection closed", text, got.half)
 		default:
 		}
 	}
@@ -97,11 +98,11 @@ func TestSplitAnything(t *testing.T) {
 				r.Fatalf("%q: %v, want the connection closed", text, err)
 			}
 		} else if got := wait(t, "a connection", all); got.half != halfOf(text) || got.text != text || got.err != nil {
-			r.Fatalf("%q came out at %s as %q, %v", text, got.half, got.text, got.err)
+			r.Fatalf("%q arrived at %s as %q, %v", text, got.half, got.text, got.err)
 		}
 		_ = c.Close()
 		if len(all) > 0 {
-			r.Fatalf("%q came out twice", text)
+			r.Fatalf("%q arrived twice", text)
 		}
 	})
 }
@@ -124,7 +125,7 @@ func TestManyAtOnce(t *testing.T) {
 	for range len(want) {
 		got := wait(t, "a connection", all)
 		if !want[got.text] || got.half != halfOf(got.text) || got.err != nil {
-			t.Errorf("%q came out at %s, %v", got.text, got.half, got.err)
+			t.Errorf("%q arrived at %s, %v", got.text, got.half, got.err)
 		}
 		delete(want, got.text)
 	}
@@ -145,17 +146,17 @@ func TestSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := closed(c); err != nil {
-			t.Errorf("who says %s: %v, want the connection closed", what, err)
+			t.Errorf("client that sends %s: %v, want the connection closed", what, err)
 		}
 		if len(all) > 0 {
-			t.Errorf("who says %s came out: %v", what, <-all)
+			t.Errorf("client that sends %s arrived at a half: %v", what, <-all)
 		}
-		// The time is for showing the protocol only: what comes later is the server's to bound.
+		// The limit applies only until the protocol is known. The server bounds the time after that.
 		late := dial(t, l.Addr().String())
 		if _, err := io.WriteString(late, "G"); err != nil {
 			t.Fatal(err)
 		}
-		_ = closed(dial(t, l.Addr().String())) // that long it takes for one who says nothing
+		_ = closed(dial(t, l.Addr().String())) // waits for the limit, which closes this silent client
 		if _, err := io.WriteString(late, "ET"); err != nil {
 			t.Fatal(err)
 		}
@@ -163,17 +164,17 @@ func TestSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := wait(t, "GET", all); got.text != "GET" || got.err != nil {
-			t.Errorf("GET, slowly, came out as %q, %v", got.text, got.err)
+			t.Errorf("a slow GET arrived as %q, %v", got.text, got.err)
 		}
 		for _, l := range []interface{ Close() error }{p, p.HTTP(), p.GRPC()} {
-			_ = l.Close() // as the test's end
+			_ = l.Close() // the test is over
 		}
 	}
 }
 
 var errAccept = errors.New("out of order")
 
-// broken is a listener of which Accept fails.
+// broken is a listener whose Accept fails.
 type broken struct {
 	net.Listener
 	errs chan error
@@ -198,7 +199,7 @@ func TestAcceptFails(t *testing.T) {
 	b.errs <- temporary{errors.New("too many open files")}
 	b.errs <- errAccept
 	p := connmux.Split(b, nil)
-	for range 2 { // again and again
+	for range 2 { // the error stays
 		for _, half := range []net.Listener{p.HTTP(), p.GRPC()} {
 			if c, err := half.Accept(); !errors.Is(err, errAccept) {
 				t.Errorf("Accept = %v, %v, want %v", c, err, errAccept)

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// SplitWithin is Split with another patience.
+// SplitWithin is Split with d instead of patience.
 func SplitWithin(l net.Listener, secure *tls.Config, d time.Duration) *Port {
 	return split(l, secure, d)
 }
 
-// Preface begins each HTTP/2 connection.
+// Preface is the first bytes of each HTTP/2 connection.
 const Preface = preface

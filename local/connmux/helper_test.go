@@ -23,7 +23,7 @@ func split(t testing.TB, secure *tls.Config) (p *connmux.Port, addr string) {
 	}
 	p = connmux.SplitWithin(l, secure, patience)
 	t.Cleanup(func() {
-		_ = p.Close() // its test may have closed it
+		_ = p.Close() // fails if the test has closed it
 		_ = p.HTTP().Close()
 		_ = p.GRPC().Close()
 	})
@@ -43,14 +43,14 @@ func dial(t testing.TB, addr string) net.Conn {
 	return c
 }
 
-// arrival is a connection that came out of a half, with all that its client sent.
+// arrival is a connection that a half has returned, with everything that its client sent.
 type arrival struct {
 	half string
 	text string
 	err  error
 }
 
-// collect reads the connections of both halves to their ends.
+// collect reads the connections of both halves until their clients close them.
 func collect(p *connmux.Port) <-chan arrival {
 	all := make(chan arrival, 1000)
 	for name, half := range map[string]net.Listener{"HTTP": p.HTTP(), "gRPC": p.GRPC()} {
@@ -82,7 +82,7 @@ func wait[T any](t testing.TB, what string, from <-chan T) T {
 	}
 }
 
-// closed waits for the end of what the other side sends.
+// closed reads until the other side closes the connection.
 func closed(c net.Conn) error {
 	_, err := io.Copy(io.Discard, c)
 	return err

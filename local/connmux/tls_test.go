@@ -24,8 +24,8 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 )
 
-// files are those of a certificate, and when they were written: each time a second later, for a machine may be faster than
-// its clock.
+// files are a certificate's files. Each write sets a modification time one second later, because two writes may be
+// faster than the clock's resolution.
 type files struct {
 	cert, key string
 	at        time.Time
@@ -54,7 +54,7 @@ func (f *files) write(t *testing.T, cert, key []byte) {
 	}
 }
 
-// certificate makes one for 127.0.0.1 that vouches for itself.
+// certificate makes a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T, name string) (cert, key []byte) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -86,10 +86,10 @@ func splitTLS(t *testing.T, f *files) (p *connmux.Port, addr string) {
 	return split(t, secure)
 }
 
-// shake connects; the state says whom it met.
+// shake connects and does the handshake. The connection's state has the server's certificate.
 func shake(t *testing.T, addr string, c *tls.Config) (*tls.Conn, error) {
 	t.Helper()
-	c.InsecureSkipVerify = true // it is looked at by the test
+	c.InsecureSkipVerify = true // the test checks the certificate
 	conn := tls.Client(dial(t, addr), c)
 	return conn, conn.Handshake()
 }
@@ -102,9 +102,9 @@ func TestProtocols(t *testing.T) {
 		asked []string
 		want  string
 	}{
-		"a client of gRPC": {[]string{"h2"}, "gRPC"}, "Go's of HTTP": {[]string{"h2", "http/1.1"}, "HTTP"},
-		"HTTP/1 alone": {[]string{"http/1.1"}, "HTTP"}, "one that asks for nothing": {nil, "HTTP"},
-		"one that also speaks what we do not": {[]string{"h3", "h2"}, "gRPC"},
+		"gRPC client": {[]string{"h2"}, "gRPC"}, "Go's HTTP client": {[]string{"h2", "http/1.1"}, "HTTP"},
+		"HTTP/1 only": {[]string{"http/1.1"}, "HTTP"}, "no ALPN": {nil, "HTTP"},
+		"an unsupported protocol too": {[]string{"h3", "h2"}, "gRPC"},
 	} {
 		c, err := shake(t, addr, &tls.Config{NextProtos: test.asked})
 		if err != nil {
@@ -115,7 +115,7 @@ func TestProtocols(t *testing.T) {
 		}
 		c.Close()
 		if got := wait(t, what, all); got.half != test.want || got.text != what || got.err != nil {
-			t.Errorf("%s came out at %s as %q, %v, want %s", what, got.half, got.text, got.err, test.want)
+			t.Errorf("%s arrived at %s as %q, %v, want %s", what, got.half, got.text, got.err, test.want)
 		}
 	}
 }
@@ -125,10 +125,10 @@ func TestNoHandshake(t *testing.T) {
 	p, addr := splitTLS(t, newFiles(t, "first"))
 	all := collect(p)
 	if _, err := shake(t, addr, &tls.Config{NextProtos: []string{"h3"}}); err == nil {
-		t.Error("a client that speaks nothing of ours is let in")
+		t.Error("the handshake succeeds for a client without a supported protocol")
 	}
 	if _, err := shake(t, addr, &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
-		t.Error("a client with TLS 1.1 is let in")
+		t.Error("the handshake succeeds for a client with TLS 1.1")
 	}
 	if c, err := shake(t, addr, &tls.Config{MaxVersion: tls.VersionTLS12}); err != nil {
 		t.Errorf("a client with TLS 1.2: %v", err)
@@ -140,11 +140,11 @@ func TestNoHandshake(t *testing.T) {
 		_ = closed(send(t, addr, text)) // closed or reset
 	}
 	if len(all) > 0 {
-		t.Errorf("came out without a handshake: %v", <-all)
+		t.Errorf("a connection without a handshake arrived at a half: %v", <-all)
 	}
 }
 
-// Go's own client of HTTP, which offers HTTP/2 as well, and is answered by HTTP/1.
+// TestHTTPS checks that Go's HTTP client, which offers HTTP/2 too, gets HTTP/1.
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	f := newFiles(t, "first")
@@ -166,7 +166,7 @@ func TestHTTPS(t *testing.T) {
 	}
 	defer r.Body.Close()
 	if text, err := io.ReadAll(r.Body); err != nil || string(text) != "HTTP/1.1true" {
-		t.Errorf("GET = %q, %v, want it by HTTP/1.1 and TLS", text, err)
+		t.Errorf("GET = %q, %v, want an answer by HTTP/1.1 and TLS", text, err)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestSilenceInTheHandshake(t *testing.T) {
 	p := connmux.SplitWithin(l, secure, 50*time.Millisecond)
 	defer p.Close()
 	if err := closed(dial(t, l.Addr().String())); err != nil {
-		t.Errorf("who says nothing: %v, want the connection closed", err)
+		t.Errorf("silent client: %v, want the connection closed", err)
 	}
 }
 
@@ -201,7 +201,7 @@ func TestNewCertificate(t *testing.T) {
 		}
 		defer c.Close()
 		if got := c.ConnectionState().PeerCertificates[0].Subject.CommonName; got != want {
-			t.Errorf("%s: the certificate of %s, want %s", when, got, want)
+			t.Errorf("%s: got the certificate of %s, want that of %s", when, got, want)
 		}
 	}
 	want("at the start", "first")

@@ -86,7 +86,7 @@ func carryOut(ctx context.Context, o order) (any, error) {
 	case "write":
 		fmt.Println("to stdout")
 		fmt.Fprintln(os.Stderr, strings.Repeat("y", 5000)+" to stderr")
-	case "wait": // for the meeting
+	case "wait": // until the meeting answers
 		return get(context.WithoutCancel(ctx), o.URL+"?"+strconv.Itoa(os.Getpid()))
 	case "environment":
 		return os.Environ(), nil

@@ -15,8 +15,8 @@ import (
 // watchInterval is how often Watch checks the sources.
 const watchInterval = 500 * time.Millisecond
 
-// Reload reads the template again and builds the functions if Options.Build is set. Later invocations meet the result; running
-// ones finish on the old one. After an error everything stays as it was.
+// Reload reads the template again and builds the functions if Options.Build is set. Later invocations use the new
+// functions; running ones finish on the old ones. After an error nothing changes.
 func (e *Emulator) Reload() error {
 	_, err := e.reload()
 	return err

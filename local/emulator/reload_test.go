@@ -136,7 +136,7 @@ func TestReloadKeeps(t *testing.T) {
 	}
 }
 
-// heard is what Watch or Check reported.
+// heard counts the reports of Watch or Check.
 type heard struct {
 	noticed int // changes so far
 	changed bool

@@ -17,18 +17,18 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// visit is a canary's way through the protocol.
+// visit sends canaries to one server.
 type visit struct {
 	conn    *grpc.ClientConn
 	rpcs    []protoreflect.MethodDescriptor
 	valid   map[string]func(testing.TB) proto.Message
 	token   string
-	secrets []string // what no log line and no error may tell
+	secrets []string // texts that no log line and no error may contain
 	sent    int
 }
 
-// TestCanary sends a live token, an e-mail and an address through every rpc and every field, and through metadata, with
-// servers that work and servers that do not, and looks for them in the log and in the errors.
+// TestCanary sends a live token, an e-mail and an address through every rpc, every field and the metadata, with working
+// and broken backends. None of them may be in the log or in an error.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -54,15 +54,15 @@ func TestCanary(t *testing.T) {
 		got := log.next(t)
 		wantNoneIn(t, "logged", got.raw, v.secrets...)
 		if got.Caller != "" {
-			t.Errorf("logged %s, want no caller of an e-mail", got.raw)
+			t.Errorf("logged %s, want no e-mail as the caller", got.raw)
 		}
 	}
 	if len(log) > 0 {
-		t.Errorf("%d lines too many in the log", len(log))
+		t.Errorf("%d extra lines in the log", len(log))
 	}
 }
 
-// requests are a valid one for the rpc, and those that have a secret in one of their texts each.
+// requests returns a valid request for the rpc, and requests that each have a secret in one text field.
 func (v *visit) requests(t *testing.T, m protoreflect.MethodDescriptor) []proto.Message {
 	t.Helper()
 	valid := v.valid[string(m.Name())](t)
@@ -93,7 +93,7 @@ func (v *visit) round(t *testing.T, what string, requests map[string][]proto.Mes
 	}
 }
 
-// want sends a request, whose answer may be any that tells nothing.
+// want sends a request. Any answer without a secret is right.
 func (v *visit) want(ctx context.Context, t *testing.T, what, path string, request, response proto.Message) {
 	t.Helper()
 	var header, trailer metadata.MD
@@ -102,7 +102,7 @@ func (v *visit) want(ctx context.Context, t *testing.T, what, path string, reque
 	call := what + ": " + path
 	wantNoLeak(t, call, a, v.secrets...)
 	for _, md := range []metadata.MD{header, trailer} {
-		delete(md, "grpc-status-details-bin") // was looked at as details
+		delete(md, "grpc-status-details-bin") // the details are checked decoded
 		for name, values := range md {
 			wantNoneIn(t, call+" sends back", name+": "+strings.Join(values, " "), v.secrets...)
 		}

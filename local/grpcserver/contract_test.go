@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// contract is every rpc of it.
+// contract returns all rpcs of the contract.
 func contract(t testing.TB) (all []protoreflect.MethodDescriptor) {
 	t.Helper()
 	protoregistry.GlobalFiles.RangeFilesByPackage("osirose.database.v1", func(f protoreflect.FileDescriptor) bool {
@@ -40,7 +40,7 @@ func pathOf(m protoreflect.MethodDescriptor) string {
 	return "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
 }
 
-// Every rpc of the contract answers; to an empty request with INVALID_ARGUMENT.
+// TestEveryRPC checks that every rpc of the contract answers. The answer to an empty request is INVALID_ARGUMENT.
 func TestEveryRPC(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -51,7 +51,7 @@ func TestEveryRPC(t *testing.T) {
 		a := answerOf(d.conn.Invoke(t.Context(), pathOf(m), dynamicpb.NewMessage(m.Input()), dynamicpb.NewMessage(m.Output())))
 		wantAnswer(t, pathOf(m), a, codes.InvalidArgument, "ARGUMENT")
 		if a.Info.GetMetadata()["argument"] == "" {
-			t.Errorf("%s = %v, want an argument named", pathOf(m), a)
+			t.Errorf("%s = %v, want the name of the argument", pathOf(m), a)
 		}
 		wantLine(t, pathOf(m), log.next(t), "INFO", strings.TrimPrefix(pathOf(m), pkg), "invalid_argument")
 
@@ -64,7 +64,7 @@ func TestEveryRPC(t *testing.T) {
 			t.Errorf("%s = %v, want OK", pathOf(m), a)
 		}
 		for code := ""; code != "ok" && a.Code() == codes.OK; {
-			code = log.next(t).Code // after those of the tries
+			code = log.next(t).Code // skip the lines of failed tries
 		}
 		for len(log) > 0 && a.Code() != codes.OK {
 			log.next(t)
@@ -75,12 +75,12 @@ func TestEveryRPC(t *testing.T) {
 func TestServiceThatIsNotTheContracts(t *testing.T) {
 	t.Parallel()
 	for what, f := range map[string]func(databasev1.UserService) grpcserver.Service{
-		"a method missing": grpcserver.IncompleteUsers, "a method of another": grpcserver.ForeignUsers, "a method twice": grpcserver.DoubleUsers,
+		"a missing method": grpcserver.IncompleteUsers, "another service's method": grpcserver.ForeignUsers, "a method twice": grpcserver.DoubleUsers,
 	} {
 		func() {
 			defer func() {
 				if p, _ := recover().(string); !strings.Contains(p, "osirose.database.v1.UserService") {
-					t.Errorf("%s: panic %q, want one that names the service", what, p)
+					t.Errorf("%s: panic %q, want a panic with the service's name", what, p)
 				}
 			}()
 			f(fake{})

@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A method has the time that its caller gives it, at most the budget of a request.
+// TestDeadline checks that a method has its caller's deadline, but at most the budget of a request.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct{ callers, want time.Duration }{
@@ -36,7 +36,7 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// testDeadline has a method wait for the end of its context. A caller whose time is 0 names none.
+// testDeadline calls a method that waits for the end of its context. callers is the caller's timeout; 0 means none.
 func testDeadline(t *testing.T, callers, want time.Duration) {
 	has, entered := time.Time{}, make(chan time.Time, 1)
 	d, log := serveFake(t, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
@@ -45,7 +45,7 @@ func testDeadline(t *testing.T, callers, want time.Duration) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	// So that the time is not spent on connecting.
+	// Connect first, so that connecting does not use up the deadline.
 	if _, err := healthv1.NewHealthClient(d.conn).Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +59,10 @@ func testDeadline(t *testing.T, callers, want time.Duration) {
 	switch {
 	case a.Code() != codes.DeadlineExceeded:
 		t.Errorf("GetUser = %v, want %s", a, codes.DeadlineExceeded)
-	case want == rpcserver.Budget && (callers == 0 || callers > 2*want): // else either may be the first to say so
+	case want == rpcserver.Budget && (callers == 0 || callers > 2*want): // otherwise client and server both run out of time
 		wantAnswer(t, "GetUser", a, codes.DeadlineExceeded, "DEADLINE_EXCEEDED")
 	case want == 0:
-		return // it did not get as far as the server
+		return // the request did not reach the server
 	}
 	var at time.Time
 	select {
@@ -71,15 +71,15 @@ func testDeadline(t *testing.T, callers, want time.Duration) {
 		t.Fatal("the method was not called")
 	}
 	if has.Before(began) || has.After(at.Add(want)) {
-		t.Errorf("the method had until %v after it began, want at most %v", has.Sub(at), want)
+		t.Errorf("the method's deadline is %v after its start, want at most %v", has.Sub(at), want)
 	}
-	// To the server it is the same whether the caller's time is over or the caller cancels: both arrive together.
+	// The caller cancels when its deadline has passed, so the server may see the cancel first.
 	if got := log.next(t); got.Code != "deadline_exceeded" && (got.Code != "canceled" || want == rpcserver.Budget) {
 		t.Errorf("GetUser logged %s, want deadline_exceeded", got.raw)
 	}
 }
 
-// silent is a stream of GetUser on which nothing was sent but its headers.
+// silent opens a stream of GetUser and sends only the headers.
 func silent(ctx context.Context, t *testing.T, d *protocol) grpc.ClientStream {
 	t.Helper()
 	stream, err := d.conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, getUser)
@@ -96,7 +96,7 @@ func TestMessageThatDoesNotCome(t *testing.T) {
 		return nil, errors.New("not to be called")
 	})
 	began := time.Now()
-	// The caller names no deadline. It gives up if the server does not.
+	// The caller sends no deadline. The timeout here only ends the test if the server never answers.
 	ctx, cancel := context.WithCancel(t.Context())
 	defer time.AfterFunc(10*rpcserver.Budget, cancel).Stop()
 	stream := silent(ctx, t, d)
@@ -135,7 +135,7 @@ func TestCallerCancels(t *testing.T) {
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "canceled")
 }
 
-// stalled makes a request that waits for its statement, which the proxy before the database holds.
+// stalled makes a request that waits for its statement: the proxy in front of the database holds the answer back.
 func stalled(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, ended <-chan answer) {
 	t.Helper()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
@@ -158,7 +158,7 @@ func stalled(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, end
 	select {
 	case <-arrived:
 	case a := <-answers:
-		answers <- a // it could not even be sent: the machine is under load
+		answers <- a // it was not sent: the machine is under load
 	}
 	return d, answers
 }
@@ -166,7 +166,7 @@ func stalled(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, end
 // A caller that leaves ends the wait for a statement.
 func TestCallerCancelsAStatement(t *testing.T) {
 	t.Parallel()
-	for try := 0; ; try++ { // on a machine under load the statement may run out of its own time before
+	for try := 0; ; try++ { // on a machine under load the statement may time out first
 		log := make(lines, 10)
 		ctx, cancel := context.WithCancel(t.Context())
 		_, answers := stalled(ctx, t, log)

@@ -7,7 +7,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// NewPinged is New with another PingEvery.
+// NewPinged is New with pingEvery instead of PingEvery.
 func NewPinged(edge *rpcserver.Server, pingEvery time.Duration) *Server {
 	return newServer(edge, func() bool { return true }, pingEvery)
 }

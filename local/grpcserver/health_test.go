@@ -20,14 +20,14 @@ const (
 	notServing = healthv1.HealthCheckResponse_NOT_SERVING
 )
 
-// serveHealth serves all services, none of which is called.
+// serveHealth serves all services. The services themselves do not work; only health does.
 func serveHealth(t *testing.T, ready func() bool) (*protocol, healthv1.HealthClient) {
 	t.Helper()
 	d := serve(t, edgeTo(io.Discard), ready, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil))
 	return d, healthv1.NewHealthClient(d.conn)
 }
 
-// healthNames are what may be asked for.
+// healthNames returns the names that the health service knows.
 func healthNames(t *testing.T) []string {
 	t.Helper()
 	names := map[string]bool{"": true}
@@ -58,10 +58,10 @@ func TestHealth(t *testing.T) {
 	ready.Store(true)
 	wantAll("ready", serving)
 	d.NotServing()
-	d.NotServing() // may be said twice
-	wantAll("at a drain", notServing)
-	if a := get(t.Context(), d.conn, ""); a.Code() != codes.Internal { // the fake has no method: it was called
-		t.Errorf("GetUser at a drain = %v, want it still served", a)
+	d.NotServing() // a second call is allowed
+	wantAll("after NotServing", notServing)
+	if a := get(t.Context(), d.conn, ""); a.Code() != codes.Internal { // Internal: the fake was called, which has no method
+		t.Errorf("GetUser after NotServing = %v, want it still served", a)
 	}
 	for _, name := range []string{"UserService", "osirose.database.v1", "osirose.database.v1.userservice", "grpc.health.v1.Health"} {
 		if a := answerOf(func() error {
@@ -100,23 +100,23 @@ func TestWatchDrain(t *testing.T) {
 	for _, name := range healthNames(t) {
 		streams = append(streams, watch(t, client, name))
 		if got := next(t, streams[len(streams)-1]); got != serving {
-			t.Errorf("Watch(%q) begins with %s, want %s", name, got, serving)
+			t.Errorf("the first status of Watch(%q) is %s, want %s", name, got, serving)
 		}
 	}
 	d.NotServing()
 	for _, s := range streams {
 		if got := next(t, s); got != notServing {
-			t.Errorf("Watch at a drain: %s, want %s", got, notServing)
+			t.Errorf("Watch after NotServing: %s, want %s", got, notServing)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if !d.Shutdown(ctx) {
-		t.Error("Shutdown had to cut watchers off")
+		t.Error("Shutdown cut off the watchers")
 	}
 	for _, s := range streams {
 		if r, err := s.Recv(); status.Code(err) != codes.Unavailable {
-			t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
+			t.Errorf("Watch after Shutdown: %v, %v, want %s", r, err, codes.Unavailable)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestWatchEnd(t *testing.T) {
 		r, err = stream.Recv()
 	}
 	if status.Code(err) != codes.Unavailable {
-		t.Errorf("Watch at the end: %v, %v, want %s", r, err, codes.Unavailable)
+		t.Errorf("Watch after Shutdown: %v, %v, want %s", r, err, codes.Unavailable)
 	}
 }
 
@@ -175,6 +175,6 @@ func TestWatcherGoes(t *testing.T) {
 	next(t, stream)
 	cancel()
 	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
-		t.Errorf("Watch by one who goes: %v, want %s", err, codes.Canceled)
+		t.Errorf("Watch after its caller cancels: %v, want %s", err, codes.Canceled)
 	}
 }

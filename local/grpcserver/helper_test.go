@@ -35,7 +35,7 @@ const patience = 30 * time.Second
 
 func always() bool { return true }
 
-// protocol is a running one, and a connection to it.
+// protocol is a running server and a connection to it.
 type protocol struct {
 	*grpcserver.Server
 	addr string
@@ -61,7 +61,7 @@ func serveServer(t testing.TB, s *grpcserver.Server) *protocol {
 	go func() { served <- d.Serve(p.GRPC()) }()
 	d.conn = d.dial(t)
 	t.Cleanup(func() {
-		_ = d.conn.Close() // its test may have closed it
+		_ = d.conn.Close() // fails if the test has closed it
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		d.Shutdown(ctx)
@@ -75,7 +75,7 @@ func serveServer(t testing.TB, s *grpcserver.Server) *protocol {
 	return d
 }
 
-// dial makes a further connection, when it is first used.
+// dial returns another connection, which connects when it is first used.
 func (d *protocol) dial(t testing.TB, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	c, err := grpc.NewClient(d.addr, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDisableRetry())...)
@@ -86,12 +86,12 @@ func (d *protocol) dial(t testing.TB, options ...grpc.DialOption) *grpc.ClientCo
 	return c
 }
 
-// edgeTo logs to w.
+// edgeTo returns an edge that logs to w.
 func edgeTo(w io.Writer) *rpcserver.Server {
 	return rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
 }
 
-// all are the services of p.
+// all returns the services of p.
 func all(p *app.Program) []grpcserver.Service {
 	s := services.New(p)
 	return grpcserver.All(s.Users, s.Characters, s.Sessions)
@@ -113,7 +113,7 @@ const (
 	canary  = "canary-4711@example.com"
 )
 
-// serveFake serves the method, and returns the log. When all is over no line may be left in it.
+// serveFake serves the method and returns the log. The test must read all of the log's lines.
 func serveFake(t testing.TB, f func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)) (*protocol, lines) {
 	t.Helper()
 	log := make(lines, 10_000)
@@ -125,12 +125,12 @@ func serveFake(t testing.TB, f func(context.Context, *databasev1.GetUserRequest)
 	return serve(t, edgeTo(log), always, grpcserver.Users(fake{getUser: f})), log
 }
 
-// nothing is an empty answer.
+// nothing returns an empty answer.
 func nothing(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 	return &databasev1.GetUserResponse{}, nil
 }
 
-// answer is what a caller gets.
+// answer is the status that a caller gets.
 type answer struct {
 	*status.Status
 	Info  *errdetails.ErrorInfo // nil: none
@@ -139,7 +139,7 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%s %q %v", a.Code(), a.Message(), a.Details()) }
 
-// text is all that it says.
+// text returns all text in the answer.
 func (a answer) text() string { return a.Message() + fmt.Sprint(a.Proto()) }
 
 func answerOf(err error) answer {
@@ -160,8 +160,8 @@ func get(ctx context.Context, c grpc.ClientConnInterface, user string, options .
 	return answerOf(c.Invoke(ctx, getUser, &databasev1.GetUserRequest{UserId: user}, &databasev1.GetUserResponse{}, options...))
 }
 
-// call repeats a request while the database is said not to answer, as callers do: on a machine under load the budget of a
-// statement may run out.
+// call retries a request while the database does not answer in time, as callers do: on a machine under load a statement
+// may time out.
 func call(t testing.TB, c grpc.ClientConnInterface, method string, request, response proto.Message) (a answer) {
 	t.Helper()
 	for range 30 {
@@ -173,14 +173,14 @@ func call(t testing.TB, c grpc.ClientConnInterface, method string, request, resp
 	return a
 }
 
-// inner matches what no caller may see: SQL, our libraries, addresses, types and places in the source.
+// inner matches what no caller may see: SQL, names of libraries, addresses, types and source positions.
 var inner = regexp.MustCompile(`(?i)\b(select|insert into|update|delete from|from game|game\.|sqlstate)\b|pgx|pgconn|postgres|redis|127\.0\.0\.1|localhost|databasev1|\*\w+\.\w+|goroutine|\.go:|runtime error|proto:|json:`)
 
-// wantNoLeak checks an error; canaries are what was sent and must not come back.
+// wantNoLeak checks that an error contains no internals and none of the canaries, which were sent.
 func wantNoLeak(t testing.TB, call string, a answer, canaries ...string) {
 	t.Helper()
 	if found := inner.FindString(a.text()); a.Code() != codes.OK && found != "" {
-		t.Errorf("%s = %v, which tells %q", call, a, found)
+		t.Errorf("%s = %v, which leaks %q", call, a, found)
 	}
 	for _, c := range canaries {
 		if strings.Contains(strings.ToLower(a.text()), strings.ToLower(c)) {
@@ -189,7 +189,8 @@ func wantNoLeak(t testing.TB, call string, a answer, canaries ...string) {
 	}
 }
 
-// wantAnswer checks an error: its code, and the reason in its ErrorInfo, which it has none of where reason is empty.
+// wantAnswer checks an error's code and the reason in its ErrorInfo. If reason is empty, the error must have no
+// ErrorInfo.
 func wantAnswer(t testing.TB, call string, a answer, code codes.Code, reason string) {
 	t.Helper()
 	if a.Code() != code || a.Info.GetReason() != reason || (a.Info == nil) != (reason == "") {
@@ -201,7 +202,7 @@ func wantAnswer(t testing.TB, call string, a answer, code codes.Code, reason str
 	wantNoLeak(t, call, a)
 }
 
-// lines is a log whose lines are taken one by one, as they come.
+// lines is a log that a test reads line by line.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -215,7 +216,7 @@ type line struct {
 	raw                                                            string
 }
 
-// next waits for a line, which every request has.
+// next waits for the next line. Every request has one.
 func (l lines) next(t testing.TB) line {
 	t.Helper()
 	select {
@@ -236,7 +237,7 @@ func parseLine(t testing.TB, raw string) line {
 	return got
 }
 
-// wantLine checks what a line says of a request.
+// wantLine checks the level, rpc and code of a log line.
 func wantLine(t testing.TB, call string, got line, level, rpc, code string) {
 	t.Helper()
 	if got.Level != level || got.RPC != rpc || got.Code != code {

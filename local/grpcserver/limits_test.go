@@ -23,24 +23,25 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// crowd is a UserService whose GetUser waits to be let go. GetUserBySession, which is urgent, does so when its token says it.
-type crowd struct {
+// blocking is a UserService whose GetUser waits until free is closed. GetUserBySession, which is urgent, waits only if
+// its token is "wait".
+type blocking struct {
 	databasev1.UserService
 	inside *sync.WaitGroup
 	free   chan struct{}
 }
 
-func (c crowd) GetUser(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+func (c blocking) GetUser(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 	c.inside.Done()
-	<-c.free // whatever its deadline
+	<-c.free // ignores the deadline
 	return &databasev1.GetUserResponse{}, nil
 }
 
-func (c crowd) GetUserByEmail(context.Context, *databasev1.GetUserByEmailRequest) (*databasev1.GetUserByEmailResponse, error) {
+func (c blocking) GetUserByEmail(context.Context, *databasev1.GetUserByEmailRequest) (*databasev1.GetUserByEmailResponse, error) {
 	return &databasev1.GetUserByEmailResponse{}, nil
 }
 
-func (c crowd) GetUserBySession(_ context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
+func (c blocking) GetUserBySession(_ context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
 	if r.GetToken() == "wait" {
 		c.inside.Done()
 		<-c.free
@@ -48,13 +49,13 @@ func (c crowd) GetUserBySession(_ context.Context, r *databasev1.GetUserBySessio
 	return &databasev1.GetUserBySessionResponse{}, nil
 }
 
-// fill has so many more requests inside the service, over the connections, that wait to be let go.
-func (c crowd) fill(t *testing.T, done *sync.WaitGroup, conns []*grpc.ClientConn, n int, method string, request proto.Message) {
+// fill starts n requests and returns when the service has received all of them. They wait until free is closed.
+func (c blocking) fill(t *testing.T, done *sync.WaitGroup, conns []*grpc.ClientConn, n int, method string, request proto.Message) {
 	t.Helper()
 	c.inside.Add(n)
 	for i := range n {
 		done.Go(func() {
-			for { // a machine under load may take longer than the budget to receive a request; one that is inside is not answered
+			for { // retry: on a machine under load a request may time out before the service receives it
 				err := ask(conns[i%len(conns)], method, request)
 				select {
 				case <-c.free:
@@ -62,7 +63,7 @@ func (c crowd) fill(t *testing.T, done *sync.WaitGroup, conns []*grpc.ClientConn
 				default:
 				}
 				if status.Code(err) != codes.DeadlineExceeded {
-					t.Errorf("%s, which had to wait: %v", method, err)
+					t.Errorf("%s = %v before it was released", method, err)
 					c.inside.Done()
 					return
 				}
@@ -77,12 +78,12 @@ func ask(conn *grpc.ClientConn, method string, request proto.Message) error {
 	return conn.Invoke(context.Background(), pkg+"UserService/"+method, request, &databasev1.GetUserResponse{})
 }
 
-// The last eighth of the places is reserved for urgent requests.
+// TestTooManyRequests checks that the last eighth of the permitted requests is reserved for urgent ones.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
-	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
+	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
 	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
-	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t)} // one may not have so many streams
+	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t)} // more than MaxStreams in total
 	byToken := func(token string) *databasev1.GetUserBySessionRequest {
 		return &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: token}}
 	}
@@ -94,7 +95,7 @@ func TestTooManyRequests(t *testing.T) {
 	a := other()
 	wantAnswer(t, "GetUserByEmail", a, codes.ResourceExhausted, "OVERLOADED")
 	if a.Retry.GetRetryDelay().AsDuration() != time.Second {
-		t.Errorf("GetUserByEmail = %v, want it to be tried again after 1 s", a)
+		t.Errorf("GetUserByEmail = %v, want a retry delay of 1 s", a)
 	}
 	wantAnswer(t, "GetUserBySession", urgent(), codes.OK, "")
 	c.fill(t, &done, conns, rpcserver.MaxRequests/8, "GetUserBySession", byToken("wait"))
@@ -104,10 +105,10 @@ func TestTooManyRequests(t *testing.T) {
 	wantAnswer(t, "GetUserByEmail afterwards", other(), codes.OK, "")
 }
 
-// Large messages count by their bytes.
+// TestTooManyBytes checks that the total size of messages is limited too.
 func TestTooManyBytes(t *testing.T) {
 	t.Parallel()
-	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
+	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
 	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
 	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t), d.dial(t)}
 	other := func() answer { return answerOf(ask(d.conn, "GetUserByEmail", &databasev1.GetUserByEmailRequest{})) }
@@ -120,7 +121,7 @@ func TestTooManyBytes(t *testing.T) {
 	wantAnswer(t, "GetUserByEmail afterwards", other(), codes.OK, "")
 }
 
-// raw is a connection of HTTP/2 made by hand.
+// raw is an HTTP/2 connection on which the test writes each frame itself.
 type raw struct {
 	*http2.Framer
 	headers  bytes.Buffer
@@ -156,7 +157,7 @@ func dialRaw(t *testing.T, d *protocol) *raw {
 	return r
 }
 
-// await reads until a frame is the one.
+// await reads frames until is returns true.
 func (r *raw) await(t *testing.T, is func(http2.Frame) bool) http2.Frame {
 	t.Helper()
 	for {
@@ -170,7 +171,7 @@ func (r *raw) await(t *testing.T, is func(http2.Frame) bool) http2.Frame {
 	}
 }
 
-// open begins a stream that does not end.
+// open starts a stream and leaves it open.
 func (r *raw) open(t *testing.T, id uint32, path string, more ...string) {
 	t.Helper()
 	r.headers.Reset()
@@ -201,7 +202,7 @@ func TestTooManyStreams(t *testing.T) {
 	d, log := serveFake(t, nothing)
 	r := dialRaw(t, d)
 	if got := r.settings[http2.SettingMaxConcurrentStreams]; got != grpcserver.MaxStreams {
-		t.Errorf("the server says %d streams, want %d", got, grpcserver.MaxStreams)
+		t.Errorf("the server permits %d streams, want %d", got, grpcserver.MaxStreams)
 	}
 	for i := range uint32(grpcserver.MaxStreams) + 1 {
 		r.open(t, 2*i+1, healthCheck)
@@ -210,7 +211,7 @@ func TestTooManyStreams(t *testing.T) {
 	if f.StreamID != 2*grpcserver.MaxStreams+1 || f.ErrCode != http2.ErrCodeRefusedStream {
 		t.Errorf("stream %d ended with %s, want %d with REFUSED_STREAM", f.StreamID, f.ErrCode, 2*grpcserver.MaxStreams+1)
 	}
-	// Those that are refused are the others': another connection is served.
+	// The limit is per connection: another connection is served.
 	wantAnswer(t, "GetUser", get(t.Context(), d.conn, ""), codes.OK, "")
 	log.next(t)
 }
@@ -220,7 +221,7 @@ func TestTooLargeHeaders(t *testing.T) {
 	d, log := serveFake(t, nothing)
 	r := dialRaw(t, d)
 	if got := r.settings[http2.SettingMaxHeaderListSize]; got != 64<<10 {
-		t.Errorf("the server says %d bytes of headers, want 64 KiB", got)
+		t.Errorf("the server permits %d bytes of headers, want 64 KiB", got)
 	}
 	r.open(t, 1, getUser, "x-large", strings.Repeat("~", 64<<10))
 	f := r.await(t, func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok }).(*http2.RSTStreamFrame)
@@ -246,7 +247,7 @@ func TestPings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i := range 3 { // without a stream; the first is at its time
+	for i := range 3 { // without a stream; only the second and third are early
 		ping(i)
 		r.await(t, func(f http2.Frame) bool {
 			p, ok := f.(*http2.PingFrame)
@@ -259,7 +260,7 @@ func TestPings(t *testing.T) {
 		t.Errorf("GOAWAY %s, want ENHANCE_YOUR_CALM too_many_pings", got)
 	}
 	if f, err := r.ReadFrame(); err == nil {
-		t.Errorf("after it came %v, want the end", f)
+		t.Errorf("after GOAWAY came %v, want the end of the connection", f)
 	}
 }
 

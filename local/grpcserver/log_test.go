@@ -35,11 +35,11 @@ func TestLog(t *testing.T) {
 			t.Errorf("GetUser = %v, want %s", a, codes.NotFound)
 		}
 		if got := log.next(t); got.Caller != want || got.RPC != "UserService/GetUser" {
-			t.Errorf("a caller that says it is %q: logged %s, want caller %q", agent, got.raw, want)
+			t.Errorf("user agent %q: logged %s, want caller %q", agent, got.raw, want)
 		}
 	}
 	statuses := map[string]bool{}
-	for range 30 { // a busy machine may have no time to fill the cache at first
+	for range 30 { // on a busy machine the first fills of the cache may time out
 		get(t.Context(), d.conn, user)
 		if got := log.next(t); got.Code == "ok" {
 			statuses[got.Cache] = true
@@ -49,17 +49,17 @@ func TestLog(t *testing.T) {
 		}
 	}
 	if !statuses["hit"] || len(statuses) < 2 {
-		t.Errorf("the cache was logged as %v, want hit, and before that something else", statuses)
+		t.Errorf("logged the cache statuses %v, want hit, and before that another status", statuses)
 	}
 }
 
-// span is what a tracer got for a request.
+// span is a request as the tracer saw it.
 type span struct {
 	parent string
 	class  request.Class
 }
 
-// tracer is a small one: its spans are known by the value of a context.
+// tracer is a minimal tracer: it keeps the current span in the context.
 type tracer struct {
 	mu    sync.Mutex
 	ended []span
@@ -106,7 +106,7 @@ func TestTrace(t *testing.T) {
 		}
 		logged := log.next(t)
 		if got := header.Get(rpcserver.TraceResponse); len(got) != 1 || got[0] != "response to 00-the-trace"+user || seen != "00-the-trace"+user {
-			t.Errorf("%s: %q, and the method had %q; want the trace in both", rpcserver.TraceResponse, got, seen)
+			t.Errorf("%s: %q, and the method saw %q; want the same trace in both", rpcserver.TraceResponse, got, seen)
 		}
 		want := span{"00-the-trace" + user, request.Class{Service: "UserService", Method: "GetUser", Protocol: request.GRPC, Code: twirp.ErrorCode(logged.Code)}}
 		if len(tr.ended) != 1 || tr.ended[0] != want {
@@ -115,7 +115,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-func TestTraceOfWhatIsRefused(t *testing.T) {
+func TestTraceOfRefusedRequests(t *testing.T) {
 	t.Parallel()
 	tr, log := &tracer{}, make(lines, 10)
 	edge := edgeTo(log)
@@ -176,7 +176,7 @@ func TestObserver(t *testing.T) {
 		{Service: "UserService", Method: "GetUser", Protocol: request.GRPC, Code: "ok"}, {Protocol: request.GRPC, Code: twirp.BadRoute},
 	} {
 		if o.asked[c] != 1 || o.count[c] != 3 {
-			t.Errorf("%v: asked for %d times and %d counted, want 1 and 3 of %v", c, o.asked[c], o.count[c], o.count)
+			t.Errorf("%v: requested %d times and counted %d times, want 1 and 3 of %v", c, o.asked[c], o.count[c], o.count)
 		}
 	}
 }

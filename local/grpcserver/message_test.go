@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// post is a request made by hand: the answer of HTTP/2, and gRPC's in it.
+// post sends an HTTP/2 request without a gRPC client. It returns the HTTP answer and the gRPC status in it.
 func post(t testing.TB, d *protocol, path, contentType, body string, header ...string) (*http.Response, answer) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+d.addr+path, strings.NewReader(body))
@@ -42,7 +42,7 @@ func post(t testing.TB, d *protocol, path, contentType, body string, header ...s
 		t.Fatalf("POST %s: %v", path, err)
 	}
 	code, message := response.Trailer.Get("Grpc-Status"), response.Trailer.Get("Grpc-Message")
-	if code == "" { // an answer of headers alone
+	if code == "" { // a trailers-only answer
 		code, message = response.Header.Get("Grpc-Status"), response.Header.Get("Grpc-Message")
 	}
 	n, err := strconv.Atoi(code)
@@ -52,12 +52,12 @@ func post(t testing.TB, d *protocol, path, contentType, body string, header ...s
 	return response, answer{Status: status.New(codes.Code(n), message)}
 }
 
-// framed is a message as gRPC sends it.
+// framed returns a message with gRPC's length prefix.
 func framed(compressed byte, message string) string {
 	return string(binary.BigEndian.AppendUint32([]byte{compressed}, uint32(len(message)))) + message
 }
 
-// malformed is what Twirp says.
+// malformed is Twirp's message.
 const malformed = "the protobuf request could not be decoded"
 
 // TestMalformed sends bytes that are not protobuf to each rpc.
@@ -82,7 +82,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// textWith is a request that has s in its first text.
+// textWith returns a request with s in its first text field.
 func textWith(m protoreflect.MethodDescriptor, s string) string {
 	for i := range m.Input().Fields().Len() {
 		if f := m.Input().Fields().Get(i); f.Kind() == protoreflect.StringKind {
@@ -92,7 +92,7 @@ func textWith(m protoreflect.MethodDescriptor, s string) string {
 	return "\x00"
 }
 
-// requestOf n bytes.
+// requestOf returns a request of n bytes.
 func requestOf(n int) *databasev1.GetUserRequest {
 	r := &databasev1.GetUserRequest{UserId: strings.Repeat("x", n)}
 	r.UserId = r.UserId[:n-(proto.Size(r)-n)]
@@ -125,7 +125,7 @@ func TestSize(t *testing.T) {
 		}
 		wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", test.logged)
 	}
-	// A frame that announces 2 GiB is refused before they come, and before there is memory for them.
+	// A frame that announces 2 GiB is refused before the server reads it or allocates memory for it.
 	_, a := post(t, d, getUser, "application/grpc", "\x00\x7f\xff\xff\xffxyz")
 	wantAnswer(t, "GetUser that announces 2 GiB", a, codes.ResourceExhausted, "")
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "resource_exhausted")
@@ -143,13 +143,13 @@ func TestMessages(t *testing.T) {
 		"one":                       {good, nil, codes.OK},
 		"none":                      {"", nil, codes.Internal},
 		"two":                       {good + good, nil, codes.Internal},
-		"a bad one behind it":       {good + framed(0, "\xff"), nil, codes.Internal},
-		"half a head":               {"\x00\x00", nil, codes.Internal},
-		"half of one":               {"\x00\x00\x00\x00\x09xyz", nil, codes.Internal},
+		"a malformed second one":    {good + framed(0, "\xff"), nil, codes.Internal},
+		"half a prefix":             {"\x00\x00", nil, codes.Internal},
+		"half a message":            {"\x00\x00\x00\x00\x09xyz", nil, codes.Internal},
 		"an unknown flag":           {framed(2, ""), nil, codes.Internal},
-		"compressed, by nothing":    {framed(1, ""), nil, codes.Internal},
+		"compressed, no encoding":   {framed(1, ""), nil, codes.Internal},
 		"compressed":                {framed(1, "x"), []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},
-		"with the word of it alone": {good, []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},
+		"an encoding, uncompressed": {good, []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},
 	} {
 		_, a := post(t, d, getUser, "application/grpc", test.body, test.header...)
 		wantAnswer(t, "GetUser with "+what, a, test.code, "")
@@ -161,7 +161,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestContentType: what is not gRPC's is refused as HTTP does it; whatever is, is protobuf.
+// TestContentType checks that other content types than gRPC's get an HTTP error, and that all of gRPC's are read as
+// protobuf.
 func TestContentType(t *testing.T) {
 	t.Parallel()
 	d, log := serveFake(t, nothing)

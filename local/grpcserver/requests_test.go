@@ -11,7 +11,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// requests has one that is right for each rpc; a new rpc needs one here.
+// requests returns a valid request for each rpc. A new rpc needs an entry here.
 func requests(t testing.TB, e *testenv.Env) map[string]func(testing.TB) proto.Message {
 	t.Helper()
 	user := e.AddUser(t, "Player1")
@@ -37,7 +37,7 @@ func requests(t testing.TB, e *testenv.Env) map[string]func(testing.TB) proto.Me
 		"CreateCharacter":   constant(&databasev1.CreateCharacterRequest{UserId: user, Name: "Valid-Name"}),
 		"DeleteCharacter":   constant(&databasev1.DeleteCharacterRequest{UserId: user, CharacterId: id + 1}),
 		"RestoreCharacter":  constant(&databasev1.RestoreCharacterRequest{UserId: user, CharacterId: id}),
-		"SaveCharacter": func(t testing.TB) proto.Message { // the version is the current one
+		"SaveCharacter": func(t testing.TB) proto.Message { // needs the current version
 			r := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: id}
 			if err := e.Owner.QueryRow(t.Context(), "SELECT version FROM game.character WHERE id = $1", id).Scan(&r.ExpectedVersion); err != nil {
 				t.Fatal(err)
@@ -47,12 +47,12 @@ func requests(t testing.TB, e *testenv.Env) map[string]func(testing.TB) proto.Me
 	}
 }
 
-// wantNoneIn checks that a text, a log line say, holds none of the parts, whatever their case.
+// wantNoneIn checks that a text, for example a log line, contains none of the parts. Case does not matter.
 func wantNoneIn(t testing.TB, what, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
 		if strings.Contains(strings.ToLower(text), strings.ToLower(part)) {
-			t.Errorf("%s %s, which tells %q", what, text, part)
+			t.Errorf("%s %s, which leaks %q", what, text, part)
 		}
 	}
 }

@@ -7,21 +7,21 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// Users is UserService.
+// Users returns UserService with s as its implementation.
 func Users(s databasev1.UserService) Service {
 	type service = databasev1.UserService
 	return newService(databasev1.File_osirose_database_v1_user_proto.Services().ByName("UserService"), s,
 		method(service.GetUser), method(service.GetUserByUsername), method(service.GetUserByEmail), method(service.GetUserBySession))
 }
 
-// Sessions is SessionService.
+// Sessions returns SessionService with s as its implementation.
 func Sessions(s databasev1.SessionService) Service {
 	type service = databasev1.SessionService
 	return newService(databasev1.File_osirose_database_v1_session_proto.Services().ByName("SessionService"), s,
 		method(service.GetSession), method(service.RefreshSession))
 }
 
-// Characters is CharacterDbService.
+// Characters returns CharacterDbService with s as its implementation.
 func Characters(s databasev1.CharacterDbService) Service {
 	type service = databasev1.CharacterDbService
 	return newService(databasev1.File_osirose_database_v1_character_proto.Services().ByName("CharacterDbService"), s,

@@ -20,16 +20,16 @@ import (
 // Shutdown answers the current requests of all connections, and refuses new ones.
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	c := crowd{inside: new(sync.WaitGroup), free: make(chan struct{})}
+	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
 	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
 	var done sync.WaitGroup
 	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t)}
 	c.inside.Add(3 * len(conns))
 	for i := range 3 * len(conns) {
 		done.Go(func() {
-			// The request has no deadline. The server's ends the wait, not the answer.
+			// The request has no deadline. The service ignores the server's deadline.
 			if a := get(context.Background(), conns[i%len(conns)], ""); a.Code() != codes.OK {
-				t.Errorf("GetUser, which was begun = %v, want it answered", a)
+				t.Errorf("GetUser before the shutdown = %v, want an answer", a)
 			}
 		})
 	}
@@ -43,16 +43,16 @@ func TestShutdown(t *testing.T) {
 	}()
 	goAway(idle)
 	if a := get(t.Context(), d.dial(t), ""); a.Code() != codes.Unavailable {
-		t.Errorf("GetUser by a newcomer = %v, want %s", a, codes.Unavailable)
+		t.Errorf("GetUser on a new connection = %v, want %s", a, codes.Unavailable)
 	}
 	close(c.free)
 	done.Wait()
 	if !<-ended {
-		t.Error("Shutdown = false, want true: all were answered")
+		t.Error("Shutdown = false, want true: all requests were answered")
 	}
 }
 
-// goAway closes an unused connection after GOAWAY, as all clients do.
+// goAway answers the server's pings until the connection closes, as an idle client does.
 func goAway(idle *raw) {
 	for {
 		f, err := idle.ReadFrame()
@@ -108,16 +108,16 @@ func TestShutdownWithSilentStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := silent(t.Context(), t, d)
-	wantAnswer(t, "GetUser", get(t.Context(), d.conn, ""), codes.OK, "") // on the same connection: the others are open
+	wantAnswer(t, "GetUser", get(t.Context(), d.conn, ""), codes.OK, "") // the connection is the same, so the server has the other streams
 	log.next(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	began := time.Now()
 	if !d.Shutdown(ctx) {
-		t.Errorf("Shutdown had to cut off, after %v", time.Since(began))
+		t.Errorf("Shutdown cut off a stream after %v", time.Since(began))
 	}
 	if r, err := reflection.Recv(); err == nil {
-		t.Errorf("the reflection goes on: %v", r)
+		t.Errorf("the reflection stream is still open: %v", r)
 	}
 	if err := call.RecvMsg(&databasev1.GetUserResponse{}); answerOf(err).Code() != codes.DeadlineExceeded {
 		t.Errorf("GetUser = %v, want %s after %v", err, codes.DeadlineExceeded, rpcserver.Budget)

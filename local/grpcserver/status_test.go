@@ -20,7 +20,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// wantCodes are all codes of Twirp.
+// wantCodes maps all of Twirp's codes.
 var wantCodes = map[twirp.ErrorCode]codes.Code{
 	twirp.Canceled: codes.Canceled, twirp.Unknown: codes.Unknown, twirp.InvalidArgument: codes.InvalidArgument,
 	twirp.Malformed: codes.InvalidArgument, twirp.DeadlineExceeded: codes.DeadlineExceeded, twirp.NotFound: codes.NotFound,
@@ -31,7 +31,7 @@ var wantCodes = map[twirp.ErrorCode]codes.Code{
 	twirp.DataLoss: codes.DataLoss,
 }
 
-// Every error that a service declares arrives with its code, its words, its reason and its meta.
+// TestDeclaredErrors checks that every error that a service declares arrives with its code, message, reason and meta.
 func TestDeclaredErrors(t *testing.T) {
 	t.Parallel()
 	d, log := serveFake(t, func(_ context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
@@ -42,7 +42,7 @@ func TestDeclaredErrors(t *testing.T) {
 		a := get(t.Context(), d.conn, string(from))
 		wantAnswer(t, string(from), a, want, "A_REASON")
 		if diff := cmp.Diff(map[string]string{"argument": "user_id", "limit": "5"}, a.Info.GetMetadata()); diff != "" || a.Message() != "the words" {
-			t.Errorf("%s = %v, want the words and the meta without the reason: %s", from, a, diff)
+			t.Errorf("%s = %v, want the message, and the meta without the reason: %s", from, a, diff)
 		}
 		if (a.Retry != nil) != (want == codes.ResourceExhausted) {
 			t.Errorf("%s = %v, want a RetryInfo with RESOURCE_EXHAUSTED only", from, a)
@@ -54,12 +54,12 @@ func TestDeclaredErrors(t *testing.T) {
 	}
 	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
 		if !met[code] {
-			t.Errorf("no code of Twirp's becomes %s", code)
+			t.Errorf("no Twirp code is mapped to %s", code)
 		}
 	}
 }
 
-// A code that Twirp adds must be mapped, too.
+// TestEveryCode fails if Twirp adds a code that wantCodes does not have.
 func TestEveryCode(t *testing.T) {
 	t.Parallel()
 	twirpIs, err := build.Import("github.com/twitchtv/twirp", ".", build.FindOnly)
@@ -74,7 +74,7 @@ func TestEveryCode(t *testing.T) {
 	for _, found := range regexp.MustCompile(`(?m)^\s*\w+ ErrorCode = "(\w+)"$`).FindAllSubmatch(source, -1) {
 		n++
 		if _, ok := wantCodes[twirp.ErrorCode(found[1])]; !ok {
-			t.Errorf("what Twirp's %s is in gRPC is not tested", found[1])
+			t.Errorf("the gRPC code for Twirp's %s is not tested", found[1])
 		}
 	}
 	if n != len(wantCodes) {
@@ -95,7 +95,7 @@ type customError struct{ secret string }
 
 func (e customError) Error() string { return e.secret }
 
-// An error that was not written for the caller is logged without data, and the caller gets a constant text.
+// TestOtherErrors checks that an undeclared error is logged without data, and that the caller gets a constant text.
 func TestOtherErrors(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct {
@@ -106,7 +106,7 @@ func TestOtherErrors(t *testing.T) {
 		logged twirp.ErrorCode
 	}{
 		"plain":                      {errors.New("SELECT 1 FROM game.users: pgx at 127.0.0.1: " + canary), codes.Internal, "INTERNAL", "ERROR", twirp.Internal},
-		"of a type of our own":       {customError{canary}, codes.Internal, "INTERNAL", "ERROR", twirp.Internal},
+		"custom type":                {customError{canary}, codes.Internal, "INTERNAL", "ERROR", twirp.Internal},
 		"declared, wrapped":          {fmt.Errorf("look at %s: %w", canary, twirp.NotFoundError("x")), codes.Internal, "INTERNAL", "ERROR", twirp.Internal},
 		"database unavailable":       {fmt.Errorf("dial 127.0.0.1 for %s: %w", canary, postgres.ErrUnavailable), codes.Unavailable, "DATABASE_UNAVAILABLE", "WARN", twirp.Unavailable},
 		"database overloaded":        {fmt.Errorf("wait for %s: %w", canary, postgres.ErrOverloaded), codes.ResourceExhausted, "OVERLOADED", "INFO", twirp.ResourceExhausted},
@@ -128,7 +128,7 @@ func TestOtherErrors(t *testing.T) {
 				t.Errorf("GetUser = %v, want request_id %s with INTERNAL only", a, got.Request)
 			}
 			if test.reason == "OVERLOADED" && a.Retry.GetRetryDelay().AsDuration() != time.Second {
-				t.Errorf("GetUser = %v, want it to be tried again after 1 s", a)
+				t.Errorf("GetUser = %v, want a retry delay of 1 s", a)
 			}
 		})
 	}
@@ -149,7 +149,7 @@ func TestPanic(t *testing.T) {
 				cause()
 				return nil, nil
 			})
-			for range 2 { // the process lives
+			for range 2 { // the process continues after a panic
 				a := get(t.Context(), d.conn, "")
 				wantAnswer(t, "GetUser", a, codes.Internal, "INTERNAL")
 				wantNoLeak(t, "GetUser", a, canary)

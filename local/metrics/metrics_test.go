@@ -48,7 +48,7 @@ func TestRequests(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
 	class := request.Class{Service: "UserService", Method: "GetUser", Protocol: request.JSON, Code: "ok"}
-	for _, status := range []string{"hit", "miss"} { // which the metric does not tell apart
+	for _, status := range []string{"hit", "miss"} { // the metric has no label for the status
 		class.Cache = status
 		m.Class(class)(time.Millisecond)
 	}
@@ -71,7 +71,7 @@ func TestRequests(t *testing.T) {
 func TestStatementAndRedis(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
-	want(t, m, `postgres_statement_duration_seconds_count{class="unavailable"} 0`) // before the first: what is not there has no rate
+	want(t, m, `postgres_statement_duration_seconds_count{class="unavailable"} 0`) // before the first statement: a missing series has no rate
 	for _, err := range []error{
 		nil, pgx.ErrNoRows, errors.New("a rule of ours"), &pgconn.PgError{Code: "23505"}, &pgconn.PgError{Code: "40001"}, &pgconn.PgError{Code: "57P01"},
 		fmt.Errorf("read: %w", io.ErrUnexpectedEOF), pgconn.ErrConnClosed,

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// Watch makes m count what the program opened with t does. t must be used for one program.
+// Watch makes m count the actions of the program that is opened with t. Use t for one program only.
 func (m *Metrics) Watch(t *app.Telemetry) {
 	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
 	t.Started = func(p *app.Program) {
@@ -16,7 +16,7 @@ func (m *Metrics) Watch(t *app.Telemetry) {
 	}
 }
 
-// ask adds the counts that the program keeps itself. f is called at each scrape.
+// ask exports the counts that the program keeps itself. Each scrape calls f.
 func (m *Metrics) ask(f func() now) {
 	m.registry.MustRegister(state{f, append(cacheFigures(), programFigures()...)})
 }

@@ -1,5 +1,5 @@
-// Package app assembles a program from its configuration: database, cache, log, and what watches them. It dials on first
-// use only, so a cold start pays for parsing alone.
+// Package app assembles a program from its configuration: database, cache, log, metrics and traces. It connects on
+// first use, so a cold start only parses the configuration.
 package app
 
 import (
@@ -19,25 +19,25 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Options of a Program: its configuration, and what the environment does not say.
+// Options of a Program: its configuration, and options that are not in the environment.
 type Options struct {
 	config.Config
-	// Concurrency is how many requests a Lambda function gets at once, and so its connections to each server; 0: the program
-	// is no function.
+	// Concurrency is the number of concurrent requests of a Lambda function, and so of its connections to each server.
+	// 0: the program is not a function.
 	Concurrency int
 	LogTo       io.Writer // nil: stderr
 	Telemetry   Telemetry
 	Budgets     Budgets
 }
 
-// Budgets bound what a request waits for. The zero value of each means its default. No variable sets them.
+// Budgets are the time limits of a request. A zero value means the default. No environment variable sets them.
 type Budgets struct {
 	Request  time.Duration // default rpcserver.Budget
 	Database postgres.Budgets
 	Redis    cache.Budgets
 }
 
-// Program is what the mains pass to the services.
+// Program has everything that the mains pass to the services.
 type Program struct {
 	Config    config.Config
 	Telemetry Telemetry
@@ -48,7 +48,7 @@ type Program struct {
 	edge      *rpcserver.Server
 }
 
-// Open assembles a Program, which dials on first use. The error names each URL that is missing or wrong.
+// Open assembles a Program, which connects on first use. The error names each missing or wrong URL.
 func Open(o Options) (*Program, error) {
 	db, client, err := connect(o)
 	if err != nil {
@@ -70,7 +70,7 @@ func Open(o Options) (*Program, error) {
 	return p, nil
 }
 
-// connect makes the pools of both servers. They dial on first use.
+// connect makes the pools of both servers. They connect on first use.
 func connect(o Options) (*postgres.DB, redis.UniversalClient, error) {
 	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database}
 	redisOptions := cache.ConnectOptions{Concurrency: o.Concurrency, Observe: o.Telemetry.Redis, Budgets: o.Budgets.Redis}
@@ -99,7 +99,7 @@ func connect(o Options) (*postgres.DB, redis.UniversalClient, error) {
 	return db, client, nil
 }
 
-// Edge is the edge that all of the program's services share, with what watches their requests.
+// Edge returns the edge of all of the program's services, with their metrics and traces.
 func (p *Program) Edge() *rpcserver.Server { return p.edge }
 
 func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
@@ -117,10 +117,10 @@ func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
 // Close closes the connections.
 func (p *Program) Close() {
 	p.DB.Close()
-	_ = p.Redis.Close() // nothing is buffered
+	_ = p.Redis.Close() // nothing is buffered, so nothing is lost
 }
 
-// redisLogger logs what go-redis itself logs. It omits the arguments of the messages, which hold addresses.
+// redisLogger logs go-redis's own messages. It omits their arguments, which contain addresses.
 type redisLogger struct{ log *slog.Logger }
 
 func (l redisLogger) Printf(ctx context.Context, format string, _ ...any) {

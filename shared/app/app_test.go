@@ -12,12 +12,12 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// environment is what Read gets to see.
+// environment returns the variables as a function for config.Read.
 func environment(variables map[string]string) func(string) string {
 	return func(name string) string { return variables[name] }
 }
 
-// names are the variables that an error names, one a line.
+// names returns the variables that an error names, one on each line.
 func names(err error) []string {
 	var all []string
 	if err != nil {
@@ -59,11 +59,11 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestOpenDialsNothing is about a cold start.
+// TestOpenDialsNothing checks that a cold start makes no connections.
 func TestOpenDialsNothing(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
-	e.Open(t, func(c *app.Options) { c.Concurrency = 1 }).Close() // which waits for a dial, had one begun
+	e.Open(t, func(c *app.Options) { c.Concurrency = 1 }).Close() // Close would wait for a started connection
 	if postgres, redis := e.PGProxy.Accepted(), e.RDProxy.Accepted(); postgres+redis > 0 {
 		t.Errorf("%d connections to PostgreSQL and %d to Redis before the first request", postgres, redis)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// addLogins adds the logins that AWS answers. It calls nothing yet.
+// addLogins adds the logins from AWS. It makes no calls.
 func addLogins(a config.AWS, db *postgres.Options, redis *cache.ConnectOptions) {
 	account := awslogin.NewAccount()
 	switch {

@@ -1,4 +1,4 @@
 package app
 
-// TraceFunction is what [Function] does for traces.
+// TraceFunction is the part of [Function] that sets up traces.
 func TraceFunction(o *Options) error { return traceFunction(o) }

@@ -7,8 +7,8 @@ import (
 	"github.com/osirose-new/database-service/shared/config"
 )
 
-// Function opens the program of a Lambda function that gets concurrency requests at once. If the environment is wrong, it
-// writes why to stderr, which is the function's log, and ends the process.
+// Function opens the program of a Lambda function with this number of concurrent requests. If the environment is wrong,
+// it writes the error to stderr, which is the function's log, and ends the process.
 func Function(concurrency int) *Program {
 	p, err := openFunction(concurrency)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// Logger logs JSON, or text if a person reads it at a terminal; LogFormat decides otherwise.
+// Logger logs text to a terminal and JSON to everything else. LogFormat overrides that.
 func Logger(o Options) *slog.Logger {
 	w := o.LogTo
 	if w == nil {

@@ -34,7 +34,7 @@ func TestLogger(t *testing.T) {
 			t.Errorf("format %q wrote %s: JSON is %t, want %t", format, b, got, want)
 		}
 		if got := string(b); strings.Contains(got, "quiet") || !strings.Contains(got, "loud") || strings.Count(got, "\n") != 1 {
-			t.Errorf("format %q wrote %s, want the warning only", format, got)
+			t.Errorf("format %q wrote %s, want only the warning", format, got)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestLogBuffer(t *testing.T) {
 	var out bytes.Buffer
 	b := app.NewLogBuffer(&out)
 	var want string
-	for i := range 1000 { // more than it holds
+	for i := range 1000 { // more than the buffer's size
 		line := fmt.Sprintf("line %d of a length that fills the buffer now and then\n", i)
 		want += line
 		if n, err := b.Write([]byte(line)); n != len(line) || err != nil {
@@ -68,6 +68,6 @@ func TestLogBuffer(t *testing.T) {
 	}
 	b.Close()
 	if got := out.String(); got != want {
-		t.Errorf("%d bytes came out, want %d, in order", len(got), len(want))
+		t.Errorf("%d bytes were written, want %d, in order", len(got), len(want))
 	}
 }

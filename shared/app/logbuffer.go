@@ -11,9 +11,9 @@ const (
 	logFlushSize  = 32 << 10
 )
 
-// LogBuffer collects log lines and writes them ten times a second: a system call for each request's line is a
-// twentieth of what a cached read costs. A process that is killed loses its last 100 ms of lines. It has a goroutine, so
-// it is not for a function that is frozen between requests.
+// LogBuffer collects log lines and writes them ten times a second. One system call for each request's line would take a
+// twentieth of the CPU time of a cached read. A process that is killed loses the lines of its last 100 ms. LogBuffer
+// has a goroutine, so a function, which is frozen between requests, must not use it.
 type LogBuffer struct {
 	mu   sync.Mutex
 	w    io.Writer
@@ -22,7 +22,7 @@ type LogBuffer struct {
 	done chan struct{}
 }
 
-// NewLogBuffer returns a LogBuffer in front of w. Close it, so that the last lines are written.
+// NewLogBuffer returns a LogBuffer that writes to w. Close writes the last lines.
 func NewLogBuffer(w io.Writer) *LogBuffer {
 	b := &LogBuffer{w: w, stop: make(chan struct{}), done: make(chan struct{})}
 	go b.run()
@@ -55,7 +55,7 @@ func (b *LogBuffer) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Flush writes what was collected.
+// Flush writes the collected lines.
 func (b *LogBuffer) Flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -64,12 +64,12 @@ func (b *LogBuffer) Flush() {
 
 func (b *LogBuffer) flush() {
 	if len(b.buf) > 0 {
-		_, _ = b.w.Write(b.buf) // a log that cannot be written has nowhere to say so
+		_, _ = b.w.Write(b.buf) // there is no other place to report an error of the log
 		b.buf = b.buf[:0]
 	}
 }
 
-// Close writes the rest.
+// Close writes the remaining lines.
 func (b *LogBuffer) Close() {
 	close(b.stop)
 	<-b.done

@@ -18,7 +18,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// open starts a program whose connections live for a moment only.
+// open starts a program with short-lived connections.
 func (c *cloud) open(t *testing.T, arn string) *app.Program {
 	t.Helper()
 	read, err := config.Read(environment(map[string]string{
@@ -35,7 +35,7 @@ func (c *cloud) open(t *testing.T, arn string) *app.Program {
 	return p
 }
 
-// load is requests that go on until it is stopped.
+// load makes requests until it is stopped.
 type load struct {
 	done, late atomic.Int64
 	each       [8]atomic.Int64
@@ -54,13 +54,13 @@ func startLoad(db *postgres.DB) *load {
 					return
 				default:
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // moto is no Secrets Manager
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // moto is slower than Secrets Manager
 				err := selectOne(ctx, db)
 				cancel()
 				switch {
 				case err == nil:
 					l.done.Add(1)
-				case errors.Is(err, context.DeadlineExceeded): // a machine that is short of CPU
+				case errors.Is(err, context.DeadlineExceeded): // a busy machine
 					l.late.Add(1)
 				default:
 					l.lost.CompareAndSwap(nil, &err)
@@ -71,7 +71,7 @@ func startLoad(db *postgres.DB) *load {
 	return l
 }
 
-// settle waits until every connection is one that logged in after now, and no request is older than that.
+// settle waits until all connections have logged in after the call of settle, and all older requests have ended.
 func (c *cloud) settle(t *testing.T, l *load, role string) {
 	t.Helper()
 	const oldSQL = "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND backend_start < $2"
@@ -91,7 +91,7 @@ func (c *cloud) settle(t *testing.T, l *load, role string) {
 	}
 }
 
-// more waits for that many requests.
+// more waits for n more requests.
 func (l *load) more(t *testing.T, n int64) {
 	t.Helper()
 	for end := l.done.Load() + n; l.done.Load() < end && l.lost.Load() == nil && t.Context().Err() == nil; {
@@ -114,7 +114,7 @@ func TestSecretsManager(t *testing.T) { //nolint:paralleltest // it needs the ma
 			}
 			password := fmt.Sprint("p", i)
 			version := c.put(t, arn, "rotating", password, "AWSPENDING")
-			if i%2 == 0 { // as Secrets Manager's own rotation does it
+			if i%2 == 0 { // like Secrets Manager's own rotation
 				c.alter(t, "rotating", password)
 				l.more(t, 200)
 				c.promote(t, arn, version)

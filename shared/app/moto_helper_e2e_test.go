@@ -23,15 +23,15 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// cloud is a PostgreSQL that wants passwords, and Secrets Manager as moto plays it, which AWS_ENDPOINT_URL leads to.
+// cloud is a PostgreSQL with passwords, and moto's Secrets Manager at AWS_ENDPOINT_URL.
 type cloud struct {
 	server  *embedded.Postgres
 	super   *pgx.Conn
-	proxy   *faultproxy.Proxy // the way to moto
+	proxy   *faultproxy.Proxy // in front of moto
 	secrets *secretsmanager.Client
 }
 
-// newCloud sets variables of the process, so its tests are not parallel.
+// newCloud sets environment variables, so its tests are not parallel.
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{proxy: testenv.NewProxy(t, startMoto(t))}
@@ -61,7 +61,7 @@ func startMoto(t *testing.T) (address string) {
 	t.Helper()
 	const program = "../../scripts/python/.venv/bin/moto_server"
 	if _, err := os.Stat(program); err != nil {
-		t.Fatalf("moto is not there: scripts/python/install (%v)", err)
+		t.Fatalf("moto is not installed: run scripts/python/install (%v)", err)
 	}
 	port := testenv.FreePort(t)
 	cmd := exec.Command(program, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
@@ -85,7 +85,7 @@ func startMoto(t *testing.T) (address string) {
 	return ""
 }
 
-// role makes a role with a password, and the secret that says so.
+// role creates a role with a password, and a secret with the password told.
 func (c *cloud) role(t *testing.T, name, password, told string) (arn string) {
 	t.Helper()
 	if _, err := c.super.Exec(t.Context(), fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", name, password)); err != nil {
@@ -98,7 +98,7 @@ func (c *cloud) role(t *testing.T, name, password, told string) (arn string) {
 	return *out.ARN
 }
 
-// secret is what RDS would keep: where the server is, too.
+// secret returns a secret in the form of RDS, with host and port.
 func (c *cloud) secret(role, password string) string {
 	host, port, _ := net.SplitHostPort(c.server.Addr())
 	return fmt.Sprintf(`{"engine": "postgres", "username": %q, "password": %q, "host": %q, "port": %s, "dbname": "postgres"}`, role, password, host, port)
@@ -122,7 +122,7 @@ func (c *cloud) put(t *testing.T, arn, role, password string, stages ...string) 
 	return *out.VersionId
 }
 
-// promote ends a rotation.
+// promote makes a pending version the current one, which ends a rotation.
 func (c *cloud) promote(t *testing.T, arn, version string) {
 	t.Helper()
 	now, err := c.secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &arn, VersionStage: aws.String("AWSCURRENT")})

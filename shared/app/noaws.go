@@ -8,5 +8,5 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// addLogins adds nothing: in this build config.Read refuses logins from AWS.
+// addLogins does nothing: in this build config.Read refuses logins from AWS.
 func addLogins(config.AWS, *postgres.Options, *cache.ConnectOptions) {}

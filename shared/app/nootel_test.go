@@ -20,6 +20,6 @@ func TestNoOTel(t *testing.T) {
 		t.Errorf("TraceFunction = %v names (-want +got):\n%s", err, diff)
 	}
 	if err := app.TraceFunction(&app.Options{}); err != nil {
-		t.Errorf("TraceFunction = %v where there are to be no traces", err)
+		t.Errorf("TraceFunction without traces = %v, want nil", err)
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// TestOTel wants the spans of an invocation sent by Finish, after what else is done there.
+// TestOTel checks that Finish sends the spans of an invocation after everything else that it does.
 func TestOTel(t *testing.T) {
 	t.Parallel()
 	off := app.Options{}
 	if err := app.TraceFunction(&off); err != nil || off.Telemetry.Tracer != nil || off.Telemetry.Queries != nil || off.Telemetry.TraceRedis != nil || off.Telemetry.Finish != nil {
-		t.Errorf("TraceFunction = %v, %+v where there are to be no traces", err, off.Telemetry)
+		t.Errorf("TraceFunction without traces = %v, %+v, want nothing", err, off.Telemetry)
 	}
 	var order []string
 	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { order = append(order, "sent") }))
@@ -36,6 +36,6 @@ func TestOTel(t *testing.T) {
 	c.Telemetry.Tracer.End(ctx, request.Class{})
 	c.Telemetry.Finish(t.Context())
 	if len(order) != 2 || order[0] != "finish" || order[1] != "sent" {
-		t.Errorf("Finish did %v, want what was there and then sent", order)
+		t.Errorf("the order of Finish is %v, want the earlier function and then sent", order)
 	}
 }

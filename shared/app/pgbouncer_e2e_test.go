@@ -28,15 +28,15 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// startPgBouncer starts a pooler in transaction mode before the server, and returns its address.
+// startPgBouncer starts a pooler in transaction mode in front of the server and returns its address.
 func startPgBouncer(t *testing.T, server string, size int, users ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("pgbouncer")
 	if err != nil {
-		t.Fatal("pgbouncer is not there: apt install pgbouncer")
+		t.Fatal("pgbouncer is not installed: apt install pgbouncer")
 	}
 	host, port, _ := net.SplitHostPort(server)
-	// Not TempDir: the user whom it runs as could not enter that.
+	// Not t.TempDir: PgBouncer's user could not enter it.
 	dir, err := os.MkdirTemp("", "pgbouncer-")
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func startPgBouncer(t *testing.T, server string, size int, users ...string) stri
 	}
 	cmd := exec.Command(program, filepath.Join(dir, "pgbouncer.ini"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if os.Geteuid() == 0 { // whom it refuses
+	if os.Geteuid() == 0 { // PgBouncer refuses root
 		nobody, err := user.Lookup("nobody")
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func startPgBouncer(t *testing.T, server string, size int, users ...string) stri
 	return ""
 }
 
-// TestPgBouncer has 32 players play all there is through a pooler with fewer connections than they have.
+// TestPgBouncer makes 32 players call every rpc through a pooler with fewer server connections than clients.
 func TestPgBouncer(t *testing.T) { //nolint:paralleltest // it needs the connections of the server to itself
 	const players, rounds = 32, 10
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])
@@ -134,7 +134,7 @@ func TestPgBouncer(t *testing.T) { //nolint:paralleltest // it needs the connect
 	}
 }
 
-// TestManyClients connects more clients than the server takes, without the pooler and with it.
+// TestManyClients connects more clients than the server accepts, first directly and then through the pooler.
 func TestManyClients(t *testing.T) { //nolint:paralleltest // it needs the connections of the server to itself
 	const clients = 300
 	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{Trust: true, Settings: map[string]string{"max_connections": "100"}})
@@ -151,9 +151,9 @@ func TestManyClients(t *testing.T) { //nolint:paralleltest // it needs the conne
 		}
 	}
 	if t.Logf("directly: %d of %d", direct, clients); direct >= clients {
-		t.Error("all of them connected directly: this shows nothing")
+		t.Error("all clients connected directly, so the test proves nothing")
 	}
-	// The pooler needs some of those places.
+	// The pooler needs some of the server's connections.
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +165,11 @@ func TestManyClients(t *testing.T) { //nolint:paralleltest // it needs the conne
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer db.Close() // when all of them are there
+		defer db.Close() // after all have connected
 		all.Go(func() {
 			err := selectOne(t.Context(), db)
 			for errors.Is(err, context.DeadlineExceeded) && t.Context().Err() == nil {
-				err = selectOne(t.Context(), db) // on a machine that is short of CPU
+				err = selectOne(t.Context(), db) // on a busy machine
 			}
 			if err != nil {
 				t.Errorf("behind the pooler: %v", err)

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// player calls every rpc, as one player's login and game do.
+// player makes the calls of one player's login and game, which are all rpcs.
 type player struct {
 	users      databasev1.UserService
 	sessions   databasev1.SessionService
@@ -34,7 +34,7 @@ type player struct {
 	calls                    int
 }
 
-// newPlayer signs up, and plays on the servers of url.
+// newPlayer returns a new user who plays on the services at url.
 func newPlayer(t testing.TB, e *testenv.Env, url, name string) *player {
 	t.Helper()
 	p := &player{
@@ -46,13 +46,13 @@ func newPlayer(t testing.TB, e *testenv.Env, url, name string) *player {
 	return p
 }
 
-// serveAll mounts the three services of p.
+// serveAll serves the three services of p and returns their URL.
 func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	t.Helper()
 	return testenv.ServeLog(t, log, testenv.RequestBudget, services.New(p).Twirp)
 }
 
-// call calls until there was time for an answer: a machine that is short of CPU is not what is tested here.
+// call retries after a timeout, which only shows that the machine is busy.
 func call[Q, A any](ctx context.Context, p *player, rpc func(context.Context, Q) (A, error), q Q) (A, error) {
 	for {
 		p.calls++
@@ -68,7 +68,7 @@ func call[Q, A any](ctx context.Context, p *player, rpc func(context.Context, Q)
 	}
 }
 
-// login reads the user and the session in every way.
+// login calls all rpcs of users and sessions.
 func (p *player) login(ctx context.Context) error {
 	_, err1 := call(ctx, p, p.users.GetUser, &databasev1.GetUserRequest{UserId: p.id})
 	_, err2 := call(ctx, p, p.users.GetUserByUsername, &databasev1.GetUserByUsernameRequest{Username: p.name})
@@ -82,7 +82,7 @@ func (p *player) login(ctx context.Context) error {
 	return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, err9)
 }
 
-// play makes a character of that number, saves it, and deletes it.
+// play creates the round's character, saves it and deletes it.
 func (p *player) play(ctx context.Context, round int) error {
 	uuid := fmt.Sprintf("00000000-0000-4000-8000-%012d", round)
 	name := strings.ToUpper(fmt.Sprintf("%s-%d", p.name, round))
@@ -129,10 +129,10 @@ func (p *player) play(ctx context.Context, round int) error {
 // poolerModes are the modes of pgx that work behind a pooler which gives each transaction another connection.
 var poolerModes = []string{"cache_describe", "exec"}
 
-// pins is what ties a client to one connection of RDS Proxy, or gets lost behind PgBouncer.
+// pins matches statements that pin a client to one connection of RDS Proxy, or whose effect is lost behind PgBouncer.
 var pins = regexp.MustCompile(`(?i)^\s*(SET|RESET|PREPARE|EXECUTE|DEALLOCATE|DISCARD|LISTEN|UNLISTEN|DECLARE|CREATE|LOCK)\b|pg_\w*advisory|set_config|pg_notify`)
 
-// TestPooler reads every message that all rpcs send in the modes for poolers, over the only connection.
+// TestPooler checks all messages that the rpcs send to PostgreSQL in the modes for poolers.
 func TestPooler(t *testing.T) {
 	t.Parallel()
 	for _, mode := range poolerModes {
@@ -161,7 +161,7 @@ func TestPooler(t *testing.T) {
 						statements = append(statements, m.String)
 					}
 					if err != nil {
-						_, _ = io.Copy(io.Discard, in) // of a second connection, where the first one was too slow
+						_, _ = io.Copy(io.Discard, in) // a second connection, if the first one was too slow
 						seen <- statements
 						return
 					}
@@ -180,17 +180,17 @@ func TestPooler(t *testing.T) {
 			_ = out.Close()
 			statements := <-seen
 			if len(statements) < 15 {
-				t.Errorf("%d statements were seen, want those of every rpc", len(statements))
+				t.Errorf("%d statements were sent, want those of every rpc", len(statements))
 			}
 			for _, s := range statements {
 				if pins.MatchString(s) {
-					t.Errorf("on the way of a request: %s", s)
+					t.Errorf("a request sends a statement that pins the client: %s", s)
 				}
 			}
 			delete(startup, "user")
 			delete(startup, "database")
 			if diff := cmp.Diff(map[string]string{"application_name": "database-service"}, startup); diff != "" {
-				t.Errorf("parameters of a new connection, of which PgBouncer takes a few (-want +got):\n%s", diff)
+				t.Errorf("parameters of a new connection; PgBouncer accepts only a few (-want +got):\n%s", diff)
 			}
 		})
 	}

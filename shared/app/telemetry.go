@@ -10,8 +10,8 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Telemetry watches a program. A nil field watches nothing and costs nothing. Its functions run while a request waits,
-// many at once.
+// Telemetry observes a program. A nil field observes nothing and costs nothing. Requests wait for its functions, which
+// are called concurrently.
 type Telemetry struct {
 	Requests  rpcserver.Observer
 	Statement func(waited, took time.Duration, err error)           // see postgres.Options
@@ -22,13 +22,13 @@ type Telemetry struct {
 	Queries    pgx.QueryTracer
 	TraceRedis func(redis.UniversalClient)
 
-	// Started gets the program when it is open.
+	// Started is called with the program after Open.
 	Started func(*Program)
 	// Finish runs at the end of each invocation of a function, before its response: afterwards the process is frozen.
 	Finish func(context.Context)
 }
 
-// AtFinish adds f to the end of each invocation, after what runs there already.
+// AtFinish adds f to the end of each invocation, after the functions that were added before.
 func (t *Telemetry) AtFinish(f func(context.Context)) {
 	before := t.Finish
 	t.Finish = func(ctx context.Context) {
@@ -39,7 +39,7 @@ func (t *Telemetry) AtFinish(f func(context.Context)) {
 	}
 }
 
-// Traces records spans. Package tracing implements it; only some programs link that.
+// Traces records spans. Package tracing implements it; only some programs link that package.
 type Traces interface {
 	Requests() rpcserver.Tracer
 	Queries() pgx.QueryTracer

@@ -1,9 +1,9 @@
-// Package awslogin logs in to PostgreSQL and Redis with what AWS knows: a secret of Secrets Manager, or a token that is
-// signed with the process' own credentials (RDS and ElastiCache IAM authentication).
+// Package awslogin provides logins for PostgreSQL and Redis from AWS. A login is a secret of Secrets Manager, or a
+// token that is signed with the process's credentials (IAM authentication of RDS and ElastiCache).
 //
-// AWS is configured as everywhere: region, credentials, AWS_ENDPOINT_URL for an emulator; in a build for Lambda by its
-// environment alone. Nothing of that is read, and no client is made, before the first connection. No error holds a secret, a token
-// or a name.
+// It uses the usual AWS configuration: region, credentials, and AWS_ENDPOINT_URL for an emulator. A build for Lambda
+// reads only the environment. The configuration is read, and clients are created, at the first connection. Errors
+// contain no secret, token or name.
 package awslogin
 
 import (
@@ -32,7 +32,7 @@ func NewAccount() *Account {
 	return &Account{now: time.Now, load: load}
 }
 
-// configuration loads the configuration, once it can be loaded.
+// configuration returns the configuration. It loads it once; after an error the next call tries again.
 func (a *Account) configuration(ctx context.Context) (aws.Config, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -47,7 +47,7 @@ func (a *Account) configuration(ctx context.Context) (aws.Config, error) {
 	return c, nil
 }
 
-// signing is what a token is signed with.
+// signing returns the configuration and the credentials for signing a token.
 func (a *Account) signing(ctx context.Context) (aws.Config, aws.Credentials, error) {
 	c, err := a.configuration(ctx)
 	if err != nil {
@@ -68,7 +68,7 @@ func (a *Account) signing(ctx context.Context) (aws.Config, aws.Credentials, err
 
 var errNoCredentials = &postgres.LoginError{What: "there are no AWS credentials"}
 
-// describe names an error of AWS by its code, "AccessDeniedException" say.
+// describe returns an error with AWS's error code, for example "AccessDeniedException", but without AWS's message.
 func describe(what string, err error) error {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return &postgres.LoginError{What: what + ": " + e.ErrorCode(), Err: err}

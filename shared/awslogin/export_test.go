@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// NewTestAccount is an account whose configuration load returns, on a clock of the test's.
+// NewTestAccount returns an Account with the configuration that load returns, and with the test's clock.
 func NewTestAccount(load func(context.Context) (aws.Config, error), now func() time.Time) *Account {
 	return &Account{load: load, now: now}
 }

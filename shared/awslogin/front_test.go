@@ -21,13 +21,13 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// front is a server that asks for a login over TLS, and passes on to a real one whoever has the right one. Its certificate
-// is for localhost, and not for 127.0.0.1.
+// front is a proxy that requires a login over TLS, and forwards clients with the right login to a real server. Its
+// certificate is for localhost, not for 127.0.0.1.
 type front struct {
 	net.Listener
 	tls    *tls.Config
 	roots  *x509.CertPool
-	ca     string // a file
+	ca     string // file with the certificate
 	logins atomic.Int64
 	fault  atomic.Pointer[error]
 }
@@ -59,7 +59,7 @@ func newFront(t *testing.T, serve func(f *front, c net.Conn) error) *front {
 	t.Cleanup(func() {
 		_ = f.Close()
 		if err := f.fault.Load(); err != nil {
-			t.Errorf("at the front: %v", *err)
+			t.Errorf("the proxy: %v", *err)
 		}
 	})
 	go func() {
@@ -84,7 +84,7 @@ func (f *front) port() string {
 	return port
 }
 
-// splice passes bytes both ways until one side ends.
+// splice forwards bytes in both directions until one side closes.
 func splice(client io.ReadWriter, server net.Conn) {
 	go func() {
 		_, _ = io.Copy(server, client)
@@ -93,7 +93,8 @@ func splice(client io.ReadWriter, server net.Conn) {
 	_, _ = io.Copy(client, server)
 }
 
-// eventually reads from db. A machine that is short of CPU may need more than a request's time for a new connection.
+// eventually reads from db, and retries after a timeout: on a busy machine a new connection may take longer than a
+// request may.
 func eventually(t testing.TB, db *postgres.DB) {
 	t.Helper()
 	err := selectOne(t.Context(), db)

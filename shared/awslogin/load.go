@@ -9,5 +9,5 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 )
 
-// load looks everywhere where the AWS CLI does.
+// load reads the configuration from the same places as the AWS CLI.
 func load(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// load reads what Lambda puts into the environment of a function, where its credentials are for as long as it lives. The
-// package config, which also knows profiles, SSO and the services behind them, costs a fifth of a function's start.
+// load reads the environment that Lambda sets for a function. Its credentials are valid as long as the process lives.
+// AWS's package config, which also supports profiles and SSO, would take a fifth of a function's start.
 func load(context.Context) (aws.Config, error) {
 	c := aws.Config{Region: firstOf("AWS_REGION", "AWS_DEFAULT_REGION"), Credentials: aws.CredentialsProviderFunc(environment)}
 	if url := firstOf("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"); url != "" {

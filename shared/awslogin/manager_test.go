@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/awslogin"
 )
 
-// manager answers GetSecretValue as Secrets Manager does. The end-to-end suite asks moto's.
+// manager answers GetSecretValue as Secrets Manager does. The end-to-end tests use moto's.
 type manager struct {
 	account *awslogin.Account
 
@@ -48,7 +48,7 @@ func newManager(t *testing.T) *manager {
 	return m
 }
 
-// set changes what there is, and lets time pass.
+// set changes the secret and moves the clock.
 func (m *manager) set(stages map[string]string, down bool, passed time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -56,7 +56,7 @@ func (m *manager) set(stages map[string]string, down bool, passed time.Duration)
 	m.elapsed += passed
 }
 
-// after has the secret change once that stage has been asked for again.
+// after changes the secret after the next request for the stage.
 func (m *manager) after(stage string, stages map[string]string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -67,7 +67,7 @@ func (m *manager) after(stage string, stages map[string]string) {
 	}
 }
 
-// calls are the stages that were asked for since the last time.
+// calls returns the stages that were requested since the last call.
 func (m *manager) calls() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,12 +103,12 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// secretOf is a secret as RDS keeps it.
+// secretOf returns a secret in the form of RDS.
 func secretOf(password string) string {
 	return `{"username": "u", "password": "` + password + `"}`
 }
 
-// stages is a secret whose current password is this, and whose pending one that, where a rotation is under way.
+// stages returns a secret with a current password and, during a rotation, a pending one.
 func stages(current, pending string) map[string]string {
 	m := map[string]string{"AWSCURRENT": secretOf(current)}
 	if pending != "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// guard is a server that lets in who has the password of now.
+// guard is a server that accepts only the current password.
 type guard struct {
 	*front
 	password atomic.Pointer[string]
@@ -65,7 +65,7 @@ func newGuard(t *testing.T) *guard {
 
 func (g *guard) let(password string) { g.password.Store(&password) }
 
-// TestRotation changes the password behind a service that is at work.
+// TestRotation changes the password while a service is running.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewDatabase(t, testenv.Variants[0])
@@ -90,19 +90,19 @@ func TestRotation(t *testing.T) {
 	m.calls()
 	eventually(t, old)
 	if calls := m.calls(); len(calls) > 0 {
-		t.Errorf("a connection that is open asked for %v", calls)
+		t.Errorf("an open connection requested %v", calls)
 	}
 	eventually(t, open())
 	if got := g.refused.Load(); got != 1 {
-		t.Errorf("%d logins were refused, want the one that found out", got)
+		t.Errorf("%d logins were refused, want 1, which detects the rotation", got)
 	}
 	m.set(stages("b", ""), false, time.Second)
 	eventually(t, open())
 	if got := g.refused.Load(); got != 1 {
-		t.Errorf("%d logins were refused, want none more", got)
+		t.Errorf("%d logins were refused, want still 1", got)
 	}
 
-	g.let("c") // and nobody told Secrets Manager
+	g.let("c") // without Secrets Manager
 	db := open()
 	if err := selectOne(t.Context(), db); !errors.Is(err, postgres.ErrUnavailable) {
 		t.Errorf("Read with a wrong secret = %v, want ErrUnavailable", err)

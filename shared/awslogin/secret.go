@@ -21,41 +21,41 @@ var _ postgres.Login = (*Secret)(nil)
 
 const (
 	fetchTimeout = 2 * time.Second
-	// quiet is how long nobody asks again after an answer that brought nothing new.
+	// quiet is the pause before the next fetch if a fetch found no new version.
 	quiet = time.Second
 
 	current = "AWSCURRENT"
 	pending = "AWSPENDING"
 )
 
-// Secret is a login that Secrets Manager keeps, as RDS stores it: JSON with username and password, perhaps also host,
-// port and dbname. It is fetched once, and again when the server refuses the password.
+// Secret is a login in Secrets Manager in the form of RDS: JSON with username and password, and optionally host, port
+// and dbname. It is fetched once, and again if the server refuses the password.
 type Secret struct {
 	account *Account
 	arn     string
 
 	login atomic.Pointer[postgres.Credentials]
 
-	mu     sync.Mutex
-	client *secretsmanager.Client
-	flight *flight
-	again  time.Time // not before
-	err    error     // of the last fetch
-	seen   map[string]string
+	mu       sync.Mutex
+	client   *secretsmanager.Client
+	fetching *sharedFetch
+	again    time.Time // no fetch before
+	err      error     // of the last fetch
+	seen     map[string]string
 }
 
-// flight is a fetch that several requests wait for.
-type flight struct {
+// sharedFetch is a fetch that several requests can wait for.
+type sharedFetch struct {
 	done chan struct{}
 	err  error
 }
 
-// Secret returns the login that is kept under the ARN.
+// Secret returns the login in the secret with the ARN.
 func (a *Account) Secret(arn string) *Secret {
 	return &Secret{account: a, arn: arn, seen: map[string]string{}}
 }
 
-// Ready implements postgres.Login: it fetches the secret the first time.
+// Ready implements postgres.Login. It fetches the secret if there is none yet.
 func (s *Secret) Ready(ctx context.Context) error {
 	if s.has("") {
 		return nil
@@ -63,7 +63,7 @@ func (s *Secret) Ready(ctx context.Context) error {
 	return s.fetch(ctx, "")
 }
 
-// has reports whether there is a password, and another one than that.
+// has reports whether there is a password other than refused.
 func (s *Secret) has(refused string) bool {
 	l := s.login.Load()
 	return l != nil && l.Password != refused
@@ -77,8 +77,8 @@ func (s *Secret) Credentials(context.Context, string, uint16, string) (postgres.
 	return postgres.Credentials{}, &postgres.LoginError{What: "the secret has not been fetched"}
 }
 
-// Renew implements postgres.Login. Where Secrets Manager does not answer, the old password stays: rotation may not be
-// the reason, and connections that are open go on.
+// Renew implements postgres.Login. If Secrets Manager does not answer, the old password stays: the refusal may have
+// another reason than a rotation, and open connections still work.
 func (s *Secret) Renew(ctx context.Context, refused string) bool {
 	if !s.has(refused) {
 		_ = s.fetch(ctx, refused)
@@ -86,12 +86,12 @@ func (s *Secret) Renew(ctx context.Context, refused string) bool {
 	return s.has(refused)
 }
 
-// fetch waits for a fetch, its own or one that is under way. The fetch goes on where the request's time is over first,
-// for the next one: over TLS, on a fraction of a CPU, it can take longer than a request has. It ends after 2 s.
+// fetch waits for the running fetch, or starts one. If the request's time ends first, the fetch continues for the next
+// request: over TLS and with a fraction of a CPU it can take longer than a request may. It has 2 s.
 func (s *Secret) fetch(ctx context.Context, refused string) error {
 	s.mu.Lock()
-	f := s.flight
-	if f == nil && s.has(refused) { // one has ended just now
+	f := s.fetching
+	if f == nil && s.has(refused) { // a fetch has just ended
 		s.mu.Unlock()
 		return nil
 	}
@@ -100,8 +100,8 @@ func (s *Secret) fetch(ctx context.Context, refused string) error {
 			defer s.mu.Unlock()
 			return s.err
 		}
-		f = &flight{done: make(chan struct{})}
-		s.flight = f
+		f = &sharedFetch{done: make(chan struct{})}
+		s.fetching = f
 		go s.run(context.WithoutCancel(ctx), f, refused)
 	}
 	s.mu.Unlock()
@@ -113,10 +113,10 @@ func (s *Secret) fetch(ctx context.Context, refused string) error {
 	}
 }
 
-func (s *Secret) run(ctx context.Context, f *flight, refused string) {
+func (s *Secret) run(ctx context.Context, f *sharedFetch, refused string) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	login, news, err := s.look(ctx, refused)
+	login, news, err := s.lookUp(ctx, refused)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
@@ -125,14 +125,15 @@ func (s *Secret) run(ctx context.Context, f *flight, refused string) {
 	if !news {
 		s.again = s.account.now().Add(quiet)
 	}
-	s.flight, s.err, f.err = nil, err, err
+	s.fetching, s.err, f.err = nil, err, err
 	close(f.done)
 }
 
-// look fetches the current version of the secret. Where that has the password that was refused, it tries the pending one:
-// a rotation sets a new password in the database first, and makes it the current one after that; which may have happened
-// between the two questions. News is a version that was not seen before.
-func (s *Secret) look(ctx context.Context, refused string) (login *postgres.Credentials, news bool, err error) {
+// lookUp fetches the current version of the secret. If this has the refused password, it tries the pending version,
+// because a rotation changes the password in the database before it makes the version current. If that is refused too,
+// or missing, it tries the current version again: the rotation may have ended meanwhile. news reports whether any
+// version is new.
+func (s *Secret) lookUp(ctx context.Context, refused string) (login *postgres.Credentials, news bool, err error) {
 	for _, stage := range []string{current, pending, current} {
 		found, fresh, err := s.version(ctx, stage)
 		if err != nil && stage == current {
@@ -149,7 +150,7 @@ func (s *Secret) look(ctx context.Context, refused string) (login *postgres.Cred
 	return login, news, nil
 }
 
-// version is called by one flight at a time.
+// version fetches one version of the secret. Only one sharedFetch at a time calls it.
 func (s *Secret) version(ctx context.Context, stage string) (login *postgres.Credentials, news bool, err error) {
 	client, err := s.secretsManager(ctx)
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *Secret) version(ctx context.Context, stage string) (login *postgres.Cre
 	return login, news, nil
 }
 
-// secretsManager makes the client, for the region that the ARN names.
+// secretsManager returns the client for the ARN's region.
 func (s *Secret) secretsManager(ctx context.Context) (*secretsmanager.Client, error) {
 	if s.client != nil {
 		return s.client, nil
@@ -182,7 +183,7 @@ func (s *Secret) secretsManager(ctx context.Context) (*secretsmanager.Client, er
 		if parsed, err := arn.Parse(s.arn); err == nil && parsed.Region != "" {
 			o.Region = parsed.Region
 		}
-		// The next fetch is hours away, and a connection that was kept would be dead by then.
+		// The next fetch is hours later; a kept connection would be dead by then.
 		if h, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 			o.HTTPClient = h.WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
 		}
@@ -190,14 +191,14 @@ func (s *Secret) secretsManager(ctx context.Context) (*secretsmanager.Client, er
 	return s.client, nil
 }
 
-// parseSecret takes a port as number or as text.
+// parseSecret accepts the port as a number or as a string.
 func parseSecret(text string) (*postgres.Credentials, error) {
 	var fields struct {
 		Username, Password, Host, DBName string
 		Port                             json.RawMessage
 	}
 	if err := json.Unmarshal([]byte(text), &fields); err != nil {
-		return nil, &postgres.LoginError{What: "the secret is not JSON with texts"} // the error may repeat it
+		return nil, &postgres.LoginError{What: "the secret is not a JSON object with strings"} // err may contain the secret
 	}
 	if fields.Username == "" || fields.Password == "" {
 		return nil, &postgres.LoginError{What: "the secret has no username or no password"}
@@ -209,7 +210,7 @@ func parseSecret(text string) (*postgres.Credentials, error) {
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return nil, &postgres.LoginError{What: "the secret's port is not a port"}
+			return nil, &postgres.LoginError{What: "the secret's port is not a number from 1 to 65535"}
 		}
 		c.Port = uint16(n)
 	}

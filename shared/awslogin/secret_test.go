@@ -54,7 +54,7 @@ func TestSecret(t *testing.T) {
 		m, s := start(t, stages("a", ""))
 		m.set(stages("b", ""), false, 0)
 		renew(t, s, "a", true)
-		renew(t, s, "a", true) // somebody else's connection, which began before
+		renew(t, s, "a", true) // another connection, which started before the rotation
 		m.want(t, "afterwards", s, "b", current, current)
 	})
 
@@ -93,11 +93,11 @@ func TestSecret(t *testing.T) {
 		m.want(t, "when it is right", s, "b", current)
 	})
 
-	t.Run("a wrong pending one, too", func(t *testing.T) {
+	t.Run("a wrong pending password too", func(t *testing.T) {
 		t.Parallel()
 		m, s := start(t, stages("a", "b"))
 		renew(t, s, "a", true)
-		renew(t, s, "b", true) // back to a, which may be right by now
+		renew(t, s, "b", true) // tries a again, which may be right now
 		m.calls()
 		for range 5 {
 			renew(t, s, "a", false)
@@ -123,11 +123,11 @@ func TestSecret(t *testing.T) {
 		s := m.account.Secret(secretARN)
 		for range 5 {
 			if err := s.Ready(t.Context()); err == nil {
-				t.Error("Ready without a secret")
+				t.Error("Ready without a secret = nil, want an error")
 			}
 		}
 		if got := len(m.calls()); got != 1 {
-			t.Errorf("%d calls, want one a second", got)
+			t.Errorf("%d calls, want one per second", got)
 		}
 		m.set(stages("a", ""), false, time.Second)
 		if err := s.Ready(t.Context()); err != nil {
@@ -143,8 +143,8 @@ func TestSecret(t *testing.T) {
 		s := m.account.Secret(secretARN)
 		gone, leave := context.WithCancel(t.Context())
 		leave()
-		if err := s.Ready(gone); err == nil { // the fetch goes on without the one who began it
-			t.Error("Ready for a caller who is gone")
+		if err := s.Ready(gone); err == nil { // the fetch continues after its first caller has gone
+			t.Error("Ready with a canceled context = nil, want an error")
 		}
 		errs := make(chan error)
 		for range 16 {
@@ -180,7 +180,7 @@ func TestSecretWrong(t *testing.T) {
 	}
 }
 
-// TestSecretHost has the secret say where the server is, which must show a certificate for that name.
+// TestSecretHost uses a secret with the server's host. The server must have a certificate for this name.
 func TestSecretHost(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewDatabase(t, testenv.Variants[0])
@@ -195,7 +195,7 @@ func TestSecretHost(t *testing.T) {
 		first, err := pgproto3.NewBackend(secure, secure).ReceiveStartupMessage()
 		names <- secure.ConnectionState().ServerName
 		if err != nil {
-			return nil // the client did not like the certificate
+			return nil // the client refused the certificate
 		}
 		s, err := net.Dial("tcp", server)
 		if err != nil {
@@ -221,10 +221,10 @@ func TestSecretHost(t *testing.T) {
 		if host == "localhost" {
 			eventually(t, db)
 			if got := <-names; got != host {
-				t.Errorf("the server was asked for the certificate of %q, want %q", got, host)
+				t.Errorf("the client requested the certificate of %q, want %q", got, host)
 			}
 		} else if err := selectOne(t.Context(), db); !errors.Is(err, postgres.ErrUnavailable) {
-			t.Errorf("Read from %s, whose certificate is another's = %v, want ErrUnavailable", host, err)
+			t.Errorf("Read from %s with another host's certificate = %v, want ErrUnavailable", host, err)
 		}
 	}
 }

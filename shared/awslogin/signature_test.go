@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// checkToken verifies a presigned token as its receiver does, with the signature computed here.
+// checkToken verifies a presigned token as its receiver does. It computes the signature itself.
 func checkToken(token, service string, want map[string]string) error {
 	u, err := url.Parse("https://" + token)
 	if err != nil {
@@ -32,7 +32,7 @@ func checkToken(token, service string, want map[string]string) error {
 	}
 	scope := strings.Join([]string{date[:8], region, service, "aws4_request"}, "/")
 	if got := q.Get("X-Amz-Credential"); got != accessKey+"/"+scope {
-		return fmt.Errorf("the credential is %q", got)
+		return fmt.Errorf("X-Amz-Credential is %q", got)
 	}
 	signature := q.Get("X-Amz-Signature")
 	q.Del("X-Amz-Signature")

@@ -17,7 +17,7 @@ import (
 
 var _ postgres.Login = (*RDS)(nil)
 
-// RDS is IAM authentication: the password of each new connection is a token, which is good for 15 minutes.
+// RDS is IAM authentication: the password of each new connection is a token that is valid for 15 minutes.
 type RDS struct {
 	account *Account
 	ready   atomic.Bool
@@ -49,11 +49,11 @@ func (r *RDS) Credentials(ctx context.Context, host string, port uint16, user st
 	return postgres.Credentials{User: user, Password: token}, nil
 }
 
-// Renew implements postgres.Login: a token that is refused was refused for its signer.
+// Renew implements postgres.Login. It returns false, because a new token would have the same signer and be refused too.
 func (r *RDS) Renew(context.Context, string) bool { return false }
 
-// ElastiCache returns passwords for the users of a cache with IAM authentication; see cache.ConnectOptions. name is the
-// replication group's, or the serverless cache's.
+// ElastiCache returns a function that makes passwords for the users of a cache with IAM authentication; see
+// cache.ConnectOptions. name is the name of the replication group or of the serverless cache.
 func (a *Account) ElastiCache(name string, serverless bool) func(ctx context.Context, user string) (string, error) {
 	const emptyBody = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // its SHA-256
 	return func(ctx context.Context, user string) (string, error) {
@@ -67,7 +67,7 @@ func (a *Account) ElastiCache(name string, serverless bool) func(ctx context.Con
 		}
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+name+"/?"+query.Encode(), nil)
 		if err != nil {
-			return "", &postgres.LoginError{What: "the cache's name does not fit into a token"}
+			return "", &postgres.LoginError{What: "the cache's name is not valid in a token"}
 		}
 		signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, request, emptyBody, "elasticache", c.Region, a.now().UTC())
 		if err != nil {

@@ -31,12 +31,12 @@ const (
 	region                             = "eu-central-1"
 )
 
-// role is a configuration with credentials as a Lambda function's role has them.
+// role returns a configuration with credentials like those of a Lambda function's role.
 func role(context.Context) (aws.Config, error) {
 	return aws.Config{Region: region, Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, sessionToken)}, nil
 }
 
-// serveRDS is RDS, or its proxy: it wants a token of the user's as a password in clear text.
+// serveRDS acts as RDS or RDS Proxy: it requires the user's token as a clear-text password.
 func serveRDS(server string) func(*front, net.Conn) error {
 	return func(f *front, c net.Conn) error {
 		request := make([]byte, 8)
@@ -88,7 +88,7 @@ func serveRDS(server string) func(*front, net.Conn) error {
 	}
 }
 
-// TestRDS connects through a front that verifies each token.
+// TestRDS connects through a proxy that verifies each token.
 func TestRDS(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewDatabase(t, testenv.Variants[0])
@@ -104,7 +104,7 @@ func TestRDS(t *testing.T) {
 		t.Cleanup(db.Close)
 		eventually(t, db)
 		if got := f.logins.Load(); got <= int64(i) {
-			t.Errorf("%d logins at %d pools, want one for each connection", got, i+1)
+			t.Errorf("%d logins after %d pools, want one for each connection", got, i+1)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestRDSRefuses(t *testing.T) {
 	} {
 		if db, err := postgres.Open(u, postgres.Options{Login: account.RDS(), Token: true}); err == nil {
 			db.Close()
-			t.Errorf("Open(%q) takes it for a token", u)
+			t.Errorf("Open(%q) succeeds with a token", u)
 		}
 	}
 	for name, load := range map[string]func(context.Context) (aws.Config, error){
@@ -139,7 +139,7 @@ func TestRDSRefuses(t *testing.T) {
 	}
 }
 
-// serveElastiCache wants HELLO with a token, and passes on the rest.
+// serveElastiCache requires HELLO with a token and then forwards everything to a real server.
 func serveElastiCache(server, name, user string, serverless bool) func(*front, net.Conn) error {
 	return func(f *front, c net.Conn) error {
 		secure := tls.Server(c, f.tls)
@@ -179,7 +179,7 @@ func serveElastiCache(server, name, user string, serverless bool) func(*front, n
 	}
 }
 
-// TestElastiCache has the cache protocol work over connections that log in with tokens.
+// TestElastiCache uses the cache over connections that log in with tokens.
 func TestElastiCache(t *testing.T) {
 	t.Parallel()
 	for _, serverless := range []bool{false, true} {

@@ -1,4 +1,4 @@
-// Package errtext describes errors for log lines, without the data that their messages may repeat.
+// Package errtext describes errors for log lines, without the data that their messages may contain.
 package errtext
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// ForLog returns what a log line may contain of any error: its kind, or the SQLSTATE and the names of our own constraints. It
-// never returns the text of a message, which may repeat values, SQL or addresses. The exception is a [postgres.LoginError], whose
-// text is made for logs.
+// ForLog returns the parts of err that a log line may contain: its kind, or the SQLSTATE and the names of the service's
+// constraints. It never returns the text of a message, which may contain values, SQL or addresses. Exception: the text of a
+// [postgres.LoginError], which is made for logs.
 func ForLog(err error) string {
 	if login, ok := errors.AsType[*postgres.LoginError](err); ok {
 		return "login: " + login.What

@@ -13,7 +13,7 @@ import (
 	"github.com/osirose-new/database-service/shared/errtext"
 )
 
-// The text for the log repeats neither values nor addresses.
+// TestForLog checks that the text for the log contains no values and no addresses.
 func TestForLog(t *testing.T) {
 	t.Parallel()
 	const secret = "alice@example.com"

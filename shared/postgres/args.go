@@ -7,12 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Args are pgx.StrictNamedArgs whose statement is taken apart once, and not at each call: the statements are constants.
+// Args are pgx.StrictNamedArgs, except that each statement is parsed once and not at each call. Statements must be
+// constants.
 type Args map[string]any
 
 var _ pgx.QueryRewriter = Args(nil)
 
-// positional is a statement with $1 for the first of names, and so on.
+// positional is a statement in which $1 stands for the first of names, and so on.
 type positional struct {
 	sql   string
 	names []string
@@ -23,7 +24,7 @@ var rewritten struct {
 	m map[string]positional
 }
 
-// RewriteQuery implements pgx.QueryRewriter. It refuses a name that is missing, and one that the statement lacks.
+// RewriteQuery implements pgx.QueryRewriter. It refuses a missing name, and a name that is not in the statement.
 func (a Args) RewriteQuery(ctx context.Context, conn *pgx.Conn, sql string, args []any) (string, []any, error) {
 	rewritten.RLock()
 	p, ok := rewritten.m[sql]
@@ -46,7 +47,7 @@ func (a Args) RewriteQuery(ctx context.Context, conn *pgx.Conn, sql string, args
 	return p.sql, values, nil
 }
 
-// rewrite has pgx do it, with each name as its own value.
+// rewrite rewrites the statement by pgx, with each name as its own value, to learn the order of the names.
 func (a Args) rewrite(ctx context.Context, conn *pgx.Conn, sql string, args []any) (positional, error) {
 	self := pgx.StrictNamedArgs{}
 	for name := range a {

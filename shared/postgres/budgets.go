@@ -2,24 +2,25 @@ package postgres
 
 import "time"
 
-// Budgets bound what one statement waits for.
+// Budgets are the time limits of one statement.
 type Budgets struct {
-	// Statement is the time of a statement, its connection included.
+	// Statement bounds a statement, including the wait for a connection.
 	Statement time.Duration
-	// Acquire is the part of it in which there must be a connection.
+	// Acquire bounds the wait for a connection. It is a part of Statement.
 	Acquire time.Duration
-	// Queue is how long a statement waits for one of the pool's connections that are all in use. A statement that waits longer
-	// is refused while its caller can still go elsewhere. Under overload the statements that are served have then waited
-	// little, and no connection works for a caller that has left.
+	// Queue bounds the wait of a statement while all connections are in use. A statement that waits longer is refused
+	// early enough for its caller to try another server. So under overload the statements that do run have not waited
+	// long, and no connection works for a caller that has given up.
 	Queue time.Duration
-	// UrgentQueue is longer: urgent statements have the reserve, so they wait only if the machine itself is overloaded.
+	// UrgentQueue is the same for urgent statements. It is longer: connections are reserved for them, so they wait only
+	// if the machine itself is overloaded.
 	UrgentQueue time.Duration
-	// Ping is how long an idle connection may take to show that it lives.
+	// Ping bounds the answer to the liveness check of an idle connection.
 	Ping time.Duration
-	// Connect is the time of a new connection, unless the URL says connect_timeout.
+	// Connect bounds a new connection, unless the URL has connect_timeout.
 	Connect time.Duration
-	// Close is how long a broken connection may take to end. pgx asks the server to cancel what ran there and reads on, in
-	// a goroutine of up to 15 s twice; a server that hangs never answers it.
+	// Close bounds the end of a broken connection. pgx asks the server to cancel the statement and keeps reading, in a
+	// goroutine, for up to 2 x 15 s; a server that hangs never answers.
 	Close time.Duration
 }
 
@@ -36,7 +37,7 @@ func DefaultBudgets() Budgets {
 	}
 }
 
-// Times returns budgets that are n times as long.
+// Times returns n times the budgets.
 func (b Budgets) Times(n int) Budgets {
 	for _, d := range []*time.Duration{&b.Statement, &b.Acquire, &b.Queue, &b.UrgentQueue, &b.Ping, &b.Connect, &b.Close} {
 		*d *= time.Duration(n)

@@ -7,27 +7,28 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Changes is what the change log says about the time since a snapshot.
+// Changes are the entries of the change log since a snapshot.
 type Changes struct {
 	Keys     []string // changed since then; at most MaxChangedKeys + 1
-	Snapshot string   // what this answer has seen: the next call's since
-	Cluster  string   // system identifier, timeline, start and database: snapshots compare only where these are equal
+	Snapshot string   // the snapshot of this answer; since of the next call
+	Cluster  string   // system identifier, timeline, start time and database: only snapshots with the same value can be compared
 	NowMS    int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
 	Standby  bool
 }
 
 const (
-	// AllKeys stands in the change log for "every entity": a table was truncated.
+	// AllKeys is the entry for "every entity": a table was truncated.
 	AllKeys = "*"
-	// MaxChangedKeys is how many keys one answer may list before it is cheaper to forget everything.
+	// MaxChangedKeys is the maximum number of keys to invalidate one by one. With more it is cheaper to invalidate
+	// everything.
 	MaxChangedKeys = 10_000
 )
 
 var errStandby = errors.New("the server is a standby")
 
-// pg_control_checkpoint() goes on naming the old timeline until the first checkpoint after a promotion, which may take
-// minutes; min_recovery_end_timeline has the new one from the end of recovery until that checkpoint. The time of the
-// start is there for a crash: a transaction that was visible but not yet on disk is gone then, and its id is used again.
+// After a promotion, pg_control_checkpoint() returns the old timeline until the first checkpoint, which may take
+// minutes. From the end of recovery until that checkpoint, min_recovery_end_timeline has the new one. The start time
+// detects a crash: a transaction that was visible but not yet on disk is lost, and its id is used again.
 const changesSQL = `
 SELECT
 	(SELECT array_agg(key)

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// deadlineConn is a connection on which nothing takes longer than a statement may.
+// deadlineConn is a connection on which every read and write ends within the budget of a statement.
 type deadlineConn struct {
 	net.Conn
 	statement time.Duration // Budgets.Statement
@@ -22,8 +22,8 @@ func (d deadlineConn) SetDeadline(t time.Time) error {
 	return d.Conn.SetDeadline(t)
 }
 
-// boundedDial makes deadlineConns. pgx also dials to ask the server to cancel a statement. The context tells those connections apart: it
-// has more time than that of any connection that is to be used.
+// boundedDial returns a dial function that makes deadlineConns. pgx also dials to ask the server to cancel a statement.
+// boundedDial recognizes these connections by their context, whose deadline is later than that of any other connection.
 func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration, b Budgets) pgconn.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		end, ok := ctx.Deadline()

@@ -13,7 +13,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// ofPgx counts the goroutines that run pgx's code.
+// ofPgx counts the goroutines that run code of pgx.
 func ofPgx(t *testing.T) int {
 	t.Helper()
 	var b bytes.Buffer
@@ -29,8 +29,8 @@ func ofPgx(t *testing.T) int {
 	return n
 }
 
-// What a hung server leaves behind is gone while it still hangs. It is no parallel test because it counts goroutines. Its
-// limit is far from what it takes, a second, and from pgx' own 15 s.
+// TestHungServer checks that statements on a hung server leave no goroutines behind, even while the server hangs. It is
+// not parallel because it counts goroutines. It takes about 1 s; its limit is well below pgx's own 15 s.
 func TestHungServer(t *testing.T) { //nolint:paralleltest // other tests would hold the server's connections
 	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	db := e.Program.DB

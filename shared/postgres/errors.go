@@ -15,10 +15,11 @@ import (
 )
 
 var (
-	// ErrUnavailable is in every error of a database that did not answer, or that cannot serve now: refused, hung,
-	// starting, out of connections, read-only after a failover. The outcome of a write is unknown then.
+	// ErrUnavailable is in every error of a database that did not answer or cannot serve now: it refused the
+	// connection, hung, is starting, has no free connections, or is read-only after a failover. After ErrUnavailable
+	// the outcome of a write is unknown.
 	ErrUnavailable = errors.New("database unavailable")
-	// ErrRetry is in every error of a transaction that the database rolled back for the sake of another one.
+	// ErrRetry is in every error of a transaction that the database rolled back because of a conflict with another one.
 	ErrRetry = errors.New("database asks to try again")
 
 	errNoConnection = fmt.Errorf("no connection in time: %w", context.DeadlineExceeded)
@@ -33,8 +34,8 @@ type classified struct {
 func (e *classified) Error() string   { return e.err.Error() }
 func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 
-// classify puts ErrUnavailable or ErrRetry into err where they belong. ctx is the request's own: where that has ended,
-// the caller gave up, and the database is not to blame.
+// classify adds ErrUnavailable or ErrRetry to err if one of them applies. ctx is the request's context: if it has
+// ended, the caller gave up, and the error is not the database's.
 func classify(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, ErrOverloaded) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
 		return err
@@ -48,24 +49,24 @@ func classify(ctx context.Context, err error) error {
 		}
 		return err
 	}
-	// No word from the server: a dial, a read or a write that failed, or one of our budgets that ran out.
+	// The server has not answered: a dial, read or write failed, or a budget ran out.
 	if isSlow(err) || isBroken(err) {
 		return &classified{ErrUnavailable, err}
 	}
 	return err
 }
 
-// classOfState maps SQLSTATE to a class, nil where the statement itself is at fault.
+// classOfState maps SQLSTATE to a class, or to nil if the statement itself is wrong.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 func classOfState(code string) error {
 	switch code {
 	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
 		return ErrRetry
 	case "25006", // read-only transaction: a standby, or the old primary after a failover
-		"57P01", "57P02", "57P03", "57P04", "57P05", // shut down, crashed, starting, dropped, idle too long
+		"57P01", "57P02", "57P03", "57P04", "57P05", // shut down, crashed, starting, database dropped, idle too long
 		"57014", // canceled: statement_timeout
 		"55000", // in recovery
-		"3D000": // no such database: not created yet, or renamed away
+		"3D000": // no such database: not created yet, or renamed
 		return ErrUnavailable
 	}
 	for _, class := range []string{"08", "28", "53", "58"} { // connection, authorization, resources, system
@@ -76,11 +77,12 @@ func classOfState(code string) error {
 	return nil
 }
 
-// ErrorClasses are what ErrorClass returns.
+// ErrorClasses returns all values of ErrorClass.
 func ErrorClasses() []string { return []string{"ok", "error", "retry", "unavailable"} }
 
-// ErrorClass says in a word what a use of a connection came to: "ok" is an answer, also that there is no such row, and
-// "error" a statement that the server refused, for a constraint say; the others are the classes of errors here.
+// ErrorClass returns the error class of a use of a connection. "ok" is any answer, including no row. "error" is a
+// statement that the server refused, for example by a constraint. "retry" and "unavailable" are ErrRetry and
+// ErrUnavailable.
 func ErrorClass(err error) string {
 	of := classify(context.Background(), err)
 	_, refused := errors.AsType[*pgconn.PgError](err)
@@ -95,7 +97,7 @@ func ErrorClass(err error) string {
 	return "ok"
 }
 
-// isReadOnly reports whether the server refused to write: it is a standby, or was the primary before a failover.
+// isReadOnly reports whether the server refused to write: it is a standby, or the old primary after a failover.
 func isReadOnly(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.Code == "25006"
@@ -106,14 +108,14 @@ func isSlow(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.Timeout(err)
 }
 
-// isBroken reports whether err says that the flow to the server broke, or could not be made, and not that the server
-// answered.
+// isBroken reports whether the connection to the server broke or could not be made. An answer of the server is not
+// broken.
 func isBroken(err error) bool {
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(pgErr.Code, "57P") // the server's last word on this connection
+		return strings.HasPrefix(pgErr.Code, "57P") // the server closes the connection after it
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true

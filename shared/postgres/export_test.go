@@ -2,10 +2,10 @@ package postgres
 
 import "time"
 
-// SetNow gives the pool another clock. It must come before the first request.
+// SetNow sets the pool's clock. Call it before the first request.
 func (db *DB) SetNow(now func() time.Time) { db.liveness.now = now }
 
-// Open returns how many connections the pool has, and how many it has made so far.
+// Open returns the number of the pool's connections now, and of all connections that it has made.
 func (db *DB) Open() (open int, made int64) {
 	s := db.pool.Stat()
 	return int(s.TotalConns()), s.NewConnsCount()

@@ -12,27 +12,27 @@ import (
 )
 
 const (
-	// queueLength bounds the waiting statements, for each connection of the pool.
+	// queueLength is the maximum number of waiting statements per connection of the pool.
 	queueLength = 32
-	// reserve is the part of the pool, one in so many, that ordinary statements leave to urgent ones.
+	// One in reserve connections of the pool is reserved for urgent statements.
 	reserve = 4
 )
 
-// ErrOverloaded is in every error of a statement that found all connections in use while the database was answering.
-// Nothing was done.
+// ErrOverloaded is in every error of a statement that got no connection, because other statements used all of them and
+// the database was answering. The statement was not run.
 var ErrOverloaded = errors.New("more statements than connections")
 
 var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExceeded)
 
-// limiter admits as many statements as the pool has connections, and fewer that are not urgent, so that sessions can be
-// asked for whatever else goes on.
+// limiter admits as many statements as the pool has connections. Ordinary statements get fewer, so that sessions can be
+// read under any load.
 type limiter struct {
 	all, ordinary chan struct{}
 	queue, urgent time.Duration // Budgets.Queue and UrgentQueue
 	waiting       atomic.Int64
 	refused       atomic.Uint64
-	// answered is when the database last answered anybody, in unix ns: with the queue full it tells more work than it can
-	// do from a database that hangs.
+	// answered is when the database last answered any statement, in unix ns. If statements wait in vain, it
+	// distinguishes overload from a database that hangs.
 	answered atomic.Int64
 }
 
@@ -42,7 +42,7 @@ func newLimiter(conns, reserved int, b Budgets) *limiter {
 	}
 }
 
-// enter waits for a place; leave gives it back.
+// enter waits for a place; leave returns it.
 func (l *limiter) enter(ctx context.Context, urgent bool) error {
 	var timer *time.Timer
 	if !urgent {
@@ -67,7 +67,7 @@ func (l *limiter) leave(urgent bool) {
 	}
 }
 
-// take makes the timer at the first wait; it is of all waits together.
+// take creates the timer at the first wait. One timer bounds all waits of a statement together.
 func (l *limiter) take(ctx context.Context, places chan struct{}, urgent bool, timer **time.Timer) error {
 	select {
 	case places <- struct{}{}:
@@ -103,7 +103,7 @@ func (l *limiter) refuse() error {
 	return &classified{ErrOverloaded, errQueue}
 }
 
-// observe records when the database last answered. An error that the server sent is an answer, too.
+// observe records when the database last answered. An error from the server is an answer too.
 func (l *limiter) observe(err error) {
 	_, answered := errors.AsType[*pgconn.PgError](err)
 	if err == nil || answered || errors.Is(err, pgx.ErrNoRows) {
@@ -111,8 +111,8 @@ func (l *limiter) observe(err error) {
 	}
 }
 
-// retries lets few calls be tried again: one in ten, and a burst. A database that is in trouble would otherwise get twice
-// the load just then.
+// retries is a retry budget: one call in ten may be retried, plus a burst. Without it, a database in trouble would get
+// twice the load.
 type retries struct{ tenths atomic.Int64 }
 
 const retryBurst = 32

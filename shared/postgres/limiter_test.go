@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// occupy holds n connections of db, each waiting for a lock, until the function returned is called.
+// occupy keeps n connections of db in use until release is called. Each of them waits for a lock.
 func occupy(t *testing.T, e *testenv.Env, db *postgres.DB, n int) (release func()) {
 	t.Helper()
 	var inside, done sync.WaitGroup
@@ -26,7 +26,7 @@ func occupy(t *testing.T, e *testenv.Env, db *postgres.DB, n int) (release func(
 				return nil
 			}
 			for db.Read(context.Background(), hold) != nil {
-				continue // a busy machine takes long to make a connection
+				continue // on a busy machine connecting may time out
 			}
 		})
 	}
@@ -34,8 +34,8 @@ func occupy(t *testing.T, e *testenv.Env, db *postgres.DB, n int) (release func(
 	return func() { close(free); done.Wait() }
 }
 
-// A quarter of the connections is for urgent statements; what waits in vain is refused, and said to be for overload only
-// where the database answers others.
+// TestReservedShare checks that a quarter of the connections is reserved for urgent statements. A statement that waits
+// in vain gets ErrOverloaded if the database answers others, and ErrUnavailable if it answers none.
 func TestReservedShare(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
@@ -45,7 +45,7 @@ func TestReservedShare(t *testing.T) {
 
 	stop := make(chan struct{})
 	var asking sync.WaitGroup
-	for range db.MaxConns() / 4 { // urgent statements go on being answered
+	for range db.MaxConns() / 4 { // urgent statements are answered all the time
 		asking.Go(func() {
 			for {
 				select {
@@ -65,17 +65,17 @@ func TestReservedShare(t *testing.T) {
 			t.Error("an ordinary statement got one of the reserved connections")
 		}
 		if errors.Is(err, postgres.ErrOverloaded) || err == nil {
-			break // ErrUnavailable: the machine was too busy to answer the urgent ones within the queue's time
+			break // ErrUnavailable: the machine was too busy to answer the urgent ones within Budgets.Queue
 		}
 	}
 	close(stop)
 	asking.Wait()
-	for range 2 { // the first one's answers may still be fresh
+	for range 2 { // at the first try an answer may still be recent
 		if err := query(t.Context(), db, `SELECT 'x'`); errors.Is(err, postgres.ErrUnavailable) {
 			return
 		}
 	}
-	t.Error("with nobody answered, a statement that waited in vain is not ErrUnavailable")
+	t.Error("a statement that waited while the database answered none is not ErrUnavailable")
 }
 
 func TestConnectionsComeBack(t *testing.T) {
@@ -86,14 +86,14 @@ func TestConnectionsComeBack(t *testing.T) {
 		release := occupy(t, e, db, db.MaxConns()*3/4)
 		urgent := occupy(t, e, db.Urgent(), db.MaxConns()/4)
 		if err := query(t.Context(), db.Urgent(), `SELECT 'x'`); err == nil {
-			t.Error("there were more statements than connections")
+			t.Error("a statement got ErrOverloaded, want free connections again")
 		}
 		urgent()
 		release()
 	}
 }
 
-// A database whose connections break gets few second tries.
+// TestRetryBudget checks that a database whose connections break gets few retries.
 func TestRetryBudget(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
@@ -112,6 +112,6 @@ func TestRetryBudget(t *testing.T) {
 	}
 	again := tries.Load() - calls
 	if again < 32 || again > 32+calls/10+1 {
-		t.Errorf("%d of %d calls were tried again, want the burst of 32 and one in ten", again, calls)
+		t.Errorf("%d of %d calls were retried, want the burst of 32 and one in ten", again, calls)
 	}
 }

@@ -9,28 +9,28 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// A Lambda process is frozen between requests, and while it is, flows die in silence and the monotonic clock may stand
-// still. So a connection that was not used for a second, by the clock that saw more of it, has to answer before it is
-// handed out. Once one of them has kept us waiting, the others that are as old are closed unasked: were each waited for,
-// a request's time would be over before a new connection is made.
+// A Lambda process is frozen between requests. During a freeze, connections can die unnoticed, and the monotonic clock
+// may stand still. So a connection that was idle for a second, by the wall clock or the monotonic clock, must answer a
+// ping before it is used. After one ping has timed out, all connections that are as old are closed without a ping: a
+// ping for each of them would use up the request's time before a new connection is made.
 
-// trusted is for how long after its use a connection is not asked.
+// trusted is how long after its last use a connection needs no ping.
 const trusted = time.Second
 
 type liveness struct {
 	now  func() time.Time
 	ping time.Duration // Budgets.Ping
-	// silent is when a connection last did not answer in time, in unix ns.
+	// silent is when a ping last timed out, in unix ns.
 	silent atomic.Int64
 }
 
-// lastUse is kept with the connection.
+// lastUse is stored with the connection.
 type lastUse struct{ at time.Time }
 
 const lastUseKey = "lastUse"
 
-// connected is pgxpool's AfterConnect. A standby, which may lack commits that the primary has acknowledged, is refused: from
-// version 14 on a server says of itself that it is one.
+// connected is pgxpool's AfterConnect. It refuses a standby, which may lack commits that the primary has acknowledged.
+// From version 14 on, a server reports whether it is a standby.
 func (l *liveness) connected(_ context.Context, conn *pgx.Conn) error {
 	if conn.PgConn().ParameterStatus("in_hot_standby") == "on" {
 		return &classified{ErrUnavailable, errStandby}
@@ -44,7 +44,7 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	use := conn.PgConn().CustomData()[lastUseKey].(*lastUse)
 	now, before := l.now(), use.at
 	use.at = now
-	// Round takes the monotonic clock's reading off.
+	// Round removes the monotonic clock's reading.
 	if now.Sub(before) <= trusted && now.Round(0).Sub(before.Round(0)) <= trusted {
 		return true
 	}
@@ -60,7 +60,7 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	return err == nil
 }
 
-// acquireLive returns a connection that is new, was used a moment ago, or has answered just now.
+// acquireLive returns a connection that is new, was used within the last second, or has just answered a ping.
 func (db *DB) acquireLive(ctx context.Context) (*pgxpool.Conn, error) {
 	for {
 		conn, err := db.pool.Acquire(ctx)
@@ -74,16 +74,17 @@ func (db *DB) acquireLive(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 }
 
-// drop closes a connection on which nobody waits for anything.
+// drop closes a connection that runs no statement.
 func drop(ctx context.Context, conn *pgxpool.Conn) {
 	c := conn.Hijack()
-	_ = c.Close(ctx)              // says good-bye, which takes no answer; nothing where the ping has failed
-	_ = c.PgConn().Conn().Close() // pgx reads on for 15 s after a ping that got no answer
+	_ = c.Close(ctx)              // sends Terminate without waiting; does nothing if the ping has failed
+	_ = c.PgConn().Conn().Close() // otherwise pgx would read for 15 s more after a ping without an answer
 }
 
-// release gives a connection back, after a statement that came to err. One that broke leaves the pool at once: pgx goes on
-// for up to 15 s to have the server cancel what ran there, and for so long the pool would count it as open, which is the
-// only one that a function has. So does one to a server that takes no writes: since a failover the primary is another.
+// release returns a connection after a statement that ended with err. A broken connection leaves the pool at once.
+// Otherwise the pool would count it as open while pgx asks the server to cancel the statement, for up to 15 s, and a
+// function has no other connection. A connection to a read-only server leaves the pool too: after a failover another
+// server is the primary.
 func release(ctx context.Context, conn *pgxpool.Conn, err error) {
 	switch {
 	case conn.Conn().IsClosed():

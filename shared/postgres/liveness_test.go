@@ -14,7 +14,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// wallClock is a clock whose monotonic reading stands still in a gap, as a frozen machine's may.
+// wallClock is a clock whose monotonic reading stands still during a gap, as on a frozen machine.
 type wallClock struct{ gap atomic.Int64 }
 
 func (c *wallClock) now() time.Time {
@@ -24,7 +24,7 @@ func (c *wallClock) now() time.Time {
 	return time.Now()
 }
 
-// frozen is a program with n connections in its pool, which are all dead, after a gap.
+// frozen is a program after a gap. All connections in its pool are dead.
 type frozen struct {
 	*testenv.Env
 	db    *postgres.DB
@@ -51,7 +51,7 @@ func freeze(t *testing.T, n int, gap time.Duration) *frozen {
 	return f
 }
 
-// use opens n connections, by n reads at once.
+// use opens n connections by n concurrent reads.
 func use(t *testing.T, db *postgres.DB, n int) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -73,8 +73,8 @@ func use(t *testing.T, db *postgres.DB, n int) {
 	}
 }
 
-// TestThaw finds that no request fails where the connections died while the process was frozen, and that only one of
-// them is waited for.
+// TestThaw checks the liveness check after a freeze in which all connections died: no request fails, and only one ping
+// is waited for.
 func TestThaw(t *testing.T) {
 	t.Parallel()
 	for what, n := range map[string]int{"the only connection": 1, "four": 4} {
@@ -87,7 +87,7 @@ func TestThaw(t *testing.T) {
 				}
 			}
 			if got := f.pings.Load(); got != 1 {
-				t.Errorf("%d connections were asked, want one", got)
+				t.Errorf("%d pings, want 1", got)
 			}
 			if open, made := f.db.Open(); open != 1 || made != int64(n+1) {
 				t.Errorf("%d connections are open and %d were made, want 1 and %d", open, made, n+1)
@@ -100,7 +100,7 @@ func TestThaw(t *testing.T) {
 		f := freeze(t, 4, time.Hour)
 		use(t, f.db, 4)
 		if got := f.pings.Load(); got > 4 {
-			t.Errorf("%d connections were asked, want each at most once", got)
+			t.Errorf("%d pings, want at most one per connection", got)
 		}
 	})
 
@@ -114,13 +114,13 @@ func TestThaw(t *testing.T) {
 		clock.gap.Store(int64(time.Hour))
 		use(t, db, 4)
 		if _, made := db.Open(); made != 4 {
-			t.Errorf("%d connections were made, want the 4 of before the gap only", made)
+			t.Errorf("%d connections were made, want only the 4 from before the gap", made)
 		}
 	})
 }
 
-// TestNoGap is about a connection that dies between two requests: the request that meets it fails, for nobody knows what
-// became of its statement, and holds up no other one, though it had the only connection there may be.
+// TestNoGap checks a connection that dies between two requests. The request that uses it fails, because the outcome of
+// its statement is unknown. It does not delay the next request, although the pool has only one connection.
 func TestNoGap(t *testing.T) {
 	t.Parallel()
 	f := freeze(t, 1, 0)
@@ -154,7 +154,7 @@ func TestMaxConns(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := db.MaxConns(); got != test.want {
-			t.Errorf("Open(%s, %+v) has %d connections at most, want %d", test.url, test.o, got, test.want)
+			t.Errorf("Open(%s, %+v) has at most %d connections, want %d", test.url, test.o, got, test.want)
 		}
 		db.Close()
 	}

@@ -15,8 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Credentials are whom a new connection logs in as. Host, Port and Database are for a URL that names no host or no
-// database; otherwise the URL wins.
+// Credentials are the login of a new connection. Host, Port and Database apply only if the URL does not have them.
 type Credentials struct {
 	User, Password string
 	Host           string
@@ -24,19 +23,19 @@ type Credentials struct {
 	Database       string
 }
 
-// Login knows the credentials of new connections, where the URL does not. Its errors are LoginErrors.
+// Login provides the credentials of new connections if the URL does not have them. Its errors are LoginErrors.
 type Login interface {
-	// Ready returns when Credentials can answer at once. It is asked before every request, and may take its time at the
-	// first: that is no part of the 250 ms for a connection.
+	// Ready returns when Credentials can answer immediately. It is called before every request. At the first request it
+	// may take longer than 250 ms, because it is not part of the time limit of a connection.
 	Ready(ctx context.Context) error
-	// Credentials returns those of a new connection to host and port; user is the URL's.
+	// Credentials returns the credentials of a new connection to host and port. user is the URL's user.
 	Credentials(ctx context.Context, host string, port uint16, user string) (Credentials, error)
-	// Renew is told that the server refused the password, and reports whether there is another one now.
+	// Renew is called if the server refused a password. It reports whether there is another password now.
 	Renew(ctx context.Context, refused string) bool
 }
 
-// LoginError says why there are no credentials, in words that are fit for a log: no secret, no name, no address. It is an
-// ErrUnavailable to callers.
+// LoginError explains why there are no credentials. Its text can be logged: it contains no secret, name or address.
+// Callers see ErrUnavailable.
 type LoginError struct {
 	What string
 	Err  error
@@ -45,23 +44,23 @@ type LoginError struct {
 func (e *LoginError) Error() string { return e.What }
 func (e *LoginError) Unwrap() error { return e.Err }
 
-// unknownHost stands for the host until the credentials are known.
+// unknownHost replaces the host until the credentials are known.
 const unknownHost = "host-of-the-secret"
 
-// target is a URL whose login is somebody else's to know.
+// target is a URL without a login.
 type target struct {
 	url      *url.URL
-	host     bool // the URL names it
+	host     bool // the URL has a host
 	database bool
 	token    bool // see Options.Token
 
 	mu   sync.Mutex
-	seen Credentials // whose host and database are in full
+	seen Credentials // the credentials that full was made with
 	full *pgx.ConnConfig
 }
 
-// parseTarget reads a URL for a login. Where it does not say how to use TLS, the server is verified. An empty URL is one
-// that says nothing.
+// parseTarget parses a URL for a login. If the URL has no TLS settings, the server's certificate is verified. An empty
+// URL is allowed.
 func parseTarget(databaseURL string, token bool) (*target, error) {
 	if databaseURL == "" {
 		databaseURL = "postgres://"
@@ -72,7 +71,7 @@ func parseTarget(databaseURL string, token bool) (*target, error) {
 	}
 	q := u.Query()
 	if _, ok := u.User.Password(); ok || q.Has("password") {
-		return nil, errors.New("has a password, and the login is to come from AWS")
+		return nil, errors.New("has a password, but the login comes from AWS: remove the password")
 	}
 	t := &target{url: u, host: u.Hostname() != "" || q.Has("host"), token: token}
 	t.database = len(u.Path) > 1 || q.Has("dbname") || q.Has("database")
@@ -81,15 +80,15 @@ func parseTarget(databaseURL string, token bool) (*target, error) {
 		u.RawQuery = q.Encode()
 	}
 	if token && u.User.Username() == "" && !q.Has("user") {
-		return nil, errors.New("names no user, which IAM authentication needs")
+		return nil, errors.New("has no user, which IAM authentication needs")
 	}
 	if token && !t.host {
-		return nil, errors.New("names no host, which IAM authentication needs")
+		return nil, errors.New("has no host, which IAM authentication needs")
 	}
 	return t, nil
 }
 
-// with is the URL with the host and the database that it lacks.
+// with returns the URL with the missing host and database.
 func (t *target) with(c Credentials) string {
 	u := *t.url
 	if !t.host {
@@ -104,25 +103,25 @@ func (t *target) with(c Credentials) string {
 	return u.String()
 }
 
-// config is the pool's, with a host that the login replaces.
+// config returns the pool's configuration. Its host is a placeholder if the URL has none.
 func (t *target) config() (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(t.with(Credentials{Host: unknownHost}))
 	if err != nil {
 		return nil, errors.New("is not a PostgreSQL URL")
 	}
 	if t.token && (len(cfg.ConnConfig.Fallbacks) > 0 || !verified(cfg.ConnConfig.TLSConfig)) {
-		return nil, errors.New("needs one host and sslmode=verify-full (or verify-ca): IAM authentication sends its token as it is")
+		return nil, errors.New("needs one host and sslmode=verify-full (or verify-ca), because IAM authentication sends the token itself, not a hash")
 	}
 	return cfg, nil
 }
 
-// verified reports whether a connection is made to a server that has shown its certificate, and to no other.
+// verified reports whether c verifies the server's certificate.
 func verified(c *tls.Config) bool {
 	return c != nil && (!c.InsecureSkipVerify || c.VerifyPeerCertificate != nil)
 }
 
-// beforeConnect puts the credentials into the configuration of a new connection. A host of theirs brings its own TLS
-// configuration, which verifies that host.
+// beforeConnect puts the credentials into the configuration of a new connection. If they have the host, the TLS
+// configuration changes to one that verifies this host.
 func (t *target) beforeConnect(login Login, timeout time.Duration) func(context.Context, *pgx.ConnConfig) error {
 	return func(ctx context.Context, c *pgx.ConnConfig) error {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -144,7 +143,8 @@ func (t *target) beforeConnect(login Login, timeout time.Duration) func(context.
 	}
 }
 
-// complete parses the URL with what it lacks; once, for that may mean to read a file of certificates.
+// complete parses the URL with the missing parts. It caches the result, because parsing may read a file of
+// certificates.
 func (t *target) complete(c Credentials) (*pgx.ConnConfig, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,7 +160,7 @@ func (t *target) complete(c Credentials) (*pgx.ConnConfig, error) {
 	return full, nil
 }
 
-// refusedPassword is the one that the server did not take.
+// refusedPassword returns the password that the server refused.
 func refusedPassword(err error) (string, bool) {
 	connect, ok := errors.AsType[*pgconn.ConnectError](err)
 	if !ok {

@@ -6,7 +6,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A statement that has ended leaves its connection to the next one, also if the statement failed.
+// TestStatementsOneAfterTheOther checks that a statement frees its place in the limiter when it ends, also if it
+// failed.
 func TestStatementsOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")

@@ -1,6 +1,6 @@
-// Package postgres is the way to the database: a pool that dials on first use, budgets for getting a connection and for
-// a statement, and the few classes of failure that callers tell apart. It knows no table but the change log
-// (changelog.go) and the bookkeeping of the migrations.
+// Package postgres connects to the database. It has a pool that connects on first use, time limits for a connection and
+// for a statement, a limiter, and the few error classes that callers distinguish. The only tables it knows are the
+// change log (changelog.go) and those of the migrations.
 package postgres
 
 import (
@@ -19,14 +19,14 @@ import (
 
 const (
 	defaultMaxConns = 16
-	// minLeft is what must be left of a request for a statement to be worth its start; with less it would be cut off
-	// and its work thrown away.
+	// minLeft is the least remaining time of a request in which a statement is started. With less time the statement
+	// would probably be cut off and its work lost.
 	minLeft = 100 * time.Millisecond
-	// replyShare is kept to write the answer.
+	// replyShare is reserved to write the answer.
 	replyShare = 20 * time.Millisecond
 )
 
-// Querier runs statements: a connection, or a transaction on one.
+// Querier runs statements. It is a connection or a transaction.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
@@ -35,7 +35,7 @@ type Querier interface {
 // DB is a pool of connections to one PostgreSQL primary. Its methods may be called concurrently.
 type DB struct {
 	pool     *pgxpool.Pool
-	login    Login // nil: the URL says all
+	login    Login // nil: the URL has the login
 	budgets  Budgets
 	liveness *liveness
 	limiter  *limiter
@@ -46,13 +46,14 @@ type DB struct {
 
 // Options of a DB.
 type Options struct {
-	MaxConns int   // connections at most, where the URL does not say; 0: 16
+	MaxConns int   // maximum number of connections if the URL has no pool_max_conns; 0: 16
 	Login    Login // nil: the URL has user and password
-	// Token says that the login's passwords are tokens, which go to the server as they are and open it to whoever has
-	// one. The URL must name user and host then, and verify the server.
+	// Token means that the login's passwords are tokens. They are sent unhashed, and any client that has one can
+	// log in. So the URL must have user and host, and must verify the server.
 	Token bool
-	// Observe is told of each use of a connection: for how long it was waited for, how long the statements took, and their
-	// error; where none could be had, of that, with no time for statements. What was refused is in Stats. It may be nil.
+	// Observe is called after each use of a connection with the wait for the connection, the time of the statements,
+	// and their error. If there was no connection, took is 0. It is not called for statements that the limiter refused;
+	// Stats counts those. It may be nil.
 	Observe func(waited, took time.Duration, err error)
 	// Tracer sees each statement. It may be nil.
 	Tracer pgx.QueryTracer
@@ -60,8 +61,8 @@ type Options struct {
 	Budgets Budgets
 }
 
-// Open parses databaseURL (libpq's URL or key=value form; pool_max_conns and default_query_exec_mode are pgx's) and
-// returns a DB that dials on first use. An error never repeats the URL, which may hold a password.
+// Open parses databaseURL and returns a DB that connects on first use. The URL has libpq's URL or key=value form, plus
+// pgx's pool_max_conns and default_query_exec_mode. An error never contains the URL, because it may have a password.
 func Open(databaseURL string, o Options) (*DB, error) {
 	o.Budgets = cmp.Or(o.Budgets, DefaultBudgets())
 	cfg, t, err := parse(databaseURL, o.Login != nil, o.Token)
@@ -88,7 +89,8 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	}
 	cfg.ConnConfig.Tracer = o.Tracer
 	cfg.AfterConnect = db.liveness.connected
-	// The pool would keep a dead connection's place for as long as pgx tries to end it properly: see acquire.
+	// The pool's own ping would keep the place of a dead connection while pgx tries to close it properly: see
+	// acquireLive.
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	cfg.ConnConfig.RuntimeParams["application_name"] = "database-service"
 	if db.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
@@ -97,8 +99,8 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// CheckURL returns what Open would say of databaseURL. login says whether another source than the URL knows user and
-// password, and token whether the passwords are tokens.
+// CheckURL returns the error that Open would return for databaseURL. login means that Options.Login is set; token is
+// Options.Token.
 func CheckURL(databaseURL string, login, token bool) error {
 	_, _, err := parse(databaseURL, login, token)
 	return err
@@ -121,22 +123,22 @@ func parse(databaseURL string, login, token bool) (*pgxpool.Config, *target, err
 	return cfg, t, err
 }
 
-// Close waits for the connections in use and closes all.
+// Close waits until no connection is in use, and closes all of them.
 func (db *DB) Close() { db.pool.Close() }
 
-// Urgent returns the same DB for statements that must get through while others wait: a quarter of the connections is left
-// to them (none of less than four, nor in a function).
+// Urgent returns the same DB for urgent statements. A quarter of the connections is reserved for them; none if there
+// are fewer than four connections, or in a function.
 func (db *DB) Urgent() *DB {
 	u := *db
 	u.urgent = true
 	return &u
 }
 
-// Stats is the state of the pool, and what was refused since it was made.
+// Stats is the state of the pool, and its counts since Open.
 type Stats struct {
 	InUse, Idle, Connecting, Max int    // connections
-	Waiting                      int    // statements that wait for one
-	Refused                      uint64 // statements that waited too long or not at all, and were not started
+	Waiting                      int    // statements that wait for a connection
+	Refused                      uint64 // statements that were not started, after a wait or immediately
 }
 
 // Stats returns the state of the pool.
@@ -148,17 +150,20 @@ func (db *DB) Stats() Stats {
 	}
 }
 
-// Address returns host:port/database, without user and password: fit for a log line.
+// Address returns host:port/database without user and password, for a log line.
 func (db *DB) Address() string {
 	c := db.pool.Config().ConnConfig
 	u := url.URL{Host: fmt.Sprintf("%s:%d", c.Host, c.Port), Path: "/" + c.Database}
 	return strings.TrimPrefix(u.String(), "//")
 }
 
-// Read runs f with a connection of its own, without a transaction around its statements. Connection and f share
-// 500 ms, of which at most 100 ms are waited for one to become free, and 250 ms in all until it is there; less where ctx
-// ends earlier. Where the connection turns out to be dead, f runs once more on another: f must only read. (One call in
-// ten may, and 32 at once.) An error has [ErrUnavailable], [ErrOverloaded] or [ErrRetry] in it where one of them applies.
+// Read runs f on a connection, without a transaction. The time limits, which an earlier deadline of ctx shortens:
+//   - 500 ms for everything.
+//   - 250 ms of them until there is a connection.
+//   - 100 ms of these until a connection becomes free, if all are in use.
+//
+// If the connection is dead, f runs once more on another one, so f must only read. At most one call in ten is retried,
+// plus a burst of 32. An error contains [ErrUnavailable], [ErrOverloaded] or [ErrRetry] if one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
 	db.retries.earn()
 	err := db.do(ctx, f)
@@ -169,13 +174,13 @@ func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) 
 	return classify(ctx, err)
 }
 
-// Write is Read for an f that changes something, which runs once: after a broken connection nobody knows whether it
-// took effect.
+// Write is Read for an f that changes something. It runs f once: after a broken connection it is unknown whether the
+// change took effect.
 func (db *DB) Write(ctx context.Context, f func(context.Context, Querier) error) error {
 	return classify(ctx, db.do(ctx, f))
 }
 
-// do lets the login answer a password that the server refused, which is how a rotation shows, once.
+// do retries once with a new password if the server refused the login's password, as after a rotation.
 func (db *DB) do(ctx context.Context, f func(context.Context, Querier) error) error {
 	if db.login == nil {
 		return db.try(ctx, f)
@@ -223,7 +228,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 		ready = time.Now()
 	}
 	err = f(s, conn)
-	_ = wire.SetDeadline(time.Time{}) // fails on a connection that broke, which is not used again
+	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	db.limiter.observe(err)
 	if db.observe != nil {
 		db.observe(ready.Sub(start), time.Since(ready), err)
@@ -231,9 +236,10 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	return err
 }
 
-// statement is the context of statements on one connection, which ends them by its own deadline. pgx would start a
-// goroutine and this package a timer for each context that can end. A caller who gives up meanwhile is not heeded: what
-// he asked for is done within the budget, and a write has an outcome that is known.
+// statement is the context of the statements on one connection. It never ends; the connection's deadline ends the
+// statements. For a context that can end, pgx would start a goroutine and this package a timer. So a caller that gives
+// up does not stop its statement, which runs to its end within the budget. For a write this also means that its outcome
+// is known.
 type statement struct {
 	context.Context
 	deadline time.Time
@@ -263,8 +269,8 @@ func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) 
 	return conn, err
 }
 
-// QueryOne runs one reading statement that returns one row, and collects it with fn (pgx.RowToStructByName and the like).
-// No row is pgx.ErrNoRows.
+// QueryOne runs one reading statement and collects its only row with fn, for example pgx.RowToStructByName. If there is
+// no row, it returns pgx.ErrNoRows.
 func QueryOne[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) (T, error) {
 	var row T
 	err := db.Read(ctx, func(ctx context.Context, q Querier) error {

@@ -57,12 +57,12 @@ func TestErrorClasses(t *testing.T) {
 	}
 }
 
-// A read whose connection turns out to be dead is tried on another one; a write is not.
+// TestDeadConnection checks that a read on a dead connection is retried on another one, and that a write is not.
 func TestDeadConnection(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	db := e.Program.DB
-	once := func() { // the next statement's connection breaks as it is sent
+	once := func() { // breaks the connection when the next statement is sent
 		e.PGProxy.OnSend(func(b []byte) {
 			if bytes.Contains(b, []byte("pg_sleep")) {
 				e.PGProxy.OnSend(nil)
@@ -72,7 +72,7 @@ func TestDeadConnection(t *testing.T) {
 	}
 	once()
 	if err := query(t.Context(), db, `SELECT pg_sleep(0)::text`); err != nil {
-		t.Errorf("Read on a connection that breaks: %v, want the second try's answer", err)
+		t.Errorf("Read on a connection that breaks: %v, want the retry's answer", err)
 	}
 	once()
 	runs := 0
@@ -85,7 +85,7 @@ func TestDeadConnection(t *testing.T) {
 		t.Errorf("Write on a connection that breaks: %v after %d runs, want ErrUnavailable after one", err, runs)
 	}
 	if err := query(t.Context(), db, `SELECT 'healed'`); err != nil {
-		t.Errorf("after it: %v", err)
+		t.Errorf("the next statement: %v", err)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestCallerGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := query(ctx, db, `SELECT 'x'`); !errors.Is(err, context.Canceled) || errors.Is(err, postgres.ErrUnavailable) {
-		t.Errorf("Read by a caller who gave up = %v, want context.Canceled alone", err)
+		t.Errorf("Read with a canceled context = %v, want only context.Canceled", err)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
-// What callers of SessionService see, besides rpcserver.InvalidArgument, the errors of sessiontoken, and what every
-// service may answer.
+// Errors for callers of SessionService. It also returns rpcserver.InvalidArgument, the errors of sessiontoken, and the
+// errors of every service.
 var (
 	errExpired      = sessiontoken.ErrExpired
 	errBanned       = rpcserver.Error(twirp.PermissionDenied, "USER_BANNED", "the user is banned")

@@ -37,7 +37,7 @@ func TestGetSession(t *testing.T) {
 			}
 			wantBetween(t, "expires_at", got.Session.ExpiresAt.AsTime(), before.ExpiresAt, before.ExpiresAt)
 			wantBetween(t, "created_at", got.Session.CreatedAt.AsTime(), before.CreatedAt, before.CreatedAt)
-			wantBetween(t, "updated_at", got.Session.UpdatedAt.AsTime(), before.CreatedAt, before.CreatedAt) // testenv makes them equal
+			wantBetween(t, "updated_at", got.Session.UpdatedAt.AsTime(), before.CreatedAt, before.CreatedAt) // testenv sets both to the same time
 			wantSeconds(t, "GetSession", got.Session.ExpiresInSeconds, before.ExpiresAt, before.Clock, after.Clock)
 			if before.Xmin != after.Xmin {
 				t.Errorf("GetSession wrote the row: xmin %s, then %s", before.Xmin, after.Xmin)
@@ -68,7 +68,7 @@ func TestGetSession(t *testing.T) {
 			}
 			for form, sent := range map[string]string{
 				"wrong signature": sign(token, "another secret"), "no signature": token + ".", "no token": sign("", testenv.Secret),
-				"signature of another token": token + sign("other", testenv.Secret)[len("other"):], "signature that is no base64": token + ".%%%",
+				"signature of another token": token + sign("other", testenv.Secret)[len("other"):], "signature is not base64": token + ".%%%",
 				"unknown token": "nobody" + token, "token in another case": strings.ToLower(token), "blank after it": token + " ",
 				"percent-encoded NUL": token + "%00", "percent-encoded invalid UTF-8": token + "%ff", "broken percent-encoding": token + "%zz",
 				"percent-encoded NUL in a cookie": url.QueryEscape(sign(token+"\x00", testenv.Secret)),
@@ -78,7 +78,7 @@ func TestGetSession(t *testing.T) {
 			}
 		})
 
-		t.Run("without a secret signatures are not read", func(t *testing.T) {
+		t.Run("without a secret signatures are ignored", func(t *testing.T) {
 			t.Parallel()
 			_, id, token := addSession(t, e, "1 hour")
 			c := client(t, e.Program, func(c *sessions.Config) { c.Verifier = sessiontoken.NewVerifier("") })
@@ -106,7 +106,7 @@ func TestGetSession(t *testing.T) {
 			}
 			got, err := c.GetSession(t.Context(), byID(id))
 			if err != nil || got.Session.Id != id {
-				t.Errorf("GetSession(id %s) = %v, %v, want it", id, got, err)
+				t.Errorf("GetSession(id %s) = %v, %v, want the session", id, got, err)
 			}
 			for _, sent := range []string{token, "1", "00000000-0000-4000-8000-000000000000", id + " ", swapCase(id)} {
 				_, err := c.GetSession(t.Context(), byID(sent))
@@ -114,7 +114,7 @@ func TestGetSession(t *testing.T) {
 			}
 		})
 
-		t.Run("session_id is no token", func(t *testing.T) {
+		t.Run("session_id as token", func(t *testing.T) {
 			t.Parallel()
 			_, id, _ := addSession(t, e, "1 hour")
 			_, err := c.GetSession(t.Context(), byToken(id))
@@ -130,7 +130,7 @@ func TestGetSession(t *testing.T) {
 			_, err = c.RefreshSession(t.Context(), refreshID(id))
 			wantError(t, "RefreshSession", err, twirp.InvalidArgument, "SESSION_ID_REFUSED", "session_id")
 			if _, err := c.GetSession(t.Context(), byToken(token)); err != nil {
-				t.Errorf("GetSession(token) = %v, want it", err)
+				t.Errorf("GetSession(token) = %v, want the session", err)
 			}
 		})
 
@@ -151,7 +151,7 @@ func TestGetSession(t *testing.T) {
 			}
 			setTime(t, e, id, "[expiresAt]", "1 hour")
 			if _, err := c.GetSession(t.Context(), byToken(token)); err != nil {
-				t.Errorf("GetSession after the web application extended it = %v, want it", err)
+				t.Errorf("GetSession after the web application extended it = %v, want the session", err)
 			}
 		})
 
@@ -176,7 +176,7 @@ func TestGetSession(t *testing.T) {
 			wantError(t, "RefreshSession", err, twirp.NotFound, "SESSION_NOT_FOUND", "")
 		})
 
-		if e.Plugins() { // they have the column
+		if e.Plugins() { // only their schema has the column
 			t.Run("impersonated", func(t *testing.T) {
 				t.Parallel()
 				user, id, token := addSession(t, e, "1 hour")
@@ -201,7 +201,7 @@ func TestGetSession(t *testing.T) {
 				"long id":         {byID(strings.Repeat("x", 257)), "session_id"},
 				"NUL in a token":  {byToken("a\x00b"), "token"},
 				"NUL in an id":    {byID("a\x00b"), "session_id"},
-				"a blank as id":   {byID("\x00"), "session_id"},
+				"NUL as an id":    {byID("\x00"), "session_id"},
 				"NUL as a token":  {byToken("\x00"), "token"},
 				"much too long":   {byToken(strings.Repeat("%41", 100_000)), "token"},
 				"much too long 2": {byID(strings.Repeat("é", 100_000)), "session_id"},

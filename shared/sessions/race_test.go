@@ -14,23 +14,23 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestRefreshWhileTheWebWrites lets a refresh read the session, then wait for the lock of a transaction of the web
-// application's, which then commits.
+// TestRefreshWhileTheWebWrites makes a refresh read the session and then wait for the row's lock, which a transaction
+// of the web application holds. Then the transaction commits.
 func TestRefreshWhileTheWebWrites(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
 		c := client(t, e.Program, nil)
 		for what, test := range map[string]struct {
 			sql      string
-			reason   string // of the error, empty: none
+			reason   string // of the error; empty: no error
 			extended bool
 		}{
-			"better-auth moves the expiry farther":   {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "7 days") + ", [updatedAt] = " + at(e, "0 s")},
-			"better-auth moves it less far":          {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "20 minutes"), extended: true},
+			"better-auth extends beyond the window":  {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "7 days") + ", [updatedAt] = " + at(e, "0 s")},
+			"better-auth extends by less":            {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "20 minutes"), extended: true},
 			"revoked by deletion":                    {sql: "DELETE FROM {session}", reason: "SESSION_NOT_FOUND"},
 			"revoked by expiry":                      {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "0 s"), reason: "SESSION_EXPIRED"},
 			"revoked by a host whose clock is ahead": {sql: "UPDATE {session} SET [expiresAt] = " + at(e, "3 s")},
-			"the row is written, not its expiry":     {sql: "UPDATE {session} SET [updatedAt] = " + at(e, "1 s"), extended: true},
+			"another column is written":              {sql: "UPDATE {session} SET [updatedAt] = " + at(e, "1 s"), extended: true},
 		} {
 			_, id, token := addSession(t, e, "10 minutes")
 			tx := begin(t, e, test.sql+" WHERE id::text = $1", id)
@@ -68,7 +68,7 @@ func TestRefreshWhileTheWebWrites(t *testing.T) {
 	})
 }
 
-// begin runs a statement on a session in a transaction of the web application's, which holds the lock of its row.
+// begin runs a statement on a session in an open transaction of the web application, which holds the row's lock.
 func begin(t testing.TB, e *testenv.Env, sql, id string) pgx.Tx {
 	t.Helper()
 	tx, err := e.Web.Begin(t.Context())
@@ -98,7 +98,7 @@ func TestRefreshBySixteen(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
 		const callers = 16
-		// Two processes, as two functions are.
+		// Two clients in different processes, like two functions.
 		clients := []databasev1.SessionService{client(t, e.Program, nil), client(t, e.Open(t), nil)}
 		all := func(token string, started func()) (replies [callers]*databasev1.RefreshSessionResponse) {
 			var wg sync.WaitGroup
@@ -137,8 +137,8 @@ func TestRefreshBySixteen(t *testing.T) {
 	})
 }
 
-// wantReplies checks that all callers were told the expiry that there is in the end, and how many of them moved it. A
-// caller that had to repeat its refresh may have moved it without being told so.
+// wantReplies checks that every reply has the final expiry, and that at most mostExtended replies say that they
+// extended it. A caller that retried may have extended it by the first try, whose reply it did not get.
 func wantReplies(t *testing.T, what string, replies []*databasev1.RefreshSessionResponse, expires time.Time, mostExtended int) {
 	t.Helper()
 	extended := 0
@@ -149,6 +149,6 @@ func wantReplies(t *testing.T, what string, replies []*databasev1.RefreshSession
 		wantBetween(t, what+": expires_at of the reply to caller "+string(rune('a'+i)), r.GetSession().GetExpiresAt().AsTime(), expires, expires)
 	}
 	if extended > mostExtended {
-		t.Errorf("%s: %d replies say extended, want %d at most", what, extended, mostExtended)
+		t.Errorf("%s: %d replies say extended, want at most %d", what, extended, mostExtended)
 	}
 }

@@ -22,14 +22,14 @@ func TestRefreshSession(t *testing.T) {
 			const window = sessions.DefaultWindow
 			for what, test := range map[string]struct {
 				expires string // before
-				seconds int32  // asked for
+				seconds int32  // extend_seconds
 				want    time.Duration
 			}{
 				"window":                  {"10 minutes", 0, window},
 				"gains just five minutes": {"54 minutes 50 seconds", 0, window},
 				"less than the window":    {"1 minute", 900, 15 * time.Minute},
 				"more than the window":    {"10 minutes", 7200, window},
-				"most that can be asked":  {"10 minutes", math.MaxInt32, window},
+				"largest extend_seconds":  {"10 minutes", math.MaxInt32, window},
 				"just the window":         {"10 minutes", 3600, window},
 				"more than 5 s are left":  {"45 seconds", 0, window},
 			} {
@@ -63,7 +63,7 @@ func TestRefreshSession(t *testing.T) {
 				return
 			}
 			if err != nil || !got.Extended {
-				t.Errorf("RefreshSession(id %s) = %v, %v, want it extended", id, got, err)
+				t.Errorf("RefreshSession(id %s) = %v, %v, want extended", id, got, err)
 			}
 		})
 
@@ -101,10 +101,10 @@ func TestRefreshSession(t *testing.T) {
 				"better-auth's 7 days stay":      {"7 days", "-1 minute", 0},
 				"gains four minutes":             {"56 minutes", "-1 minute", 0},
 				"gains nothing":                  {"1 hour", "-1 minute", 0},
-				"asked for less than it has":     {"50 minutes", "-1 minute", 600},
-				"asked for a second":             {"50 minutes", "-1 minute", 1},
+				"requested less than is left":    {"50 minutes", "-1 minute", 600},
+				"requested one second":           {"50 minutes", "-1 minute", 1},
 				"the cap leaves four minutes":    {"5 minutes", "-30 days +9 minutes", 0},
-				"past the cap, yet live":         {"5 minutes", "-40 days", 0},
+				"past the cap, still live":       {"5 minutes", "-40 days", 0},
 				"past the cap, live for 20 days": {"20 days", "-40 days", math.MaxInt32},
 			} {
 				_, id, token := addSession(t, e, test.expires)
@@ -114,7 +114,7 @@ func TestRefreshSession(t *testing.T) {
 				before := readRow(t, e, id)
 				got, err := c.RefreshSession(t.Context(), r)
 				if err != nil || got.Extended {
-					t.Errorf("RefreshSession(%s) = %v, %v, want it not extended", what, got, err)
+					t.Errorf("RefreshSession(%s) = %v, %v, want not extended", what, got, err)
 					continue
 				}
 				after := wantUnchanged(t, e, what, id, before)
@@ -129,10 +129,10 @@ func TestRefreshSession(t *testing.T) {
 			setTime(t, e, id, "[expiresAt]", "4 seconds")
 			before := readRow(t, e, id)
 			got, err := c.RefreshSession(t.Context(), refreshToken(token))
-			if err != nil { // a machine so slow that the 4 s are over
+			if err != nil { // on a slow machine the session has expired
 				wantError(t, "RefreshSession", err, twirp.NotFound, "SESSION_EXPIRED", "")
 			} else if got.Extended {
-				t.Errorf("RefreshSession = %v, want it not extended", got)
+				t.Errorf("RefreshSession = %v, want not extended", got)
 			}
 			wantUnchanged(t, e, "RefreshSession", id, before)
 		})
@@ -190,7 +190,7 @@ func TestRefreshSession(t *testing.T) {
 	})
 }
 
-// wantUnchanged checks that nobody wrote the row, not even the same values.
+// wantUnchanged checks that the row was not written, not even with the same values.
 func wantUnchanged(t testing.TB, e *testenv.Env, call, id string, before row) row {
 	t.Helper()
 	after := readRow(t, e, id)

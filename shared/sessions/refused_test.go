@@ -25,10 +25,10 @@ func testRefreshBanned(t *testing.T, e *testenv.Env, c databasev1.SessionService
 		set     string
 		allowed bool
 	}{
-		"for ever":       {set: "banned = true, [banExpires] = NULL"},
+		"forever":        {set: "banned = true, [banExpires] = NULL"},
 		"until tomorrow": {set: "banned = true, [banExpires] = " + at(e, "1 day")},
 		"until just now": {"banned = true, [banExpires] = " + at(e, "0 s"), true},
-		"until a past":   {"banned = true, [banExpires] = " + at(e, "-1 day"), true},
+		"until the past": {"banned = true, [banExpires] = " + at(e, "-1 day"), true},
 		"no longer":      {"banned = false, [banExpires] = " + at(e, "1 day"), true},
 		"never":          {"banned = NULL, [banExpires] = NULL", true},
 	} {
@@ -38,14 +38,14 @@ func testRefreshBanned(t *testing.T, e *testenv.Env, c databasev1.SessionService
 		got, err := c.RefreshSession(t.Context(), refreshToken(token))
 		if test.allowed {
 			if err != nil || !got.Extended {
-				t.Errorf("RefreshSession(banned %s) = %v, %v, want it extended", what, got, err)
+				t.Errorf("RefreshSession(banned %s) = %v, %v, want extended", what, got, err)
 			}
 			continue
 		}
 		wantError(t, "RefreshSession(banned "+what+")", err, twirp.PermissionDenied, "USER_BANNED", "")
 		wantUnchanged(t, e, "RefreshSession(banned "+what+")", id, before)
 		if _, err := c.GetSession(t.Context(), byToken(token)); err != nil {
-			t.Errorf("GetSession(banned %s) = %v, want it", what, err)
+			t.Errorf("GetSession(banned %s) = %v, want the session", what, err)
 		}
 		setTime(t, e, id, "[expiresAt]", "7 days")
 		_, err = c.RefreshSession(t.Context(), refreshToken(token))
@@ -60,7 +60,7 @@ func testRefreshBanned(t *testing.T, e *testenv.Env, c databasev1.SessionService
 	wantUnchanged(t, e, "RefreshSession(impersonated)", id, before)
 }
 
-// TestRights logs in as the service does and tries what it must not be able to do.
+// TestRights logs in as the service and tries statements that its role must not run.
 func TestRights(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
@@ -72,27 +72,27 @@ func TestRights(t *testing.T) {
 		}
 		defer conn.Close(t.Context())
 		for what, sql := range map[string]string{
-			"read tokens":          "SELECT token FROM {session}",
-			"count sessions":       "SELECT count(*) FROM {session}",
-			"lock a session":       "SELECT 1 FROM {session} FOR UPDATE",
-			"create a session":     "INSERT INTO {session} SELECT * FROM {session}",
-			"create a bare one":    "INSERT INTO {session} DEFAULT VALUES",
-			"extend at will":       "UPDATE {session} SET [expiresAt] = " + at(e, "99 days"),
-			"revoke":               "DELETE FROM {session}",
-			"truncate":             "TRUNCATE {session}",
-			"write users":          "UPDATE {user} SET name = 'x'",
-			"read users past view": "SELECT email FROM {user}",
-			"write the view":       "UPDATE game.users SET name = 'x'",
-			"become the web":       "SET ROLE web_application",
-			"drop the protocol":    "DROP FUNCTION game.session_by_token(text)",
-			"replace the protocol": "CREATE FUNCTION game.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+			"read tokens":         "SELECT token FROM {session}",
+			"count sessions":      "SELECT count(*) FROM {session}",
+			"lock a session":      "SELECT 1 FROM {session} FOR UPDATE",
+			"create a session":    "INSERT INTO {session} SELECT * FROM {session}",
+			"create an empty one": "INSERT INTO {session} DEFAULT VALUES",
+			"extend a session":    "UPDATE {session} SET [expiresAt] = " + at(e, "99 days"),
+			"revoke":              "DELETE FROM {session}",
+			"truncate":            "TRUNCATE {session}",
+			"write users":         "UPDATE {user} SET name = 'x'",
+			"read the user table": "SELECT email FROM {user}",
+			"write the view":      "UPDATE game.users SET name = 'x'",
+			"change the role":     "SET ROLE web_application",
+			"drop a function":     "DROP FUNCTION game.session_by_token(text)",
+			"create a function":   "CREATE FUNCTION game.x() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 		} {
 			_, err := conn.Exec(t.Context(), e.Expand(sql))
 			if pgErr, ok := errors.AsType[*pgconn.PgError](err); !ok || pgErr.Code != "42501" {
 				t.Errorf("%s as the service: %v, want SQLSTATE 42501 (permission denied)", what, err)
 			}
 		}
-		// What the protocols let through holds no token.
+		// The functions' results contain no token.
 		for _, sql := range []string{"SELECT to_jsonb(s)::text FROM game.session_by_token($1) AS s", "SELECT to_jsonb(u)::text FROM game.users AS u WHERE $1 <> ''"} {
 			var got string
 			if err := conn.QueryRow(t.Context(), sql, token).Scan(&got); err != nil || strings.Contains(got, token) || !strings.Contains(got, user) {
@@ -103,7 +103,7 @@ func TestRights(t *testing.T) {
 	})
 }
 
-// TestNeverCached watches the way to Redis, and looks into it.
+// TestNeverCached checks that no session request sends anything to Redis.
 func TestNeverCached(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -152,11 +152,11 @@ func TestDatabaseFaults(t *testing.T) {
 					wantUnchanged(t, e, "RefreshSession, "+when, id, before)
 					f.end(e.PGProxy)
 					if _, err := patient.GetSession(t.Context(), byToken(token)); err != nil {
-						t.Errorf("GetSession, healed = %v, want it", err)
+						t.Errorf("GetSession after the fault = %v, want the session", err)
 					}
 				}
 				if got, err := patient.RefreshSession(t.Context(), refreshToken(token)); err != nil || !got.Extended {
-					t.Errorf("RefreshSession, healed = %v, %v, want it extended", got, err)
+					t.Errorf("RefreshSession after the fault = %v, %v, want extended", got, err)
 				}
 			})
 		})

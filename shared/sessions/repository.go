@@ -13,18 +13,19 @@ import (
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
-// minGain is the least extension that is worth a write.
+// minGain is the smallest extension that is worth a write.
 const minGain = 5 * time.Minute
 
-// Repository reads and extends sessions through functions, which are the role's only access to their table.
+// Repository reads and extends sessions through database functions. They are the role's only access to the session
+// table.
 type Repository struct {
 	db *postgres.DB
 }
 
-// NewRepository returns a Repository on db, whose statements are urgent.
+// NewRepository returns a Repository on db. Its statements are urgent.
 func NewRepository(db *postgres.DB) *Repository { return &Repository{db: db.Urgent()} }
 
-// Statements of one argument have it by position.
+// A statement with one argument takes it by position.
 const (
 	selectByTokenSQL = `SELECT ` + sessiontoken.Columns + `
   FROM game.session_by_token($1) AS s`
@@ -61,7 +62,7 @@ func proto(r *sessiontoken.Row) *databasev1.Session {
 	}
 }
 
-// ByKey returns the session, which is live.
+// ByKey returns the session if it is live.
 func (r *Repository) ByKey(ctx context.Context, k sessiontoken.Key) (*sessiontoken.Row, error) {
 	row, err := sessiontoken.Select(ctx, r.db, k, sessiontoken.Scan, selectByTokenSQL, selectByIDSQL)
 	if err != nil {
@@ -73,8 +74,8 @@ func (r *Repository) ByKey(ctx context.Context, k sessiontoken.Key) (*sessiontok
 	return row, nil
 }
 
-// Extend moves the expiry of a live session to now + window, at most limit after its creation, and returns the session
-// as it is then. It does nothing if that gains less than five minutes.
+// Extend moves the expiry of a live session to now + window, but at most to limit after its creation. It returns the
+// session afterwards, and whether the expiry was moved. It does nothing if that gains less than five minutes.
 func (r *Repository) Extend(ctx context.Context, k sessiontoken.Key, window, limit time.Duration) (*sessiontoken.Row, bool, error) {
 	row, err := r.extendable(ctx, k)
 	if err != nil {
@@ -89,7 +90,7 @@ func (r *Repository) Extend(ctx context.Context, k sessiontoken.Key, window, lim
 	}
 	extended, err := r.extend(ctx, row, window, limit)
 	if err == nil && !extended {
-		// Since it was read, another process has extended or revoked it, or it is about to expire.
+		// After the read, another process has extended or revoked the session, or it is about to expire.
 		row, err = r.extendable(ctx, k)
 	}
 	if err != nil {
@@ -98,7 +99,7 @@ func (r *Repository) Extend(ctx context.Context, k sessiontoken.Key, window, lim
 	return &row.Row, extended, nil
 }
 
-// extendable returns the session, which is live and of the kind that may be extended.
+// extendable returns the session if it may be extended: it is live and not impersonated, and its user is not banned.
 func (r *Repository) extendable(ctx context.Context, k sessiontoken.Key) (*sessionBanRow, error) {
 	row, err := sessiontoken.Select(ctx, r.db, k, pgx.RowToAddrOfStructByName[sessionBanRow], selectWithBanByTokenSQL, selectWithBanByIDSQL)
 	switch {

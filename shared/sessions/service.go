@@ -1,8 +1,8 @@
-// Package sessions answers whether a session is live, and moves a live one's expiry later. better-auth owns the
-// sessions; nothing else of them is ever changed here.
+// Package sessions returns live sessions and extends them. better-auth owns the sessions; this package changes only
+// their expiry.
 //
-// Nothing is cached: a session that was revoked before a call starts is refused by that call. Whether one has expired is
-// decided by the database's clock.
+// Nothing is cached: a call refuses a session that was revoked before the call started. The database's clock decides
+// whether a session has expired.
 package sessions
 
 import (
@@ -17,9 +17,9 @@ import (
 var _ databasev1.SessionService = (*Service)(nil)
 
 const (
-	// DefaultWindow is how far from now a refresh moves the expiry.
+	// DefaultWindow is the time from a refresh to the new expiry.
 	DefaultWindow = time.Hour
-	// DefaultCap is how far from its creation a session can be extended at all.
+	// DefaultCap bounds the expiry that a refresh sets, counted from the session's creation.
 	DefaultCap = 30 * 24 * time.Hour
 )
 
@@ -81,7 +81,7 @@ func (s *Service) RefreshSession(ctx context.Context, r *databasev1.RefreshSessi
 	return &databasev1.RefreshSessionResponse{Session: proto(row), Extended: extended}, nil
 }
 
-// key returns the key of a request, whose oneof is session.
+// key returns the key of a request. session is the request's oneof.
 func (s *Service) key(session any, token, id string) (sessiontoken.Key, error) {
 	switch session.(type) {
 	case *databasev1.GetSessionRequest_Token, *databasev1.RefreshSessionRequest_Token:

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// serve mounts the service in front of p; change may alter its configuration.
+// serve serves SessionService on p. change, if not nil, changes its configuration.
 func serve(t testing.TB, p *app.Program, change func(*sessions.Config)) string {
 	t.Helper()
 	c := sessions.Config(p.Config.Sessions)
@@ -33,8 +33,8 @@ func serve(t testing.TB, p *app.Program, change func(*sessions.Config)) string {
 	})
 }
 
-// client repeats a call while the database is said not to answer, as callers do: on a machine under load the budget of a
-// statement may run out. What outlasts that is an error.
+// client returns a client that retries while the database does not answer in time, as callers do: on a machine under
+// load a statement may time out. After 30 tries it returns the error.
 func client(t testing.TB, p *app.Program, change func(*sessions.Config)) databasev1.SessionService {
 	t.Helper()
 	repeat := func(next twirp.Method) twirp.Method {
@@ -75,7 +75,7 @@ func sign(token, secret string) string {
 	return token + "." + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// wantError checks what the .proto promises of an error. argument is empty where no field is at fault.
+// wantError checks the parts of an error that the .proto promises. argument is empty if no field is wrong.
 func wantError(t testing.TB, call string, err error, code twirp.ErrorCode, reason, argument string) {
 	t.Helper()
 	e, ok := err.(twirp.Error)
@@ -89,7 +89,7 @@ func wantError(t testing.TB, call string, err error, code twirp.ErrorCode, reaso
 	}
 }
 
-// at is the SQL of a time relative to the database's clock, as a value of better-auth's columns. offset is an interval.
+// at returns SQL for the database's time plus offset, an interval, in the type of better-auth's columns.
 func at(e *testenv.Env, offset string) string {
 	if e.Variant == "timestamp" {
 		return "(now() AT TIME ZONE 'UTC' + interval '" + offset + "')"
@@ -97,24 +97,24 @@ func at(e *testenv.Env, offset string) string {
 	return "(now() + interval '" + offset + "')"
 }
 
-// setTime moves a time of a session, [expiresAt] say, as the web application does.
+// setTime sets a time of a session, for example [expiresAt], as the web application would.
 func setTime(t testing.TB, e *testenv.Env, id, column, offset string) {
 	t.Helper()
 	e.WebExec(t, "UPDATE {session} SET "+column+" = "+at(e, offset)+" WHERE id::text = $1", id)
 }
 
-// addSession makes a user and a session that expires at an offset from now.
+// addSession creates a user and a session that expires at an offset from now.
 func addSession(t testing.TB, e *testenv.Env, expires string) (user, id, token string) {
 	t.Helper()
-	user = e.AddUser(t, "Player"+time.Now().Format("150405.000000000")) // a name that nobody else has
+	user = e.AddUser(t, "Player"+time.Now().Format("150405.000000000")) // a unique name
 	id, token = e.AddSession(t, user, time.Hour)
 	setTime(t, e, id, "[expiresAt]", expires)
 	return user, id, token
 }
 
-// row is a session as the table holds it.
+// row is a session as stored.
 type row struct {
-	Rest      string // all columns but expiresAt, as JSON
+	Rest      string // all columns except expiresAt, as JSON
 	Xmin      string
 	CreatedAt time.Time
 	ExpiresAt time.Time
@@ -140,7 +140,7 @@ func readRow(t testing.TB, e *testenv.Env, id string) row {
 	return r
 }
 
-// wantBetween checks a time, or a count of seconds, against what it could be while the call ran.
+// wantBetween checks that a time is within the bounds.
 func wantBetween(t testing.TB, what string, got, least, most time.Time) {
 	t.Helper()
 	if got.Before(least) || got.After(most) {
@@ -148,7 +148,8 @@ func wantBetween(t testing.TB, what string, got, least, most time.Time) {
 	}
 }
 
-// wantSeconds checks expires_in_seconds of a reply that was made between two looks at the database's clock.
+// wantSeconds checks the expires_in_seconds of a reply. before and after are the database's time before and after the
+// call.
 func wantSeconds(t testing.TB, call string, got int64, expires, before, after time.Time) {
 	t.Helper()
 	least, most := int64(expires.Sub(after)/time.Second), int64(expires.Sub(before)/time.Second)

@@ -39,7 +39,7 @@ func Scan(row pgx.CollectableRow) (*Row, error) {
 		&r.IPAddress, &r.UserAgent, &r.Impersonated)
 }
 
-// Select runs byToken or byID, whose only argument is the key, and collects its row with fn. Its errors include
+// Select runs byToken or byID with the key as the only argument, and collects the row with fn. Its errors include
 // [ErrNotFound] and [ErrIDRefused].
 func Select[T any](ctx context.Context, db *postgres.DB, k Key, fn pgx.RowToFunc[*T], byToken, byID string) (*T, error) {
 	sql, argument := byToken, k.Token

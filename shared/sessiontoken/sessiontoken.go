@@ -11,21 +11,21 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLen is the length in bytes from which on a string is no credential. better-auth's token has 32 characters, its
-// signature 44, and percent-encoding makes three of some.
+// MaxLen is the maximum length of a session token in bytes. better-auth's token has 32 characters and its signature 44;
+// percent-encoding triples some of them.
 const MaxLen = 512
 
-// Verifier turns what a caller holds into the token that the database knows. The zero Verifier does not look at
-// signatures.
+// Verifier returns the database's token for a token or cookie of a caller. The zero Verifier ignores signatures.
 type Verifier struct {
 	secret []byte
 }
 
-// NewVerifier returns a Verifier for BETTER_AUTH_SECRET; an empty secret leaves signatures unread.
+// NewVerifier returns a Verifier for BETTER_AUTH_SECRET. If the secret is empty, it ignores signatures.
 func NewVerifier(secret string) Verifier { return Verifier{secret: []byte(secret)} }
 
-// Token returns the token in raw: the bare token, or the cookie form token.signature, perhaps percent-encoded. It is
-// false for what better-auth never handed out: where the signature does not fit, or no text column could hold the token.
+// Token returns the token in raw, which is the bare token or the cookie form token.signature, optionally
+// percent-encoded. It returns false for values that better-auth cannot have issued: the signature is wrong, or a text
+// column cannot store the token.
 func (v Verifier) Token(raw string) (token string, ok bool) {
 	if strings.Contains(raw, "%") {
 		decoded, err := url.PathUnescape(raw)
@@ -45,8 +45,8 @@ func (v Verifier) Token(raw string) (token string, ok bool) {
 	return token, true
 }
 
-// signed checks base64(HMAC-SHA-256(secret, token)), the signature of better-auth's cookies (better-call's signed
-// cookies).
+// signed checks the signature of better-auth's cookies: base64(HMAC-SHA-256(secret, token)), as in better-call's signed
+// cookies.
 func (v Verifier) signed(token, signature string) bool {
 	got, err := base64.StdEncoding.DecodeString(signature)
 	if err != nil {

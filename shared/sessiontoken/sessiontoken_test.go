@@ -46,7 +46,7 @@ func TestToken(t *testing.T) {
 		"first half of the signature":         {raw: sign(token)[:len(token)+1+20], without: token},
 		"signature in hexadecimal":            {raw: token + "." + strings.Repeat("0a", 32), without: token},
 		"empty signature":                     {raw: token + ".", without: token},
-		"signature that is no base64":         {raw: token + ".!", without: token},
+		"signature is not base64":             {raw: token + ".!", without: token},
 		"signature without its padding":       {raw: strings.TrimRight(sign(token), "="), without: token},
 		"base64 of nothing":                   {raw: token + ".====", without: token},
 		"two signatures":                      {raw: sign(token) + "." + mac(token, secret), without: sign(token)},
@@ -74,8 +74,8 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestBetterAuth reads a cookie's value that better-auth's own library made (better-call's serializeSignedCookie), so
-// that the rule is not only agreed between our two copies of it.
+// TestBetterAuth reads a cookie that better-auth's own library has made (better-call's serializeSignedCookie). The
+// other tests only compare two copies of the rule in this repository.
 func TestBetterAuth(t *testing.T) {
 	t.Parallel()
 	const nodeCookie = "oSiRoSe0123456789abcdefghijkLMNO.2Q%2FETTELV2msA0G8NhnvqZfV82sUrnQD%2FsE3N2mJux4%3D"
@@ -98,17 +98,17 @@ func FuzzToken(f *testing.F) {
 		case ok && (!laxOK || got != lax):
 			t.Errorf("Token(%q) = %q with a secret, %q, %t without", raw, got, lax, laxOK)
 		case ok && utf8.ValidString(raw) && !strings.Contains(raw, "\x00") && (!utf8.ValidString(got) || strings.Contains(got, "\x00")):
-			t.Errorf("Token(%q) = %q, which no text column holds", raw, got)
+			t.Errorf("Token(%q) = %q, which a text column cannot store", raw, got)
 		}
 		decoded := raw
 		if strings.Contains(raw, "%") {
 			decoded, _ = url.PathUnescape(raw)
 		}
 		if ok && strings.Contains(decoded, ".") {
-			// Base64 has several spellings of the same bytes (the last bits, line breaks); all else must be equal.
+			// Base64 can encode the same bytes differently (the last bits, line breaks). Everything else must be equal.
 			signature, err := base64.StdEncoding.DecodeString(decoded[strings.LastIndexByte(decoded, '.')+1:])
 			if want := mac(got, secret); err != nil || base64.StdEncoding.EncodeToString(signature) != want {
-				t.Errorf("Token(%q) = %q, whose signature is %s, want it refused", raw, got, want)
+				t.Errorf("Token(%q) = %q, whose signature is %s, want refused", raw, got, want)
 			}
 		}
 		if raw == "" || !utf8.ValidString(raw) || strings.Contains(raw, "\x00") {

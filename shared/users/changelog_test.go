@@ -9,7 +9,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// Whatever the web application does to a user is in the change log, in every schema.
+// TestChangesOfUsersAreLogged checks that every change of a user by the web application is in the change log, in every
+// schema.
 func TestChangesOfUsersAreLogged(t *testing.T) {
 	t.Parallel()
 	for _, variant := range testenv.Variants {
@@ -32,7 +33,7 @@ func TestChangesOfUsersAreLogged(t *testing.T) {
 	}
 }
 
-// logged runs a statement of the web application's, and takes it back.
+// logged runs a statement as the web application, returns the keys that it logged, and rolls it back.
 func logged(t *testing.T, d *testenv.Database, sql string, args ...any) []string {
 	t.Helper()
 	tx, err := d.Owner.Begin(t.Context())

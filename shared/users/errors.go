@@ -7,8 +7,8 @@ import (
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
-// What callers of UserService see, besides rpcserver.InvalidArgument, the errors of sessiontoken, and what every service
-// may answer.
+// Errors for callers of UserService. It also returns rpcserver.InvalidArgument, the errors of sessiontoken, and the
+// errors of every service.
 var (
 	errNotFound       = rpcserver.Error(twirp.NotFound, "USER_NOT_FOUND", "no such user")
 	errAmbiguous      = rpcserver.Error(twirp.FailedPrecondition, "AMBIGUOUS_USERNAME", "several users bear that name")

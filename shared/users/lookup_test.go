@@ -40,7 +40,7 @@ func TestGetUserByName(t *testing.T) {
 			"GetUserByUsername": {byUsername, []string{"player1", "Player1", "PLAYER1"}},
 			"GetUserByEmail":    {byEmail, []string{"player1@example.com", "Player1@Example.COM"}},
 		} {
-			for range 2 { // cold and by the pointer
+			for range 2 { // from the database, then by the pointer
 				for _, key := range test.keys {
 					got, err := test.get(t.Context(), c, key)
 					if d := cmp.Diff(want, got, protocmp.Transform()); err != nil || d != "" {
@@ -49,7 +49,7 @@ func TestGetUserByName(t *testing.T) {
 				}
 			}
 			_, err := test.get(t.Context(), c, "nobody@example.com")
-			wantCode(t, call+" of nobody", err, twirp.NotFound, "USER_NOT_FOUND")
+			wantCode(t, call+" of an unknown user", err, twirp.NotFound, "USER_NOT_FOUND")
 		}
 		t.Run("redis has no e-mail", func(t *testing.T) {
 			for _, key := range e.Redis.Client.Keys(t.Context(), "*").Val() {
@@ -75,7 +75,8 @@ func TestGetUserByUsernameAmbiguous(t *testing.T) {
 	wantCode(t, "GetUserByUsername of two users' name", err, twirp.FailedPrecondition, "AMBIGUOUS_USERNAME")
 }
 
-// A name that moves from one user to another must never lead to the first one, however warm the pointer is.
+// TestNameMovesToAnotherUser checks that a name that has moved to another user never returns the first one, although a
+// pointer is cached.
 func TestNameMovesToAnotherUser(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -176,7 +177,7 @@ func TestLookupsUseIndexes(t *testing.T) {
 				`FROM game.users AS u WHERE u.login = 'a'`,
 			} {
 				if variant == "core" && strings.Contains(where, "login") {
-					continue // better-auth's core schema has no index on the name that stands in
+					continue // in better-auth's core schema the login is the name, which has no index
 				}
 				tx, err := d.Owner.Begin(t.Context())
 				if err != nil {

@@ -6,13 +6,14 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// Whoever takes the name of a user who was removed is found by it, though the cache has the name lead to the former one.
+// TestNameOfARemovedUser checks that a name finds its new user after the former one was removed, although the cached
+// pointer is to the former one.
 func TestNameOfARemovedUser(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		c := client(t, e.Program)
 		former := e.AddUser(t, "Phoenix")
-		for e.Redis.Client.Exists(t.Context(), "user:username:phoenix").Val() == 0 { // a busy Redis may not get to hear of it
+		for e.Redis.Client.Exists(t.Context(), "user:username:phoenix").Val() == 0 { // a busy Redis may miss the pointer
 			if got, err := byUsername(t.Context(), c, "phoenix"); err != nil || got.Id != former {
 				t.Fatalf("GetUserByUsername = %v, %v; want %s", got, err, former)
 			}

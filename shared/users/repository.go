@@ -17,13 +17,13 @@ import (
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
-// unloggedTTL bounds the staleness of users whose changes nobody logs.
+// unloggedTTL bounds the staleness of users if the user table has no triggers that log changes.
 const unloggedTTL = 10 * time.Second
 
-// Repository reads users through the cache, and sessions past it.
+// Repository reads users through the cache. It never caches sessions.
 type Repository struct {
 	db     *postgres.DB
-	urgent *postgres.DB // for what decides who gets in
+	urgent *postgres.DB // for sessions
 	cache  *cache.Cache
 	users  *cache.Kind
 }
@@ -47,7 +47,7 @@ const (
   FROM game.users AS u
  WHERE u.id = game.user_id(@id)`
 
-	// The username is unique; a name that stands in for it need not be.
+	// The login is the username, which is unique. Without the username plugin it is the name, which need not be unique.
 	selectUserByLoginSQL = `SELECT` + userColumns + `
   FROM game.users AS u
  WHERE u.login = @login
@@ -58,7 +58,7 @@ const (
  WHERE u.email = @email`
 )
 
-// userRow is a user as stored; the ban is not weighed yet.
+// userRow is a user as stored: Banned does not consider BanExpiresAt.
 type userRow struct {
 	ID              string
 	Username        string
@@ -89,7 +89,8 @@ func (r *userRow) proto() *databasev1.User {
 	return u
 }
 
-// weighBan sets Banned to whether the stored ban holds at now, the database's clock. It is the rule of game.ban_holds.
+// weighBan sets Banned to false if the ban has ended at now, the database's clock. It is the same rule as
+// game.ban_holds.
 func weighBan(u *databasev1.User, now time.Time) *databasev1.User {
 	u.Banned = u.Banned && (u.BanExpiresAt == nil || u.BanExpiresAt.AsTime().After(now))
 	return u
@@ -124,21 +125,21 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 	return e, err
 }
 
-// ByUsername returns the user who bears the lower-cased username now.
+// ByUsername returns the user with the lower-cased username.
 func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
 	bears := func(u *databasev1.User) bool { return u.Username == username }
 	return r.byPointer(ctx, "user:username:"+username, bears, selectUserByLoginSQL, postgres.Args{"login": username})
 }
 
-// ByEmail returns the user who has the lower-cased e-mail now. Redis gets to see a hash of it.
+// ByEmail returns the user with the lower-cased e-mail. Redis contains only its hash.
 func (r *Repository) ByEmail(ctx context.Context, email string) (*databasev1.User, error) {
 	sum := sha256.Sum256([]byte(email))
 	has := func(u *databasev1.User) bool { return u.Email == email }
 	return r.byPointer(ctx, "user:email:"+hex.EncodeToString(sum[:]), has, selectUserByEmailSQL, postgres.Args{"email": email})
 }
 
-// byPointer follows a cached pointer to a user. A pointer is a hint only: names move from user to user, so whoever it
-// leads to must fit, else the database is asked.
+// byPointer follows a cached pointer from a name to a user. The pointer is only a hint, because a name can move to
+// another user: if its user does not fit, byPointer asks the database.
 func (r *Repository) byPointer(ctx context.Context, key string, fits func(*databasev1.User) bool, sql string, args postgres.Args) (*databasev1.User, error) {
 	id, redisErr := r.cache.Pointer(ctx, key)
 	if id != "" {
@@ -160,7 +161,7 @@ func (r *Repository) byPointer(ctx context.Context, key string, fits func(*datab
 		return nil, errAmbiguous
 	}
 	u := rows[0].proto()
-	if redisErr == nil && fits(u) { // a name that stands in for the username may become ambiguous: no pointer to it
+	if redisErr == nil && fits(u) { // no pointer from a name that replaces the username: it may become ambiguous
 		r.cache.SetPointer(ctx, key, u.Id)
 	}
 	return weighBan(u, rows[0].Now), nil
@@ -183,7 +184,7 @@ type userSessionRow struct {
 	sessiontoken.Row
 }
 
-// BySession returns the user and the live session of k, as they are now.
+// BySession returns the live session of k and its user from the primary.
 func (r *Repository) BySession(ctx context.Context, k sessiontoken.Key) (*databasev1.User, *databasev1.Session, error) {
 	row, err := sessiontoken.Select(ctx, r.urgent, k, pgx.RowToAddrOfStructByName[userSessionRow], selectUserBySessionTokenSQL, selectUserBySessionIDSQL)
 	switch {

@@ -1,8 +1,9 @@
-// Package users answers questions about users. better-auth owns them; this package only reads.
+// Package users returns users by id, username, e-mail or session. better-auth owns the users; this package only reads
+// them.
 //
-// A user may be up to 1 s old (package cache), but where the owner of the database refuses the trigger on the user table:
-// then up to 10 s. GetUserBySession decides who gets in and is never old: user and session are read together from the
-// primary.
+// A user is at most 1 s stale (package cache). Exceptions:
+//   - GetUserBySession is never stale: it reads user and session together from the primary.
+//   - If the owner of the database refuses the triggers on the user table, a user is at most 10 s stale.
 package users
 
 import (
@@ -19,7 +20,8 @@ import (
 
 var _ databasev1.UserService = (*Service)(nil)
 
-// maxArgument is the longest id, username or e-mail in bytes. An e-mail has 254 at most (RFC 5321, 4.5.3.1.3).
+// maxArgument is the maximum length of an id, username or e-mail in bytes. An e-mail has at most 254 (RFC 5321,
+// 4.5.3.1.3).
 const maxArgument = 256
 
 // Service is UserService.
@@ -92,8 +94,8 @@ func (s *Service) sessionKey(r *databasev1.GetUserBySessionRequest) (sessiontoke
 	return sessiontoken.Key{}, sessiontoken.ErrMissing
 }
 
-// lower does what better-auth does to usernames and e-mails before it stores them: JavaScript's toLowerCase, which
-// knows the mappings that depend on context.
+// lower returns s in lower case as better-auth stores usernames and e-mails: by JavaScript's toLowerCase, whose
+// mappings can depend on the context.
 func lower(s string) string {
 	for i := range len(s) {
 		if s[i] >= 0x80 {

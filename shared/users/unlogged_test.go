@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// Where the owner of the database refuses the triggers nobody logs changes of users: they are kept for 10 s at most.
+// TestUsersWithoutTrigger checks that users are cached for at most 10 s if the user table has no triggers.
 func TestUsersWithoutTrigger(t *testing.T) {
 	t.Parallel()
 	for _, kind := range testenv.RedisKinds() {

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// client is a client of a UserService in front of p.
+// client returns a client of a UserService on p.
 func client(t testing.TB, p *app.Program) databasev1.UserService {
 	t.Helper()
 	url := testenv.Serve(t, func(o twirp.ServerOption) []databasev1.TwirpServer {
@@ -53,7 +53,7 @@ func meta(err error) map[string]string {
 	return nil
 }
 
-// settle has the cache drained by the next read: it takes the watermark away, as an eviction would.
+// settle makes the next read sync the cache: it deletes the watermark, as an eviction would.
 func settle(t testing.TB, e *testenv.Env) {
 	t.Helper()
 	if err := e.Redis.Client.Del(t.Context(), "wm").Err(); err != nil {
@@ -120,7 +120,8 @@ func TestGetUser(t *testing.T) {
 
 func TestGetUserOtherFormOfID(t *testing.T) {
 	t.Parallel()
-	// An id in another form than the database prints would be cached under a key that no change clears.
+	// The change log has ids only in the form that the database prints. Another form would be a key that no change
+	// invalidates.
 	for variant, other := range map[string]func(string) string{
 		"uuid":   strings.ToUpper,
 		"serial": func(id string) string { return "0" + id },
@@ -155,7 +156,7 @@ func TestBan(t *testing.T) {
 			id := e.AddUser(t, "ban_"+strings.ReplaceAll(test.name, " ", "_"))
 			e.WebExec(t, `UPDATE {user} SET [banReason] = 'cheating', `+test.set+` WHERE id = $1`, id)
 			_, token := e.AddSession(t, id, time.Hour)
-			for i := range 2 { // cold and cached
+			for i := range 2 { // from the database, then cached
 				if u := getUser(t, c, id); u.Banned != test.want || u.BanReason != "cheating" {
 					t.Errorf("GetUser, read %d: banned %v for %q, want %v", i, u.Banned, u.BanReason, test.want)
 				}
@@ -182,7 +183,7 @@ func TestBan(t *testing.T) {
 		}
 		// The cached clock is never ahead of the database's, and it moves: the ban ends late by at most MaxStaleness.
 		for getUser(t, c, id).Banned {
-			continue // until the cached clock has passed the end
+			continue // until the cached clock is past the end of the ban
 		}
 
 	})

@@ -19,7 +19,7 @@ import (
 	"github.com/osirose-new/database-service/shared/tempdir"
 )
 
-// Builder builds functions as a deployment does, but for this machine.
+// Builder builds functions with a deployment's flags for this machine's processor and system.
 type Builder struct {
 	root string // of the module: the template's folder
 	dir  *tempdir.Dir

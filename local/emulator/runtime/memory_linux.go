@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// peakMemory is the most that a running process has held, in MB; 0 if unknown.
+// peakMemory returns a running process's peak memory in MB; 0 if unknown.
 func peakMemory(pid int) int {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -27,7 +27,7 @@ func peakMemory(pid int) int {
 	return 0
 }
 
-// peakMemoryOf is peakMemory of a process that has ended.
+// peakMemoryOf returns the peak memory of a process that has ended.
 func peakMemoryOf(s *os.ProcessState) int {
 	usage, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
-// Pool runs a function in processes, one for each invocation at once.
+// Pool runs a function in processes, one for each concurrent invocation.
 type Pool struct {
 	host     *Host
 	function *template.Function

@@ -176,7 +176,7 @@ func (p *process) stop() {
 	}
 }
 
-// memory is the most that the process has held so far, in MB.
+// memory returns the process's peak memory so far in MB.
 func (p *process) memory() int {
 	if state := p.child.State(); state != nil {
 		return peakMemoryOf(state)

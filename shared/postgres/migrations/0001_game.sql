@@ -1,5 +1,5 @@
--- What is ours: the schema game with the characters and the change log. {{.UserIDType}} is the type of better-auth's
--- user ids here. The rights are granted in adapter.sql, which runs again where the role changes.
+-- The service's own part of the database: the schema game with the characters and the change log. {{.UserIDType}} is the
+-- type of better-auth's user ids in this database. adapter.sql grants the rights; it runs again if the role changes.
 
 CREATE SCHEMA game;
 
@@ -8,20 +8,20 @@ CREATE TABLE game.migration (
 	applied_at timestamptz NOT NULL DEFAULT now()
 );
 
--- What the adapter found when it last ran, so that /readyz can say when it must run again.
+-- The state of the database when the adapter last ran. By it /readyz reports that the adapter must run again.
 CREATE TABLE game.adapter (
 	one          boolean PRIMARY KEY DEFAULT true CHECK (one),
 	version      int NOT NULL,
 	fingerprint  text NOT NULL, -- of better-auth's tables
 	sql_hash     text NOT NULL,
-	auth_schema  text NOT NULL, -- where better-auth's tables are; empty: in two schemas
-	role         text NOT NULL, -- that has the rights
+	auth_schema  text NOT NULL, -- of better-auth's tables; empty: they are in two schemas
+	role         text NOT NULL, -- with the rights
 	user_table   text NOT NULL,
 	user_trigger boolean NOT NULL,
 	applied_at   timestamptz NOT NULL DEFAULT now()
 );
 
--- One row an entity: the last transaction that changed it. The cache asks which of them its snapshot has not seen.
+-- One row for each entity: the last transaction that changed it. The cache asks for the changes after its snapshot.
 CREATE TABLE game.cache_change (
 	key text PRIMARY KEY,
 	xid xid8 NOT NULL
@@ -50,18 +50,18 @@ CREATE TABLE game.character (
 	updated_at        timestamptz NOT NULL DEFAULT now(),
 	last_played_at    timestamptz,
 	delete_at         timestamptz, -- the deadline, while marked for deletion
-	deleted_at        timestamptz, -- gone; equal to delete_at where the deadline did it
-	request_id        uuid,        -- of the create that made it
+	deleted_at        timestamptz, -- when it was deleted; equal to delete_at if the deadline passed
+	request_id        uuid,        -- of its CreateCharacter
 	request_hash      bytea,
 	last_save_id      uuid,
 	last_save_version bigint,
 	CHECK ((request_id IS NULL) = (request_hash IS NULL))
 );
--- These two keep "one name" and "one character a slot" under any concurrency.
+-- The first two enforce unique names and one character per slot under any concurrency.
 CREATE UNIQUE INDEX character_name_key ON game.character (name_key) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX character_slot ON game.character (user_id, slot) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX character_request ON game.character (user_id, request_id) WHERE request_id IS NOT NULL;
--- The purge: deadlines to finish, and rows to forget.
+-- For the purge: characters whose deletion is due, and rows to remove.
 CREATE INDEX character_due ON game.character (delete_at) WHERE delete_at IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX character_gone ON game.character (deleted_at) WHERE deleted_at IS NOT NULL;
 
@@ -83,7 +83,7 @@ BEGIN
 	RETURN NULL;
 END $$;
 
--- After a TRUNCATE nobody can say which keys it took: '*' means all of them.
+-- After a TRUNCATE the deleted keys are unknown: '*' means all of them.
 CREATE FUNCTION game.log_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -96,6 +96,6 @@ CREATE TRIGGER log_change AFTER INSERT OR UPDATE OR DELETE ON game.character
 	FOR EACH ROW EXECUTE FUNCTION game.log_character_change();
 CREATE TRIGGER log_truncate AFTER TRUNCATE ON game.character
 	FOR EACH STATEMENT EXECUTE FUNCTION game.log_truncate();
--- ALWAYS: also for rows that replication applies.
+-- ALWAYS: the triggers also fire for rows that replication applies.
 ALTER TABLE game.character ENABLE ALWAYS TRIGGER log_change;
 ALTER TABLE game.character ENABLE ALWAYS TRIGGER log_truncate;

@@ -17,8 +17,8 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// table is one of better-auth's tables as it is here. Columns are found by their name without case and underscores, for
-// emailVerified, email_verified and emailverified are one field to better-auth.
+// table is one of better-auth's tables in this database. Columns are found by their name without case and underscores,
+// because better-auth can name a field emailVerified, email_verified or emailverified.
 type table struct {
 	schema, name string
 	columns      map[string]column
@@ -29,8 +29,8 @@ type column struct {
 	name, typ string
 }
 
-// userFields and sessionFields are what the adapter reads; the first ones are in better-auth's core schema, the rest
-// belongs to plugins and may be missing.
+// userFields and sessionFields are the fields that the adapter reads. The first ones are in better-auth's core schema;
+// the others belong to plugins and may be missing.
 var (
 	userCore      = []string{"id", "name", "email", "emailverified", "image", "createdat", "updatedat"}
 	userFields    = append(slices.Clone(userCore), "username", "displayusername", "role", "banned", "banreason", "banexpires")
@@ -38,7 +38,7 @@ var (
 	sessionFields = append(slices.Clone(sessionCore), "impersonatedby")
 )
 
-// catalogSQL is readable by every role, also for tables that it may not read.
+// catalogSQL reads only catalogs that every role can read, including for tables that the role cannot read.
 const catalogSQL = `
 SELECT n.nspname AS schema, c.relname AS table, a.attname AS column, format_type(a.atttypid, NULL) AS type
   FROM pg_class AS c
@@ -55,7 +55,7 @@ type authTables struct {
 	User, Session table
 }
 
-// findAuth looks for better-auth's tables, in authSchema only where that is not empty.
+// findAuth finds better-auth's tables, in authSchema or, if that is empty, in any schema.
 func findAuth(ctx context.Context, q Querier, authSchema string) (authTables, error) {
 	rows, err := q.Query(ctx, catalogSQL)
 	if err != nil {
@@ -102,7 +102,7 @@ func pick(found map[string]*table) (authTables, error) {
 	return authTables{User: *user, Session: *session}, nil
 }
 
-// missing is an error that the web application's migration, and then ours, mends.
+// missing is an error that the web application's migration, followed by this one, fixes.
 type missing string
 
 func (m missing) Error() string        { return string(m) }
@@ -134,7 +134,8 @@ func (t *table) has(fields []string) bool {
 	return true
 }
 
-// fingerprint changes when the adapter must be made again: with the name, columns or types of what it reads.
+// fingerprint changes if the adapter must be created again: it covers the names, columns and types that the adapter
+// reads.
 func (a authTables) fingerprint() string {
 	h := sha256.New()
 	for _, part := range []struct {
@@ -149,7 +150,7 @@ func (a authTables) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))[:32]
 }
 
-// zoneless names a time column without zone, or "".
+// zoneless returns the name of a time column without a zone, or "".
 func (a authTables) zoneless() string {
 	for _, t := range []table{a.User, a.Session} {
 		for _, f := range []string{"banexpires", "createdat", "updatedat", "expiresat"} {

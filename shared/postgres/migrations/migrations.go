@@ -1,7 +1,7 @@
-// Package migrations makes and changes what is ours in the database: forward-only, numbered migrations of the schema
-// "game", and the adapter, which is made again whenever better-auth's tables change. It never alters those tables
-// beyond two triggers on the user table. All of a run is one transaction under an advisory lock: two at once are safe,
-// and a second one finds nothing to do.
+// Package migrations creates and changes the service's part of the database: the schema "game", by numbered
+// forward-only migrations, and the adapter, which is created again if better-auth's tables have changed. It never
+// changes those tables, except that it adds two triggers to the user table. A run is one transaction under an advisory
+// lock, so concurrent runs are safe: the second one finds nothing to do.
 package migrations
 
 import (
@@ -24,31 +24,30 @@ import (
 var files embed.FS
 
 const (
-	// adapterVersion goes up with every change of adapter.sql that the program needs.
+	// adapterVersion increases with every change of adapter.sql that the program needs.
 	adapterVersion = 2
 	hashMark       = "{{hash}}"
 	lockSQL        = "SELECT pg_advisory_xact_lock(7305419223680118015)"
-	// DefaultRole is the group role that holds the service's rights; its login is a member of it.
+	// DefaultRole is the group role with the service's rights. The service's login is a member of it.
 	DefaultRole = "database_service"
 )
 
 // Options of a run.
 type Options struct {
-	Role          string // group role that gets the rights; it is created where it is missing. Default: as before, else DefaultRole
-	AuthSchema    string // where better-auth's tables are. Default: as before, else wherever they are, if that is clear
-	AuthTimezone  string // zone of the times in columns without zone; required where there are such columns
-	NoUserTrigger bool   // the owner of better-auth's tables refuses the triggers: users are then cached for 10 s
+	Role          string // group role that gets the rights; created if it is missing. Default: that of the last run, or DefaultRole
+	AuthSchema    string // schema of better-auth's tables. Default: that of the last run, or the only one that has them
+	AuthTimezone  string // zone of the times in columns without a zone; required if there are such columns
+	NoUserTrigger bool   // add no triggers to the user table: users are then cached for at most 10 s
 }
 
-// Conn is what a run needs of a connection: *pgx.Conn.
+// Conn is the part of *pgx.Conn that a run needs.
 type Conn interface {
 	Querier
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Apply brings the database up to date and returns what it did, one line a step; none where there was nothing to do.
-// The connection's role must own better-auth's tables, or have the right to create triggers on the user table and to
-// read both tables.
+// Apply migrates the database and returns one line for each step; none if there was nothing to do. The connection's
+// role must own better-auth's tables, or have the rights to create triggers on the user table and to read both tables.
 func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
@@ -72,8 +71,8 @@ func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	return done, tx.Commit(ctx)
 }
 
-// SQL returns the text that Apply would run, for whoever owns the database to read and run with psql; empty where
-// there is nothing to do.
+// SQL returns the text that Apply would run, so that the owner of the database can read it and run it with psql. It is
+// empty if there is nothing to do.
 func SQL(ctx context.Context, q Querier, o Options) (string, error) {
 	steps, err := plan(ctx, q, o)
 	if err != nil || len(steps) == 0 {
@@ -92,7 +91,7 @@ type step struct {
 	name, sql string
 }
 
-// plan lists the steps that are missing.
+// plan returns the missing steps.
 func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
 	at, err := currentState(ctx, q)
 	if err != nil {
@@ -108,8 +107,8 @@ func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A migration that finds better-auth's table in use gives up after 5 s and does not make the web application queue
-	// behind it.
+	// If better-auth's table is in use, the migration gives up after 5 s, because the web application's statements
+	// would queue behind it.
 	steps := append([]step{{"role " + data.Role, "SET LOCAL lock_timeout = '5s';\n" + roleSQL(data.Role)}}, missing...)
 	text, err := render("adapter.sql", data)
 	if err != nil {
@@ -146,7 +145,7 @@ func numberedSteps(version int, data adapter) (steps []step, err error) {
 	return steps, nil
 }
 
-// inspect finds better-auth's tables and refuses to guess what it cannot see.
+// inspect finds better-auth's tables. It returns an error if the database does not tell what it needs.
 func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	auth, err := findAuth(ctx, q, o.AuthSchema)
 	if err != nil {
@@ -159,7 +158,7 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	auth.User.zone, auth.Session.zone = o.AuthTimezone, o.AuthTimezone
 	data := adapter{authTables: auth, RoleName: o.Role, Role: pgx.Identifier{o.Role}.Sanitize(), UserTrigger: !o.NoUserTrigger, AdapterVersion: adapterVersion, Fingerprint: auth.fingerprint(), AuthSchema: o.AuthSchema}
 	if auth.User.schema == auth.Session.schema {
-		data.AuthSchema = auth.User.schema // one that appears later elsewhere is somebody else's
+		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}
 	switch typ := data.UserIDType(); typ {
 	case "text", "uuid", "integer", "bigint", "character varying":
@@ -169,7 +168,8 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	return data, nil
 }
 
-// roleSQL creates the group role. Roles belong to the whole server, so another database's run may do it at this moment.
+// roleSQL creates the group role. Roles belong to the whole server, so a run on another database may create it
+// concurrently.
 func roleSQL(role string) string {
 	return "DO $$ BEGIN\n\tIF to_regrole(" + literal(role) + ") IS NULL THEN CREATE ROLE " + role + " NOLOGIN; END IF;\n" +
 		"EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;\nEND $$;\n"

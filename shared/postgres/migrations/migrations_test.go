@@ -80,7 +80,7 @@ func TestApplyTwiceAtOnce(t *testing.T) {
 	close(start)
 	for range runs {
 		if err := <-results; err != nil {
-			t.Errorf("one of %d concurrent runs: %v", runs, err)
+			t.Errorf("concurrent runs (%d): %v", runs, err)
 		}
 	}
 	if err := check(t, d); err != nil {
@@ -88,7 +88,7 @@ func TestApplyTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// The printed text is all that the owner of the database needs.
+// TestSQL checks that the printed text alone migrates the database.
 func TestSQL(t *testing.T) {
 	t.Parallel()
 	for _, variant := range testenv.Variants {
@@ -153,7 +153,7 @@ func TestNamedSchema(t *testing.T) {
 	}
 }
 
-// What the web application does to its tables later.
+// TestCheckNoticesChanges changes better-auth's tables after the migration, as the web application may.
 func TestCheckNoticesChanges(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, change string }{
@@ -207,7 +207,8 @@ func TestWithoutUserTrigger(t *testing.T) {
 	}
 }
 
-// A role that was named once keeps its rights when a later run does not name it; another one gets all of them.
+// TestRole checks that a role keeps its rights if a later run has no Role, and that another Role gets all of the
+// rights.
 func TestRole(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
@@ -227,12 +228,12 @@ func TestRole(t *testing.T) {
 	}
 	apply(t, d, migrations.Options{Role: "second_role"})
 	if !can("second_role") {
-		t.Error("the second role lacks rights, or has too many")
+		t.Error("the second role lacks rights, or can execute trigger functions")
 	}
 	d.OwnerExec(t, `DROP OWNED BY "first role"; DROP ROLE "first role"; DROP OWNED BY second_role; DROP ROLE second_role`)
 }
 
-// The schema that was found stays the one that is meant.
+// TestTablesElsewhereLater checks that tables of the same name in another schema change nothing after the first run.
 func TestTablesElsewhereLater(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
@@ -246,7 +247,8 @@ func TestTablesElsewhereLater(t *testing.T) {
 	}
 }
 
-// Whoever may not create roles runs the migration after somebody who may has made the role.
+// TestRoleMadeBefore runs the migration by a role that cannot create roles, after another role has created the group
+// role.
 func TestRoleMadeBefore(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")

@@ -9,7 +9,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// What runs with its owner's rights is for the service's role alone, also where somebody lets others into the schema.
+// TestNothingIsForEverybody checks that only the service's role can execute the functions that run with their owner's
+// rights, even if other roles have the right to use the schema.
 func TestNothingIsForEverybody(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")

@@ -7,17 +7,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The methods below are what the SQL templates call.
+// The SQL templates call the methods below.
 
-// Table is the qualified, quoted name.
+// Table returns the qualified, quoted name.
 func (t table) Table() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
 
-// Name is a column's quoted name.
+// Name returns a column's quoted name.
 func (t table) Name(field string) string { return pgx.Identifier{t.columns[field].name}.Sanitize() }
 
 func (t table) ref(field string) string { return t.alias + "." + t.Name(field) }
 
-// Text reads a column as text; a missing one is NULL.
+// Text returns the expression of a column as text; NULL if the column is missing.
 func (t table) Text(field string) string {
 	c, ok := t.columns[field]
 	switch {
@@ -29,7 +29,7 @@ func (t table) Text(field string) string {
 	return t.ref(field) + "::text"
 }
 
-// Bool reads a column as boolean; a missing one is NULL.
+// Bool returns the expression of a column as boolean; NULL if the column is missing.
 func (t table) Bool(field string) string {
 	c, ok := t.columns[field]
 	switch {
@@ -41,7 +41,7 @@ func (t table) Bool(field string) string {
 	return t.ref(field) + "::boolean"
 }
 
-// Time reads a column as timestamptz; one without a zone holds the wall clock of the configured zone.
+// Time returns the expression of a column as timestamptz. A column without a zone has times of the configured zone.
 func (t table) Time(field string) string {
 	c, ok := t.columns[field]
 	switch {
@@ -53,7 +53,7 @@ func (t table) Time(field string) string {
 	return t.ref(field)
 }
 
-// FromTZ turns a timestamptz expression into the column's type.
+// FromTZ converts a timestamptz expression to the column's type.
 func (t table) FromTZ(field, expression string) string {
 	if t.columns[field].typ == "timestamp without time zone" {
 		return expression + " AT TIME ZONE " + literal(t.zone)
@@ -64,7 +64,7 @@ func (t table) FromTZ(field, expression string) string {
 // adapter is the data of the templates.
 type adapter struct {
 	authTables
-	Role, RoleName string // quoted for SQL, and as it is
+	Role, RoleName string // quoted for SQL, and unquoted
 	UserTrigger    bool
 	AdapterVersion int
 	Fingerprint    string
@@ -76,10 +76,10 @@ func (adapter) Literal(s string) string { return literal(s) }
 
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// UserIDType is the type of user ids; ours refer to them in the same type.
+// UserIDType returns the type of user ids. The service's tables store user ids in the same type.
 func (a adapter) UserIDType() string { return a.User.columns["id"].typ }
 
-// UserIDCast turns the text expression into a user id, NULL where it is not the form that the column prints.
+// UserIDCast converts a text expression to a user id, or to NULL if it is not in the form that the column prints.
 func (a adapter) UserIDCast(expression string) string { return cast(a.UserIDType(), expression) }
 
 // SessionIDCast does the same for a session id.
@@ -87,7 +87,7 @@ func (a adapter) SessionIDCast(expression string) string {
 	return cast(a.Session.columns["id"].typ, expression)
 }
 
-// Nested CASEs, since AND does not promise an order and a cast of "abc" would fail the statement.
+// cast nests CASEs, because AND does not guarantee an order and a cast of "abc" would fail the statement.
 func cast(typ, e string) string {
 	switch typ {
 	case "uuid":
@@ -102,13 +102,13 @@ func cast(typ, e string) string {
 	return e + "::" + typ
 }
 
-// SerialSessionIDs says that a session id is a number that anybody can count up to.
+// SerialSessionIDs reports whether session ids are serial numbers, which can be guessed.
 func (a adapter) SerialSessionIDs() bool {
 	typ := a.Session.columns["id"].typ
 	return typ == "integer" || typ == "bigint"
 }
 
-// Login is what a user is looked up by: the username, or the name where the username plugin is not installed.
+// Login returns the expression of the login: the username, or the name if the username plugin is not installed.
 func (a adapter) Login() string {
 	if a.User.has([]string{"username"}) {
 		return a.User.Text("username")
@@ -116,7 +116,7 @@ func (a adapter) Login() string {
 	return "lower(" + a.User.Text("name") + ")"
 }
 
-// SessionColumns is the select list of the session functions.
+// SessionColumns returns the select list of the session functions.
 func (a adapter) SessionColumns() string {
 	s := a.Session
 	return strings.Join([]string{

@@ -8,17 +8,17 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// state is how far a database is.
+// state is the state of a database's migrations.
 type state struct {
-	version  int    // of the numbered migrations; 0 where there is no schema
+	version  int    // of the numbered migrations; 0: no schema
 	adapter  int    // version of the adapter
-	hash     string // of its SQL
-	print    string // of better-auth's tables when it was made
-	schema   string // where they were
-	role     string // that has the rights
-	view     bool   // game.users is there
-	triggers int    // of ours on the user table that fire
-	logged   bool   // triggers were asked for
+	hash     string // of the adapter's SQL
+	print    string // fingerprint of better-auth's tables when the adapter was created
+	schema   string // of better-auth's tables then
+	role     string // with the rights
+	view     bool   // game.users exists
+	triggers int    // number of the service's enabled triggers on the user table
+	logged   bool   // the last run was to add triggers
 }
 
 const (
@@ -60,16 +60,16 @@ func currentState(ctx context.Context, q Querier) (state, error) {
 	})
 }
 
-// ErrSchema is in every error of [Check] that a run of the migration mends.
+// ErrSchema is in every error of [Check] that a run of the migration fixes.
 var ErrSchema = errors.New("run the migration")
 
-// Status is what [Check] says of a database that fits.
+// Status is the result of [Check] for a database that fits.
 type Status struct {
-	UserTrigger bool // changes of users are logged; without, users are cached for 10 s
+	UserTrigger bool // changes of users are logged; otherwise users are cached for at most 10 s
 }
 
-// Check says whether the database fits this program: migrated at least as far, and the adapter made for better-auth's
-// tables as they are now. It needs no more rights than the service has.
+// Check reports whether the database fits this program: it has all of the program's migrations, and the adapter fits
+// better-auth's tables as they are now. The service's rights are enough for it.
 func Check(ctx context.Context, q Querier) (Status, error) {
 	at, err := currentState(ctx, q)
 	if err != nil {
