@@ -204,8 +204,8 @@ func (r *Repository) Save(ctx context.Context, n saving) (version int64, replaye
 	case s.Version == n.expectedVersion:
 		return 0, false, errRetry // a concurrent change made it match between the two statements
 	}
-	// The caller has read another version, perhaps from the cache before that learned of a change by another program. Its
-	// next read must find at least the version in this error.
+	// The caller has read another version, possibly from the cache before a sync of another program's change. Its next
+	// read must find at least the version in this error.
 	r.invalidate(ctx, s.ID, s.UserID)
 	return 0, false, errVersionMismatch(s.Version)
 }

@@ -36,7 +36,7 @@ const (
 	immediate = databasev1.DeleteMode_DELETE_MODE_IMMEDIATE
 )
 
-// env is a testenv.Env with the service in front of its program.
+// env is a testenv.Env with a client of the service on its program.
 type env struct {
 	*testenv.Env
 	databasev1.CharacterDbService
@@ -52,8 +52,8 @@ func serve(t testing.TB, p *app.Program, c characters.Config) (databasev1.Charac
 	return databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient), url
 }
 
-// start serves e's program, and waits until it has a connection to the database: on a busy machine the first one may
-// take longer than a request has.
+// start serves e's program and waits until it has a connection to the database. On a busy machine the first connection
+// may take longer than a request may.
 func start(t testing.TB, e *testenv.Env, c characters.Config) *env {
 	t.Helper()
 	client, url := serve(t, e.Program, c)
@@ -70,7 +70,7 @@ func eachRedis(t *testing.T, f func(t *testing.T, e *env)) {
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) { f(t, start(t, e, characters.Config{})) })
 }
 
-// one starts an env for what depends neither on the schema nor on the kind of Redis.
+// one starts an env for tests that depend neither on the schema nor on the kind of Redis. New gets the changes.
 func one(t testing.TB, c characters.Config, changes ...func(*app.Options)) *env {
 	t.Helper()
 	return start(t, testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0], changes...), c)
@@ -87,7 +87,7 @@ func newUUID() string {
 
 func (e *env) user(t testing.TB) string { t.Helper(); return e.AddUser(t, newName()) }
 
-// mustCreate makes a character of the start template.
+// mustCreate creates a character from the start template.
 func (e *env) mustCreate(t testing.TB, user string) *databasev1.Character {
 	t.Helper()
 	return e.mustCreateAs(t, &databasev1.CreateCharacterRequest{UserId: user, Name: newName()})
@@ -148,7 +148,8 @@ func (e *env) mustSave(t testing.TB, r *databasev1.SaveCharacterRequest) *databa
 	return got
 }
 
-// patiently makes a call that is safe to retry, again where the answer says only that this machine had no time for it.
+// patiently makes a call that is safe to retry. It retries if the call timed out, which only shows that the machine is
+// busy.
 func patiently[Q, A any](t testing.TB, call func(context.Context, Q) (A, error), request Q) (A, error) {
 	t.Helper()
 	for try := 1; ; try++ {
@@ -156,13 +157,13 @@ func patiently[Q, A any](t testing.TB, call func(context.Context, Q) (A, error),
 		if !busy(faultOf(err)) || try == 30 {
 			return answer, err
 		}
-		t.Logf("a request did not get its turn: %v", err)
+		t.Logf("a request timed out: %v", err)
 	}
 }
 
 func busy(f fault) bool { return f == unavailable || f.code == twirp.DeadlineExceeded }
 
-// setDeadline puts the deadline of a marked or unmarked character that far from now, past the service.
+// setDeadline sets the deadline of a marked or unmarked character directly in the database.
 func (e *env) setDeadline(t testing.TB, c *databasev1.Character, fromNow time.Duration) {
 	t.Helper()
 	e.OwnerExec(t, `UPDATE game.character SET delete_at = now() + $2::interval WHERE id = $1`, c.Id, fromNow)
@@ -190,7 +191,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// fault is what a caller can tell of an error.
+// fault is the part of an error that callers can depend on.
 type fault struct {
 	code             twirp.ErrorCode
 	reason, argument string
@@ -203,7 +204,7 @@ var (
 
 func badArgument(field string) fault { return fault{twirp.InvalidArgument, "ARGUMENT", field} }
 
-// faultOf is the zero fault for nil.
+// faultOf returns the zero fault for nil.
 func faultOf(err error) fault {
 	if err == nil {
 		return fault{}
@@ -230,7 +231,7 @@ func wantSame(t testing.TB, call string, got, want any, options ...cmp.Option) {
 	}
 }
 
-// raw is an answer as it comes over the wire.
+// raw is an undecoded HTTP answer.
 type raw struct {
 	Status      int
 	ContentType string

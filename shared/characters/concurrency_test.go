@@ -13,9 +13,9 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
-const crowd = 16
+const callers = 16
 
-// together calls f that many times at once.
+// together makes n concurrent calls of f.
 func together[T any](n int, f func(i int) (T, error)) ([]T, []fault) {
 	begin := make(chan struct{})
 	answers, faults := make([]T, n), make([]fault, n)
@@ -33,15 +33,15 @@ func together[T any](n int, f func(i int) (T, error)) ([]T, []fault) {
 	return answers, faults
 }
 
-// rounds plays n rounds. One in which a request did not get its turn in time, on a machine that is too busy, says
-// nothing about the rules and is played again.
+// rounds plays n rounds. If a request timed out because the machine is busy, the round proves nothing, so rounds
+// repeats it.
 func rounds(t *testing.T, n int, play func() (faults []fault, judge func())) {
 	t.Helper()
 	for again := 0; n > 0; {
 		faults, judge := play()
 		if slices.ContainsFunc(faults, busy) {
 			if again++; again > 20 {
-				t.Fatalf("the requests of one moment do not get their turn: %v", faults)
+				t.Fatalf("concurrent requests time out: %v", faults)
 			}
 			continue
 		}
@@ -59,12 +59,12 @@ func count(faults []fault, f fault) (n int) {
 	return n
 }
 
-// wantWinners wants some calls to succeed and every other one to fail alike.
+// wantWinners checks that exactly winners calls succeeded and that all others failed with loss.
 func wantWinners(t *testing.T, call string, faults []fault, winners int, loss fault) {
 	t.Helper()
 	won, lost := count(faults, fault{}), len(faults)-winners
 	if won != winners || lost != 0 && count(faults, loss) != lost {
-		t.Errorf("%d times %s at once = %+v, want %d to succeed, the rest %+v", len(faults), call, faults, winners, loss)
+		t.Errorf("%d concurrent calls of %s = %+v, want %d to succeed, the others %+v", len(faults), call, faults, winners, loss)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestCreatesAtOnce(t *testing.T) {
 	t.Run("by one user", func(t *testing.T) {
 		rounds(t, 4, func() ([]fault, func()) {
 			user := e.user(t)
-			_, faults := together(crowd, func(int) (*databasev1.CreateCharacterResponse, error) {
+			_, faults := together(callers, func(int) (*databasev1.CreateCharacterResponse, error) {
 				return create(&databasev1.CreateCharacterRequest{UserId: user, Name: newName()})
 			})
 			return faults, func() {
@@ -92,7 +92,7 @@ func TestCreatesAtOnce(t *testing.T) {
 			}
 		})
 	})
-	t.Run("by one user with passed deadlines in the way", func(t *testing.T) {
+	t.Run("by one user with due deletions", func(t *testing.T) {
 		rounds(t, 2, func() ([]fault, func()) {
 			user := e.user(t)
 			for i := range 5 {
@@ -101,20 +101,20 @@ func TestCreatesAtOnce(t *testing.T) {
 					e.setDeadline(t, c, -1)
 				}
 			}
-			_, faults := together(crowd, func(int) (*databasev1.CreateCharacterResponse, error) {
+			_, faults := together(callers, func(int) (*databasev1.CreateCharacterResponse, error) {
 				return create(&databasev1.CreateCharacterRequest{UserId: user, Name: newName()})
 			})
 			return faults, func() { wantWinners(t, "CreateCharacter", faults, 4, slotsFull) }
 		})
 	})
 	t.Run("of one name", func(t *testing.T) {
-		users := make([]string, crowd)
+		users := make([]string, callers)
 		for i := range users {
 			users[i] = e.user(t)
 		}
 		rounds(t, 3, func() ([]fault, func()) {
 			name := newName()
-			got, faults := together(crowd, func(i int) (*databasev1.CreateCharacterResponse, error) {
+			got, faults := together(callers, func(i int) (*databasev1.CreateCharacterResponse, error) {
 				return create(&databasev1.CreateCharacterRequest{UserId: users[i], Name: name})
 			})
 			for _, r := range got {
@@ -129,9 +129,9 @@ func TestCreatesAtOnce(t *testing.T) {
 		rounds(t, 3, func() ([]fault, func()) {
 			r := fullRequest(e.user(t))
 			r.RequestId = newUUID()
-			got, faults := together(crowd, func(int) (*databasev1.CreateCharacterResponse, error) { return create(r) })
+			got, faults := together(callers, func(int) (*databasev1.CreateCharacterResponse, error) { return create(r) })
 			return faults, func() {
-				wantWinners(t, "CreateCharacter with one request id", faults, crowd, fault{})
+				wantWinners(t, "CreateCharacter with one request id", faults, callers, fault{})
 				first := 0
 				for _, a := range got {
 					wantSame(t, "CreateCharacter with one request id", a.GetCharacter(), got[0].GetCharacter())
@@ -155,7 +155,7 @@ func TestSavesAtOnce(t *testing.T) {
 		c := e.mustCreate(t, user)
 		rounds(t, 3, func() ([]fault, func()) {
 			before := e.mustGet(t, c)
-			_, faults := together(crowd, func(i int) (*databasev1.SaveCharacterResponse, error) {
+			_, faults := together(callers, func(i int) (*databasev1.SaveCharacterResponse, error) {
 				return e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: before.Version, Money: proto.Int64(int64(i))})
 			})
 			return faults, func() {
@@ -170,9 +170,9 @@ func TestSavesAtOnce(t *testing.T) {
 	t.Run("with one save id", func(t *testing.T) {
 		rounds(t, 1, func() ([]fault, func()) {
 			r := &databasev1.SaveCharacterRequest{CharacterId: e.mustCreate(t, e.user(t)).Id, ExpectedVersion: 1, SaveId: newUUID(), AddPlaySeconds: 60}
-			got, faults := together(crowd, func(int) (*databasev1.SaveCharacterResponse, error) { return e.SaveCharacter(t.Context(), r) })
+			got, faults := together(callers, func(int) (*databasev1.SaveCharacterResponse, error) { return e.SaveCharacter(t.Context(), r) })
 			return faults, func() {
-				wantWinners(t, "SaveCharacter with one save id", faults, crowd, fault{})
+				wantWinners(t, "SaveCharacter with one save id", faults, callers, fault{})
 				first := slices.DeleteFunc(got, (*databasev1.SaveCharacterResponse).GetReplayed)
 				wantSame(t, "the answers that were not replayed", first, []*databasev1.SaveCharacterResponse{{Version: 2}})
 			}
@@ -213,11 +213,11 @@ func TestDeletesAtOnce(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			rounds(t, 2, func() ([]fault, func()) {
 				c := e.mustCreate(t, e.user(t))
-				got, faults := together(crowd, func(int) (*databasev1.DeleteCharacterResponse, error) {
+				got, faults := together(callers, func(int) (*databasev1.DeleteCharacterResponse, error) {
 					return e.DeleteCharacter(t.Context(), &databasev1.DeleteCharacterRequest{UserId: c.UserId, CharacterId: c.Id, Mode: mode})
 				})
 				return faults, func() {
-					wantWinners(t, "DeleteCharacter", faults, crowd, fault{})
+					wantWinners(t, "DeleteCharacter", faults, callers, fault{})
 					for _, a := range got {
 						wantSame(t, "DeleteCharacter at once", a.GetCharacter(), got[0].GetCharacter(), ignoreCountdown)
 					}
@@ -230,8 +230,8 @@ func TestDeletesAtOnce(t *testing.T) {
 	}
 }
 
-// TestChangedBetweenStatements changes the character after a write found nothing to do and before it looks
-// why. No answer would be true then.
+// TestChangedBetweenStatements changes the character between two statements of a write: after the first one has changed
+// nothing, and before the second one finds the reason. Then every answer except RETRY would be wrong.
 func TestChangedBetweenStatements(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -275,7 +275,7 @@ func TestChangedBetweenStatements(t *testing.T) {
 			})
 			wantFault(t, "the call", test.call(e, c), fault{twirp.Aborted, "RETRY", ""})
 			if !changed {
-				t.Error("the character was not changed in between")
+				t.Error("the character was not changed between the statements")
 			}
 		})
 	}

@@ -14,9 +14,9 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// cost is what one call asked of the servers.
+// cost is the statements and commands of one call.
 type cost struct {
-	Queries []string // first words
+	Queries []string // first words of the statements
 	Deletes []string
 }
 
@@ -89,7 +89,7 @@ func TestCounts(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				got := e.measure(t, n, test.prepare, test.call)
 				if diff := cmp.Diff(test.want, got); diff != "" {
-					t.Errorf("what %s costs differs (-want +got):\n%s", test.name, diff)
+					t.Errorf("cost of %s (-want +got):\n%s", test.name, diff)
 				}
 			})
 		}
@@ -102,7 +102,7 @@ func TestCounts(t *testing.T) {
 			})
 			want := cost{[]string{"INSERT"}, []string{fmt.Sprintf("del character:%d characters:%s", made.GetId(), user)}}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what a create costs differs (-want +got):\n%s", diff)
+				t.Errorf("cost of a create (-want +got):\n%s", diff)
 			}
 		})
 	})

@@ -51,7 +51,7 @@ SELECT u.id IS NOT NULL AS known,
   FROM (VALUES (1)) AS one
   LEFT JOIN game.users AS u ON u.id = game.user_id(@user_id)`
 
-	// In the order of users, for the same reason as in the purge.
+	// In the order of users, to avoid the deadlock that the purge describes.
 	finishDueSQL = `
 WITH due AS MATERIALIZED (
        SELECT c.id, c.user_id
@@ -148,7 +148,7 @@ func (r *Repository) explain(ctx context.Context, n creation) error {
 	case why.Full:
 		return errSlotsFull
 	}
-	// No reply shows these characters any more, so the cache need not know.
+	// Replies already hide these characters, so the cache needs no invalidation.
 	return r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
 		_, err := q.Exec(ctx, finishDueSQL, args)
 		return err

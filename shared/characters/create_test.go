@@ -28,7 +28,7 @@ var (
 	ignoreID        = protocmp.IgnoreFields(&databasev1.Character{}, "id")
 )
 
-// fullRequest has every field, and the values that JSON could spoil.
+// fullRequest returns a request with every field, including values that JSON could change.
 func fullRequest(user string) *databasev1.CreateCharacterRequest {
 	extra, err := structpb.NewStruct(map[string]any{
 		"":       "an empty key",
@@ -84,7 +84,7 @@ func TestCreateCharacter(t *testing.T) {
 		}
 		wantSame(t, "GetCharacter after it", e.mustGet(t, got), got)
 	})
-	t.Run("every document as it was sent", func(t *testing.T) {
+	t.Run("every document is stored unchanged", func(t *testing.T) {
 		r := fullRequest(e.user(t))
 		got := e.mustCreateAs(t, r)
 		want := &databasev1.Character{
@@ -151,7 +151,7 @@ func TestSlots(t *testing.T) {
 		user, _ := fill(t)
 		isFull(t, user)
 	})
-	t.Run("a marked one keeps its slot", func(t *testing.T) {
+	t.Run("a marked character keeps its slot", func(t *testing.T) {
 		user, c := fill(t)
 		e.mustDelete(t, c[1], scheduled)
 		isFull(t, user)
@@ -219,12 +219,12 @@ func TestRequestID(t *testing.T) {
 		e.mustCreate(t, r.UserId)
 		replays(t, r, c)
 	})
-	t.Run("a retry by a user who is banned since", func(t *testing.T) {
+	t.Run("a retry by a user who was banned since", func(t *testing.T) {
 		r, c := first(t)
 		e.WebExec(t, "UPDATE {user} SET [banned] = true WHERE id = $1", r.UserId)
 		replays(t, r, c)
 	})
-	t.Run("a retry after a save gets the character as it is", func(t *testing.T) {
+	t.Run("a retry after a save gets the saved character", func(t *testing.T) {
 		r, c := first(t)
 		e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 1, Money: proto.Int64(5)})
 		replays(t, r, e.mustGet(t, c))
@@ -241,7 +241,7 @@ func TestRequestID(t *testing.T) {
 			wantFault(t, "CreateCharacter with a used request id and another "+what, err, idReused)
 		}
 	})
-	t.Run("of a character that is gone", func(t *testing.T) {
+	t.Run("of a deleted character", func(t *testing.T) {
 		r, c := first(t)
 		e.mustDelete(t, c, immediate)
 		_, err := e.CreateCharacter(t.Context(), r)

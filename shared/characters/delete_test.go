@@ -15,7 +15,7 @@ import (
 var (
 	nameMismatch = fault{twirp.FailedPrecondition, "NAME_MISMATCH", ""}
 
-	// ignoreMark is what a mark changes.
+	// ignoreMark ignores the fields that a mark changes.
 	ignoreMark = protocmp.IgnoreFields(&databasev1.Character{}, "state", "delete_at", "seconds_until_deletion", "version", "updated_at")
 )
 
@@ -81,22 +81,22 @@ func TestDeleteImmediate(t *testing.T) {
 			wantFault(t, what+" of a deleted character", err, notFound)
 		}
 	}
-	t.Run("an active one", func(t *testing.T) { gone(t, e.mustCreateAs(t, fullRequest(e.user(t)))) })
-	t.Run("a marked one", func(t *testing.T) {
+	t.Run("an active character", func(t *testing.T) { gone(t, e.mustCreateAs(t, fullRequest(e.user(t)))) })
+	t.Run("a marked character", func(t *testing.T) {
 		c := e.mustCreate(t, e.user(t))
 		e.mustDelete(t, c, scheduled)
 		gone(t, c)
 	})
-	t.Run("one whose name and slot are taken since", func(t *testing.T) {
+	t.Run("a character whose name and slot were taken since", func(t *testing.T) {
 		c := e.mustCreate(t, e.user(t))
 		e.mustDelete(t, c, immediate)
 		next := e.mustCreateAs(t, &databasev1.CreateCharacterRequest{UserId: c.UserId, Name: c.Name})
 		gone(t, c)
-		wantSame(t, "the next one of that name", e.mustGet(t, next), next)
+		wantSame(t, "the next character of that name", e.mustGet(t, next), next)
 	})
 }
 
-// touch calls what finds no character that is gone.
+// touch makes all calls that must not find a deleted character.
 func (e *env) touch(t testing.TB, c *databasev1.Character) map[string]error {
 	t.Helper()
 	_, get := e.GetCharacter(t.Context(), &databasev1.GetCharacterRequest{UserId: c.UserId, CharacterId: c.Id})
@@ -177,7 +177,7 @@ func TestRestoreCharacter(t *testing.T) {
 		wantSame(t, "RestoreCharacter again", restore(t, c), first)
 		wantSame(t, "GetCharacter after it", e.mustGet(t, c), first)
 	})
-	t.Run("one that was never marked", func(t *testing.T) {
+	t.Run("a character that was never marked", func(t *testing.T) {
 		c := e.mustCreate(t, e.user(t))
 		wantSame(t, "RestoreCharacter", restore(t, c), c)
 	})

@@ -60,7 +60,7 @@ func TestDatabaseDown(t *testing.T) {
 			}
 			test.down(e.PGProxy)
 			for call, f := range calls {
-				// A hung one may use up the time of a whole request.
+				// A hung database may use up the time of a whole request.
 				if got := faultOf(f()); got != unavailable && !(test.name == "hung" && busy(got)) {
 					t.Errorf("%s without a database = %+v, want %+v", call, got, unavailable)
 				}
@@ -81,7 +81,7 @@ func TestRedisDown(t *testing.T) {
 		e.untilHit(t, func() { e.mustGet(t, c) })
 		e.untilHit(t, func() { e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user}) })
 		e.RDProxy.Refuse()
-		// sees wants both reads to show the character as it is now, from the first one on.
+		// sees checks that both reads return the current character, starting with the first read.
 		sees := func(after string, want *databasev1.Character, options ...cmp.Option) {
 			t.Helper()
 			for range 3 {
@@ -114,7 +114,7 @@ func TestRedisDown(t *testing.T) {
 	})
 }
 
-// TestUnknownOutcome breaks the connection when the statement of a write is about to leave.
+// TestUnknownOutcome breaks the connection when a write sends its statement.
 func TestUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
@@ -154,7 +154,7 @@ func TestUnknownOutcome(t *testing.T) {
 				e.PGProxy.OnSend(nil)
 				n, err := e.Redis.Client.Exists(t.Context(), fmt.Sprint("character:", c.Id), "characters:"+user).Result()
 				if bypassed := e.Program.Cache.Stats().FailedDeletes > before.FailedDeletes; !bypassed && (n != 0 || err != nil) {
-					t.Errorf("after it %d of the 2 values are in Redis (%v), want none", n, err)
+					t.Errorf("after the write %d of the 2 values are in Redis (%v), want none", n, err)
 				}
 				wantSame(t, "GetCharacter after it", e.mustGet(t, c), c)
 			})
@@ -162,7 +162,7 @@ func TestUnknownOutcome(t *testing.T) {
 	})
 }
 
-// TestLostReply has the database commit a save whose reply the service never gets.
+// TestLostReply checks a save that the database commits, but whose reply is lost.
 func TestLostReply(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
@@ -170,7 +170,7 @@ func TestLostReply(t *testing.T) {
 		c := e.mustCreate(t, e.user(t))
 		e.untilHit(t, func() { e.mustGet(t, c) })
 		if committed := e.loseReply(t, c); !committed {
-			continue // the statement's time was over before; then again
+			continue // the statement timed out before its commit; try again
 		}
 		got := e.mustGet(t, c)
 		if got.Version != 2 || got.Money != 77 {
@@ -178,11 +178,11 @@ func TestLostReply(t *testing.T) {
 		}
 		return
 	}
-	t.Fatal("no save got as far as its commit")
+	t.Fatal("no save was committed")
 }
 
 func (e *env) loseReply(t *testing.T, c *databasev1.Character) (committed bool) {
-	// The save waits for this lock until the proxy holds what the database answers.
+	// The save waits for this lock until the proxy holds back the database's answers.
 	tx, err := e.Owner.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func TestGetCharacter(t *testing.T) {
 				e.untilHit(t, func() { wantSame(t, "GetCharacter, "+test.name, get(t, r), test.want) })
 			})
 		}
-		t.Run("own writes are seen at once in a cached one", func(t *testing.T) {
+		t.Run("own writes are visible at once in a cached reply", func(t *testing.T) {
 			c := e.mustCreate(t, user)
 			for i := range 5 {
 				e.untilHit(t, func() { e.mustGet(t, c) })
@@ -58,7 +58,7 @@ func TestGetCharacter(t *testing.T) {
 	})
 }
 
-// reduced is a character as BASIC shows it.
+// reduced returns the BASIC view of a character.
 func reduced(c *databasev1.Character) *databasev1.Character {
 	c = proto.CloneOf(c)
 	c.Inventory, c.Skills, c.Extra = nil, nil, nil
@@ -76,7 +76,7 @@ func TestOthersCharacterLooksLikeNone(t *testing.T) {
 		for _, test := range []struct {
 			method  string
 			request func(id int64) proto.Message
-			goneToo bool // deleted at once looks so, too
+			goneToo bool // the same for an immediately deleted character
 		}{
 			{"GetCharacter", func(id int64) proto.Message { return &databasev1.GetCharacterRequest{UserId: me, CharacterId: id} }, true},
 			{"SaveCharacter", func(id int64) proto.Message {
@@ -100,7 +100,7 @@ func TestOthersCharacterLooksLikeNone(t *testing.T) {
 			}
 			for what, id := range targets {
 				if diff := cmp.Diff(want, e.raw(t, test.method, test.request(id))); diff != "" {
-					t.Errorf("%s of one that is %s differs from one that does not exist (-want +got):\n%s", test.method, what, diff)
+					t.Errorf("%s of a character that is %s differs from one that does not exist (-want +got):\n%s", test.method, what, diff)
 				}
 			}
 		}
@@ -113,7 +113,7 @@ func TestOthersCharacterLooksLikeNone(t *testing.T) {
 func TestDeadlinePassesInCachedReply(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
-		// A machine that pauses at the wrong moment reads from the database instead, and proves nothing: then again.
+		// On a busy machine a read may come from the database and prove nothing. Then it tries again.
 		for ahead := time.Second; !e.deadlinePassesInCache(t, ahead); ahead *= 2 {
 			if ahead > time.Minute {
 				t.Fatal("no reply came from the cache after its deadline")
@@ -135,7 +135,7 @@ func (e *env) deadlinePassesInCache(t *testing.T, ahead time.Duration) bool {
 		return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 	}
 	hits := func() uint64 { return e.Program.Cache.Stats().Hits }
-	// Once a sync has applied the changes above, the next one leaves the values alone.
+	// After a sync has applied the changes above, the next sync does not delete the values.
 	syncs, before := e.Program.Cache.Stats().Syncs, hits()
 	for tick := time.Tick(5 * time.Millisecond); hits() < before+4; <-tick {
 		if e.Program.Cache.Stats().Syncs == syncs {
@@ -162,7 +162,7 @@ func (e *env) deadlinePassesInCache(t *testing.T, ahead time.Duration) bool {
 	return hits() == before+2
 }
 
-// waitUntilHidden waits until the deadline is so long ago that no cached reply shows the character any more.
+// waitUntilHidden waits until the deadline is so long ago that no cached reply contains the character.
 func (e *env) waitUntilHidden(t testing.TB, c *databasev1.Character) {
 	t.Helper()
 	eventually(t, "the deadline", func() (passed bool) {
@@ -173,7 +173,7 @@ func (e *env) waitUntilHidden(t testing.TB, c *databasev1.Character) {
 }
 
 // TestHiddenIsNotRestorable reads a marked character from the cache until a reply hides it. Statements are delayed, so
-// that a cached clock which is ahead of the database's hides it too early.
+// that a cached clock ahead of the database's would hide it too early.
 func TestHiddenIsNotRestorable(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
@@ -214,7 +214,7 @@ func TestGetCharacterList(t *testing.T) {
 		user := e.user(t)
 		first, second, third := e.mustCreateAs(t, fullRequest(user)), e.mustCreate(t, user), e.mustCreate(t, user)
 		e.mustDelete(t, second, immediate)
-		second = e.mustCreateAs(t, fullRequest(user)) // the youngest in the middle
+		second = e.mustCreateAs(t, fullRequest(user)) // the newest character is in the middle slot
 		marked := e.mustDelete(t, third, scheduled).Character
 		all := []*databasev1.Character{first, second, marked}
 		basics := []*databasev1.Character{reduced(first), reduced(second), reduced(marked)}
@@ -233,12 +233,12 @@ func TestGetCharacterList(t *testing.T) {
 				test.request.UserId = user
 				call := func() { wantSame(t, "GetCharacterList", e.mustList(t, test.request), test.want, ignoreCountdown) }
 				call()
-				if test.request.View != full { // which is never cached
+				if test.request.View != full { // FULL is never cached
 					e.untilHit(t, call)
 				}
 			})
 		}
-		t.Run("own writes are seen at once in a cached one", func(t *testing.T) {
+		t.Run("own writes are visible at once in a cached reply", func(t *testing.T) {
 			user := e.user(t)
 			var want []*databasev1.Character
 			for range 3 {
@@ -251,11 +251,11 @@ func TestGetCharacterList(t *testing.T) {
 			list := e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 			wantSame(t, "GetCharacterList after a delete", list, []*databasev1.Character{want[0], want[2]})
 		})
-		t.Run("by slot, however the rows are found", func(t *testing.T) {
+		t.Run("by slot, for any order of the rows", func(t *testing.T) {
 			e.OwnerExec(t, `ALTER DATABASE `+e.Name+` SET enable_indexscan = off`)
 			client, url := serve(t, e.Open(t), characters.Config{})
 			other := &env{e.Env, client, url}
-			e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: first.Id, ExpectedVersion: 1}) // moves the row
+			e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: first.Id, ExpectedVersion: 1}) // moves the row to the end
 			for _, view := range []databasev1.CharacterView{basic, full} {
 				list := other.mustList(t, &databasev1.GetCharacterListRequest{UserId: user, View: view})
 				if len(list) != 3 || list[0].Slot != 0 || list[1].Slot != 1 || list[2].Slot != 2 {
@@ -269,7 +269,7 @@ func TestGetCharacterList(t *testing.T) {
 				wantSame(t, "GetCharacterList of an unknown user", got, []*databasev1.Character(nil))
 			}
 			if n, err := e.Redis.Client.Exists(t.Context(), "characters:nobody").Result(); n != 0 || err != nil {
-				t.Errorf("Redis has kept who was asked for: %d, %v", n, err)
+				t.Errorf("Redis has the unknown user's id: %d, %v", n, err)
 			}
 		})
 	})

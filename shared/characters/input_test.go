@@ -131,7 +131,7 @@ func TestArguments(t *testing.T) {
 	})
 }
 
-// nested is a Struct that is n deep.
+// nested returns a Struct with n levels.
 func nested(n int) *structpb.Struct {
 	v := structpb.NewNumberValue(1)
 	for i := range n - 1 {
@@ -144,7 +144,7 @@ func nested(n int) *structpb.Struct {
 	return &structpb.Struct{Fields: map[string]*structpb.Value{"k": v}}
 }
 
-// sized is a Struct of n bytes.
+// sized returns a Struct of n bytes.
 func sized(n int) *structpb.Struct {
 	s := &structpb.Struct{Fields: map[string]*structpb.Value{"k": structpb.NewStringValue("")}}
 	for size := proto.Size(s); size < n; size = proto.Size(s) {
@@ -166,12 +166,12 @@ func items(n int, like *databasev1.Item) []*databasev1.Item {
 	return l
 }
 
-// TestDocuments tries every document in a create and in a save, which hold the same.
+// TestDocuments checks every document in a create and in a save, which have the same limits.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	kept := e.mustCreate(t, e.user(t))
-	// An item of 138 bytes, of which 500 are more than 64 KiB.
+	// An item of 138 bytes: 500 of them are more than 64 KiB.
 	heavy := &databasev1.Item{
 		Uid: newUUID(), Slot: -1, Type: -1, ItemId: -1, Count: math.MaxInt32, Grade: -1, Gem: -1, Durability: -1, Life: -1,
 		HasSocket: true, IsAppraised: true, IsCrafted: true, Price: -1,
@@ -226,7 +226,7 @@ func TestDocuments(t *testing.T) {
 			if err == nil {
 				saved := e.mustGet(t, kept)
 				wantSame(t, "equipment, created and saved", created.Character.Equipment, saved.Equipment)
-				if !proto.Equal(created.Character.Extra, saved.Extra) { // cmp takes for ever on a deep one
+				if !proto.Equal(created.Character.Extra, saved.Extra) { // cmp is too slow for a deep document
 					t.Errorf("extra created = %v, saved = %v, want the same", created.Character.Extra, saved.Extra)
 				}
 				e.mustDelete(t, created.Character, immediate)

@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
-// A game server may save without naming the user, whose list shows it all the same.
+// TestSaveWithoutUserIsReadBack checks that a save without a user_id is visible in the user's list.
 func TestSaveWithoutUserIsReadBack(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
@@ -41,7 +41,7 @@ func TestSaveWithoutUserIsReadBack(t *testing.T) {
 	})
 }
 
-// Where support moves a character by hand, both users' lists have changed.
+// TestMovedCharacterIsLogged checks that a character that is moved to another user by SQL changes both users' lists.
 func TestMovedCharacterIsLogged(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})

@@ -56,7 +56,8 @@ func wantFaultless(t testing.TB, f fault) {
 	}
 }
 
-// TestPurgeAndCreate has a create wait for a row that the purge leaves to it, and creates that meet a purge.
+// TestPurgeAndCreate runs creates beside a purge: concurrent ones, and one that waits for a row that the purge
+// therefore skips.
 func TestPurgeAndCreate(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
@@ -84,7 +85,7 @@ func TestPurgeAndCreate(t *testing.T) {
 				wantWinners(t, "CreateCharacter beside a purge", faults, 6, fault{})
 				for _, c := range all {
 					if diff := cmp.Diff(fate{Kept: true, Finished: true, Version: 2}, e.fate(t, c)); diff != "" {
-						t.Errorf("one whose name was created again (-want +got):\n%s", diff)
+						t.Errorf("a character whose name was taken again (-want +got):\n%s", diff)
 					}
 				}
 			}
@@ -111,7 +112,7 @@ func TestPurgeAndCreate(t *testing.T) {
 		})
 		e.purge(t)
 		if f := e.fate(t, all[0]); f.Finished {
-			t.Errorf("the locked one after a purge = %+v, want it left to the create", f)
+			t.Errorf("the locked character after a purge = %+v, want it skipped", f)
 		}
 		if err := conn.Rollback(t.Context()); err != nil {
 			t.Fatal(err)
@@ -120,13 +121,13 @@ func TestPurgeAndCreate(t *testing.T) {
 		e.purge(t)
 		for _, c := range all {
 			if diff := cmp.Diff(fate{Kept: true, Finished: true, Version: 2}, e.fate(t, c)); diff != "" {
-				t.Errorf("one of the roster (-want +got):\n%s", diff)
+				t.Errorf("a character of the user (-want +got):\n%s", diff)
 			}
 		}
 	})
 }
 
-// undisturbed plays until no statement was too slow for this machine.
+// undisturbed repeats play until no statement timed out.
 func undisturbed(t testing.TB, play func() (done characters.Purged, disturbed bool, err error)) (characters.Purged, error) {
 	t.Helper()
 	for range 20 {
@@ -134,9 +135,9 @@ func undisturbed(t testing.TB, play func() (done characters.Purged, disturbed bo
 		if !disturbed {
 			return done, err
 		}
-		t.Logf("a purge did not get its turn: %+v, %v", done, err)
+		t.Logf("a purge timed out: %+v, %v", done, err)
 	}
-	t.Fatal("no purge got its turn")
+	t.Fatal("every purge timed out")
 	return unknown, nil
 }
 
@@ -155,7 +156,7 @@ func before(n int, f func()) func() time.Time {
 func TestPurgeFails(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
-	// A batch is done, then something is lost.
+	// The first batch succeeds, then something fails.
 	lose := func(t *testing.T, what string, lost error, how func(cancel func())) {
 		t.Helper()
 		done, err := undisturbed(t, func() (characters.Purged, bool, error) {
@@ -171,7 +172,7 @@ func TestPurgeFails(t *testing.T) {
 			t.Errorf("Purge that loses %s after a batch = %+v, %v, want 100 and %v", what, done, err, lost)
 		}
 		if n := e.number(t, countDueSQL); n != 200 {
-			t.Errorf("after it %d are due, want 200", n)
+			t.Errorf("after the purge %d deletions are due, want 200", n)
 		}
 		wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Finished: 200})
 	}
@@ -181,7 +182,7 @@ func TestPurgeFails(t *testing.T) {
 	t.Run("its context ends", func(t *testing.T) {
 		lose(t, "its context", context.Canceled, func(cancel func()) { cancel() })
 	})
-	t.Run("the database undoes batches", func(t *testing.T) {
+	t.Run("the database rolls back batches", func(t *testing.T) {
 		e.OwnerExec(t, `CREATE SEQUENCE tries`)
 		e.OwnerExec(t, `CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
 			IF nextval('tries') NOT IN (6, 12) THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF;
@@ -196,14 +197,14 @@ func TestPurgeFails(t *testing.T) {
 			return done, errors.Is(err, postgres.ErrUnavailable), err
 		})
 		if !errors.Is(err, postgres.ErrRetry) || done.Finished != 200 {
-			t.Errorf("Purge of which every batch is undone 5 times, the last one more often = %+v, %v, want 200 and postgres.ErrRetry", done, err)
+			t.Errorf("Purge with every batch rolled back 5 times and the last one more often = %+v, %v, want 200 and postgres.ErrRetry", done, err)
 		}
 		e.OwnerExec(t, `DROP TRIGGER undo ON game.character`)
 		wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Finished: 100})
 	})
 }
 
-// TestPurgeTask reads the line that a scheduled purge leaves.
+// TestPurgeTask checks the log line of a scheduled purge.
 func TestPurgeTask(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})

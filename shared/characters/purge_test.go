@@ -22,15 +22,15 @@ func (e *env) repository() *characters.Repository {
 	return characters.NewRepository(e.Program.DB, e.Program.Cache)
 }
 
-// unknown is what a purge did of which a statement did not get its turn on this machine: it may have taken effect.
+// unknown is the result of a purge with a statement that timed out, so that its effect is unknown.
 var unknown = characters.Purged{Finished: -1, Forgotten: -1}
 
-// purge purges until nothing is left.
+// purge purges until nothing is left to do.
 func (e *env) purge(t testing.TB) characters.Purged {
 	t.Helper()
 	done, err := e.repository().Purge(t.Context())
 	for try := 1; errors.Is(err, postgres.ErrUnavailable) && try < 30; try++ {
-		t.Logf("a purge did not get its turn: %v", err)
+		t.Logf("a purge timed out: %v", err)
 		_, err = e.repository().Purge(t.Context())
 		done = unknown
 	}
@@ -47,7 +47,8 @@ func wantPurged(t testing.TB, what string, got, want characters.Purged) {
 	}
 }
 
-// mass makes n characters of users with five each. Neither their deadlines nor their ids are in the order of the users.
+// mass creates n characters of users with five characters each. Their deadlines and ids are not in the order of the
+// users.
 func (e *env) mass(t testing.TB, n int, deletedAt string) {
 	t.Helper()
 	e.OwnerExec(t, `
@@ -58,9 +59,9 @@ SELECT 'purged-' || i / 5, i % 5, 'mass-' || md5(random()::text)::varchar(15), 1
  ORDER BY md5(i::text)`, n)
 }
 
-// fate is what became of a row.
+// fate is the state of a row after a purge.
 type fate struct {
-	Kept, Finished bool // finished: gone since its deadline
+	Kept, Finished bool // Finished: deleted as of its deadline
 	Version        int64
 }
 
@@ -84,7 +85,7 @@ func (e *env) number(t testing.TB, sql string) (n int) {
 
 const countDueSQL = `SELECT count(*) FROM game.character WHERE delete_at <= now() AND deleted_at IS NULL`
 
-// purged is one row of each kind. The service's own role purges.
+// purged purges one row of each kind with the service's own role.
 func purged(t *testing.T, e *env) {
 	e.purge(t)
 	user := e.user(t)
@@ -129,7 +130,7 @@ func purged(t *testing.T, e *env) {
 	}
 	next := e.mustCreateAs(t, &databasev1.CreateCharacterRequest{UserId: user, Name: due.Name})
 	if next.Slot != due.Slot {
-		t.Errorf("the next one of that name has slot %d, want %d, which the purge freed", next.Slot, due.Slot)
+		t.Errorf("the next character of that name has slot %d, want %d, which the purge freed", next.Slot, due.Slot)
 	}
 	wantPurged(t, "Purge again", e.purge(t), characters.Purged{})
 }
@@ -144,16 +145,16 @@ func TestPurgeBatches(t *testing.T) {
 		INSERT INTO seen (xid, user_id) VALUES (pg_current_xact_id(), OLD.user_id); RETURN NULL; END $$`)
 	e.OwnerExec(t, `CREATE TRIGGER see AFTER UPDATE OR DELETE ON game.character FOR EACH ROW EXECUTE FUNCTION see()`)
 	wantPurged(t, "Purge", e.purge(t), characters.Purged{Finished: 1000, Forgotten: 250})
-	// Two purges lock the users' lines of the change log in this order, so they do not wait for each other.
+	// Purges lock the users' rows of the change log in this order, so two purges do not deadlock.
 	if n := e.number(t, `SELECT count(*) FROM (SELECT user_id < lag(user_id) OVER (PARTITION BY xid ORDER BY n) AS back FROM seen) AS s WHERE back`); n != 0 {
 		t.Errorf("%d of 1250 rows changed before one of an earlier user", n)
 	}
 	if n := e.number(t, `SELECT count(*) FROM game.character WHERE deleted_at = delete_at AND version = 2`); n != 1000 {
-		t.Errorf("%d rows are finished in one step, want 1000", n)
+		t.Errorf("%d rows are finished after one batch, want 1000", n)
 	}
 }
 
-// TestPurgeLocked has another transaction lock rows.
+// TestPurgeLocked runs a purge while another transaction has locked rows.
 func TestPurgeLocked(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
@@ -174,14 +175,15 @@ func TestPurgeLocked(t *testing.T) {
 	wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Finished: 30, Forgotten: 30})
 }
 
-// TestPurgeTime gives a purge a clock on which each statement takes a minute.
+// TestPurgeTime runs a purge with a clock on which each statement takes a minute.
 func TestPurgeTime(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	begin := time.Now()
 	ctx, cancel := context.WithDeadline(t.Context(), begin.Add(15*time.Minute))
 	defer cancel()
-	// Of 15 minutes 12 are used: ten for what is due, the eleventh to see that no more is, and one to forget.
+	// The purge uses 12 of 15 minutes: ten for due deletions, one to find that there are no more, and one to forget
+	// rows.
 	done, err := undisturbed(t, func() (characters.Purged, bool, error) {
 		e.OwnerExec(t, `DELETE FROM game.character`)
 		e.mass(t, 1000, "NULL")
@@ -196,10 +198,10 @@ func TestPurgeTime(t *testing.T) {
 	if err != nil || done != (characters.Purged{Finished: 1000, Forgotten: 100}) {
 		t.Errorf("Purge in 15 minutes of one statement each = %+v, %v, want 1000 finished and 100 forgotten", done, err)
 	}
-	wantPurged(t, "Purge after it", e.purge(t), characters.Purged{Forgotten: 900})
+	wantPurged(t, "the next Purge", e.purge(t), characters.Purged{Forgotten: 900})
 }
 
-// TestPurgePlan reads how PostgreSQL finds the rows of a batch among many.
+// TestPurgePlan checks PostgreSQL's plan for a batch in a large table.
 func TestPurgePlan(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
@@ -226,7 +228,7 @@ func TestPurgePlan(t *testing.T) {
 	}
 }
 
-// TestPurgeCache has a purge finish a character that Redis still holds.
+// TestPurgeCache checks a purge of a character that is still in Redis.
 func TestPurgeCache(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, plain *testenv.Env) {
@@ -243,7 +245,7 @@ func TestPurgeCache(t *testing.T) {
 			return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 		}
 		both := fmt.Sprintf("del character:%d characters:%s", c.Id, user)
-		_, _ = get(), list() // they fill the cache, if the machine is quick enough
+		_, _ = get(), list() // fill the cache, unless the machine is too busy
 		e.waitUntilHidden(t, c)
 		n.Reset()
 		for _, when := range []string{"before", "after"} {
@@ -254,7 +256,7 @@ func TestPurgeCache(t *testing.T) {
 			}
 		}
 		if slices.Contains(n.Commands("del"), both) {
-			t.Errorf("the purge sent %q, want nothing told to Redis", both)
+			t.Errorf("the purge sent %q to Redis, want nothing", both)
 		}
 	})
 }

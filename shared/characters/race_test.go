@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
-// redisHook has its function see a command before it goes to Redis; an error keeps it from going.
+// redisHook calls a function before each Redis command. If it returns an error, the command is not sent.
 type redisHook struct {
 	before atomic.Pointer[func(command string) error]
 }
@@ -54,7 +54,7 @@ func (h *redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return next
 }
 
-// saved saves c as version, and wants the next reads to see it. It returns a check for later reads.
+// saved saves c and returns a function that checks that reads see this save.
 func (e *env) saved(t *testing.T, c *databasev1.Character, money int64) (sees func(when string)) {
 	t.Helper()
 	version := e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: c.Version, Money: proto.Int64(money)}).Version
@@ -71,7 +71,7 @@ func (e *env) saved(t *testing.T, c *databasev1.Character, money int64) (sees fu
 	}
 }
 
-// TestDeleteInRedisFails has the old value stay in Redis after a write, where every read could find it.
+// TestDeleteInRedisFails checks that reads see a write although the old value stays in Redis.
 func TestDeleteInRedisFails(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
@@ -126,7 +126,7 @@ func TestDeleteInRedisFails(t *testing.T) {
 	})
 }
 
-// TestWriteDuringFill has a write overtake a reader that has read the old row and not yet put it into Redis.
+// TestWriteDuringFill makes a write between a reader's read of the old row and its fill of the cache.
 func TestWriteDuringFill(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
@@ -140,16 +140,16 @@ func TestWriteDuringFill(t *testing.T) {
 						return
 					}
 				}
-				t.Fatal("no reader came as far as to fill")
+				t.Fatal("no reader reached its fill")
 			})
 		}
 	})
 }
 
-// writeDuringFill reports false where the reader did not use Redis, which did not answer it in time.
+// writeDuringFill returns false if the reader did not use Redis because Redis did not answer in time.
 func (e *env) writeDuringFill(t *testing.T, h *redisHook, deleteFails bool) bool {
 	c, known := e.mustCreate(t, e.user(t)), e.mustCreate(t, e.user(t))
-	e.untilHit(t, func() { e.mustGet(t, known) }) // Redis knows the scripts then
+	e.untilHit(t, func() { e.mustGet(t, known) }) // after this Redis has the scripts
 	script := fmt.Sprintf(" 2 character:%d wm ", c.Id)
 	var scripts atomic.Int32
 	arrived, proceed := make(chan struct{}), make(chan struct{})
@@ -184,7 +184,7 @@ func (e *env) writeDuringFill(t *testing.T, h *redisHook, deleteFails bool) bool
 	return true
 }
 
-// TestAnotherProcess wants a change to be seen by another process, whether it was made through a service or past it.
+// TestAnotherProcess checks that another process sees a change, by the service or by SQL.
 func TestAnotherProcess(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {

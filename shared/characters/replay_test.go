@@ -7,8 +7,8 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
-// A process saves and dies before it has told the cache. The retry, which another one answers, acknowledges that save: a
-// read after it must see it.
+// TestRetryOfADeadProcessIsReadBack checks a save by a process that dies before it invalidates the cache. The retry,
+// which another process answers, acknowledges the save, so a read after it must see it.
 func TestRetryOfADeadProcessIsReadBack(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})

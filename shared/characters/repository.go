@@ -122,9 +122,9 @@ func (r *fullRow) proto() (*databasev1.Character, error) {
 	return c, errors.Join(err, decode(r.Inventory, c.Inventory), decode(r.Skills, c.Skills), decode(r.Extra, c.Extra))
 }
 
-// present sets what depends on now, the database's clock. It returns false if the deadline has passed. In a cached reply
-// now may be up to 1 s behind that clock and is never ahead of it (see [cache.Entry]). So a character is never hidden while
-// Restore, which asks the database, can still restore it.
+// present sets the fields that depend on now, the database's clock. It returns false if the deadline has passed. In a cached
+// reply, now may be up to 1 s behind that clock and is never ahead of it (see [cache.Entry]). So a character is never hidden
+// while Restore, which asks the database, can still restore it.
 func present(c *databasev1.Character, now time.Time) bool {
 	c.State = databasev1.CharacterState_CHARACTER_STATE_ACTIVE
 	if c.DeleteAt == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A process commits and cannot tell the cache, and its caller hears nothing. The retry, which another process answers,
-// acknowledges the change: a read after it must see it.
+// TestRetriesAreReadBack checks a change by a process that commits, but cannot invalidate the cache or answer. The
+// retry, which another process answers, acknowledges the change, so a read after it must see it.
 func TestRetriesAreReadBack(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{Slots: 32})
@@ -21,7 +21,7 @@ func TestRetriesAreReadBack(t *testing.T) {
 	list := func() []*databasev1.Character {
 		return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 	}
-	for n := range 5 { // the cache may be cold, or old, once
+	for n := range 5 { // the first reads may find the cache empty or untrusted
 		list()
 		list()
 		create := &databasev1.CreateCharacterRequest{UserId: user, Name: newName(), RequestId: newUUID()}

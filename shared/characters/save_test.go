@@ -17,11 +17,11 @@ import (
 var (
 	versionMismatch = fault{twirp.Aborted, "VERSION_MISMATCH", ""}
 
-	// ignoreSaved is what every save changes.
+	// ignoreSaved ignores the fields that every save changes.
 	ignoreSaved = protocmp.IgnoreFields(&databasev1.Character{}, "version", "updated_at")
 )
 
-// wantMismatch wants the error that tells the current version.
+// wantMismatch checks the error with the current version.
 func wantMismatch(t testing.TB, call string, err error, current string) {
 	t.Helper()
 	wantFault(t, call, err, versionMismatch)
@@ -70,7 +70,7 @@ func TestSaveReplacesWhatItCarries(t *testing.T) {
 				t.Errorf("GetCharacter after SaveCharacter = version %d, updated %v, want 2 and later than %v", got.Version, got.UpdatedAt, want.UpdatedAt)
 			}
 			if played := test.request.AddPlaySeconds > 0; played != proto.Equal(got.LastPlayedAt, got.UpdatedAt) || !played && got.LastPlayedAt != nil {
-				t.Errorf("GetCharacter after SaveCharacter = last played %v, want it set only where play seconds are added", got.LastPlayedAt)
+				t.Errorf("GetCharacter after SaveCharacter = last played %v, want it set only if play seconds were added", got.LastPlayedAt)
 			}
 		})
 	}
@@ -96,7 +96,7 @@ func TestSaveLeavesTheMark(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	user := e.user(t)
-	e.mustCreate(t, user) // so that the slot is not 0
+	e.mustCreate(t, user) // takes slot 0, so that the tested slot is not 0
 	c := e.mustCreateAs(t, fullRequest(user))
 	want := e.mustDelete(t, c, scheduled).Character
 	e.mustSave(t, &databasev1.SaveCharacterRequest{UserId: user, CharacterId: c.Id, ExpectedVersion: 2, Level: proto.Int32(7)})
@@ -112,7 +112,7 @@ func TestSaveVersion(t *testing.T) {
 			CharacterId: c.Id, ExpectedVersion: version, SaveId: id, Money: proto.Int64(money), AddPlaySeconds: 1,
 		})
 	}
-	// saved wants a save to be answered with the version, and the character to be as that save left it.
+	// saved checks that a save returns the version, and that the character is as that save wrote it.
 	saved := func(t *testing.T, c *databasev1.Character, version int64, id string, money int64, want *databasev1.SaveCharacterResponse) {
 		t.Helper()
 		got, err := save(c, version, id, money)
@@ -128,7 +128,7 @@ func TestSaveVersion(t *testing.T) {
 	response := func(version int64, replayed bool) *databasev1.SaveCharacterResponse {
 		return &databasev1.SaveCharacterResponse{Version: version, Replayed: replayed}
 	}
-	t.Run("mismatch tells the current version and changes nothing", func(t *testing.T) {
+	t.Run("a mismatch returns the current version and changes nothing", func(t *testing.T) {
 		c := e.mustCreate(t, e.user(t))
 		saved(t, c, 1, "", 10, response(2, false))
 		for _, wrong := range []int64{1, 3, 1 << 60} {

@@ -15,15 +15,15 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestEverySchema is what could differ with the tables that better-auth was told to make.
+// TestEverySchema checks everything that could depend on the configuration of better-auth's tables.
 func TestEverySchema(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, plain *testenv.Env) {
 		e := start(t, plain, characters.Config{})
 		t.Run("the life of a character", func(t *testing.T) { life(t, e) })
-		t.Run("ids that cannot be", func(t *testing.T) { unknownUsers(t, e) })
+		t.Run("impossible ids", func(t *testing.T) { unknownUsers(t, e) })
 		t.Run("a banned user", func(t *testing.T) { banned(t, e) })
-		t.Run("a user who is gone", func(t *testing.T) { userGone(t, e) })
+		t.Run("a deleted user", func(t *testing.T) { userGone(t, e) })
 		t.Run("the purge", func(t *testing.T) { purged(t, e) })
 		t.Run("least privilege", func(t *testing.T) { leastPrivilege(t, e) })
 	})
@@ -91,7 +91,7 @@ func unknownUsers(t *testing.T, e *env) {
 func banned(t *testing.T, e *env) {
 	user := e.user(t)
 	if !e.Plugins() {
-		e.mustCreate(t, user) // nobody can be banned
+		e.mustCreate(t, user) // this schema has no bans
 		return
 	}
 	create := func() error {
@@ -101,7 +101,7 @@ func banned(t *testing.T, e *env) {
 	ban := func(expires time.Time) {
 		e.WebExec(t, `UPDATE {user} SET [banned] = true, [banExpires] = $2 WHERE id::text = $1`, user, expires.UTC())
 	}
-	ban(time.Now().Add(time.Hour / 2)) // a zone misread would be more
+	ban(time.Now().Add(time.Hour / 2)) // an error in the zone would be at least an hour
 	wantFault(t, "CreateCharacter while banned", create(), blocked)
 	ban(time.Now().Add(-time.Hour / 2))
 	wantFault(t, "CreateCharacter after the ban", create(), fault{})
@@ -128,7 +128,7 @@ func userGone(t *testing.T, e *env) {
 	}
 }
 
-// leastPrivilege tries what the service has no business to do, as the role that it logs in with.
+// leastPrivilege tries statements that the service does not need, with the service's role.
 func leastPrivilege(t *testing.T, e *env) {
 	user := e.user(t)
 	session, token := e.AddSession(t, user, time.Minute)

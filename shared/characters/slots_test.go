@@ -7,7 +7,7 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
-// Characters in slots that a lowered limit no longer has count, too.
+// TestLimitIsLowered checks that characters in slots above a lowered limit still count.
 func TestLimitIsLowered(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{Slots: 3})

@@ -21,7 +21,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// one returns the only line.
+// one returns the line of a call that must write exactly one.
 func (f functions) one(t testing.TB, call string) line {
 	t.Helper()
 	lines := f.out.take()
@@ -35,7 +35,7 @@ func (f functions) one(t testing.TB, call string) line {
 	if at, err := time.Parse(time.RFC3339, l.text("timestamp")); err != nil || time.Since(at).Abs() > time.Hour {
 		t.Errorf("%s wrote %s: timestamp: %v", call, l.raw, err)
 	}
-	for _, name := range []string{"code", "msg", "request"} { // which the alarms count in the lines of requests
+	for _, name := range []string{"code", "msg", "request"} { // the alarms count these members in the log's lines
 		if _, ok := l.members[name]; ok {
 			t.Errorf("%s wrote %s, want no member %s", call, l.raw, name)
 		}
@@ -69,7 +69,7 @@ func TestLine(t *testing.T) {
 		l := f.one(t, "GetSession")
 		want(t, l, "SessionService/GetSession", "ok", "protobuf", "Statements", "StatementTime", "StatementWait", "PoolInUse", "PoolMax")
 		if l.metrics["PoolMax"] != 8 || l.metrics["Statements"] != 1 {
-			t.Errorf("GetSession wrote %s, want one statement, and 8 connections at most", l.raw)
+			t.Errorf("GetSession wrote %s, want one statement, and at most 8 connections", l.raw)
 		}
 
 		e.RDProxy.Refuse()
@@ -81,7 +81,7 @@ func TestLine(t *testing.T) {
 	})
 }
 
-// until repeats a call until the cache has come to what is wanted: on a machine under load a watermark may be too old.
+// until repeats a call until it has the wanted cache status: on a machine under load the watermark may be too old.
 func (f functions) until(t testing.TB, payload []byte, cache string) (l line) {
 	t.Helper()
 	for range 100 {
@@ -94,7 +94,7 @@ func (f functions) until(t testing.TB, payload []byte, cache string) (l line) {
 	return l
 }
 
-// want checks what a line says of its request, and that it has some metrics.
+// want checks a line's rpc, code and protocol, and that it has the metrics.
 func want(t testing.TB, l line, rpc, code, protocol string, metrics ...string) {
 	t.Helper()
 	if l.text("RPC") != rpc || l.text("Code") != code || l.text("Protocol") != protocol {
@@ -126,7 +126,7 @@ func TestOneLine(t *testing.T) {
 		"a missing argument": {event(t, "UserService/GetUser", &databasev1.GetUserRequest{}), "UserService/GetUser", "invalid_argument", "protobuf"},
 		"JSON":               {rawEvent(t, "UserService/GetUser", with(`{"user_id":"nobody"}`)), "UserService/GetUser", "not_found", "json"},
 		"broken JSON":        {rawEvent(t, "UserService/GetUser", with(`{`)), "UserService/GetUser", "malformed", "json"},
-		"no base64":          {rawEvent(t, "UserService/GetUser", map[string]any{"body": "%"}), "none", "malformed", ""},
+		"not base64":         {rawEvent(t, "UserService/GetUser", map[string]any{"body": "%"}), "none", "malformed", ""},
 		"no such method":     {event(t, "UserService/Canary4711", &databasev1.GetUserRequest{}), "UserService/", "bad_route", "protobuf"},
 		"no such path":       {rawEvent(t, "/100%", nil), "UserService/", "bad_route", "protobuf"},
 		"another protocol":   {rawEvent(t, "UserService/GetUser", map[string]any{"headers": map[string]string{"content-type": "text/canary4711"}}), "UserService/", "bad_route", ""},
@@ -138,7 +138,7 @@ func TestOneLine(t *testing.T) {
 	for call, payload := range map[string]string{"a warm-up": `{}`, "a schedule": `{"source":"aws.events","detail-type":"Scheduled Event"}`, "no request": `{"Records":[]}`} {
 		invoke(t, f.user, []byte(payload))
 		if lines := f.out.take(); len(lines) != 0 {
-			t.Errorf("%s wrote %v, want nothing: it is no request", call, lines)
+			t.Errorf("%s wrote %v, want nothing: it is not a request", call, lines)
 		}
 	}
 }
@@ -149,7 +149,7 @@ func TestPanic(t *testing.T) {
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
 	f := start(t, e, true)
 	edge := f.program.Edge()
-	service := databasev1.NewUserServiceServer(struct{ databasev1.UserService }{}, edge.Options()) // there are no methods to call
+	service := databasev1.NewUserServiceServer(struct{ databasev1.UserService }{}, edge.Options()) // every call panics: the interface is nil
 	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("canary4711") })
 	for rpc, h := range map[string]http.Handler{"UserService/GetUser": service, "none": handler} {
 		a := lambdahttp.New(slog.New(slog.DiscardHandler), edge.Handler(h)).Finish(f.program.Telemetry.Finish)
@@ -186,13 +186,14 @@ func TestCanary(t *testing.T) {
 	for _, l := range lines {
 		for _, secret := range []string{"anary4711", token, "192.0.2.47", "example.com", e.PGProxy.Addr(), e.RDProxy.Addr(), "assumed-role"} {
 			if strings.Contains(l.raw, secret) {
-				t.Errorf("wrote %s, which tells %q", l.raw, secret)
+				t.Errorf("wrote %s, which leaks %q", l.raw, secret)
 			}
 		}
 	}
 }
 
-// TestAtOnce checks concurrent requests, as on Lambda's managed instances: the lines add up to what was done.
+// TestAtOnce checks concurrent requests, as on Lambda's managed instances: the counts of all lines add up to the work
+// done.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
 	const callers, each = 8, 25
@@ -260,12 +261,12 @@ func TestLevel(t *testing.T) {
 			t.Errorf("level %s: %s, want %s", level, l.raw, want)
 		}
 		if names := slices.Sorted(maps.Keys(l.metrics)); !slices.Equal(names, []string{"Duration", "Requests"}) || l.text("Code") != "internal" || l.members["Stage"] != nil {
-			t.Errorf("without anything to say: %s", l.raw)
+			t.Errorf("without requests it wrote %s", l.raw)
 		}
 	}
 }
 
-// The costs of an invocation's line: off, and on.
+// The benchmarks measure an invocation without and with its line of metrics.
 func BenchmarkWrite(b *testing.B) {
 	e := testenv.New(b, testenv.Variants[0], "miniredis")
 	id := e.AddUser(b, "Alice")

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// output is what a function writes to stdout. That each line is one write, it checks.
+// output is a function's stdout. It checks that each write is one line.
 type output struct {
 	t       testing.TB
 	mu      sync.Mutex
@@ -55,7 +55,7 @@ func (o *output) take() (all []line) {
 	return all
 }
 
-// functions are the functions of users and sessions in one process, with their stdout.
+// functions are the user and session functions in one process, with their stdout.
 type functions struct {
 	program *app.Program
 	out     *output

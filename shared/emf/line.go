@@ -108,7 +108,8 @@ func appendMilliseconds(b []byte, us int64) []byte {
 	return strconv.AppendFloat(b, float64(us)/1000, 'f', -1, 64)
 }
 
-// appendText appends a JSON string. It replaces everything but printable ASCII, which no name here contains.
+// appendText appends a JSON string. It replaces every character that is not printable ASCII; no name here contains such
+// characters.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	for i := range len(s) {

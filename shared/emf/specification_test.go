@@ -31,7 +31,7 @@ var units = strings.Fields(`Seconds Microseconds Milliseconds Bytes Kilobytes Me
 	Megabits Gigabits Terabits Percent Count Bytes/Second Kilobytes/Second Megabytes/Second Gigabytes/Second Terabytes/Second
 	Bits/Second Kilobits/Second Megabits/Second Gigabits/Second Terabits/Second Count/Second None`)
 
-// line is a line as CloudWatch takes it: metrics by name and their dimensions, and what else it says.
+// line is a line as CloudWatch reads it: the metrics by name with their dimensions, and the other members.
 type line struct {
 	raw        string
 	members    map[string]any
@@ -52,12 +52,12 @@ func parse(t testing.TB, raw string) line {
 	strict := json.NewDecoder(bytes.NewReader(metadata(t, raw)))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&d.AWS); err != nil || json.Unmarshal([]byte(raw), &l.members) != nil || strings.Count(raw, "\n") != 1 || !strings.HasSuffix(raw, "}\n") {
-		t.Fatalf("%q is no line of the format: %v", raw, err)
+		t.Fatalf("%q is not a line of the format: %v", raw, err)
 	}
 	if at := d.AWS.Timestamp; at == nil || time.Since(time.UnixMilli(*at)).Abs() > time.Hour {
-		t.Errorf("%s has no timestamp of now in milliseconds", raw)
+		t.Errorf("%s does not have the current time in milliseconds as its timestamp", raw)
 	}
-	if len(raw) > 4096 { // more is not one write to a pipe; CloudWatch takes 1 MB
+	if len(raw) > 4096 { // a larger write to a pipe is not atomic; CloudWatch accepts 1 MB
 		t.Errorf("%s has %d bytes", raw, len(raw))
 	}
 	for _, directive := range d.AWS.CloudWatchMetrics {
@@ -80,7 +80,7 @@ func metadata(t testing.TB, raw string) []byte {
 func (l line) add(t testing.TB, d directive) {
 	t.Helper()
 	if n := len(d.Namespace); n < 1 || n > 1024 || strings.HasPrefix(d.Namespace, "AWS/") || len(d.Dimensions) == 0 || len(d.Metrics) == 0 || len(d.Metrics) > 100 {
-		t.Errorf("%s has a directive with namespace %q, %d sets of dimensions and %d metrics", l.raw, d.Namespace, len(d.Dimensions), len(d.Metrics))
+		t.Errorf("%s has a wrong directive: namespace %q, %d sets of dimensions, %d metrics", l.raw, d.Namespace, len(d.Dimensions), len(d.Metrics))
 	}
 	for _, set := range d.Dimensions {
 		if len(set) > 30 {
@@ -88,7 +88,7 @@ func (l line) add(t testing.TB, d directive) {
 		}
 		for _, name := range set {
 			if v := l.text(name); v == "" || len(v) > 1024 || len(name) > 250 {
-				t.Errorf("%s: the dimension %s is %q, want a text of up to 1024 bytes", l.raw, name, v)
+				t.Errorf("%s: the dimension %s is %q, want a string of up to 1024 bytes", l.raw, name, v)
 			}
 		}
 	}

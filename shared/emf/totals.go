@@ -66,8 +66,8 @@ func (t totals) since(before totals) totals {
 	return t
 }
 
-// say reports whether the line contains metric i, which costs about 50 bytes. The line contains no zero counts. It contains
-// the cache's gauges if the cache was asked, and the pool's gauges if a statement ran or was refused.
+// say reports whether the line contains metric i, which costs about 50 bytes. The line has no zero counts. It has the
+// cache's gauges if the cache was used, and the pool's gauges if a statement ran or was refused.
 func (t *totals) say(i int) bool {
 	switch i {
 	case watermarkAge, breakerOpen:

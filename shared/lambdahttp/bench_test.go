@@ -17,7 +17,8 @@ import (
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 )
 
-// The two benchmarks answer the same event with the same response: this package, and a function on aws-lambda-go's types.
+// The two benchmarks answer the same event with the same response. One uses this package, the other aws-lambda-go's
+// types.
 func BenchmarkInvoke(b *testing.B) { benchmark(b, helloAdapter(b)) }
 
 func helloAdapter(t testing.TB) *lambdahttp.Adapter {
@@ -30,7 +31,7 @@ func helloAdapter(t testing.TB) *lambdahttp.Adapter {
 	}))
 }
 
-// TestAllocations is not parallel, for it counts those of the process.
+// TestAllocations is not parallel, because it counts the allocations of the process.
 func TestAllocations(t *testing.T) { //nolint:paralleltest // it counts the allocations of the process
 	const limit = 45 // the goal is 90
 	ctx, event, adapter := helloContext(t), readEvent(t, "v2-protobuf.json"), helloAdapter(t)
@@ -73,10 +74,10 @@ func benchmark(b *testing.B, h lambda.Handler) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(cpu(b)-start)/float64(b.N), "cpu-ns/op") // steadier than time on a machine that does more
+	b.ReportMetric(float64(cpu(b)-start)/float64(b.N), "cpu-ns/op") // varies less than wall time on a busy machine
 }
 
-// cpu is what the process has used.
+// cpu returns the CPU time of the process.
 func cpu(b *testing.B) int64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

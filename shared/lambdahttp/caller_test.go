@@ -50,14 +50,14 @@ func TestCallerInLog(t *testing.T) {
 	}
 }
 
-// signedBy returns what an HTTP API says about the principal that signed a request.
+// signedBy returns an HTTP API's authorizer for the principal that signed a request.
 func signedBy(arn string) *events.APIGatewayV2HTTPRequestContextAuthorizerDescription {
 	return &events.APIGatewayV2HTTPRequestContextAuthorizerDescription{
 		IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{UserARN: arn},
 	}
 }
 
-// loggedCaller runs an event behind the edge.
+// loggedCaller runs an event through the edge and returns the caller in its log line.
 func loggedCaller(t *testing.T, event any) (caller, raw string) {
 	t.Helper()
 	payload, err := json.Marshal(event)

@@ -18,7 +18,7 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// TestRule14AtOnce has events of all kinds in one adapter, each of which must get its own response.
+// TestRule14AtOnce runs events of all kinds concurrently in one adapter. Each must get its own response.
 func TestRule14AtOnce(t *testing.T) {
 	t.Parallel()
 	const callers, each = 16, 50
@@ -42,7 +42,7 @@ func TestRule14AtOnce(t *testing.T) {
 				for _, event := range []any{v2, v1} {
 					payload, _ := json.Marshal(event)
 					response, err := adapter.Invoke(ctx, payload)
-					clear(payload) // aws-lambda-go uses the buffer again
+					clear(payload) // aws-lambda-go reuses the buffer
 					if err != nil || !strings.Contains(string(response), fmt.Sprintf(`"body":"%s<nil>%s"`, id, id)) {
 						t.Errorf("event %s got %s, %v", id, response, err)
 					}
@@ -69,7 +69,7 @@ func TestRule14MaxConcurrency(t *testing.T) {
 	}
 }
 
-// child is this test's program run as another one; see TestMain.
+// child runs this test binary as another program; see TestMain.
 func child(t *testing.T, program string, env ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), os.Args[0])

@@ -43,12 +43,12 @@ func TestFinish(t *testing.T) {
 			}
 			got = append(got, record.Class)
 		})
-		for _, ctx := range []context.Context{ // Lambda's, and that of a stand-in
+		for _, ctx := range []context.Context{ // Lambda's, and an emulator's
 			lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: requestID}),
 			request.With(t.Context(), &request.Record{ID: requestID}),
 		} {
 			got = nil
-			_, _ = adapter.Invoke(ctx, []byte(test.payload)) // what is no request is an error
+			_, _ = adapter.Invoke(ctx, []byte(test.payload)) // an error if the event is not a request
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("%s, %s (-want +got):\n%s", test.handler, test.payload, diff)
 			}

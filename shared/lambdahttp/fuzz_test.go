@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzEvent wants of any event an error that tells no values, or a response. What the handler sees must be such that
-// net/http could have sent it.
+// FuzzEvent checks that any event gets a response, or an error without values. The handler's request must be one that
+// net/http could produce.
 func FuzzEvent(f *testing.F) {
 	for _, file := range eventFiles(f) {
 		f.Add(readEvent(f, file))

@@ -24,8 +24,8 @@ var update = flag.Bool("update", false, "write the files in testdata/golden anew
 // golden is the result of an event in testdata/events.
 type golden struct {
 	Request  *goldenRequest `json:"request,omitempty"`  // missing: the handler is not called
-	Caller   string         `json:"caller,omitempty"`   // as the log names it
-	Response map[string]any `json:"response,omitempty"` // a body in JSON is decoded
+	Caller   string         `json:"caller,omitempty"`   // in the log
+	Response map[string]any `json:"response,omitempty"` // a JSON body is decoded
 	Error    string         `json:"error,omitempty"`
 }
 
@@ -39,7 +39,7 @@ type goldenRequest struct {
 	Body          string      `json:"body"`
 }
 
-// TestGolden runs events as the gateways send them through a generated Twirp server.
+// TestGolden runs recorded events of the gateways through a generated Twirp server.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))

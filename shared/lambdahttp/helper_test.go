@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 )
 
-// answer is a response of any kind. That no other member is in it, decode checks.
+// answer is a response of any kind. decode checks that it has no other members.
 type answer struct {
 	StatusCode        int                 `json:"statusCode"`
 	StatusDescription string              `json:"statusDescription"`
@@ -34,7 +34,7 @@ func decode(t testing.TB, response []byte) (a answer) {
 	d := json.NewDecoder(bytes.NewReader(response))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&a); err != nil || !utf8.Valid(response) || a.RawBody == nil || a.IsBase64Encoded == nil {
-		t.Fatalf("response %.300s: %v, want one with body and isBase64Encoded", response, err)
+		t.Fatalf("response %.300s: %v, want a response with body and isBase64Encoded", response, err)
 	}
 	a.Body = []byte(*a.RawBody)
 	if *a.IsBase64Encoded {
@@ -43,7 +43,7 @@ func decode(t testing.TB, response []byte) (a answer) {
 	return a
 }
 
-// seen is the request that a handler saw.
+// seen is the request as the handler saw it.
 type seen struct {
 	*http.Request
 	body []byte
@@ -51,10 +51,10 @@ type seen struct {
 
 // invocation runs handler for one event.
 type invocation struct {
-	handler http.HandlerFunc // nil: answers nothing
+	handler http.HandlerFunc // nil: an empty response
 	ctx     context.Context  // nil: the test's, with a request id
 	log     bytes.Buffer
-	saw     *seen // by the handler
+	saw     *seen // the handler's request
 }
 
 const requestID = "8f507cfc-1b2c-4d5e-8f90-a1b2c3d4e5f6"
@@ -89,7 +89,7 @@ func (i *invocation) run(t testing.TB, event any) (answer, error) {
 	return decode(t, response), nil
 }
 
-// invoke runs an event that is a request, and returns what the handler saw; nil: it was not called.
+// invoke runs an event that is a request. It returns the handler's request; nil: the handler was not called.
 func invoke(t testing.TB, event any, handler http.HandlerFunc) (answer, *seen) {
 	t.Helper()
 	i := invocation{handler: handler}
@@ -124,7 +124,7 @@ func albMultiEvent() events.ALBTargetGroupRequest {
 	return e
 }
 
-// kinds has one event of each.
+// kinds has one event of each kind.
 func kinds() map[string]any {
 	return map[string]any{"v2": v2Event(), "v1": v1Event(), "alb": albEvent(), "alb multi": albMultiEvent()}
 }
@@ -144,7 +144,7 @@ func wantTwirp(t testing.TB, call string, a answer, status int, code, reason str
 	}
 }
 
-// buffer is a log of concurrent events.
+// buffer is a log for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -59,10 +59,10 @@ func TestRule09Panic(t *testing.T) {
 			wantTwirp(t, kind+" "+what, a, http.StatusInternalServerError, "internal", "INTERNAL")
 			log := i.log.String()
 			if strings.Count(log, "\n") != 1 || !strings.Contains(log, "invocation_test.go:") || !strings.Contains(log, requestID) || strings.Contains(log, canary) {
-				t.Errorf("%s, %s: logged %s, want one line with the place and the request id, without the value", kind, what, log)
+				t.Errorf("%s, %s: logged %s, want one line with the source position and the request id, without the value", kind, what, log)
 			}
 			if !strings.Contains(string(a.Body), requestID) || strings.Contains(string(a.Body), canary) || a.Headers["X-A"] != "" {
-				t.Errorf("%s, %s: %+v, want the request id, and nothing of the handler's", kind, what, a)
+				t.Errorf("%s, %s: %+v, want the request id, and nothing that the handler wrote", kind, what, a)
 			}
 		}
 		a, _ := invoke(t, v2Event(), func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +97,7 @@ func TestRule10Deadline(t *testing.T) {
 		t.Parallel()
 		_, saw := invoke(t, v2Event(), nil)
 		if _, ok := saw.Context().Deadline(); ok {
-			t.Error("there is a deadline, want none")
+			t.Error("the context has a deadline, want none")
 		}
 	})
 	t.Run("past at the start", func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestRule10Deadline(t *testing.T) {
 	})
 }
 
-// TestRule11Caller has claims of an identity in places that the gateway does not fill in.
+// TestRule11Caller checks the caller's name. Some events have identities in members that a client can fill.
 func TestRule11Caller(t *testing.T) {
 	t.Parallel()
 	for what, test := range map[string]struct{ event, want string }{
@@ -167,12 +167,12 @@ func TestRule11StrippedHeaders(t *testing.T) {
 		_, saw := invoke(t, event, nil)
 		want := http.Header{"Accept": {"kept"}, "X-Forwarded-Proto": {"kept"}, "X-Amz-Date": {"kept"}, "X-Api-Key": {"kept"}}
 		if diff := cmp.Diff(want, saw.Header); diff != "" {
-			t.Errorf("%s: the handler saw other headers than want (-want +got):\n%s", kind, diff)
+			t.Errorf("%s: the handler's headers (-want +got):\n%s", kind, diff)
 		}
 	}
 }
 
-// TestRule11RequestID checks the id of an error whose cause is logged.
+// TestRule11RequestID checks that an internal error and its log line have the same request id.
 func TestRule11RequestID(t *testing.T) {
 	t.Parallel()
 	var log buffer

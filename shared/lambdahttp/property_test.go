@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// exchange is a request and its response, as both ends of a gateway should see them.
+// exchange is a request and its response. Client and handler must see the same.
 type exchange struct {
 	Method, Path string
 	Query        url.Values
@@ -28,8 +28,8 @@ type exchange struct {
 
 const tries = 500
 
-// TestExchange sends random requests and responses through events of all kinds, and compares what comes out with what
-// went in.
+// TestExchange sends random requests and responses through events of all kinds. It compares what one side sends with
+// what the other side gets.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -52,7 +52,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// exchanged lets a handler give the response, and returns what came through.
+// exchanged runs a handler that gives x's response. It returns the exchange as the other sides saw it.
 func exchanged(t *testing.T, x exchange, event any) exchange {
 	t.Helper()
 	a, saw := invoke(t, event, func(w http.ResponseWriter, _ *http.Request) {
@@ -82,7 +82,7 @@ func exchanged(t *testing.T, x exchange, event any) exchange {
 
 type generator struct{ *rand.Rand }
 
-// exchange makes one with up to values values for each header, and for each name of the query.
+// exchange makes a random exchange with up to values values for each header and each name of the query.
 func (g generator) exchange(values int) exchange {
 	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"}
 	types := []string{"application/protobuf", "application/json", "text/plain; charset=utf-8", "image/png", "application/x-unknown"}
@@ -119,7 +119,7 @@ func (g generator) header(values int) http.Header {
 	return h
 }
 
-// text has all that is special somewhere.
+// text returns a string with characters that need escapes somewhere.
 func (g generator) text() string {
 	runes := []rune("abc XYZ019-_.~!*'();:@&=+$,/?#[]%\"\\<>|^`{}\t\u00fc\u20ac\u2028\U0001f600")
 	b := make([]rune, g.IntN(12))
@@ -129,7 +129,7 @@ func (g generator) text() string {
 	return string(b)
 }
 
-// bytes is a body: nothing, text, or anything.
+// bytes returns a body: empty, text or binary.
 func (g generator) bytes() []byte {
 	b := []byte(g.text())
 	if g.IntN(2) == 0 {
@@ -140,7 +140,7 @@ func (g generator) bytes() []byte {
 	return b
 }
 
-// encoded is the body of a request as a gateway sends it.
+// encoded returns a request's body as a gateway sends it.
 func encoded(body []byte) (string, bool) {
 	if utf8.Valid(body) && len(body)%2 == 0 {
 		return string(body), false
@@ -148,7 +148,7 @@ func encoded(body []byte) (string, bool) {
 	return base64.StdEncoding.EncodeToString(body), true
 }
 
-// first has the first of the values of each name.
+// first returns the first value of each name.
 func first(from map[string][]string, name func(string) string) map[string]string {
 	to := map[string]string{}
 	for n, values := range from {

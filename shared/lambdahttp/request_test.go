@@ -25,19 +25,19 @@ func TestRule01Kinds(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			if a, saw := invoke(t, event, nil); saw == nil || saw.Method != http.MethodPost || saw.URL.Path != getUser || a.StatusCode != http.StatusOK {
-				t.Errorf("the handler saw %+v and %d came out, want POST %s and 200", saw, a.StatusCode, getUser)
+				t.Errorf("the handler saw %+v and the status is %d, want POST %s and 200", saw, a.StatusCode, getUser)
 			}
 		})
 	}
 	for what, event := range map[string]string{
-		"the least of v2":   `{"version":"2.0"}`,
-		"the least of v1":   `{"httpMethod":"POST"}`,
-		"the least of alb":  `{"requestContext":{"elb":{}}}`,
-		"context is a null": `{"httpMethod":"POST","requestContext":null}`,
-		"elb is a null":     `{"httpMethod":"POST","requestContext":{"elb":null},"headers":null}`,
+		"minimal v2":      `{"version":"2.0"}`,
+		"minimal v1":      `{"httpMethod":"POST"}`,
+		"minimal alb":     `{"requestContext":{"elb":{}}}`,
+		"context is null": `{"httpMethod":"POST","requestContext":null}`,
+		"elb is null":     `{"httpMethod":"POST","requestContext":{"elb":null},"headers":null}`,
 	} {
 		if a, saw := invoke(t, []byte(event), nil); saw == nil || a.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s gets %d, want it handled", what, event, a.StatusCode)
+			t.Errorf("%s: %s gets %d, want it passed to the handler", what, event, a.StatusCode)
 		}
 	}
 	for what, event := range map[string]string{
@@ -51,7 +51,7 @@ func TestRule01Kinds(t *testing.T) {
 	} {
 		a, saw := invoke(t, []byte(event), nil)
 		if saw != nil || a.StatusCode != http.StatusOK || len(a.Body) > 0 || a.Headers == nil {
-			t.Errorf("%s: %s is handled: %t, and gets %d %q, want an empty 200 without the handler", what, event, saw != nil, a.StatusCode, a.Body)
+			t.Errorf("%s: %s: handler called: %t, response %d %q; want an empty 200 without the handler", what, event, saw != nil, a.StatusCode, a.Body)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestRule02Body(t *testing.T) {
 		a, saw := invoke(t, e, nil)
 		wantTwirp(t, what, a, http.StatusBadRequest, "malformed", "BODY")
 		if saw != nil {
-			t.Errorf("%s: the handler was called with %q, want not at all", what, saw.body)
+			t.Errorf("%s: the handler was called with %q, want no call", what, saw.body)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func TestRule05Headers(t *testing.T) {
 			want["Accept"] = []string{"a,b"}
 		}
 		if diff := cmp.Diff(want, saw.Header); diff != "" || saw.Host != "example.com" {
-			t.Errorf("%s: the handler saw host %q and other headers than want (-want +got):\n%s", kind, saw.Host, diff)
+			t.Errorf("%s: the handler saw host %q and these headers (-want +got):\n%s", kind, saw.Host, diff)
 		}
 	}
 }
@@ -216,8 +216,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestPayloadIsUsedAgain overwrites the event, as aws-lambda-go does with the next one, while a handler's cache has parts
-// of the request.
+// TestPayloadIsUsedAgain overwrites the event, as aws-lambda-go does with the next event, while a handler's cache still
+// has parts of the request.
 func TestPayloadIsUsedAgain(t *testing.T) {
 	t.Parallel()
 	payload := []byte(`{"version":"2.0","rawPath":"/a","rawQueryString":"b","headers":{"x-a":"c"},"body":"d"}`)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// respond answers with a body of a type; an empty one is not set.
+// respond answers with a body and a content type; an empty type is not set.
 func respond(contentType string, body []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if contentType != "" {
@@ -46,11 +46,11 @@ func TestRule03Base64(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			respond("application/json", []byte("{}"))(w, nil)
 		},
-		"compressed, of no type": func(w http.ResponseWriter, _ *http.Request) {
+		"compressed, no type": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write([]byte("{}"))
 		},
-		"of no type on purpose": func(w http.ResponseWriter, _ *http.Request) {
+		"type set to nil": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"] = nil
 			_, _ = w.Write([]byte("{}"))
 		},
@@ -87,12 +87,12 @@ func TestRule04Headers(t *testing.T) {
 		a, _ := invoke(t, kinds()[kind], handler)
 		want.StatusCode, want.Body, want.RawBody, want.IsBase64Encoded = http.StatusCreated, []byte{}, a.RawBody, a.IsBase64Encoded
 		if diff := cmp.Diff(want, a); diff != "" {
-			t.Errorf("%s: another response than want (-want +got):\n%s", kind, diff)
+			t.Errorf("%s: response (-want +got):\n%s", kind, diff)
 		}
 	}
 	a, _ := invoke(t, albEvent(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) })
 	if a.StatusCode != 299 || a.StatusDescription != "299" {
-		t.Errorf("status %d %q, want 299 and no more", a.StatusCode, a.StatusDescription)
+		t.Errorf("status %d %q, want only 299", a.StatusCode, a.StatusDescription)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestRule08Semantics(t *testing.T) {
 		body    string
 	}{
 		"silence": {func(http.ResponseWriter, *http.Request) {}, 200, map[string]string{}, ""},
-		"headers alone": {func(w http.ResponseWriter, _ *http.Request) {
+		"headers only": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-A", "1")
 		}, 200, map[string]string{"X-A": "1"}, ""},
 		"the first status wins": {func(w http.ResponseWriter, _ *http.Request) {
@@ -137,11 +137,11 @@ func TestRule08Semantics(t *testing.T) {
 			w.Header().Set("X-A", "1")
 			w.WriteHeader(http.StatusTeapot)
 		}, 418, map[string]string{"X-A": "1"}, ""},
-		"the type is that of all that was written": {func(w http.ResponseWriter, _ *http.Request) {
+		"the type is detected from all writes": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("\x89PN"))
 			_, _ = io.WriteString(w, "G\r\n\x1a\n")
 		}, 200, map[string]string{"Content-Type": "image/png"}, "\x89PNG\r\n\x1a\n"},
-		"no type is made up for what is compressed": {func(w http.ResponseWriter, _ *http.Request) {
+		"no type is detected for a compressed body": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write([]byte("x"))
 		}, 200, map[string]string{"Content-Encoding": "gzip"}, "x"},
@@ -233,7 +233,7 @@ func TestRule13DroppedHeaders(t *testing.T) {
 			w.WriteHeader(200)
 		})
 		if len(a.Headers)+len(a.MultiValueHeaders) != 1 || a.Headers["X-Kept"] == "" && a.MultiValueHeaders["X-Kept"] == nil {
-			t.Errorf("%s: headers %v %v, want X-Kept only", kind, a.Headers, a.MultiValueHeaders)
+			t.Errorf("%s: headers %v %v, want only X-Kept", kind, a.Headers, a.MultiValueHeaders)
 		}
 	}
 }

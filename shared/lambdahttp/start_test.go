@@ -21,7 +21,7 @@ import (
 
 const programEnv = "LAMBDAHTTP_TEST_PROGRAM"
 
-// TestMain is the tests, or one of the programs that they start.
+// TestMain runs the tests, or one of the programs that they start.
 func TestMain(m *testing.M) {
 	switch os.Getenv(programEnv) {
 	case "":
@@ -43,7 +43,7 @@ func function(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, os.Getpid(), " ", ok, " ", deadline.UnixMilli())
 }
 
-// task does what the trace id says, for it gets no more of an event.
+// task acts on the trace id, because it gets no other part of the event.
 func task(ctx context.Context) error {
 	switch ctx.Value("x-amzn-trace-id") {
 	case "panic":
@@ -65,7 +65,7 @@ type result struct {
 	id, kind, body string // kind: response or error
 }
 
-// runtimeAPI is Lambda's end of the Runtime API, for one process. Its address has a path, as those of the emulator have.
+// runtimeAPI is a server of the Runtime API for one process. Its address has a path, like the emulator's.
 type runtimeAPI struct {
 	events  chan event
 	results chan result
@@ -88,7 +88,7 @@ func startProgram(t *testing.T, program string) *runtimeAPI {
 		_ = c.Process.Kill()
 		_ = c.Wait()
 		if strings.Contains(stderr.String(), "canary") {
-			t.Errorf("the process logged %s, which has data in it", stderr)
+			t.Errorf("the process logged %s, which contains data", stderr)
 		}
 	})
 	return api
@@ -121,11 +121,11 @@ func (a *runtimeAPI) run(t *testing.T, e event, kind string, parts ...string) re
 	a.events <- e
 	got := <-a.results
 	if got.id != requestID || got.kind != kind || strings.Contains(got.body, "canary") {
-		t.Errorf("event %s ended in %+v, want %s of %s without data", e, got, kind, requestID)
+		t.Errorf("event %s ended with %+v, want %s of %s without data", e, got, kind, requestID)
 	}
 	for _, part := range parts {
 		if !strings.Contains(got.body, part) {
-			t.Errorf("event %s ended in %+v, want %s in it", e, got, part)
+			t.Errorf("event %s ended with %+v, want %s in it", e, got, part)
 		}
 	}
 	return got

@@ -28,7 +28,7 @@ for r in json.load(sys.stdin):
 json.dump(answers, sys.stdout)
 `
 
-// TestBotocore compares our signatures with those of AWS's own Python client.
+// TestBotocore compares the signatures with those of AWS's Python client.
 func TestBotocore(t *testing.T) {
 	t.Parallel()
 	const python = "../../scripts/python/.venv/bin/python"

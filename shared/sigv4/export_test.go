@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// SetClock gives t another clock, and another way to wait; call it before the first request.
+// SetClock sets t's clock and its way to wait. Call it before the first request.
 func (t *Transport) SetClock(now func() time.Time, wait func(context.Context, time.Duration) error) {
 	t.now, t.wait = now, wait
 }

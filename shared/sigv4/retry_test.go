@@ -19,7 +19,7 @@ import (
 
 var begin = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// try is what a Base answers to one attempt.
+// try is the answer of Base to one attempt.
 type try func() (*http.Response, error)
 
 func says(status int, body string, headers ...string) try {
@@ -28,7 +28,7 @@ func says(status int, body string, headers ...string) try {
 
 func fails(err error) try { return func() (*http.Response, error) { return nil, err } }
 
-// play answers the attempts of one request in turn, and returns what the caller gets and the times that were signed.
+// play gives the attempts of one request these answers in turn. It returns the caller's answer and the signed times.
 func play(t *testing.T, tr *sigv4.Transport, c *clock, tries ...try) (resp *http.Response, signed []string, err error) {
 	t.Helper()
 	tr.SetClock(c.now, c.wait)
@@ -59,7 +59,7 @@ func play(t *testing.T, tr *sigv4.Transport, c *clock, tries ...try) (resp *http
 	for i, b := range bodies {
 		if i == len(bodies)-1 && err == nil {
 			if b.closed {
-				t.Error("the body of the answer that is returned is closed")
+				t.Error("the body of the returned answer is closed")
 			}
 			break
 		}
@@ -117,7 +117,7 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-// TestNoRetry has outcomes after which the server may have executed the request.
+// TestNoRetry checks outcomes after which the server may have executed the request.
 func TestNoRetry(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]try{
@@ -174,7 +174,7 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestContext has one end, or about to end, between two attempts.
+// TestContext checks a context that ends, or is about to end, between two attempts.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	sent := func(ctx context.Context, wait func(context.Context, time.Duration) error, headers ...string) (*http.Response, int, error) {
@@ -211,12 +211,12 @@ func TestContext(t *testing.T) {
 			t.Fatalf("RoundTrip = %v, %v after %d attempts, want 429 after 1", resp, err, n)
 		}
 		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "slow down" {
-			t.Errorf("the answer's body is %q, %v, want it whole", body, err)
+			t.Errorf("the answer's body is %q, %v, want the whole body", body, err)
 		}
 	})
 }
 
-// TestFreshCredentials has them change between two attempts.
+// TestFreshCredentials changes the credentials between two attempts.
 func TestFreshCredentials(t *testing.T) {
 	t.Parallel()
 	n := 0

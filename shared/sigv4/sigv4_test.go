@@ -49,7 +49,7 @@ func answer(status int, body string, headers ...string) *http.Response {
 	return resp
 }
 
-// strict is a server that verifies signatures, and answers with what next says, or with 200 and the body.
+// strict is a server that verifies signatures. It answers by next if that is set, otherwise with 200 and the body.
 func strict(t testing.TB, next func(r *http.Request, body []byte) *http.Response) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +85,7 @@ func transport() *sigv4.Transport {
 	return &sigv4.Transport{Credentials: fixed("AKIDTESTS", secret, token), Region: "eu-central-1"}
 }
 
-// TestSigned has a server verify what arrives over a connection.
+// TestSigned verifies signatures on the server's side of a connection.
 func TestSigned(t *testing.T) {
 	t.Parallel()
 	s := strict(t, nil)
@@ -178,7 +178,7 @@ func TestNothingToSignWith(t *testing.T) {
 		r.Body = body
 		_, err := tr.RoundTrip(r)
 		if err == nil || strings.HasPrefix(name, "a provider") && !errors.Is(err, broken) {
-			t.Errorf("%s: RoundTrip = %v, want an error that says so", name, err)
+			t.Errorf("%s: RoundTrip = %v, want an error with the reason", name, err)
 		}
 		if !body.closed {
 			t.Errorf("%s: the body is left open", name)
@@ -225,7 +225,7 @@ func TestTogether(t *testing.T) {
 	wg.Wait()
 }
 
-// clock advances only by what is waited.
+// clock advances only by waiting.
 type clock struct {
 	at    time.Time
 	waits []time.Duration

@@ -25,8 +25,8 @@ const (
 	characterRPCs = "osirose.database.v1.CharacterDbService/"
 )
 
-// TestCanary makes hits, misses, errors, violated constraints and calls to servers that are gone, and looks in every byte
-// that was sent for what must not be there.
+// TestCanary makes hits, misses, errors, violated constraints and calls to stopped servers. It checks that no canary is
+// in any byte that was sent to the collector.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -105,7 +105,7 @@ func canaryCalls(user, token, cookie string) []canaryCall {
 	}
 }
 
-// holdScriptErrors has Redis answer with errors that repeat keys: every value is of another type.
+// holdScriptErrors makes Redis answer with errors that contain keys: it changes the type of every value.
 func holdScriptErrors(t testing.TB, e *testenv.Env) {
 	t.Helper()
 	keys, err := e.Redis.Client.Keys(t.Context(), "*").Result()
@@ -131,7 +131,7 @@ func wantNone(t testing.TB, c *collector, canaries ...string) {
 	}
 }
 
-// TestLibraries has libraries put into spans what they can, and wants none of it sent.
+// TestLibraries puts data into spans as libraries can, and checks that none of it is sent.
 func TestLibraries(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)
@@ -155,12 +155,12 @@ func TestLibraries(t *testing.T) {
 	}
 	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, "SELECT $1::text::integer", "canary4711"); err == nil {
-		t.Error("no error of PostgreSQL, want one that repeats the value")
+		t.Error("no error of PostgreSQL, want an error that contains the value")
 	}
 	root.End()
 	c.trace(root.SpanContext().TraceID().String())
 	if _, spans := c.counts(); spans < 3 {
-		t.Errorf("%d spans, want those of the library, too", spans)
+		t.Errorf("%d spans, want the library's spans too", spans)
 	}
 	wantNone(t, c, "canary", "127.0.0.1", "4711", e.Name, "game_service", "goroutine", ".go:")
 }

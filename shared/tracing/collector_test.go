@@ -14,16 +14,16 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector takes spans as an OpenTelemetry collector does.
+// collector is a minimal OpenTelemetry collector.
 type collector struct {
 	*httptest.Server
 	mu       sync.Mutex
 	changed  *sync.Cond
-	raw      bytes.Buffer // all that was sent
+	raw      bytes.Buffer // all bytes that were sent
 	spans    []*tracepb.Span
 	resource map[string]string
 	requests int
-	hold     chan struct{} // nil: it answers; else when this is closed
+	hold     chan struct{} // answers wait until it is closed; nil: they do not wait
 	status   int           // 0: 200
 }
 
@@ -48,7 +48,7 @@ func startCollector(t testing.TB) *collector {
 	return c
 }
 
-// hang has the collector take requests and answer none, until the test ends.
+// hang makes the collector accept requests and answer none until the test ends.
 func (c *collector) hang(t testing.TB) {
 	t.Helper()
 	c.hold = make(chan struct{})
@@ -78,7 +78,7 @@ func (c *collector) take(t testing.TB, r *http.Request, body []byte) (hold chan 
 	return c.hold, c.status
 }
 
-// wait returns the spans once done is content with them.
+// wait returns the spans when done returns true for them.
 func (c *collector) wait(done func([]*tracepb.Span) bool) []*tracepb.Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,7 +112,7 @@ func (c *collector) counts() (requests, spans int) {
 	return c.requests, len(c.spans)
 }
 
-// attributes of a span, all of which are texts or numbers.
+// attributes returns the attributes of a span, which are all strings or numbers.
 func attributes(s *tracepb.Span) map[string]any {
 	m := map[string]any{}
 	for _, a := range s.Attributes {

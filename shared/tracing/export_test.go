@@ -7,10 +7,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Provider is for tests that act as a library.
+// Provider returns the provider, for tests that act as a library.
 func (t *Traces) Provider() trace.TracerProvider { return t.provider }
 
-// FlushWithin is Flush with another time limit.
+// FlushWithin is Flush with the time limit d.
 func (t *Traces) FlushWithin(d time.Duration) func(context.Context) {
 	return func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, d)

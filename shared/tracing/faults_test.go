@@ -16,7 +16,7 @@ func TestCollectorFails(t *testing.T) {
 	for what, fail := range map[string]func(*testing.T, *collector){
 		"hangs":   func(t *testing.T, c *collector) { c.hang(t) },
 		"refuses": func(_ *testing.T, c *collector) { c.Close() },
-		"says no": func(_ *testing.T, c *collector) { c.status = http.StatusBadRequest },
+		"refuses": func(_ *testing.T, c *collector) { c.status = http.StatusBadRequest },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +42,7 @@ func TestCollectorFails(t *testing.T) {
 			log := p.log.String()
 			for raw := range strings.Lines(log) {
 				if !strings.Contains(raw, `"msg":"request"`) && (strings.Contains(raw, "127.0.0.1") || strings.Contains(raw, "v1/traces")) {
-					t.Errorf("logged %s, which says an address", raw)
+					t.Errorf("logged %s, which contains an address", raw)
 				}
 			}
 			if what != "hangs" && strings.Count(log, "traces are not sent") != 1 {
@@ -69,8 +69,8 @@ func TestCollectorComesBack(t *testing.T) {
 	c.status = 0
 	c.mu.Unlock()
 	get()
-	p.traces.Close() // after which its lines are written
+	p.traces.Close() // after it the log lines are written
 	if log := p.log.String(); strings.Count(log, "traces are not sent") != 1 || strings.Count(log, "traces are sent again") != 1 {
-		t.Errorf("logged %s, want that traces are not sent, and are sent again", log)
+		t.Errorf("logged %s, want a line that traces are not sent, and one that they are sent again", log)
 	}
 }

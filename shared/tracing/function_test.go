@@ -17,10 +17,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// budget is what an invocation gives the collector on a test machine.
+// budget is the time limit for the collector on a test machine.
 const budget = 30 * time.Second
 
-// function is a Lambda function over p. The answer waits for the collector for as long as within says.
+// function is a Lambda function on p. Its answer waits at most within for the collector.
 func function(p *traced, within time.Duration) *lambdahttp.Adapter {
 	return lambdahttp.New(slog.New(slog.NewJSONHandler(p.log, nil)), p.handler).Finish(p.traces.FlushWithin(within))
 }
@@ -89,7 +89,7 @@ func TestFunction(t *testing.T) {
 		request, all := c.trace(trace)
 		wantTree(t, all, request)
 		if len(all) < 2 || hexOf(request.SpanId) != span {
-			t.Errorf("%d spans, the request's is %x; want some, and that of %q", len(all), request.SpanId, header["traceresponse"])
+			t.Errorf("%d spans, and the request's span is %x; want spans, and the span in %q", len(all), request.SpanId, header["traceresponse"])
 		}
 		return request, trace
 	}
@@ -113,7 +113,7 @@ func TestFunction(t *testing.T) {
 		request, trace = run(none, nil)
 		made, err := strconv.ParseInt(trace[:8], 16, 64)
 		if age := time.Since(time.Unix(made, 0)); err != nil || age < 0 || age > time.Hour || len(request.ParentSpanId) != 0 {
-			t.Errorf("X-Ray %q: trace %s of %s ago below %x, want a new one with its time in front", none, trace, age, request.ParentSpanId)
+			t.Errorf("X-Ray %q: trace %s, %s old, below %x; want a new trace whose id starts with the time", none, trace, age, request.ParentSpanId)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestFunctionCollectorFails(t *testing.T) {
 	for what, fail := range map[string]func(*testing.T, *collector){
 		"hangs":   func(t *testing.T, c *collector) { c.hang(t) },
 		"refuses": func(_ *testing.T, c *collector) { c.Close() },
-		"says no": func(_ *testing.T, c *collector) { c.status = http.StatusServiceUnavailable },
+		"refuses": func(_ *testing.T, c *collector) { c.status = http.StatusServiceUnavailable },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +153,7 @@ func TestFunctionCollectorFails(t *testing.T) {
 			for range 5 {
 				status, _, body := invoke(t, f, "", user, nil)
 				if late(status) {
-					continue // the database, on a machine under load
+					continue // the database timed out on a busy machine
 				}
 				if status != http.StatusOK || !strings.Contains(body, user) {
 					t.Errorf("%d %s, want the user", status, body)

@@ -16,7 +16,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestTraceByGRPC follows a caller's trace through the other protocol, whose headers are metadata.
+// TestTraceByGRPC follows a caller's trace through gRPC, whose headers are metadata.
 func TestTraceByGRPC(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])

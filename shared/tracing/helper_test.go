@@ -33,7 +33,7 @@ const (
 	getUser    = "osirose.database.v1.UserService/GetUser"
 )
 
-// traced is a program whose traces go to a collector.
+// traced is a program that sends traces to a collector.
 type traced struct {
 	*app.Program
 	traces  *tracing.Traces
@@ -104,7 +104,7 @@ func send(t testing.TB, url, contentType string, header http.Header, body []byte
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
 
-// splitTrace takes the value of traceresponse apart.
+// splitTrace splits the value of traceresponse.
 func splitTrace(t testing.TB, value string) (trace, span, flags string) {
 	t.Helper()
 	parts := strings.Split(value, "-")
@@ -114,7 +114,7 @@ func splitTrace(t testing.TB, value string) (trace, span, flags string) {
 	return parts[1], parts[2], parts[3]
 }
 
-// patient repeats a call while the database is said not to answer: on a machine under load a budget may run out.
+// patient retries a call while the database does not answer in time, because the machine may be busy.
 func patient(t testing.TB, f func() (int, http.Header, []byte)) (status int, header http.Header, body []byte) {
 	t.Helper()
 	for range 30 {
@@ -129,7 +129,7 @@ func late(status int) bool {
 	return status == twirp.ServerHTTPStatusFromErrorCode(twirp.Unavailable) || status == twirp.ServerHTTPStatusFromErrorCode(twirp.DeadlineExceeded)
 }
 
-// buffer is a log that may be read while it is written.
+// buffer is a log that can be read while it is written.
 type buffer struct {
 	mu      sync.Mutex
 	b       bytes.Buffer

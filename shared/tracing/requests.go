@@ -18,8 +18,8 @@ import (
 
 const (
 	rpcPackage = "osirose.database.v1"
-	// unrouted is the name of a request's span until the request is routed, and of one that no service has. The path is not
-	// used: callers can write anything into it.
+	// unrouted is the name of a request's span until the request is routed. It stays if no service has the path. The
+	// path is not used, because callers choose it.
 	unrouted = "request"
 
 	protocolKey = attribute.Key("database_service.protocol")
@@ -34,7 +34,7 @@ type requests struct {
 	byClass  map[request.Class]*classSpan
 }
 
-// classSpan is what the spans of a class share.
+// classSpan holds the parts that all spans of a class share.
 type classSpan struct {
 	name       string
 	attributes []attribute.KeyValue
@@ -112,7 +112,7 @@ func newClassSpan(of request.Class) *classSpan {
 	return k
 }
 
-// failed reports whether the error is the service's and not the caller's.
+// failed reports whether the service and not the caller caused the error.
 func failed(code twirp.ErrorCode) bool {
 	switch code {
 	case twirp.Internal, twirp.Unknown, twirp.DataLoss, twirp.Unavailable, twirp.DeadlineExceeded:
@@ -148,7 +148,7 @@ func (headers) Set(string, string) {}
 // Keys implements propagation.TextMapCarrier.
 func (headers) Keys() []string { return nil }
 
-// fromHeaders returns the span that the caller names in traceparent and tracestate. tracestate goes to the collector
+// fromHeaders returns the caller's span from traceparent and tracestate. tracestate goes to the collector
 // unchanged: one tracing system writes it for the next. https://www.w3.org/TR/trace-context/
 func fromHeaders(header func(string) string) trace.SpanContext {
 	ctx := propagation.TraceContext{}.Extract(context.Background(), headers(header))

@@ -17,10 +17,10 @@ const (
 	callersSpan  = "b7ad6b7169203331"
 )
 
-// traceOf is the trace of a numbered caller.
+// traceOf returns the trace id of caller n.
 func traceOf(n int) string { return fmt.Sprintf("%s%04x", callersTrace[:28], n) }
 
-// traceparent names the caller's span; flags are 00 or 01.
+// traceparent returns the header for the caller's span. flags are 00 or 01.
 func traceparent(trace, flags string) http.Header {
 	return http.Header{"Traceparent": {"00-" + trace + "-" + callersSpan + "-" + flags}, "Tracestate": {"vendor=t61rcWkgMzE"}}
 }
@@ -38,7 +38,7 @@ func TestTrace(t *testing.T) {
 			trace, span, flags := splitTrace(t, header.Get("traceresponse"))
 			request, all := c.trace(trace)
 			if trace != traceOf(n) || span != hexOf(request.SpanId) || flags != "01" {
-				t.Errorf("traceresponse %q, want that of trace %s, span %x", header.Get("traceresponse"), traceOf(n), request.SpanId)
+				t.Errorf("traceresponse %q, want trace %s, span %x", header.Get("traceresponse"), traceOf(n), request.SpanId)
 			}
 			if hexOf(request.ParentSpanId) != callersSpan || request.TraceState != "vendor=t61rcWkgMzE" {
 				t.Errorf("the request's span is below %x with %q, want the caller's", request.ParentSpanId, request.TraceState)
@@ -95,7 +95,7 @@ func wantSpan(t testing.TB, s *tracepb.Span, name string, status tracepb.Status_
 	}
 }
 
-// wantTree wants every span below the request's.
+// wantTree checks that every span is below the request's.
 func wantTree(t testing.TB, all []*tracepb.Span, request *tracepb.Span) {
 	t.Helper()
 	parents := map[string]string{}
@@ -112,7 +112,7 @@ func wantTree(t testing.TB, all []*tracepb.Span, request *tracepb.Span) {
 	}
 }
 
-// wantSome wants spans of these names, calls to those systems.
+// wantSome checks the names of the spans, and the systems of their calls.
 func wantSome(t testing.TB, all []*tracepb.Span, want map[string]string) {
 	t.Helper()
 	got := map[string]string{}
@@ -127,8 +127,8 @@ func wantSome(t testing.TB, all []*tracepb.Span, want map[string]string) {
 	}
 }
 
-// TestSampling wants nothing of a request that its caller does not record, and a trace of its own for one without a caller
-// who says so. Spans arrive in order, so the last request's show that nothing of those before is on its way.
+// TestSampling checks that a request sends no spans if its caller does not record, and that a request without a trace
+// gets a new one. Spans arrive in order, so when the last request's spans have arrived, no earlier spans can follow.
 func TestSampling(t *testing.T) {
 	t.Parallel()
 	e, c := testenv.New(t, "plugins", "miniredis"), startCollector(t)
@@ -137,7 +137,7 @@ func TestSampling(t *testing.T) {
 	for n := range 3 {
 		_, header, _ := call(t, url, getUser, asProtobuf, traceparent(traceOf(n), "00"), request)
 		if trace, span, flags := splitTrace(t, header.Get("traceresponse")); trace != traceOf(n) || span == callersSpan || flags != "00" {
-			t.Errorf("traceresponse %q, want one of trace %s with flags 00", header.Get("traceresponse"), traceOf(n))
+			t.Errorf("traceresponse %q, want trace %s with flags 00", header.Get("traceresponse"), traceOf(n))
 		}
 	}
 	seen := map[string]bool{}
@@ -145,7 +145,7 @@ func TestSampling(t *testing.T) {
 		_, answer, _ := call(t, url, getUser, asProtobuf, header, request)
 		trace, _, flags := splitTrace(t, answer.Get("traceresponse"))
 		if trace == callersTrace || flags != "01" || seen[trace] {
-			t.Errorf("%v: traceresponse %q, want a new trace that is recorded", header, answer.Get("traceresponse"))
+			t.Errorf("%v: traceresponse %q, want a new, recorded trace", header, answer.Get("traceresponse"))
 		}
 		seen[trace] = true
 		if span, _ := c.trace(trace); len(span.ParentSpanId) != 0 {
@@ -154,7 +154,7 @@ func TestSampling(t *testing.T) {
 	}
 	for _, s := range c.wait(func([]*tracepb.Span) bool { return true }) {
 		if !seen[hexOf(s.TraceId)] {
-			t.Errorf("span %s of trace %x was sent, which its caller does not record", s.Name, s.TraceId)
+			t.Errorf("span %s of trace %x was sent, although its caller does not record", s.Name, s.TraceId)
 		}
 	}
 }
