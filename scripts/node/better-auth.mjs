@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-// Drives the real better-auth for tests: users and sessions made, changed and revoked by better-auth's own code.
+// Runs the real better-auth for tests: its own code creates, changes and revokes users and sessions.
 //
-// One request a line on stdin, a JSON array of a name and one object; one answer a line on stdout, in order:
+// Each line on stdin is a request: a JSON array of a name and an object. Each request gets one line on stdout, in
+// order:
 //   ["signUp",{"email":"a@b.example","password":"long enough","name":"A"}]
 //   {"ok":true,"value":{"token":"...","session":{...},"user":{...}}}   or   {"ok":false,"error":"STATUS CODE: message"}
-// The first line on stdout is {"ready":true}. It ends when stdin does. What better-auth logs goes to stderr.
+// The first line on stdout is {"ready":true}. The program ends at the end of stdin. better-auth's log goes to stderr.
 //
 //   migrate                                            {created, altered}: names of tables
 //   signUp          email password name [username displayUsername image ip userAgent]    {token, session, user}
@@ -13,20 +14,24 @@
 //   updateUser      token [name username displayUsername image]                          {user}
 //   changeEmail     token newEmail                     {user}
 //   signOut         token                              {success}
-//   revokeSession   token [by]                         {status}; by is another token of that user, else the session itself
+//   revokeSession   token [by]                         {status}; by is another token of that user; default: token
+// itself
 //   revokeSessions  userId                             {success}
-//   ban             userId [reason seconds]            {user}; better-auth deletes the user's sessions, too
+//   ban             userId [reason seconds]            {user}; better-auth also deletes the user's sessions
 //   unban           userId                             {user}
-//   setRole         userId role                        {user}; role is a name or a list of them
+//   setRole         userId role                        {user}; role is a name or a list of names
 //   impersonate     userId                             {token, session, user}
 //   removeUser      userId                             {success}
 //   getSession      token [refresh]                    null or {session, user}; deletes an expired row, as better-auth does;
-//                                                      refresh true lets better-auth slide the expiry. With bearer in token's
-//                                                      place the value goes through the bearer plugin as it is.
-//   signedToken     token                              {plain, encoded}: "token.signature" as it is and as in the cookie
-//   age             token seconds                      {expiresAt}, moved back by SQL: better-auth has no call for that
+//                                                      with refresh true better-auth may extend the session. With
+// bearer
+//                                                      instead of token, the bearer plugin gets the value unchanged.
+//   signedToken     token                              {plain, encoded}: "token.signature", unchanged and as in the
+// cookie
+//   age             token seconds                      {expiresAt}; SQL moves it back, because better-auth has no call
+// for that
 //
-// Those with a userId act as an administrator, "better-auth-driver@example.com", which is created on first use.
+// Requests with a userId act as the administrator "better-auth-driver@example.com", who is created on first use.
 //
 //   DATABASE_URL         PostgreSQL (required)
 //   BETTER_AUTH_SECRET   signs the cookies (required)
@@ -36,7 +41,7 @@
 //                        uuid     plugins, with uuid ids
 //                        serial   plugins, with integer ids
 //   BA_PASSWORD_HASH     fast (default: one SHA-256) or scrypt (better-auth's own)
-//   TZ                   matters where times are `timestamp` without zone: node-postgres writes them in the process's zone
+//   TZ                   the zone in which node-postgres writes times to columns of type `timestamp` without zone
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import { betterAuth } from "better-auth";
@@ -81,7 +86,7 @@ pool.on("error", (err) => console.error(`idle connection: ${err.message}`));
 
 const options = {
   appName: "database-service tests",
-  baseURL: "http://127.0.0.1:3000", // only a name: nothing listens there and nothing is fetched
+  baseURL: "http://127.0.0.1:3000", // only a name: no server is needed there
   secret,
   database: pool,
   plugins: schema === "core" ? [] : plugins,
@@ -114,7 +119,7 @@ async function signedToken({ token }) {
   return { plain, encoded: encodeURIComponent(plain) };
 }
 
-// What a browser with this session sends.
+// The headers that a browser with this session sends.
 const cookieOf = async (token) =>
   new Headers({ cookie: `${context.authCookies.sessionToken.name}=${(await signedToken({ token })).encoded}` });
 
@@ -135,7 +140,7 @@ const userOf = async (token) => ({ user: (await getSession({ token })).user });
 
 const root = { email: "better-auth-driver@example.com", password: "better-auth-driver" };
 
-// Signs the administrator in for one call and out again, so that no session of it is left behind.
+// Signs the administrator in for one call and out again, so that no session remains.
 async function asAdmin(call) {
   if (schema === "core") throw new Error("the schema core has no admin plugin");
   if (!(await context.internalAdapter.findUserByEmail(root.email))) {
@@ -205,7 +210,7 @@ const operations = {
   },
 };
 
-// An error of better-auth's as "STATUS CODE: message", any other as its message.
+// Returns an error of better-auth as "STATUS CODE: message", and any other error as its message.
 function describe(err) {
   if (!err.body) return err.message;
   return `${[err.status, err.body.code].filter(Boolean).join(" ")}: ${err.body.message ?? err.message}`;

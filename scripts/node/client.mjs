@@ -5,7 +5,7 @@
 //   node client.mjs TOKEN               protobuf on the wire
 //   node client.mjs --json TOKEN        JSON on the wire
 //
-// DATABASE_SERVICE_URL names another server than http://127.0.0.1:50052/twirp.
+// DATABASE_SERVICE_URL overrides the server's URL; the default is http://127.0.0.1:50052/twirp.
 // In TypeScript the code is the same: gen/ has declarations for every message and client.
 import { TwirpFetchTransport } from "@protobuf-ts/twirp-transport";
 import { UserServiceClient } from "./gen/osirose/database/v1/user.client.js";
@@ -27,16 +27,16 @@ const users = new UserServiceClient(
 );
 
 try {
-  // The transport ignores its `timeout` option; only an abort signal ends a call early.
+  // The transport ignores its `timeout` option. Only an abort signal ends a call early.
   const { response } = await users.getUserBySession(
     { session: { oneofKind: "token", token: args[0] } },
     { abort: AbortSignal.timeout(2000) },
   );
-  // A message that is absent on the wire is undefined; a time is a Timestamp, an int64 a bigint, so not for JSON.stringify.
+  // A missing message is undefined. A time is a Timestamp and an int64 a bigint, which JSON.stringify cannot encode.
   console.log(User.toJsonString(response.user, { prettySpaces: 2 }));
   console.log(`session ${response.session.id} ends in ${response.session.expiresInSeconds} s`);
 } catch (err) {
-  // For an RpcError: code is Twirp's, meta.reason says which of the errors in the .proto it is.
+  // In an RpcError, code is Twirp's code, and meta.reason is one of the errors in the .proto.
   console.error(`${err.code ?? err.name}${err.meta?.reason ? ` (${err.meta.reason})` : ""}: ${err.message}`);
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-//! Makes messages and clients from ../../proto. protox is a compiler of .proto files in Rust: protoc is not needed.
+//! Generates messages and clients from ../../proto. protox compiles .proto files in Rust, so protoc is not needed.
 
 const PROTO: &str = "../../proto";
 

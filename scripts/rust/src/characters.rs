@@ -1,4 +1,4 @@
-//! The life of one character, by all rpcs of CharacterDbService.
+//! Creates, reads, saves, marks, restores and deletes one character: all rpcs of CharacterDbService.
 
 use anyhow::{Context, Result, ensure};
 use databasev1::{character_db_service_client::CharacterDbServiceClient, *};
@@ -38,7 +38,7 @@ async fn create(client: &mut Client, user_id: String) -> Result<Character> {
     ensure!(!got.replayed && made.name == create.name, "CreateCharacter: {made:?}");
     let again = ok("CreateCharacter", client.create_character(create.clone()).await)?;
     let same = again.character.is_some_and(|c| c.id == made.id);
-    ensure!(again.replayed && same, "CreateCharacter: made another one of the same request_id");
+    ensure!(again.replayed && same, "CreateCharacter: a second character for the same request_id");
     println!("CreateCharacter ok: {} in slot {}", made.name, made.slot);
 
     let got = ok("GetCharacter", client.get_character(get(&made)).await)?;
@@ -75,7 +75,7 @@ async fn save(client: &mut Client, made: &Character) -> Result<()> {
     let saved = ok("SaveCharacter", client.save_character(save.clone()).await)?;
     ensure!(!saved.replayed && saved.version > made.version, "SaveCharacter: {saved:?}");
     let again = ok("SaveCharacter", client.save_character(save.clone()).await)?;
-    ensure!(again.replayed && again.version == saved.version, "SaveCharacter: twice with one save_id: {again:?}");
+    ensure!(again.replayed && again.version == saved.version, "SaveCharacter: same save_id, no replay: {again:?}");
     println!("SaveCharacter ok: version {}", saved.version);
 
     let stale = SaveCharacterRequest { save_id: new_uuid(), ..save };
@@ -89,7 +89,7 @@ async fn delete_and_restore(client: &mut Client, made: &Character) -> Result<()>
     let request = delete_request(made, DeleteMode::Scheduled);
     let got = ok("DeleteCharacter", client.delete_character(request).await)?;
     let marked = got.character.is_some_and(|c| c.state() == CharacterState::PendingDeletion);
-    ensure!(marked && got.remaining_seconds > 0, "DeleteCharacter: it is not marked");
+    ensure!(marked && got.remaining_seconds > 0, "DeleteCharacter: the character is not marked");
     println!("DeleteCharacter ok: in {} s", got.remaining_seconds);
 
     let request = RestoreCharacterRequest { user_id: made.user_id.clone(), character_id: made.id };
@@ -104,7 +104,7 @@ async fn delete(client: &mut Client, made: &Character) -> Result<()> {
     let request = delete_request(made, DeleteMode::Immediate);
     let got = ok("DeleteCharacter", client.delete_character(request).await)?;
     let gone = got.character.is_some_and(|c| c.state() == CharacterState::Deleted);
-    ensure!(gone && got.remaining_seconds == 0, "DeleteCharacter: it is not gone");
+    ensure!(gone && got.remaining_seconds == 0, "DeleteCharacter: the character is not deleted");
     println!("DeleteCharacter ok: at once");
     refused("GetCharacter", client.get_character(get(made)).await, Code::NotFound, "CHARACTER_NOT_FOUND")?;
     Ok(())

@@ -1,5 +1,5 @@
-//! Calls every rpc of the contract and the health service, provokes some errors, and checks each answer. The first wrong
-//! answer ends it with exit code 1. It creates a character and deletes it again.
+//! Calls every rpc of the contract and the health service, provokes some errors, and checks each answer. At the first wrong
+//! answer it exits with code 1. It creates one character and deletes it again.
 //!
 //!     database-client http://127.0.0.1:50052 TOKEN
 
@@ -56,7 +56,7 @@ fn with_deadline(mut request: Request<()>) -> Result<Request<()>, Status> {
 
 async fn call_health(channel: Channel) -> Result<()> {
     let mut health = HealthClient::new(channel);
-    let request = HealthCheckRequest::default(); // no name: the server as a whole
+    let request = HealthCheckRequest::default(); // no name: the whole server
     let status = ok("Check", health.check(request).await)?.status();
     ensure!(status.as_str_name() == "SERVING", "Check: {status:?}");
     println!("Check ok: {}", status.as_str_name());
@@ -71,7 +71,7 @@ async fn call_users(channel: Channel, token: String) -> Result<User> {
     let got = ok("GetUserBySession", users.get_user_by_session(request).await)?;
     let user = got.user.context("GetUserBySession: no user")?;
     let session = got.session.context("GetUserBySession: no session")?;
-    ensure!(session.user_id == user.id, "GetUserBySession: another user's session");
+    ensure!(session.user_id == user.id, "GetUserBySession: the session of another user");
     println!("GetUserBySession ok: {} has the id {}", user.name, user.id);
 
     let request = GetUserRequest { user_id: user.id.clone() };
