@@ -16,10 +16,10 @@ type moment struct {
 	at   time.Duration
 }
 
-// overTime plots the latency of requests over the time at which they were due, from 1 s before the first moment on.
+// overTime plots the latency of requests by the time at which they were due, from 1 s before the first moment on.
 func (ts timings) overTime(name, title string, moments ...moment) (figure, error) {
 	const before, bottom, top = time.Second, 0.2, 20_000 // room for the legend
-	f := newFigure(name, title, "seconds since "+moments[0].name, "milliseconds")
+	f := newFigure(name, title, "time since the "+moments[0].name+" (s)", "latency (ms)")
 	f.plot.Y.Scale, f.plot.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	zero, last := moments[0].at, ts[len(ts)-1].at
 	var p50, p99, worst, failed plotter.XYs
@@ -45,7 +45,7 @@ func (f figure) addLatencies(p50, p99, worst, failed plotter.XYs, moments []mome
 	for i, l := range []struct {
 		name   string
 		points plotter.XYs
-	}{{"median", p50}, {"p99 of the 0.45 s around", p99}, {"worst", worst}} {
+	}{{"median", p50}, {"p99 over 0.45 s", p99}, {"maximum", worst}} {
 		if err := f.line(l.name, l.points, palette([]int{2, 0, 3}[i])); err != nil {
 			return err
 		}
@@ -57,10 +57,10 @@ func (f figure) addLatencies(p50, p99, worst, failed plotter.XYs, moments []mome
 		}
 		s.Color = palette(1)
 		f.plot.Add(s)
-		f.plot.Legend.Add("worst that failed", s)
+		f.plot.Legend.Add("maximum of the failed requests", s)
 	}
 	for i, m := range moments {
-		if err := f.upright(m.name, (m.at - moments[0].at).Seconds(), bottom, top, palette(4+i)); err != nil {
+		if err := f.vertical(m.name, (m.at - moments[0].at).Seconds(), bottom, top, palette(4+i)); err != nil {
 			return err
 		}
 	}

@@ -96,7 +96,7 @@ func (w *world) playRedisFault(ctx context.Context, s *section, p *process, f re
 		inMS(fault.worst())+" ms", fault.worst() <= calm.worst()+worstMore)
 	s.add("Redis "+f.name+": p99 from 1 s after on", fmt.Sprintf("at most %s ms, that with the cache + 2", inMS(calm.quantile(0.99)+p99More)),
 		inMS(later.quantile(0.99))+" ms", later.quantile(0.99) <= calm.quantile(0.99)+p99More)
-	plot, err := all.overTime("redis-"+f.name, f.title, moment{"the fault", began}, moment{"its end", ended})
+	plot, err := all.overTime("redis-"+f.name, f.title, moment{"start of the fault", began}, moment{"end of the fault", ended})
 	s.figures = append(s.figures, plot)
 	return [][]string{
 		calm.row(f.name + ": before"), all.between(began-underWay, began+settled).row(f.name + ": first second"), later.row(f.name + ": from then on"),

@@ -110,7 +110,7 @@ func (m *mixedCalls) hang(ctx context.Context, s *section) ([][]string, error) {
 	s.add("PostgreSQL hung: longest request", "1.0 s", inMS(all.between(began, ended).worst())+" ms", all.between(began, ended).worst() <= longest)
 	s.add("PostgreSQL hung: requests that fail as unavailable", "all", fmt.Sprintf("%d of %d (%s)", unavailable, len(during), listCodes(codes)), unavailable == len(during))
 	first, ok := all.firstSuccess(ended)
-	plot, err := all.overTime("postgres-hung", "PostgreSQL hung", moment{"the fault", began}, moment{"its end", ended})
+	plot, err := all.overTime("postgres-hung", "PostgreSQL hung", moment{"start of the fault", began}, moment{"end of the fault", ended})
 	s.figures = append(s.figures, plot)
 	s.note("After PostgreSQL resumed, the first success came in %s ms (there was one: %v). Of the requests that were due more than 1 s later, %d failed.",
 		inMS(first-ended), ok, all.between(ended+settled, load.now()).failed())
@@ -141,7 +141,7 @@ func (m *mixedCalls) restarts(ctx context.Context, s *section) ([][]string, erro
 		rows = append(rows, all.between(down, accepted).row(fmt.Sprintf("down for %s ms (%s)", inMS(accepted-down), kindOfRestart(crash))),
 			all.between(accepted, accepted+settled).row("first second after it accepted; first success after "+inMS(first-accepted)+" ms"))
 		if i == 0 {
-			plot, err := all.overTime("postgres-restarted", "PostgreSQL restarted", moment{"the fault", down}, moment{"it accepts", accepted})
+			plot, err := all.overTime("postgres-restarted", "PostgreSQL restarted", moment{"start of the fault", down}, moment{"connections are accepted again", accepted})
 			if err != nil {
 				return rows, err
 			}

@@ -28,7 +28,7 @@ type figure struct {
 	plot        *plot.Plot
 }
 
-// palette returns colors that are easy to tell apart on white.
+// palette returns colors that are easy to distinguish on white.
 func palette(i int) color.Color {
 	colors := []color.RGBA{
 		{0x1f, 0x77, 0xb4, 0xff}, {0xd6, 0x27, 0x28, 0xff}, {0x2c, 0xa0, 0x2c, 0xff}, {0xff, 0x7f, 0x0e, 0xff}, {0x94, 0x67, 0xbd, 0xff},
@@ -100,8 +100,8 @@ func (f figure) line(name string, points plotter.XYs, c color.Color) error {
 	return nil
 }
 
-// upright adds a dashed vertical line at x.
-func (f figure) upright(name string, x, bottom, top float64, c color.Color) error {
+// vertical adds a dashed vertical line at x.
+func (f figure) vertical(name string, x, bottom, top float64, c color.Color) error {
 	l, err := plotter.NewLine(plotter.XYs{{X: x, Y: bottom}, {X: x, Y: top}})
 	if err != nil {
 		return fmt.Errorf("plot %s, line %s: %w", f.name, name, err)
@@ -114,7 +114,7 @@ func (f figure) upright(name string, x, bottom, top float64, c color.Color) erro
 	return nil
 }
 
-// marks adds a small mark for each x at the height y.
+// marks adds a small mark at y for each x.
 func (f figure) marks(name string, xs []float64, y float64, c color.Color) error {
 	if len(xs) == 0 {
 		return nil
@@ -140,7 +140,7 @@ func (f figure) save(file string) error {
 	if _, err := c.WriteTo(&b); err != nil {
 		return fmt.Errorf("plot %s: %w", f.name, err)
 	}
-	// The reader's machine may lack this font. The letters of the others have nearly the same widths.
+	// The reader's machine may lack this font. The letters of the other fonts have nearly the same widths.
 	svg := bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif"))
 	return os.WriteFile(file, svg, 0o644) // a report that anyone may read
 }

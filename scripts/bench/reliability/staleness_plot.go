@@ -21,9 +21,9 @@ func (l *load) addFigures(s *section, i *injector, phases []*phase) error {
 	return nil
 }
 
-// distribution shows the share of the reads that were staler, for each age.
+// distribution plots, for each age, the share of the reads that were staler.
 func distribution(phases []*phase) (figure, error) {
-	f := newFigure("staleness", "How stale reads are", "staleness (ms)", "share of the reads that were staler")
+	f := newFigure("staleness", "Staleness of reads", "staleness (ms)", "share of the reads that were staler")
 	p := float64(bound.Milliseconds())
 	least, most := -1.0, p*1.4 // leaves room for the legend
 	for n, phase := range phases {
@@ -38,7 +38,7 @@ func distribution(phases []*phase) (figure, error) {
 			}
 		}
 	}
-	err := f.upright(fmt.Sprintf("bound, %v", bound), p, least, 0, color.Black)
+	err := f.vertical(fmt.Sprintf("bound, %v", bound), p, least, 0, color.Black)
 	f.logarithmic(least, 0)
 	f.plot.X.Min, f.plot.X.Max = 0, most
 	return f, err
@@ -54,9 +54,9 @@ func (a *ages) exceeded() (points plotter.XYs) {
 	return points
 }
 
-// overTime shows the stalest read of each slice of time, and the faults above it.
+// overTime plots the maximum staleness in each slice of time, and the faults above it.
 func (l *load) overTime(events []event) (figure, error) {
-	f := newFigure("staleness-time", "The stalest read of each 0.1 s, and the faults", "time (s)", "staleness (ms)")
+	f := newFigure("staleness-time", "Maximum staleness in each 0.1 s, and the faults", "time (s)", "staleness (ms)")
 	f.plot.Legend.Left, f.plot.Legend.XOffs = true, 10
 	p := float64(bound.Milliseconds())
 	top, points := p, make(plotter.XYs, len(l.timeline))
@@ -64,14 +64,14 @@ func (l *load) overTime(events []event) (figure, error) {
 		points[i] = plotter.XY{X: float64(i) * slice.Seconds(), Y: float64(age.Milliseconds())}
 		top = max(top, points[i].Y)
 	}
-	if err := f.line("stalest read", points, palette(0)); err != nil {
+	if err := f.line("maximum", points, palette(0)); err != nil {
 		return f, err
 	}
 	end := float64(len(l.timeline)) * slice.Seconds()
 	if err := f.line(fmt.Sprintf("bound, %v", bound), plotter.XYs{{X: 0, Y: p}, {X: end, Y: p}}, color.Black); err != nil {
 		return f, err
 	}
-	for kind, name := range []string{"fault of Redis", "failover of Redis", "fault of PostgreSQL"} {
+	for kind, name := range []string{"Redis fault", "Redis failover", "PostgreSQL fault"} {
 		var times []float64
 		for _, e := range events {
 			if e.kind == faultKind(kind) {
