@@ -16,7 +16,7 @@ func TestCollectorFails(t *testing.T) {
 	for what, fail := range map[string]func(*testing.T, *collector){
 		"hangs":   func(t *testing.T, c *collector) { c.hang(t) },
 		"refuses": func(_ *testing.T, c *collector) { c.Close() },
-		"refuses": func(_ *testing.T, c *collector) { c.status = http.StatusBadRequest },
+		"answers 400": func(_ *testing.T, c *collector) { c.status = http.StatusBadRequest },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
