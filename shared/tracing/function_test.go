@@ -142,7 +142,7 @@ func TestFunctionCollectorFails(t *testing.T) {
 	for what, fail := range map[string]func(*testing.T, *collector){
 		"hangs":   func(t *testing.T, c *collector) { c.hang(t) },
 		"refuses": func(_ *testing.T, c *collector) { c.Close() },
-		"refuses": func(_ *testing.T, c *collector) { c.status = http.StatusServiceUnavailable },
+		"answers 503": func(_ *testing.T, c *collector) { c.status = http.StatusServiceUnavailable },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
