@@ -1,5 +1,5 @@
-"""Checks template.yaml as CloudFormation will see it: what SAM makes of it, for each combination of parameters that the
-template's Rules let pass. Nothing may refer to a resource that its condition leaves out, and cfn-lint must accept it.
+"""Checks template.yaml after SAM's transform, as CloudFormation sees it, for each combination of parameters that the
+template's Rules permit. No resource may refer to one that its condition excludes, and cfn-lint must accept the result.
 
     scripts/python/.venv/bin/python scripts/python/template.py
 """
@@ -74,7 +74,7 @@ def value(x, parameters, conditions):
 
 
 def references(x, holds):
-    """Names that x refers to, as far as its conditions hold."""
+    """The names that x refers to, except in parts whose conditions are false."""
     if isinstance(x, list):
         for item in x:
             yield from references(item, holds)

@@ -16,7 +16,7 @@ import (
 
 const roleVariable = "CHILDPROCESS_TEST_ROLE"
 
-// TestMain is also the programs that the tests start.
+// TestMain also runs the programs that the tests start.
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "parent": // starts a child that shares stdout, and reports it

@@ -14,12 +14,12 @@ import (
 	"github.com/osirose-new/database-service/shared/config"
 )
 
-// environment is what Read gets to see.
+// environment returns the variables as a function for Read.
 func environment(variables map[string]string) func(string) string {
 	return func(name string) string { return variables[name] }
 }
 
-// names are the variables that an error names, one a line.
+// names returns the variables that an error names, one on each line.
 func names(err error) []string {
 	var all []string
 	if err != nil {
@@ -127,17 +127,17 @@ func TestReadWrong(t *testing.T) {
 			want = append(want, name)
 		}
 		slices.Sort(want)
-		wrong["BETTER_AUTH_SECRET"] = canary // nothing is wrong with it
+		wrong["BETTER_AUTH_SECRET"] = canary // every value is valid
 		_, err := config.Read(environment(wrong))
 		if diff := cmp.Diff(want, names(err)); diff != "" {
 			t.Errorf("Read names (-want +got):\n%s", diff)
 		}
 		if err != nil && strings.Contains(err.Error(), canary) {
-			t.Errorf("Read = %v, which repeats a value", err)
+			t.Errorf("Read = %v, which contains a value", err)
 		}
 	})
 
-	t.Run("no name is long enough and short enough", func(t *testing.T) {
+	t.Run("the minimum length of names exceeds the maximum", func(t *testing.T) {
 		t.Parallel()
 		_, err := config.Read(environment(map[string]string{"CHARACTER_NAME_MIN": "9", "CHARACTER_NAME_MAX": "8"}))
 		if diff := cmp.Diff([]string{"CHARACTER_NAME_MIN"}, names(err)); diff != "" {
@@ -145,7 +145,7 @@ func TestReadWrong(t *testing.T) {
 		}
 	})
 
-	t.Run("no DATABASE_URL is not named: local starts a server of its own", func(t *testing.T) {
+	t.Run("a missing DATABASE_URL is not an error: local starts its own server", func(t *testing.T) {
 		t.Parallel()
 		_, err := config.Read(environment(map[string]string{"LOG_LEVEL": "loud"}))
 		if diff := cmp.Diff([]string{"LOG_LEVEL"}, names(err)); diff != "" {

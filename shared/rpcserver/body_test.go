@@ -26,7 +26,7 @@ func TestBody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := strings.TrimPrefix(m.path, url)
-			// Nothing is sent of what is announced here.
+			// These requests announce a body, but send none of it.
 			a := raw(t, url, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, rpcserver.MaxBody+1))
 			wantAnswer(t, name+" with a large Content-Length", a, twirp.Malformed, "BODY_TOO_LARGE", "")
 			a = raw(t, url, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", path, 1<<24, strings.Repeat(" ", rpcserver.MaxBody+1)))
@@ -35,12 +35,12 @@ func TestBody(t *testing.T) {
 			wantAnswer(t, name+" with a broken chunk", a, twirp.Malformed, "BODY", "")
 			a = post(t, m.path, asJSON, "{}"+strings.Repeat(" ", rpcserver.MaxBody-2))
 			if a.Code != twirp.InvalidArgument || a.Meta["argument"] == "" {
-				t.Errorf("%s with a body of 1 MiB = %v, want it read, and a field missing", name, a)
+				t.Errorf("%s with a body of 1 MiB = %v, want the body read and an error for a missing field", name, a)
 			}
-			// A reader of no known length goes in chunks.
+			// net/http sends a reader of unknown length in chunks.
 			a = send(t, http.MethodPost, m.path, asProtobuf, io.MultiReader(bytes.NewReader([]byte(encode(t, m.valid(t))[asProtobuf]))))
 			if a.Code == twirp.Malformed || a.Status >= http.StatusInternalServerError {
-				t.Errorf("%s in chunks = %v, want it read", name, a)
+				t.Errorf("%s in chunks = %v, want the body read", name, a)
 			}
 		})
 	}
@@ -59,7 +59,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// raw sends bytes, no more, and reads the answer while the connection stays open.
+// raw sends only these bytes, and reads the answer while the connection stays open.
 func raw(t testing.TB, url, request string) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))

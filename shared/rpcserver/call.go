@@ -121,7 +121,7 @@ func (c *call) id() string {
 	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
 }
 
-// caller returns the caller's verified name, or else the program that its User-Agent names.
+// caller returns the caller's verified name, or the program in its User-Agent.
 func (c *call) caller() string {
 	if verified := c.record.Caller; verified != nil {
 		if name := verified(); name != "" {

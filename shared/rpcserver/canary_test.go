@@ -16,8 +16,8 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestCanary sends a live token and an e-mail through every rpc and every field, with servers that work and servers that
-// do not, and looks for them in the log, in the errors and in Redis.
+// TestCanary sends a live token and an e-mail through every rpc and every field, with working and broken backends.
+// Neither may be in the log, in an error or in Redis.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
@@ -39,7 +39,7 @@ func TestCanary(t *testing.T) {
 				}
 				for _, s := range append(secrets, addresses...) {
 					if strings.Contains(strings.ToLower(raw), strings.ToLower(s)) {
-						t.Errorf("logged %s, which tells %q", raw, s)
+						t.Errorf("logged %s, which leaks %q", raw, s)
 					}
 				}
 			}
@@ -76,7 +76,7 @@ func TestCanary(t *testing.T) {
 				sent.Add(2)
 			}
 		}
-		for _, m := range all { // as callers should: a token where a token belongs
+		for _, m := range all { // valid requests: the token is only in the token field
 			for contentType, body := range encode(t, m.valid(t)) {
 				postOnce(t, m.path, contentType, body)
 				sent.Add(1)
@@ -90,7 +90,7 @@ func TestCanary(t *testing.T) {
 	})
 }
 
-// withText returns requests that have s in one of the texts of their first level each.
+// withText returns requests that each have s in one text field of the first level.
 func withText(valid func(testing.TB) proto.Message, t testing.TB, s string) []proto.Message {
 	t.Helper()
 	var all []proto.Message
@@ -103,7 +103,7 @@ func withText(valid func(testing.TB) proto.Message, t testing.TB, s string) []pr
 	return all
 }
 
-// scanRedis looks for the token and an e-mail in the keys, and for the token in the values, of all that Redis holds.
+// scanRedis checks that no key in Redis contains the token or an e-mail, and that no value contains the token.
 func scanRedis(t testing.TB, e *testenv.Env, token string) {
 	t.Helper()
 	c := e.Redis.Client
@@ -119,11 +119,11 @@ func scanRedis(t testing.TB, e *testenv.Env, token string) {
 		case "hash":
 			value, err = c.HGetAll(t.Context(), key).Result()
 		default:
-			t.Errorf("Redis holds %q of type %s: have scanRedis read it", key, kind)
+			t.Errorf("Redis contains %q of type %s, which scanRedis does not read: add it", key, kind)
 		}
 		held := fmt.Sprint(key, " = ", value)
 		if err != nil || strings.Contains(held, token) || strings.Contains(key, "@") {
-			t.Errorf("Redis holds %.200q, %v, want no token anywhere and no e-mail in a key", held, err)
+			t.Errorf("Redis contains %.200q, %v, want no token anywhere and no e-mail in a key", held, err)
 		}
 	}
 }

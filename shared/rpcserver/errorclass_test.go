@@ -18,7 +18,7 @@ func TestLogCacheStatus(t *testing.T) {
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		log := make(lines, 1000)
 		all := methods(t, e, serveAll(t, log, e.Program))
-		// look makes calls until a line has the status, and returns the statuses before it.
+		// look makes calls until a log line has the status, and returns the statuses before it.
 		look := func(name, want string) (before []string) {
 			m := all[name]
 			body := encode(t, m.valid(t))[asProtobuf]
@@ -78,5 +78,5 @@ func TestLogShared(t *testing.T) {
 			return
 		}
 	}
-	t.Error("of so many readers none shared a load")
+	t.Error("no concurrent readers shared a load")
 }

@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 
-// serveAll mounts all services in front of p.
+// serveAll serves all services of p.
 func serveAll(t testing.TB, log io.Writer, p *app.Program) string {
 	t.Helper()
 	return testenv.ServeLog(t, log, rpcserver.Budget, services.New(p).Twirp)
@@ -69,14 +69,14 @@ func readAnswer(t testing.TB, r *http.Response) answer {
 	a := answer{Status: r.StatusCode, Body: string(b)}
 	if r.StatusCode != http.StatusOK {
 		if err := json.Unmarshal(b, &a); err != nil || a.Code == "" {
-			t.Errorf("%d %s is no error of Twirp's: %v", r.StatusCode, b, err)
+			t.Errorf("%d %s is not a Twirp error: %v", r.StatusCode, b, err)
 		}
 	}
 	return a
 }
 
-// post repeats the request while the answer is unavailable, as callers do. On a machine under load the budget of a statement
-// may run out.
+// post retries the request while the answer is unavailable, as callers do: on a machine under load a statement may time
+// out.
 func post(t testing.TB, url, contentType, body string) (a answer) {
 	t.Helper()
 	for range 30 {
@@ -93,17 +93,17 @@ func postOnce(t testing.TB, url, contentType, body string) answer {
 	return send(t, http.MethodPost, url, contentType, strings.NewReader(body))
 }
 
-// inner matches what no caller may see: SQL, our libraries, addresses, types and places in the source.
+// inner matches what no caller may see: SQL, names of libraries, addresses, types and source positions.
 var inner = regexp.MustCompile(`(?i)\b(select|insert into|update|delete from|from game|game\.|sqlstate)\b|pgx|pgconn|postgres|redis|127\.0\.0\.1|localhost|databasev1|\*\w+\.\w+|goroutine|\.go:|runtime error|proto:|json:`)
 
-// wantNoLeak checks the body of an error; canaries were sent and must not come back.
+// wantNoLeak checks that an error's body contains no internals and none of the canaries, which were sent.
 func wantNoLeak(t testing.TB, call string, a answer, canaries ...string) {
 	t.Helper()
 	if a.Code == "" {
 		return
 	}
 	if found := inner.FindString(a.Body); found != "" {
-		t.Errorf("%s = %v, which tells %q", call, a, found)
+		t.Errorf("%s = %v, which leaks %q", call, a, found)
 	}
 	for _, c := range canaries {
 		if strings.Contains(a.Body, c) {
@@ -121,7 +121,7 @@ func wantAnswer(t testing.TB, call string, a answer, code twirp.ErrorCode, reaso
 	wantNoLeak(t, call, a)
 }
 
-// buffer is a log that may be read while it is written.
+// buffer is a log that can be read while it is written.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -19,17 +19,17 @@ import (
 // placeholder replaces bytes in a message that protobuf's encoder refuses.
 const placeholder, invalidUTF8 = "PLACEHOLDER", "\xff\xfe\xc3\x28\xf0\x28\x8c\x28xyz"
 
-// bad is a request with one field at fault.
+// bad is a request with one wrong field.
 type bad struct {
 	what     string
 	message  proto.Message
 	replace  bool            // placeholder by invalidUTF8
-	code     twirp.ErrorCode // empty: any that is not the server's fault
+	code     twirp.ErrorCode // empty: any error of the caller
 	argument string
-	canary   string // must not come back
+	canary   string // must not be in the answer
 }
 
-// badRequests puts invalid values into each field of a request; if deep is set, into nested fields, too.
+// badRequests puts invalid values into each field of a request; if deep is set, into nested fields too.
 func badRequests(t testing.TB, valid func(testing.TB) proto.Message, deep bool) []bad {
 	t.Helper()
 	var all []bad
@@ -39,7 +39,7 @@ func badRequests(t testing.TB, valid func(testing.TB) proto.Message, deep bool) 
 			f := d.Fields().Get(i)
 			path := append(slices.Clip(path), f)
 			if m := f.Message(); m != nil {
-				if deep && m.ParentFile().Package() == d.ParentFile().Package() { // Struct is tried in TestDeepStruct
+				if deep && m.ParentFile().Package() == d.ParentFile().Package() { // TestDeepStruct checks Struct
 					walk(m, path)
 				}
 				continue
@@ -94,7 +94,7 @@ func badRequests(t testing.TB, valid func(testing.TB) proto.Message, deep bool) 
 	return all
 }
 
-// with sets a field, given with its way, in m; lists on the way get an element.
+// with sets the field at a path in m. Lists on the path get an element.
 func with(m proto.Message, path []protoreflect.FieldDescriptor, v protoreflect.Value) proto.Message {
 	r := m.ProtoReflect()
 	for _, f := range path[:len(path)-1] {
@@ -126,7 +126,7 @@ func TestInput(t *testing.T) {
 							t.Errorf("%s = %v, want %s, argument %q and a reason", call, a, b.code, b.argument)
 						}
 						if a.Status >= http.StatusInternalServerError {
-							t.Errorf("%s = %v, want an error that is not the server's", call, a)
+							t.Errorf("%s = %v, want an error of the caller", call, a)
 						}
 						if b.canary != "" {
 							wantNoLeak(t, call, a, b.canary)

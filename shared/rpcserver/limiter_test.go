@@ -12,8 +12,8 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// crowd fills the handler with requests that end when the returned function is called.
-func crowd(t *testing.T, n int, body string) (url string, release func()) {
+// occupy starts n requests that run until release is called.
+func occupy(t *testing.T, n int, body string) (url string, release func()) {
 	t.Helper()
 	free := make(chan struct{})
 	var inside, done sync.WaitGroup
@@ -30,7 +30,7 @@ func crowd(t *testing.T, n int, body string) (url string, release func()) {
 		done.Go(func() {
 			r, err := http.Post(s.URL+"/wait", asProtobuf, strings.NewReader(body))
 			if err != nil {
-				t.Errorf("a request that was admitted: %v", err)
+				t.Errorf("an admitted request: %v", err)
 				return
 			}
 			_ = r.Body.Close()
@@ -62,14 +62,14 @@ func wantAdmitted(t *testing.T, url, body string) {
 	}
 	defer r.Body.Close()
 	if text, _ := io.ReadAll(r.Body); r.StatusCode != http.StatusOK {
-		t.Errorf("%d %s, want it to be served", r.StatusCode, text)
+		t.Errorf("%d %s, want it served", r.StatusCode, text)
 	}
 }
 
-// The last eighth of the places is reserved for urgent requests.
+// TestTooManyRequests checks that the last eighth of the permitted requests is reserved for urgent ones.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
-	url, release := crowd(t, rpcserver.MaxRequests*7/8, "")
+	url, release := occupy(t, rpcserver.MaxRequests*7/8, "")
 	wantRefused(t, url+"/other", "")
 	wantAdmitted(t, url+"/urgent/x", "")
 	release()
@@ -79,7 +79,7 @@ func TestTooManyRequests(t *testing.T) {
 func TestTooManyBytes(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", rpcserver.MaxBody)
-	url, release := crowd(t, rpcserver.MaxBytes/rpcserver.MaxBody*7/8, large)
+	url, release := occupy(t, rpcserver.MaxBytes/rpcserver.MaxBody*7/8, large)
 	wantRefused(t, url+"/other", "x")
 	wantAdmitted(t, url+"/urgent/x", "x")
 	release()

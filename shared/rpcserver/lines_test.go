@@ -18,7 +18,8 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// logOne returns the line of one request, which is made without a network: net/http would refuse the worst headers.
+// logOne returns the log line of one request. It calls the handler directly, because net/http's client would refuse
+// some of the headers.
 func logOne(t testing.TB, header http.Header, record *request.Record, is string) line {
 	t.Helper()
 	log := make(lines, 2)
@@ -132,8 +133,8 @@ func TestLogForms(t *testing.T) {
 	}
 }
 
-// BenchmarkLine is what the fraction of ms costs, which slog's JSON handler sends through encoding/json: a whole number of
-// microseconds beside it.
+// BenchmarkLine measures the cost of the fraction in ms, which slog's JSON handler encodes by encoding/json. For
+// comparison it also logs whole microseconds.
 func BenchmarkLine(b *testing.B) {
 	for name, attr := range map[string]func(time.Duration) slog.Attr{
 		"us": func(d time.Duration) slog.Attr { return slog.Int64("us", d.Microseconds()) },

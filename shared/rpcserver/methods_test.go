@@ -12,13 +12,13 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// method is an rpc, and requests for it that are right.
+// method is an rpc with valid requests.
 type method struct {
 	path  string
 	valid func(t testing.TB) proto.Message // a new message
 }
 
-// methods are all rpcs of the three services; a new one needs a request here.
+// methods returns all rpcs of the three services. A new rpc needs a request here.
 func methods(t testing.TB, e *testenv.Env, url string) map[string]method {
 	t.Helper()
 	user := e.AddUser(t, "Player1")
@@ -53,7 +53,7 @@ func methods(t testing.TB, e *testenv.Env, url string) map[string]method {
 		"RestoreCharacter": func(testing.TB) proto.Message {
 			return &databasev1.RestoreCharacterRequest{UserId: user, CharacterId: id}
 		},
-		"SaveCharacter": func(t testing.TB) proto.Message { // reaches the statement: the version is the current one
+		"SaveCharacter": func(t testing.TB) proto.Message { // has the current version, so it reaches the statement
 			r := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: id}
 			if err := e.Owner.QueryRow(t.Context(), "SELECT version FROM game.character WHERE id = $1", id).Scan(&r.ExpectedVersion); err != nil {
 				t.Fatal(err)
@@ -80,7 +80,7 @@ func methods(t testing.TB, e *testenv.Env, url string) map[string]method {
 	return all
 }
 
-// encode returns the message as both content types hold it.
+// encode returns the message in both content types.
 func encode(t testing.TB, m proto.Message) map[string]string {
 	t.Helper()
 	p, err := proto.Marshal(m)

@@ -46,7 +46,7 @@ type Tracer interface {
 	End(context.Context, request.Class)
 }
 
-// Trace has t record all requests. It must be called before the first request.
+// Trace makes t record all requests. It must be called before the first request.
 func (s *Server) Trace(t Tracer) { s.tracer = t }
 
 // trace begins the span.
@@ -58,7 +58,7 @@ func (c *call) trace(header func(string) string) (response string) {
 	return response
 }
 
-// finish completes the record of an answered request, and hands it to the tracer, the observer and the log.
+// finish completes the record of an answered request, and passes it to the tracer, the observer and the log.
 func (c *call) finish(start time.Time) {
 	r := c.record
 	if r.Class.Code == twirp.NoError {

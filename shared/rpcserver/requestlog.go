@@ -19,7 +19,7 @@ type requestLog struct {
 	byClass  map[request.Class]*classLog
 }
 
-// classLog is what the requests of a class share.
+// classLog holds the parts of a log line that all requests of a class share.
 type classLog struct {
 	level   slog.Level
 	log     slog.Handler // has the attributes of the class

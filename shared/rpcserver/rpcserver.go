@@ -32,8 +32,8 @@ const (
 	Budget = time.Second
 	// MaxBody is the largest size of a request's body in bytes.
 	MaxBody = 1 << 20
-	// grace is added where the caller's connection gets a deadline: the budget must run out first, or the error would say that
-	// the caller left.
+	// grace is added to the budget for the read deadline of the caller's connection. The budget must run out first, or
+	// the error would say that the caller left.
 	grace = 50 * time.Millisecond
 )
 
@@ -99,7 +99,7 @@ func (s *Server) begin(ctx context.Context, start time.Time) *call {
 	return c
 }
 
-// serve has next answer, or refuses the request.
+// serve lets next answer, or refuses the request.
 func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []string) twirp.Error {
 	size := r.ContentLength
 	if size < 0 {
@@ -175,7 +175,7 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 	return func(ctx context.Context, in any) (response any, err error) {
 		c := callOf(ctx)
 		if c == nil {
-			return nil, twirp.InternalError("internal error") // a handler outside Server.Handler: no budget, no log
+			return nil, twirp.InternalError("internal error") // the handler is not inside Server.Handler: no budget, no log
 		}
 		c.route(ctx)
 		var public twirp.Error
@@ -191,14 +191,14 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 func (c *call) answer(ctx context.Context, method func(context.Context) (any, error)) (response any, public twirp.Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			// The log gets the place of the panic, not its value, which may contain data.
+			// The log gets the source position of the panic, not its value, which may contain data.
 			c.cause = fmt.Sprintf("panic: %T\n%s", p, debug.Stack())
 			response, public = nil, c.public(ctx, errPanic)
 		}
 	}()
 	response, err := method(ctx)
 	if m, ok := response.(proto.Message); err == nil && (!ok || !m.ProtoReflect().IsValid()) {
-		err = errNil // Twirp would send the names of our types to the caller
+		err = errNil // Twirp would send the names of internal types to the caller
 	}
 	if err == nil {
 		return response, nil

@@ -37,7 +37,7 @@ func serveFake(t *testing.T, getUser func(context.Context, *databasev1.GetUserRe
 	log := make(lines, 1000)
 	t.Cleanup(func() { // after the server has closed
 		for len(log) > 0 {
-			t.Errorf("one line too many in the log: %s", <-log)
+			t.Errorf("an extra line in the log: %s", <-log)
 		}
 	})
 	url := testenv.ServeLog(t, log, rpcserver.Budget, func(o twirp.ServerOption) []databasev1.TwirpServer {
@@ -52,7 +52,7 @@ type customError struct{ Secret string }
 
 func (e customError) Error() string { return e.Secret }
 
-// TestError has a method return every kind of error.
+// TestError checks the answer and the log line for every kind of error that a method can return.
 func TestError(t *testing.T) {
 	t.Parallel()
 	declared := rpcserver.Error(twirp.NotFound, "USER_NOT_FOUND", "no such user")
@@ -66,12 +66,12 @@ func TestError(t *testing.T) {
 		"declared":                  {declared, twirp.NotFound, "USER_NOT_FOUND", "INFO", false},
 		"declared, wrapped":         {fmt.Errorf("look at %s: %w", canary, declared), twirp.Internal, "INTERNAL", "ERROR", true},
 		"plain":                     {errors.New("SELECT 1 FROM game.users: pgx at 127.0.0.1: " + canary), twirp.Internal, "INTERNAL", "ERROR", true},
-		"of a type of our own":      {customError{canary}, twirp.Internal, "INTERNAL", "ERROR", true},
-		"a pointer to one":          {&customError{canary}, twirp.Internal, "INTERNAL", "ERROR", true},
+		"custom type":               {customError{canary}, twirp.Internal, "INTERNAL", "ERROR", true},
+		"a pointer to a custom one": {&customError{canary}, twirp.Internal, "INTERNAL", "ERROR", true},
 		"database unavailable":      {fmt.Errorf("dial 127.0.0.1 for %s: %w", canary, postgres.ErrUnavailable), twirp.Unavailable, "DATABASE_UNAVAILABLE", "WARN", true},
 		"database asks for a retry": {fmt.Errorf("save %s: %w", canary, postgres.ErrRetry), twirp.Aborted, "RETRY", "WARN", true},
-		"a deadline of our own":     {fmt.Errorf("wait for %s: %w", canary, context.DeadlineExceeded), twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "WARN", true},
-		"a cancellation of our own": {fmt.Errorf("wait for %s: %w", canary, context.Canceled), twirp.Internal, "INTERNAL", "ERROR", true},
+		"an internal deadline":      {fmt.Errorf("wait for %s: %w", canary, context.DeadlineExceeded), twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "WARN", true},
+		"an internal cancellation":  {fmt.Errorf("wait for %s: %w", canary, context.Canceled), twirp.Internal, "INTERNAL", "ERROR", true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +116,7 @@ func TestPanic(t *testing.T) {
 				cause()
 				return nil, nil
 			})
-			for range 2 { // the process lives
+			for range 2 { // the process continues after a panic
 				a := postOnce(t, url, asProtobuf, "")
 				wantAnswer(t, "GetUser", a, twirp.Internal, "INTERNAL", "")
 				wantNoLeak(t, "GetUser", a, canary)
@@ -126,7 +126,7 @@ func TestPanic(t *testing.T) {
 					t.Errorf("GetUser = %v, want request_id %s", a, got.Request)
 				}
 				if !strings.Contains(got.Cause, "rpcserver_test.go:") || strings.Contains(got.raw, canary) {
-					t.Errorf("logged %s, want where it was, and nothing of the panic's value", got.raw)
+					t.Errorf("logged %s, want the source position, and nothing of the panic's value", got.raw)
 				}
 			}
 		})
@@ -147,7 +147,7 @@ func TestNoResponse(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	for what, err := range map[string]error{"told": nil, "not told": errors.New(canary)} {
+	for what, err := range map[string]error{"the context's error": nil, "another error": errors.New(canary)} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			url, log := serveFake(t, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
@@ -178,7 +178,7 @@ func TestCallerCancels(t *testing.T) {
 	}()
 	c := databasev1.NewUserServiceProtobufClient(strings.TrimSuffix(url, getUserPath), http.DefaultClient)
 	if _, err := c.GetUser(ctx, &databasev1.GetUserRequest{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("GetUser = %v, want it canceled", err)
+		t.Errorf("GetUser = %v, want canceled", err)
 	}
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", twirp.Canceled)
 }
@@ -211,7 +211,7 @@ func TestLog(t *testing.T) {
 		got := log.next(t)
 		wantLine(t, what, got, test.level, test.rpc, test.code)
 		if strings.Contains(got.raw, canary) {
-			t.Errorf("%s logged %s, which repeats what was sent", what, got.raw)
+			t.Errorf("%s logged %s, which contains data of the request", what, got.raw)
 		}
 	}
 
@@ -255,7 +255,7 @@ func TestRequestsAtOnce(t *testing.T) {
 		logged[log.next(t).Request] = true
 	}
 	if len(told) != callers*each || len(logged) != callers*each {
-		t.Errorf("%d request ids told, %d logged, want %d of each", len(told), len(logged), callers*each)
+		t.Errorf("%d request ids sent, %d logged, want %d of each", len(told), len(logged), callers*each)
 	}
 	for id := range told {
 		if !logged[id] {

@@ -24,7 +24,8 @@ type Incoming interface {
 	Call(context.Context) (any, error)
 }
 
-// unread is the size that a message counts for until it is read: the bytes that HTTP/2 lets a caller send unasked.
+// unread is the size of a message for the limit until it is read. It is HTTP/2's initial window: a caller can send that
+// much before the server reads.
 const unread = 64 << 10
 
 // Serve bounds, logs and traces a request of another protocol, as [Server.Handler] does for Twirp. The error is for the

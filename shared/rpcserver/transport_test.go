@@ -38,13 +38,13 @@ func TestTransport(t *testing.T) {
 				wantAnswer(t, "POST "+path, post(t, path, asJSON, valid[asJSON]), twirp.BadRoute, "", "")
 			}
 			if a := post(t, m.path+"?user_id=x#y", "Application/JSON; charset=utf-8", valid[asJSON]); a.Code == twirp.BadRoute || a.Code == twirp.Malformed {
-				t.Errorf("%s with a query and a charset = %v, want it read", name, a)
+				t.Errorf("%s with a query and a charset = %v, want the request read", name, a)
 			}
 
 			for what, body := range map[string]string{
 				"nothing": "", "blanks": " \n", "half an object": "{", "a list": "[]", "a string": `"x"`, "a number": "1", "null": "null",
 				"a word": "hello", "a NUL": "\x00", "invalid UTF-8": "{\"x\":\"\xff\"}", "half a pair": `{"x":"\ud800"}`,
-				"a comment": "{/* */}", "a comma too many": `{"x":1,}`, "single quotes": "{'x':1}", "protobuf": "\x0a\x01x", "a BOM": "\ufeff{}",
+				"a comment": "{/* */}", "an extra comma": `{"x":1,}`, "single quotes": "{'x':1}", "protobuf": "\x0a\x01x", "a BOM": "\ufeff{}",
 				"deeper than any parser goes": strings.Repeat("[", 300_000), "deep objects": strings.Repeat(`{"a":`, 100_000),
 				"deep, in an unknown field": `{"unknown":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "}",
 			} {
@@ -59,11 +59,11 @@ func TestTransport(t *testing.T) {
 				wantAnswer(t, fmt.Sprintf("%s with %s as protobuf", name, what), a, twirp.Malformed, "", "")
 			}
 
-			// Nothing at all is a request in protobuf, and one in JSON is {}; each rpc needs a field.
+			// An empty body is a valid protobuf message, and {} a valid JSON message. But each rpc requires a field.
 			for contentType, body := range map[string]string{asProtobuf: "", asJSON: "{}", asJSON + "; x": `{"unknown":{"knows":[1,null]}}`} {
 				a := post(t, m.path, contentType, body)
 				if a.Meta["argument"] == "" {
-					t.Errorf("%s(%s) = %v, want an argument named", name, body, a)
+					t.Errorf("%s(%s) = %v, want the name of the argument", name, body, a)
 				}
 				reason := "ARGUMENT"
 				wantAnswer(t, name+"("+body+")", a, twirp.InvalidArgument, reason, a.Meta["argument"])
@@ -105,7 +105,7 @@ func wrongJSON(f protoreflect.FieldDescriptor) []string {
 	}
 }
 
-// TestDeepStruct sends documents of the game's own that are nested deeper than the parsers allow.
+// TestDeepStruct sends game documents that are nested deeper than the parsers allow.
 func TestDeepStruct(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
@@ -123,7 +123,7 @@ func TestDeepStruct(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if name == "CreateCharacter" { // the same field has another number there
+			if name == "CreateCharacter" { // the field has another number in this message
 				protobuf, err = proto.Marshal(&databasev1.CreateCharacterRequest{Extra: &structpb.Struct{Fields: map[string]*structpb.Value{"a": v}}})
 				if err != nil {
 					t.Fatal(err)
@@ -133,7 +133,7 @@ func TestDeepStruct(t *testing.T) {
 			for contentType, body := range map[string]string{asJSON: json, asProtobuf: string(bytes.Join([][]byte{valid, protobuf}, nil))} {
 				a := post(t, m.path, contentType, body)
 				call := fmt.Sprintf("%s with extra of depth %d as %s", name, depth, contentType)
-				if a.Code == twirp.Malformed && depth >= 4900 { // protobuf's own decoder gave up
+				if a.Code == twirp.Malformed && depth >= 4900 { // protobuf's decoder refused it
 					wantNoLeak(t, call, a)
 					continue
 				}
@@ -149,6 +149,6 @@ func TestDeepStruct(t *testing.T) {
 		}
 	}
 	if a := send(t, http.MethodPost, all["GetCharacter"].path, asProtobuf, strings.NewReader(encode(t, all["GetCharacter"].valid(t))[asProtobuf])); a.Code != "" {
-		t.Errorf("GetCharacter afterwards = %v, want it", a)
+		t.Errorf("GetCharacter afterwards = %v, want the character", a)
 	}
 }

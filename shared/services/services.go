@@ -1,4 +1,4 @@
-// Package services makes all services of a program: those that local serves, and that tests call.
+// Package services makes all services of a program, for local, the benchmarks and the tests.
 package services
 
 import (
@@ -21,7 +21,7 @@ type Services struct {
 	Sessions   databasev1.SessionService
 }
 
-// New makes the services of p, as its configuration says.
+// New makes the services of p by its configuration.
 func New(p *app.Program) Services {
 	c := p.Config
 	return Services{

@@ -14,8 +14,8 @@ import (
 func TestCollectorFails(t *testing.T) {
 	t.Parallel()
 	for what, fail := range map[string]func(*testing.T, *collector){
-		"hangs":   func(t *testing.T, c *collector) { c.hang(t) },
-		"refuses": func(_ *testing.T, c *collector) { c.Close() },
+		"hangs":       func(t *testing.T, c *collector) { c.hang(t) },
+		"refuses":     func(_ *testing.T, c *collector) { c.Close() },
 		"answers 400": func(_ *testing.T, c *collector) { c.status = http.StatusBadRequest },
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -140,8 +140,8 @@ func TestFunctionUnsampled(t *testing.T) {
 func TestFunctionCollectorFails(t *testing.T) {
 	t.Parallel()
 	for what, fail := range map[string]func(*testing.T, *collector){
-		"hangs":   func(t *testing.T, c *collector) { c.hang(t) },
-		"refuses": func(_ *testing.T, c *collector) { c.Close() },
+		"hangs":       func(t *testing.T, c *collector) { c.hang(t) },
+		"refuses":     func(_ *testing.T, c *collector) { c.Close() },
 		"answers 503": func(_ *testing.T, c *collector) { c.status = http.StatusServiceUnavailable },
 	} {
 		t.Run(what, func(t *testing.T) {
