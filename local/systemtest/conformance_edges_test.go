@@ -2,7 +2,7 @@ package systemtest_test
 
 import (
 	"context"
-	"log/slog"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -36,7 +36,7 @@ func (f *faulty) hurried(by time.Duration) *clients {
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
-	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), services.New(f.Program), around)
+	url := serveProtocols(f, newEdge(io.Discard), services.New(f.Program), around)
 	return f.seen.clients(f, url, func(next twirp.Method) twirp.Method {
 		return func(ctx context.Context, request any) (any, error) {
 			return next(announced{ctx, time.Now().Add(by)}, request)
@@ -47,7 +47,7 @@ func (f *faulty) hurried(by time.Duration) *clients {
 // lost serves the program with requests whose caller has gone, for example behind a proxy.
 func (f *faulty) lost() *clients {
 	f.Helper()
-	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge := newEdge(io.Discard)
 	edge.Trace(canceling{})
 	return f.seen.clients(f, serveProtocols(f, edge, services.New(f.Program), asItIs))
 }
@@ -73,7 +73,7 @@ func (f *faulty) overloaded() *clients {
 	room := &holding{SessionService: s.Sessions, free: make(chan struct{})}
 	s.Sessions = room
 	room.inside.Add(places)
-	url := serveProtocols(f, rpcserver.New(slog.New(slog.DiscardHandler)), s, asItIs)
+	url := serveProtocols(f, newEdge(io.Discard), s, asItIs)
 	load := dial(f, url, request.Protobuf)
 	var others sync.WaitGroup
 	for range places {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/childprocess"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/faultproxy"
@@ -67,7 +68,10 @@ func (c crash) run(ctx context.Context) error {
 			return err
 		}
 	}
-	p, err := app.Open(app.Options{Config: read})
+	b := testenv.Budgets()
+	b.Redis = cache.DefaultBudgets() // the test waits until the lock and the lease expire
+	b.Redis.Call *= testenv.Stretch
+	p, err := app.Open(app.Options{Config: read, Budgets: b})
 	if err != nil {
 		return err
 	}

@@ -30,15 +30,20 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
+// newEdge returns a server that gives requests the stretched budget and writes its log to w.
+func newEdge(w io.Writer) *rpcserver.Server {
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	edge.SetBudget(testenv.RequestBudget)
+	return edge
+}
+
 // serve puts all services of p on one port.
 func serve(t testing.TB, p *app.Program) *clients { return serveLog(t, io.Discard, p) }
 
 // serveLog is serve with the log written to w.
 func serveLog(t testing.TB, w io.Writer, p *app.Program) *clients {
 	t.Helper()
-	edge := rpcserver.New(slog.New(slog.NewJSONHandler(testenv.Watched(t, "a log line", w), nil)))
-	edge.SetBudget(testenv.RequestBudget)
-	return dial(t, serveProtocols(t, edge, services.New(p), asItIs), request.Protobuf)
+	return dial(t, serveProtocols(t, newEdge(testenv.Watched(t, "a log line", w)), services.New(p), asItIs), request.Protobuf)
 }
 
 // env is a testenv.Env and its program's services.

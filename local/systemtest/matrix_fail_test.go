@@ -3,7 +3,7 @@ package systemtest_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"io"
 	"maps"
 	"testing"
 
@@ -126,7 +126,7 @@ func twisting(with twist) twirp.Interceptor {
 // TestMatrixCanFail finds that a protocol that is wrong in anything, and one that was not compared, is told.
 func TestMatrixCanFail(t *testing.T) {
 	t.Parallel()
-	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge := newEdge(io.Discard)
 	url := serveProtocols(t, edge, services.Services{Users: stubUsers{}, Sessions: stubSessions{}}, asItIs)
 	promised := map[outcome]bool{
 		{rpc: "GetUser"}: true, {"GetUser", argumentFault, ""}: true, {"GetUser", argumentFault, "user_id"}: true,

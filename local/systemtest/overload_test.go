@@ -12,7 +12,6 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
-	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 var overloaded = fault{twirp.ResourceExhausted, "OVERLOADED"}
@@ -43,7 +42,7 @@ func overloadOccupy(t *testing.T, p *app.Program, n int) (release func()) {
 // refused before it changes anything.
 func TestOverload(t *testing.T) {
 	t.Parallel()
-	e := start(t, "miniredis", testenv.RealBudgets)
+	e := start(t, "miniredis", func(c *app.Options) { c.Budgets.Database.Queue = postgres.DefaultBudgets().Queue })
 	user := e.AddUser(t, newName())
 	_, token := e.AddSession(t, user, 10*time.Minute)
 	made, err := patiently(t, e.characters.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: user, Name: newName()})

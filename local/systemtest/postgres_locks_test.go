@@ -9,6 +9,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 var retry = fault{twirp.Aborted, "RETRY"}
@@ -151,7 +152,7 @@ func TestLockedRow(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			e := start(t, redisKind())
+			e := start(t, redisKind(), testenv.RealDatabaseBudgets)
 			p := newPGPlayer(t, e)
 			if test.setting != "" {
 				e.setting(t, test.name, test.setting)

@@ -18,21 +18,25 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// processBinary is the program as it is deployed, built for the tests that run at the time, and gone with the last.
+// realBudgets in the environment of a process gives it production's budgets.
+const realBudgets = "LOCAL_TEST_PROGRAM=real budgets"
+
+// processBinary is the test binary of package local, which is the program if LOCAL_TEST_PROGRAM is set. Its budgets are those
+// of package testenv. It is built for the tests that run at the time, and removed after the last of them.
 var processBinary struct {
 	mu    sync.Mutex
 	users int
 	dir   string
 }
 
-// buildProcess returns the path of the program, which is there until the test ends.
+// buildProcess returns the path of processBinary, which exists until the test ends.
 func buildProcess(t testing.TB) string {
 	t.Helper()
 	b := &processBinary
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.users == 0 {
-		dir, err := os.MkdirTemp("", "proof-")
+		dir, err := os.MkdirTemp("", "systemtest-")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,13 +54,13 @@ func buildProcess(t testing.TB) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../local").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", path, "../../local").CombinedOutput(); err != nil {
+		t.Fatalf("go test -c: %v\n%s", err, out)
 	}
 	return path
 }
 
-// process is a running one with its own ways to PostgreSQL and Redis.
+// process is a running program with its own proxies to PostgreSQL and Redis.
 type process struct {
 	*clients
 	cmd             *exec.Cmd
@@ -66,10 +70,10 @@ type process struct {
 	transport       *http.Transport
 }
 
-// startProcess starts one on e's database and Redis, and waits until it serves.
-func startProcess(t testing.TB, e *env) *process {
+// startProcess starts a process on e's database and Redis, and waits until it serves.
+func startProcess(t testing.TB, e *env, environment ...string) *process {
 	t.Helper()
-	path := buildProcess(t) // first, so that it is there until the process has ended
+	path := buildProcess(t) // first, so that the file is removed after the process has ended
 	p := &process{
 		postgres: testenv.NewProxy(t, testenv.Postgres(t).Addr()), redis: testenv.NewProxy(t, e.Redis.Addr),
 		exited: make(chan struct{}), transport: http.DefaultTransport.(*http.Transport).Clone(),
@@ -77,17 +81,17 @@ func startProcess(t testing.TB, e *env) *process {
 	port := testenv.FreePort(t)
 	p.cmd = exec.Command(path)
 	childprocess.Attach(p.cmd, syscall.SIGKILL)
-	p.cmd.Env = []string{
+	p.cmd.Env = append([]string{
 		"DATABASE_URL=" + strings.Replace(processDatabaseURL(t, e), e.PGProxy.Addr(), p.postgres.Addr(), 1),
 		"REDIS_URL=redis://" + p.redis.Addr(), "LISTEN_ADDR=127.0.0.1", fmt.Sprint("SERVICE_PORT=", port), "ADMIN_ADDR=off",
-		"BETTER_AUTH_SECRET=" + testenv.Secret, "LOG_LEVEL=warn", "LOG_FORMAT=json",
-	}
+		"LOCAL_TEST_PROGRAM=1", "BETTER_AUTH_SECRET=" + testenv.Secret, "LOG_LEVEL=warn", "LOG_FORMAT=json",
+	}, environment...)
 	p.cmd.Stderr = &p.stderr // read after the end only
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // wantExit looks at how it ended
+		_ = p.cmd.Wait() // tests read cmd.ProcessState
 		close(p.exited)
 	}()
 	t.Cleanup(func() { p.end(t) })
@@ -96,7 +100,7 @@ func startProcess(t testing.TB, e *env) *process {
 	return p
 }
 
-// processDatabaseURL is the one that e's programs have.
+// processDatabaseURL returns the URL that e's programs use.
 func processDatabaseURL(t testing.TB, e *env) (url string) {
 	e.Open(t, func(c *app.Options) { url = c.DatabaseURL })
 	return url
@@ -139,11 +143,11 @@ func (p *process) signal(t testing.TB, s syscall.Signal) {
 	}
 }
 
-// freeze stops the process, and returns when it stands.
+// freeze stops the process, and returns after it has stopped.
 func (p *process) freeze(t testing.TB) {
 	t.Helper()
 	p.signal(t, syscall.SIGSTOP)
-	eventually(t, "the process to stand", func() bool {
+	eventually(t, "the process to stop", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 		_, state, _ := strings.Cut(string(stat), ") ")
 		return err != nil || strings.HasPrefix(state, "T")
