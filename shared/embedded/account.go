@@ -43,8 +43,7 @@ func serverAccount(data string) (account, error) {
 	return account{}, errors.New("PostgreSQL refuses to run as root, and this machine has no user \"postgres\" or \"nobody\": run this as another user")
 }
 
-// canEnter fails with the first folder on the way to path that the user cannot
-// enter. It reads mode bits, not access lists.
+// canEnter fails with the first folder on the way to path that the user cannot enter. It reads mode bits, not access lists.
 func (a account) canEnter(path string) error {
 	if a.credential == nil {
 		return nil

@@ -54,8 +54,7 @@ func (l locator) find(ctx context.Context) (string, error) {
 		strings.Join(l.folders, ", "), err)
 }
 
-// candidates returns the folders of PATH, then the usual folders that exist,
-// newest version first.
+// candidates returns the folders of PATH, then the usual folders that exist, newest version first.
 func (l locator) candidates() []string {
 	var folders []string
 	for _, folder := range filepath.SplitList(l.getenv("PATH")) {
@@ -86,8 +85,7 @@ func lastNumber(path string) float64 {
 	return n
 }
 
-// serverFolder follows links to the folder of postgres, because a link in PATH
-// often has no initdb beside it.
+// serverFolder follows links to the folder of postgres, because a link in PATH often has no initdb beside it.
 func serverFolder(folder string) (bin string, ok bool) {
 	server, err := filepath.EvalSymlinks(filepath.Join(folder, "postgres"))
 	if err != nil {

@@ -6,8 +6,7 @@ import (
 	"os"
 )
 
-// commandLine returns the command line of a running process, or "". A zombie
-// has none.
+// commandLine returns the command line of a running process, or "". A zombie has none.
 func commandLine(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {

@@ -97,8 +97,7 @@ func (d *directory) removeUnfinished() error {
 	return nil
 }
 
-// sweepOne removes the temporary directory of a process that was killed. It
-// leaves what it cannot remove to the next start.
+// sweepOne removes the temporary directory of a process that was killed. It leaves what it cannot remove to the next start.
 func sweepOne(path string) {
 	data := filepath.Join(path, "data")
 	if stopLeftover(data) != nil || os.RemoveAll(data) != nil {
@@ -107,8 +106,7 @@ func sweepOne(path string) {
 	_ = removeAll(path)
 }
 
-// removeAll retries for a while, because a child of a killed process may still
-// be writing.
+// removeAll retries for a while, because a child of a killed process may still be writing.
 func removeAll(path string) error {
 	end := time.Now().Add(stopPatience)
 	for {
@@ -125,8 +123,7 @@ func temporaries() tempdir.Kind {
 	return tempdir.Kind{Base: realTempDir(), Prefix: "osirose-postgres-", Lock: "temporary.lock"}
 }
 
-// realTempDir returns the temporary folder without symbolic links, because the
-// command line of a server contains none.
+// realTempDir returns the temporary folder without symbolic links, because the command line of a server contains none.
 func realTempDir() string {
 	path, err := filepath.EvalSymlinks(os.TempDir())
 	if err != nil {

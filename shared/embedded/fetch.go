@@ -13,8 +13,7 @@ import (
 
 const fetchedVersion = embeddedpostgres.V18
 
-// fetch downloads PostgreSQL once for all processes of this user, and returns
-// the folder of its programs.
+// fetch downloads PostgreSQL once for all processes of this user, and returns the folder of its programs.
 func fetch(ctx context.Context) (string, error) {
 	cache, err := cacheFolder()
 	if err != nil {
@@ -71,12 +70,10 @@ func fetchInto(cache string) (string, error) {
 	return bin, nil
 }
 
-// download uses the library to find, check and unpack the archive for this
-// system. The library does that only in Start, which also runs the server as
-// this process's user, and that fails for root. So download passes an encoding
-// that initdb refuses before it writes anything, and expects Start to fail.
-// Start makes the runtime folder right after unpacking. If the folder is
-// missing, Start failed earlier.
+// download uses the library to find, check and unpack the archive for this system. The library does that only in Start,
+// which also runs the server as this process's user, and that fails for root. So download passes an encoding that initdb
+// refuses before it writes anything, and expects Start to fail. Start makes the runtime folder right after unpacking. If the
+// folder is missing, Start failed earlier.
 func download(scratch string) (unpacked string, err error) {
 	unpacked = filepath.Join(scratch, "postgres")
 	runtime := filepath.Join(scratch, "runtime")
@@ -99,9 +96,8 @@ func download(scratch string) (unpacked string, err error) {
 	return unpacked, nil
 }
 
-// cacheFolder returns the first folder that only this user can write to, because
-// the programs in it are run. For root it is a folder that the server's user can
-// read, which root's home is not.
+// cacheFolder returns the first folder that only this user can write to, because the programs in it are run. For root it is
+// a folder that the server's user can read, which root's home is not.
 func cacheFolder() (string, error) {
 	const name = "osirose-fetched-postgres"
 	var folders []string

@@ -53,8 +53,7 @@ func stopLeftover(data string) error {
 		return fmt.Errorf("%s names process %d, which may be a server that another program started on this data: stop it or remove the file",
 			pidFilePath(data), file.pid)
 	default:
-		// Another process has the number now, for example after a reboot. The
-		// server would wait for that process.
+		// Another process has the number now, for example after a reboot. The server would wait for that process.
 		return os.Remove(pidFilePath(data))
 	}
 }

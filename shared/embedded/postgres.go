@@ -1,9 +1,7 @@
-// Package embedded runs PostgreSQL (as a child process) and Redis (in this
-// process) for `go run ./local` and for the tests.
+// Package embedded runs PostgreSQL (as a child process) and Redis (in this process) for `go run ./local` and for the tests.
 //
-// A server that this process leaves behind never blocks the next start, even
-// after kill -9. On Linux the kernel ends the server with this process;
-// elsewhere the next start on the same directory stops it. Unix only.
+// A server that this process leaves behind never blocks the next start, even after kill -9. On Linux the kernel ends the
+// server with this process; elsewhere the next start on the same directory stops it. Unix only.
 package embedded
 
 import (
@@ -23,24 +21,20 @@ import (
 // superuser is the role that initdb makes and URL connects as.
 const superuser = "postgres"
 
-// startLimit ends a start whose context has no deadline. It leaves enough time
-// to fetch PostgreSQL over a slow connection.
+// startLimit ends a start whose context has no deadline. It leaves enough time to fetch PostgreSQL over a slow connection.
 const startLimit = 5 * time.Minute
 
 // PostgresOptions says where a server keeps its data and who may connect.
 type PostgresOptions struct {
-	// Dir is the folder that keeps the data between starts. It is created if it
-	// is missing, and one process at a time can use it. If Dir is empty, the
-	// data is in a temporary directory that Stop removes.
+	// Dir is the folder that keeps the data between starts. It is created if it is missing, and one process at a time can
+	// use it. If Dir is empty, the data is in a temporary directory that Stop removes.
 	Dir string
 
-	// Trust lets every local process connect without a password, for tests.
-	// Otherwise the superuser has a random password, which is kept in Dir in a
-	// file that only its owner can read. Both kinds of start work on one Dir.
+	// Trust lets every local process connect without a password, for tests. Otherwise the superuser has a random password,
+	// which is kept in Dir in a file that only its owner can read. Both kinds of start work on one Dir.
 	Trust bool
 
-	// Settings are server settings by name. They override those of this
-	// package.
+	// Settings are server settings by name. They override those of this package.
 	Settings map[string]string
 }
 
@@ -63,11 +57,10 @@ type Postgres struct {
 	server  *childprocess.Process
 }
 
-// StartPostgres starts a server and returns when it accepts connections. It
-// looks for PostgreSQL in POSTGRES_BIN only, if that is set, else in PATH and in
-// the usual folders. If PostgreSQL is not installed, it fetches it once, unless
-// POSTGRES_FETCH is "never". If this process is root, the server runs as the
-// user postgres or nobody, because PostgreSQL refuses root.
+// StartPostgres starts a server and returns when it accepts connections. It looks for PostgreSQL in POSTGRES_BIN only, if
+// that is set, else in PATH and in the usual folders. If PostgreSQL is not installed, it fetches it once, unless
+// POSTGRES_FETCH is "never". If this process is root, the server runs as the user postgres or nobody, because PostgreSQL
+// refuses root.
 //
 // ctx limits only the start: the server runs until Stop. After an error nothing
 // is left running. An error never contains the password.
@@ -98,8 +91,7 @@ func (p *Postgres) URL(database string) string {
 	return p.UserURL(superuser, p.password, database)
 }
 
-// UserURL returns the URL of a database for another role. It leaves out an empty
-// password.
+// UserURL returns the URL of a database for another role. It leaves out an empty password.
 func (p *Postgres) UserURL(user, password, database string) string {
 	u := url.URL{
 		Scheme:   "postgres",
@@ -121,8 +113,7 @@ func (p *Postgres) Addr() string {
 	return net.JoinHostPort(loopback, strconv.Itoa(p.port))
 }
 
-// Version returns the server's version without the packager's suffix, for
-// example "15.18".
+// Version returns the server's version without the packager's suffix, for example "15.18".
 func (p *Postgres) Version() string {
 	p.state.RLock()
 	defer p.state.RUnlock()
@@ -132,8 +123,7 @@ func (p *Postgres) Version() string {
 // Fresh reports whether StartPostgres created the data, because there was none.
 func (p *Postgres) Fresh() bool { return p.fresh }
 
-// PID returns the process id of the server's main process, or of the last one if
-// it has ended.
+// PID returns the process id of the server's main process, or of the last one if it has ended.
 func (p *Postgres) PID() int { return p.current().PID() }
 
 // Done returns a channel that is closed when the main process has ended, also by
@@ -149,8 +139,7 @@ func (p *Postgres) Kill() error {
 	return nil
 }
 
-// Restart starts the server again on the same port and data. If the server still
-// runs, Restart stops it first.
+// Restart starts the server again on the same port and data. If the server still runs, Restart stops it first.
 func (p *Postgres) Restart(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,8 +9,7 @@ import (
 // Redis is a server in this process. It keeps nothing after Stop.
 type Redis struct{ server *miniredis.Miniredis }
 
-// StartRedis starts a server on a free port of 127.0.0.1. Keys expire by the
-// clock, as they do in Redis.
+// StartRedis starts a server on a free port of 127.0.0.1. Keys expire by the clock, as they do in Redis.
 func StartRedis() (*Redis, error) {
 	server := miniredis.NewMiniRedis()
 	server.ClockTTL(true) // by default its time stands still

@@ -29,8 +29,7 @@ const (
 	retryLimit    = 10 * time.Second
 )
 
-// errExited says that the server ended before it was ready. The server's log says
-// why.
+// errExited says that the server ended before it was ready. The server's log says why.
 var errExited = errors.New("postgres ended while it was starting")
 
 // start starts the server in a directory that this process has locked.
@@ -58,10 +57,9 @@ func (p *Postgres) start(ctx context.Context) (err error) {
 	return p.launch(ctx)
 }
 
-// prepareData runs initdb if there is no data yet. It uses another name first, so
-// that a start that is killed leaves nothing that looks ready. Each start takes a
-// new name: the initdb of a killed start may still run for a moment, and it
-// empties its folder when it fails.
+// prepareData runs initdb if there is no data yet. It uses another name first, so that a start that is killed leaves nothing
+// that looks ready. Each start takes a new name: the initdb of a killed start may still run for a moment, and it empties its
+// folder when it fails.
 func (p *Postgres) prepareData(ctx context.Context) error {
 	passwordFile := filepath.Join(p.dir.path, "password")
 	switch _, err := os.Stat(p.data()); {
@@ -96,8 +94,7 @@ func (p *Postgres) readPassword(file string) error {
 	return nil
 }
 
-// initdb always sets a password, so that the same data can be started with and
-// without Trust.
+// initdb always sets a password, so that the same data can be started with and without Trust.
 func (p *Postgres) initdb(ctx context.Context, data, passwordFile string) error {
 	initdb, err := p.run("initdb", "-D", data, "-U", superuser, "--pwfile="+passwordFile,
 		"--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync")
@@ -127,9 +124,8 @@ func (p *Postgres) writeAccessRules() error {
 	return p.account.writeFile(p.accessRules(), rule, 0o600)
 }
 
-// launch starts the server and waits until it accepts connections. It retries in
-// two cases that end by themselves: another process has just taken the port, or
-// sessions of a crashed server are still ending.
+// launch starts the server and waits until it accepts connections. It retries in two cases that end by themselves: another
+// process has just taken the port, or sessions of a crashed server are still ending.
 func (p *Postgres) launch(ctx context.Context) error {
 	deadline := time.Now().Add(retryLimit)
 	first := p.port == 0
@@ -197,8 +193,7 @@ func (p *Postgres) awaitReady(ctx context.Context, server *childprocess.Process)
 	return version, conn.Close(ctx)
 }
 
-// arguments puts -D first, because stopLeftover recognizes this program's servers
-// by it.
+// arguments puts -D first, because stopLeftover recognizes this program's servers by it.
 func (p *Postgres) arguments() []string {
 	settings := map[string]string{
 		"listen_addresses":        loopback,
@@ -220,8 +215,7 @@ func (p *Postgres) arguments() []string {
 	return args
 }
 
-// run starts a program of PostgreSQL as the server's user. Its output goes to the
-// log file.
+// run starts a program of PostgreSQL as the server's user. Its output goes to the log file.
 func (p *Postgres) run(program string, args ...string) (*childprocess.Process, error) {
 	log, err := os.OpenFile(p.logFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -258,9 +252,8 @@ func (p *Postgres) portTaken() bool {
 	return false
 }
 
-// dataInUse reports whether a server ended because the shared memory of an
-// earlier server is still in use. In every other case the server removes the pid
-// file when it ends.
+// dataInUse reports whether a server ended because the shared memory of an earlier server is still in use. In every other
+// case the server removes the pid file when it ends.
 func (p *Postgres) dataInUse() bool {
 	_, err := readPIDFile(p.data())
 	return err == nil

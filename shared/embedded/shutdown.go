@@ -11,8 +11,7 @@ import (
 // stopPatience is how long a server may take to end after each signal.
 const stopPatience = 10 * time.Second
 
-// shutdown asks a postmaster for a fast shutdown, then for an immediate one,
-// then kills it.
+// shutdown asks a postmaster for a fast shutdown, then for an immediate one, then kills it.
 func shutdown(pid int, send func(syscall.Signal) error, gone func() bool) error {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
 		if gone() {
