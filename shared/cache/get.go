@@ -107,7 +107,7 @@ func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
 	token := k.cache.token()
 	// The bypass is read before the lease: if it has ended by now, a fresh watermark has seen the write.
 	bypassed := k.cache.bypass.has(key, k.cache.now)
-	l, err := k.lease(ctx, key, token)
+	l, err := k.script(ctx, key, token)
 	if err == nil && l.refused() && !bypassed {
 		l, err = k.await(ctx, key, token)
 	}
@@ -141,7 +141,7 @@ func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error
 			return lease{}, ctx.Err()
 		case <-timer.C:
 		}
-		if l, err = k.lease(ctx, key, token); err != nil || !l.refused() {
+		if l, err = k.script(ctx, key, token); err != nil || !l.refused() {
 			return l, err
 		}
 		timer.Reset(waitStep)

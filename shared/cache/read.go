@@ -100,11 +100,6 @@ type lease struct {
 // refused reports whether another reader has the lease, or the watermark is too old to fill under.
 func (l *lease) refused() bool { return !l.granted && l.value == nil && !l.bad }
 
-// lease asks for the right to fill.
-func (k *Kind) lease(ctx context.Context, key, token string) (lease, error) {
-	return k.script(ctx, key, token)
-}
-
 // script is an atomic lookup. With a token it also takes the lease if there is no value.
 func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 	c := k.cache

@@ -272,28 +272,22 @@ func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) 
 // QueryOne runs one reading statement and collects its only row with fn, for example pgx.RowToStructByName. If there is
 // no row, it returns pgx.ErrNoRows.
 func QueryOne[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) (T, error) {
-	var row T
-	err := db.Read(ctx, func(ctx context.Context, q Querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		row, err = pgx.CollectExactlyOneRow(rows, fn)
-		return err
-	})
-	return row, err
+	return query(ctx, db, func(rows pgx.Rows) (T, error) { return pgx.CollectExactlyOneRow(rows, fn) }, sql, args)
 }
 
 // QueryAll runs one reading statement and collects its rows with fn.
 func QueryAll[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	var all []T
-	err := db.Read(ctx, func(ctx context.Context, q Querier) error {
+	return query(ctx, db, func(rows pgx.Rows) ([]T, error) { return pgx.CollectRows(rows, fn) }, sql, args)
+}
+
+func query[T any](ctx context.Context, db *DB, collect func(pgx.Rows) (T, error), sql string, args []any) (result T, err error) {
+	err = db.Read(ctx, func(ctx context.Context, q Querier) error {
 		rows, err := q.Query(ctx, sql, args...)
 		if err != nil {
 			return err
 		}
-		all, err = pgx.CollectRows(rows, fn)
+		result, err = collect(rows)
 		return err
 	})
-	return all, err
+	return result, err
 }

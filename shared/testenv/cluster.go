@@ -1,7 +1,6 @@
 package testenv
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -10,11 +9,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/faultproxy"
-	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
 // clusterDatabase is the name of the database in every cluster.
@@ -31,7 +27,10 @@ type Cluster struct {
 func NewCluster(t testing.TB, settings map[string]string) *Cluster {
 	t.Helper()
 	c := startCluster(t, clusterDir(t), settings)
-	if err := c.prepare(t.Context()); err != nil {
+	if err := runSQL(t.Context(), c.Postgres, "postgres", rolesSQL); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeMigrated(t.Context(), c.Postgres, clusterDatabase, Variants[0]); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -94,42 +93,6 @@ func startCluster(t testing.TB, dir string, settings map[string]string) *Cluster
 	}
 	t.Cleanup(func() { _ = p.Stop() })
 	return &Cluster{p, dir}
-}
-
-// prepare creates the same roles and database as on the shared server.
-func (c *Cluster) prepare(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, c.URL("postgres"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	for _, sql := range []string{
-		"CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; CREATE ROLE " + serviceLogin + " LOGIN IN ROLE " + migrations.DefaultRole,
-		"CREATE DATABASE " + clusterDatabase + " OWNER " + webRole,
-	} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	return c.migrate(ctx)
-}
-
-func (c *Cluster) migrate(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, c.URL(clusterDatabase))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	schema, err := embedded.Schemas.ReadFile("schema/" + Variants[0] + ".sql")
-	if err != nil {
-		return err
-	}
-	sql := "GRANT CREATE ON SCHEMA public TO " + webRole + "; SET ROLE " + webRole + "; " + string(schema) + "; RESET ROLE"
-	if _, err := conn.Exec(ctx, sql); err != nil {
-		return err
-	}
-	_, err = migrations.Apply(ctx, conn, migrations.Options{AuthTimezone: "UTC"})
-	return err
 }
 
 // Env starts an Env on the cluster.

@@ -21,6 +21,8 @@ import (
 const (
 	webRole      = "web_application" // owns better-auth's tables
 	serviceLogin = "game_service"    // the service's login
+	rolesSQL     = "CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; " +
+		"CREATE ROLE " + serviceLogin + " LOGIN IN ROLE " + migrations.DefaultRole
 )
 
 // Database is one test's database.
@@ -32,34 +34,26 @@ type Database struct {
 }
 
 var (
-	roles     sync.Once
-	templates = map[string]*template{}
-	templMu   sync.Mutex
+	makeRoles = sync.OnceValue(func() error { return runSQL(context.Background(), server.started, "postgres", rolesSQL) })
+	templates sync.Map // of func() error by variant, which makes the template at its first call
 	names     atomic.Int64
 )
-
-type template struct {
-	once sync.Once
-	name string
-	err  error
-}
 
 // NewDatabase clones the migrated template of a variant.
 func NewDatabase(t testing.TB, variant string) *Database {
 	t.Helper()
 	Postgres(t)
-	templMu.Lock()
-	tmpl := templates[variant]
-	if tmpl == nil {
-		tmpl = &template{}
-		templates[variant] = tmpl
+	template := "template_" + variant
+	made, _ := templates.LoadOrStore(variant, sync.OnceValue(func() error {
+		if err := makeRoles(); err != nil {
+			return err
+		}
+		return makeMigrated(context.Background(), server.started, template, variant)
+	}))
+	if err := made.(func() error)(); err != nil {
+		t.Fatalf("template %s: %v", variant, err)
 	}
-	templMu.Unlock()
-	tmpl.once.Do(func() { tmpl.name, tmpl.err = makeTemplate(t, variant) })
-	if tmpl.err != nil {
-		t.Fatalf("template %s: %v", variant, tmpl.err)
-	}
-	d := newDatabase(t, "TEMPLATE "+tmpl.name)
+	d := newDatabase(t, "TEMPLATE "+template)
 	d.Variant = variant
 	return d
 }
@@ -68,11 +62,13 @@ func NewDatabase(t testing.TB, variant string) *Database {
 func NewEmptyDatabase(t testing.TB, schema string) *Database {
 	t.Helper()
 	Postgres(t)
-	makeRoles(t)
+	if err := makeRoles(); err != nil {
+		t.Fatal(err)
+	}
 	d := newDatabase(t, "OWNER "+webRole)
 	d.Variant = schema
 	if schema != "" {
-		if err := loadSchema(d.Name, schema); err != nil {
+		if err := loadSchema(t.Context(), server.started, d.Name, schema); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,11 +78,11 @@ func NewEmptyDatabase(t testing.TB, schema string) *Database {
 func newDatabase(t testing.TB, how string) *Database {
 	t.Helper()
 	d := &Database{Name: fmt.Sprintf("test_%d", names.Add(1))}
-	if err := superExec(t.Context(), "postgres", "CREATE DATABASE "+d.Name+" "+how); err != nil {
+	if err := runSQL(t.Context(), server.started, "postgres", "CREATE DATABASE "+d.Name+" "+how); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := superExec(context.Background(), "postgres", "DROP DATABASE "+d.Name+" WITH (FORCE)"); err != nil {
+		if err := runSQL(context.Background(), server.started, "postgres", "DROP DATABASE "+d.Name+" WITH (FORCE)"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -105,9 +101,9 @@ func pool(t testing.TB, url string) *pgxpool.Pool {
 	return p
 }
 
-// superExec runs statements as superuser.
-func superExec(ctx context.Context, database, sql string) error {
-	conn, err := pgx.Connect(ctx, server.started.URL(database))
+// runSQL runs statements on p as superuser.
+func runSQL(ctx context.Context, p *embedded.Postgres, database, sql string) error {
+	conn, err := pgx.Connect(ctx, p.URL(database))
 	if err != nil {
 		return err
 	}
@@ -116,43 +112,30 @@ func superExec(ctx context.Context, database, sql string) error {
 	return err
 }
 
-func makeRoles(t testing.TB) {
-	roles.Do(func() {
-		err := superExec(context.Background(), "postgres", fmt.Sprintf(
-			"CREATE ROLE %s LOGIN; CREATE ROLE %s NOLOGIN; CREATE ROLE %s LOGIN IN ROLE %s",
-			webRole, migrations.DefaultRole, serviceLogin, migrations.DefaultRole))
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
-}
-
-func makeTemplate(t testing.TB, variant string) (string, error) {
-	makeRoles(t)
-	ctx := context.Background()
-	name := "template_" + variant
-	if err := superExec(ctx, "postgres", "CREATE DATABASE "+name+" OWNER "+webRole); err != nil {
-		return "", err
+// makeMigrated creates a database with better-auth's tables and the service's schema.
+func makeMigrated(ctx context.Context, p *embedded.Postgres, name, variant string) error {
+	if err := runSQL(ctx, p, "postgres", "CREATE DATABASE "+name+" OWNER "+webRole); err != nil {
+		return err
 	}
-	if err := loadSchema(name, variant); err != nil {
-		return "", err
+	if err := loadSchema(ctx, p, name, variant); err != nil {
+		return err
 	}
-	conn, err := pgx.Connect(ctx, server.started.URL(name))
+	conn, err := pgx.Connect(ctx, p.URL(name))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer conn.Close(ctx)
 	_, err = migrations.Apply(ctx, conn, migrations.Options{AuthTimezone: "UTC"})
-	return name, err
+	return err
 }
 
 // loadSchema creates better-auth's tables. The web application owns them.
-func loadSchema(database, schema string) error {
+func loadSchema(ctx context.Context, p *embedded.Postgres, database, schema string) error {
 	sql, err := embedded.Schemas.ReadFile("schema/" + schema + ".sql")
 	if err != nil {
 		return err
 	}
-	return superExec(context.Background(), database, "GRANT CREATE ON SCHEMA public TO "+webRole+"; SET ROLE "+webRole+"; "+string(sql))
+	return runSQL(ctx, p, database, "GRANT CREATE ON SCHEMA public TO "+webRole+"; SET ROLE "+webRole+"; "+string(sql))
 }
 
 // Plugins reports whether the variant has the columns of the username and admin plugins.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
@@ -52,7 +54,7 @@ type request struct {
 func (h *handler) read(kind Kind, path string, w http.ResponseWriter, r *http.Request) (*request, reason) {
 	req := &request{
 		kind: kind, stage: h.Stages[kind], method: r.Method, query: r.URL.RawQuery,
-		protocol: r.Proto, sourceIP: r.RemoteAddr, at: h.Now().UTC(), extendedID: newAPIID(), invocationID: newUUID(),
+		protocol: r.Proto, sourceIP: r.RemoteAddr, at: h.Now().UTC(), extendedID: newAPIID(), invocationID: uuid.NewString(),
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		req.sourceIP = host
@@ -91,7 +93,7 @@ func (req *request) setNames() {
 			req.stage = "$default"
 		}
 	case RESTAPI:
-		req.requestID = newUUID()
+		req.requestID = uuid.NewString()
 		if req.stage == "" {
 			req.stage = "Prod"
 		}
@@ -248,11 +250,6 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
-}
-
-func newUUID() string {
-	h := randomHex(16)
-	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }
 
 // newAPIID returns a request id in the HTTP API's form.

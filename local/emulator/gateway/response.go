@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // response is the HTTP response of a function or of a gateway.
@@ -52,7 +54,7 @@ func (req *request) decode(payload []byte, binaryTypes []string) (response, reas
 	}
 	for name, values := range made.header {
 		for _, value := range values {
-			if !validHeader(name, value) {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 				return response{}, functionFailed
 			}
 		}
@@ -183,11 +185,9 @@ func parseDocument(payload []byte) (document, response, error) {
 // strings adds the headers with one value to h.
 func (d document) strings(h http.Header) error {
 	for name, raw := range d.Headers {
-		var value string
-		if err := json.Unmarshal(raw, &value); err != nil || raw[0] != '"' {
-			return fmt.Errorf("%w: header %q", errMalformed, name)
+		if err := addText(h, name, raw); err != nil {
+			return err
 		}
-		h.Add(name, value)
 	}
 	return nil
 }
@@ -197,13 +197,20 @@ func (d document) lists(h http.Header) error {
 	for name, list := range d.MultiHeaders {
 		h.Del(name)
 		for _, raw := range list {
-			var value string
-			if err := json.Unmarshal(raw, &value); err != nil || raw[0] != '"' {
-				return fmt.Errorf("%w: header %q", errMalformed, name)
+			if err := addText(h, name, raw); err != nil {
+				return err
 			}
-			h.Add(name, value)
 		}
 	}
+	return nil
+}
+
+func addText(h http.Header, name string, raw json.RawMessage) error {
+	var value string
+	if err := json.Unmarshal(raw, &value); err != nil || raw[0] != '"' {
+		return fmt.Errorf("%w: header %q", errMalformed, name)
+	}
+	h.Add(name, value)
 	return nil
 }
 

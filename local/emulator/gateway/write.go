@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // write sends r with the ids that the gateway adds.
@@ -52,12 +51,4 @@ func perConnection(name string) bool {
 		return true
 	}
 	return false
-}
-
-// validHeader reports whether a header can be sent: its name is a token, its value one line.
-func validHeader(name, value string) bool {
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) }) {
-		return false
-	}
-	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/osirose-new/database-service/local/emulator/template"
 )
 
@@ -87,13 +89,8 @@ func (r report) line(result Result) string {
 	return text + "\n"
 }
 
-// NewID returns a request id: a random UUID.
-func NewID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
+// NewID returns a request id.
+func NewID() string { return uuid.NewString() }
 
 // newTrace returns the X-Ray trace header of an invocation that is not sampled.
 func newTrace() string {
