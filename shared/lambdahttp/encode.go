@@ -116,7 +116,7 @@ func oneLine(value string) string {
 	return strings.TrimSpace(value)
 }
 
-// appendString appends s as a JSON string.
+// appendString appends s as a JSON string. gjson.AppendJSONString would also escape <, > and &, which makes bodies longer.
 func appendString(out []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	s = strings.ToValidUTF8(s, "\ufffd")
