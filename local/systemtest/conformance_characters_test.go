@@ -49,7 +49,7 @@ func heroRequest(user, name string) *databasev1.CreateCharacterRequest {
 	}
 }
 
-// sees finds the character in every way to read one, as it was answered before.
+// sees checks that each way to read a character returns want.
 func (c *conform) sees(want *databasev1.Character) {
 	c.Helper()
 	countdown := protocmp.IgnoreFields(want, "seconds_until_deletion")
@@ -72,12 +72,12 @@ func (c *conform) sees(want *databasev1.Character) {
 			}
 		}
 		if same != nil {
-			c.Errorf("GetCharacterList, %s: character %d is not there", view, want.Id)
+			c.Errorf("GetCharacterList, %s: character %d is missing", view, want.Id)
 		}
 	}
 }
 
-// goneFor finds that nobody who reads or changes the character can tell it from one that never was.
+// goneFor checks that every read and write of the character is answered as for an id that never existed.
 func (c *conform) goneFor(user string, id int64) {
 	c.Helper()
 	const never = math.MaxInt64
@@ -102,7 +102,7 @@ func (c *conform) goneFor(user string, id int64) {
 	} {
 		got, want := call(id), call(never)
 		if d := cmp.Diff(want.MetaMap(), got.MetaMap()); got.Msg() != want.Msg() || d != "" {
-			c.Errorf("%v can be told from %v:\n%s", got, want, d)
+			c.Errorf("%v differs from the error for an id that never existed, %v:\n%s", got, want, d)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func characterScenarios() []scenario {
 	return []scenario{
 		{"GetCharacter", "in every way", func(c *conform) {
 			hero := c.hero(c.player().Id)
-			for range 2 { // cold and cached
+			for range 2 { // uncached and cached
 				c.sees(hero)
 			}
 		}},
@@ -124,7 +124,7 @@ func characterScenarios() []scenario {
 			u := c.player()
 			hero := c.hero(u.Id)
 			c.sees(hero)
-			c.goneFor(c.player().Id, hero.Id) // another user's
+			c.goneFor(c.player().Id, hero.Id) // the character of another user
 			ok(c, c.characters.DeleteCharacter, &databasev1.DeleteCharacterRequest{UserId: u.Id, CharacterId: hero.Id})
 			c.owner(`UPDATE game.character SET delete_at = now() - interval '1 s' WHERE id = $1`, hero.Id)
 			c.goneFor(u.Id, hero.Id)
@@ -159,9 +159,9 @@ func listScenarios() []scenario {
 				c.Errorf("GetCharacterList without those marked = %v, want %d alone", l, second.Id)
 			}
 		}},
-		{"GetCharacterList", "of nobody", func(c *conform) {
-			if l := ok(c, c.characters.GetCharacterList, listOf("nobody")).Characters; len(l) > 0 {
-				c.Errorf("GetCharacterList of nobody = %v", l)
+		{"GetCharacterList", "of an unknown user", func(c *conform) {
+			if l := ok(c, c.characters.GetCharacterList, listOf("unknown")).Characters; len(l) > 0 {
+				c.Errorf("GetCharacterList of an unknown user = %v", l)
 			}
 		}},
 		{"GetCharacterList", "ARGUMENT", func(c *conform) {
@@ -223,7 +223,7 @@ func creationScenarios() []scenario {
 			refuses(c, c.characters.CreateCharacter, r, tooLarge)
 		}},
 		{"CreateCharacter", "USER_NOT_FOUND", func(c *conform) {
-			refuses(c, c.characters.CreateCharacter, heroRequest("nobody", newName()), noSuchUser)
+			refuses(c, c.characters.CreateCharacter, heroRequest("unknown", newName()), noSuchUser)
 		}},
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/osirose-new/database-service/shared/services"
 )
 
-// announced is a context whose deadline goes to gRPC's server, while its client keeps waiting.
+// announced is a context whose deadline is sent to the gRPC server, while the client waits longer.
 type announced struct {
 	context.Context
 	end time.Time

@@ -15,15 +15,15 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// faulty has a good request for every rpc, to make it while something is wrong.
+// faulty has a valid request for every rpc, to send it during a fault.
 type faulty struct {
 	*conform
 	calls  map[string]func(*clients) error // by rpc
-	others map[request.Protocol]*clients   // that the protocols are compared with
+	others map[request.Protocol]*clients   // for the comparison of the protocols
 }
 
 // newFaulty starts a separate store, because a fault affects every call on it.
-func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
+func newFaulty(t *testing.T, s conformanceStore, seen *results) *faulty {
 	t.Helper()
 	e := testenv.New(t, testenv.Variants[0], s.redis)
 	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *app.Program) { s.spoil(e, p) }}}
@@ -33,7 +33,7 @@ func newFaulty(t *testing.T, s conformanceStore, seen *outcomes) *faulty {
 	return f
 }
 
-// prepare makes what the requests are about.
+// prepare creates what the requests name.
 func (f *faulty) prepare(c *conform) {
 	u := c.player()
 	_, token := c.AddSession(c, u.Id, 10*time.Minute)
@@ -66,7 +66,7 @@ func (f *faulty) prepare(c *conform) {
 
 func errorOf[A any](_ A, err error) error { return err }
 
-// all makes every call, with nothing in Redis to answer it, and wants that fault of each.
+// all makes every call with an empty Redis, and checks that each fails with want.
 func (f *faulty) all(c *clients, want fault) {
 	f.Helper()
 	for rpc, call := range f.calls {
@@ -79,12 +79,12 @@ func (f *faulty) all(c *clients, want fault) {
 		}
 		wantFault(f, rpc, err, want)
 		if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
-			f.Errorf("%s tells the caller too much: %v", rpc, err)
+			f.Errorf("%s shows internals to the caller: %v", rpc, err)
 		}
 	}
 }
 
-// under runs f with t.
+// under runs play with t.
 func (f *faulty) under(t *testing.T, play func(*faulty)) {
 	here, c := *f, *f.conform
 	c.TB = t

@@ -14,15 +14,15 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// outcome is one way in which an rpc ends.
-type outcome struct {
+// result is one kind of answer of an rpc.
+type result struct {
 	rpc string
 	fault
-	// detail is the argument at fault, or one form of a good answer: "replayed=true".
+	// detail is the wrong argument, or the value of a bool field in a good answer: "replayed=true".
 	detail string
 }
 
-// conformanceRPCs are the methods of all services by name.
+// conformanceRPCs returns the methods of all services by name.
 func conformanceRPCs() map[string]protoreflect.MethodDescriptor {
 	all := map[string]protoreflect.MethodDescriptor{}
 	for _, file := range []protoreflect.FileDescriptor{
@@ -40,11 +40,11 @@ func conformanceRPCs() map[string]protoreflect.MethodDescriptor {
 	return all
 }
 
-// contract reads the errors that comments in .proto files name. In them a Twirp code is followed by its reasons, words in
-// capitals; what stands in parentheses explains, and names arguments; "as GetCharacter" takes that one's.
+// contract reads the errors that comments in .proto files name. A Twirp code is followed by its reasons, in capitals. Words
+// in parentheses name arguments or explain. "as GetCharacter" means the errors of that rpc.
 type contract struct {
 	rpcs     map[string]protoreflect.MethodDescriptor
-	promised map[outcome]bool
+	promised map[result]bool
 }
 
 var (
@@ -52,10 +52,10 @@ var (
 	reasonWord   = regexp.MustCompile(`^[A-Z]+(_[A-Z]+)+$|^[A-Z]{5,}$`)
 )
 
-// conformancePromises are the outcomes that the contract names.
-func conformancePromises(t *testing.T) map[outcome]bool {
+// conformancePromises returns the results that the contract names.
+func conformancePromises(t *testing.T) map[result]bool {
 	t.Helper()
-	c := contract{conformanceRPCs(), map[outcome]bool{}}
+	c := contract{conformanceRPCs(), map[result]bool{}}
 	files, err := filepath.Glob("../../proto/osirose/database/v1/*.proto")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("the contract's files: %v, %v", files, err)
@@ -68,15 +68,15 @@ func conformancePromises(t *testing.T) map[outcome]bool {
 		c.file(string(text))
 	}
 	for rpc, method := range c.rpcs {
-		c.promised[outcome{rpc: rpc}] = true
+		c.promised[result{rpc: rpc}] = true
 		for form := range goodForms(method.Output(), nil) {
-			c.promised[outcome{rpc: rpc, detail: form}] = true
+			c.promised[result{rpc: rpc, detail: form}] = true
 		}
 	}
 	return c.promised
 }
 
-// file reads one file: the comment before a service holds for all of its rpcs, the one before an rpc for that.
+// file reads one file. The comment of a service holds for all of its rpcs.
 func (c contract) file(text string) {
 	var comment strings.Builder
 	var everywhere string
@@ -99,7 +99,7 @@ func (c contract) file(text string) {
 	}
 }
 
-// errors notes what a list of errors promises of an rpc.
+// errors adds the results that a list of errors promises for an rpc.
 func (c contract) errors(rpc, list string) {
 	var last fault
 	for _, word := range contractWord.FindAllString(list, -1) {
@@ -107,22 +107,22 @@ func (c contract) errors(rpc, list string) {
 		case strings.HasPrefix(word, "as "):
 			for o := range maps.Clone(c.promised) {
 				if o.rpc == strings.TrimPrefix(word, "as ") && (o.detail == "" || c.takes(rpc, o.detail)) {
-					c.promised[outcome{rpc, o.fault, o.detail}] = true
+					c.promised[result{rpc, o.fault, o.detail}] = true
 				}
 			}
 		case strings.HasPrefix(word, "("):
 			for _, name := range contractWord.FindAllString(word[1:len(word)-1], -1) {
 				if last.reason == "ARGUMENT" && c.takes(rpc, name) {
-					c.promised[outcome{rpc, last, name}] = true
+					c.promised[result{rpc, last, name}] = true
 				}
 			}
 		case twirp.IsValidErrorCode(twirp.ErrorCode(word)):
 			last = fault{twirp.ErrorCode(word), ""}
-			c.promised[outcome{rpc: rpc, fault: last}] = true
+			c.promised[result{rpc: rpc, fault: last}] = true
 		case reasonWord.MatchString(word):
-			delete(c.promised, outcome{rpc: rpc, fault: fault{last.code, ""}}) // it has a reason
+			delete(c.promised, result{rpc: rpc, fault: fault{last.code, ""}}) // it has a reason
 			last.reason = word
-			c.promised[outcome{rpc: rpc, fault: last}] = true
+			c.promised[result{rpc: rpc, fault: last}] = true
 		}
 	}
 }
@@ -134,7 +134,7 @@ func (c contract) takes(rpc, name string) bool {
 	return input.Fields().ByName(n) != nil || input.Oneofs().ByName(n) != nil
 }
 
-// goodForms are the forms of an answer by its yes-or-no fields: those that m has, or all that there can be where m is nil.
+// goodForms returns the values of an answer's bool fields: those in m, or all that are possible if m is nil.
 func goodForms(d protoreflect.MessageDescriptor, m protoreflect.Message) map[string]bool {
 	forms := map[string]bool{}
 	for i := range d.Fields().Len() {

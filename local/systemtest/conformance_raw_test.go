@@ -14,7 +14,7 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// raw sends what no client of an rpc does, by the name called.
+// raw calls the path called with a body that no client of rpc sends.
 func (f *faulty) raw(rpc, called string, bodies map[request.Protocol]string, want twirp.ErrorCode) {
 	f.Helper()
 	send := func(c *clients) reply { return reply{err: c.raw(f.Context(), pathOf(rpc, called), bodies[c.protocol])} }
@@ -28,8 +28,8 @@ func (f *faulty) raw(rpc, called string, bodies map[request.Protocol]string, wan
 	}
 }
 
-// malformedBodies are no requests: no message, text that is not UTF-8 (in the first field, which is a text for every rpc), and
-// too much.
+// malformedBodies returns bodies that cannot be decoded: no message, text that is not UTF-8 (the first field of every rpc is
+// text), and too many bytes.
 func malformedBodies(rpc string) []map[request.Protocol]string {
 	field := conformanceRPCs()[rpc].Input().Fields().ByNumber(1).JSONName()
 	bodies := func(protobuf, json string) map[request.Protocol]string {
@@ -41,11 +41,11 @@ func malformedBodies(rpc string) []map[request.Protocol]string {
 	}
 }
 
-// rawHTTP is a request that Twirp does not route.
+// rawHTTP sends a request that Twirp does not route.
 func (f *faulty) rawHTTP(rpc, method, contentType string) {
 	f.Helper()
 	if f.transport == nil {
-		return // there is nothing like it by gRPC
+		return // gRPC has no such request
 	}
 	err := f.post(f.Context(), method, pathOf(rpc, rpc), contentType, "{}")
 	f.seen.note(rpc, reply{err: err})
@@ -68,8 +68,8 @@ func (c *clients) raw(ctx context.Context, path, body string) error {
 	if err == nil {
 		return nil
 	}
-	e := toldOf(twirpOf(err))
-	switch e.Code { // Twirp's own codes have no equals in gRPC
+	e := publicErrorOf(twirpOf(err))
+	switch e.Code { // gRPC lacks Twirp's own codes
 	case twirp.InvalidArgument:
 		e.Code = twirp.Malformed
 	case twirp.Unimplemented:
@@ -78,7 +78,7 @@ func (c *clients) raw(ctx context.Context, path, body string) error {
 	return e.error()
 }
 
-// post returns the error of a request by HTTP.
+// post returns the error of an HTTP request.
 func (c *clients) post(ctx context.Context, method, path, contentType, body string) error {
 	r, err := http.NewRequestWithContext(ctx, method, c.url+"/twirp/"+path, strings.NewReader(body))
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *clients) post(ctx context.Context, method, path, contentType, body stri
 		return err
 	}
 	defer response.Body.Close()
-	var e told
+	var e publicError
 	if err := json.NewDecoder(response.Body).Decode(&e); err != nil {
 		return err
 	}

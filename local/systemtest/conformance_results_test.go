@@ -16,42 +16,42 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// outcomes are those that clients saw.
-type outcomes struct {
+// results records what clients received.
+type results struct {
 	protocol request.Protocol
 	matrix   *matrix // nil: the protocols are not compared
 
 	mu       sync.Mutex
-	seen     map[outcome]bool
-	scenario string // that is played; empty: the steps of this one are not the same each time
+	seen     map[result]bool
+	scenario string // the current one; empty if its steps differ from run to run
 }
 
-// outcomesOf are all that a reply is.
-func outcomesOf(rpc string, r reply) []outcome {
+// resultsOf returns all results that a reply counts as.
+func resultsOf(rpc string, r reply) []result {
 	f := faultOf(r.err)
-	all := []outcome{{rpc: rpc, fault: f}}
+	all := []result{{rpc: rpc, fault: f}}
 	if e, ok := errors.AsType[twirp.Error](r.err); ok && f.reason == "ARGUMENT" {
-		all = append(all, outcome{rpc, f, e.Meta("argument")})
+		all = append(all, result{rpc, f, e.Meta("argument")})
 	}
 	if r.err == nil {
 		m := r.answer.ProtoReflect()
 		for form := range goodForms(m.Descriptor(), m) {
-			all = append(all, outcome{rpc: rpc, detail: form})
+			all = append(all, result{rpc: rpc, detail: form})
 		}
 	}
 	return all
 }
 
-func (o *outcomes) note(rpc string, r reply) {
+func (o *results) note(rpc string, r reply) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, one := range outcomesOf(rpc, r) {
+	for _, one := range resultsOf(rpc, r) {
 		o.seen[one] = true
 	}
 }
 
-// begin says which scenario the calls are of from now on.
-func (o *outcomes) begin(scenario string) {
+// begin sets the scenario of the next calls.
+func (o *results) begin(scenario string) {
 	o.mu.Lock()
 	o.scenario = scenario
 	o.mu.Unlock()
@@ -60,8 +60,9 @@ func (o *outcomes) begin(scenario string) {
 	}
 }
 
-// watch notes the outcomes of a client. Where protocols are compared it makes a call that had no effect by the other protocols, too.
-func (o *outcomes) watch(others map[request.Protocol]*clients) twirp.Interceptor {
+// watch records the results of a client. If protocols are compared, it repeats each call that changed nothing by the other
+// protocols.
+func (o *results) watch(others map[request.Protocol]*clients) twirp.Interceptor {
 	return func(next twirp.Method) twirp.Method {
 		return func(ctx context.Context, request any) (any, error) {
 			rpc, _ := twirp.MethodName(ctx)
@@ -84,15 +85,15 @@ func (o *outcomes) watch(others map[request.Protocol]*clients) twirp.Interceptor
 	}
 }
 
-// clients of the services at url, by the protocol of the store.
-func (o *outcomes) clients(t testing.TB, url string, interceptors ...twirp.Interceptor) *clients {
+// clients returns clients of the services at url by the protocol of the store.
+func (o *results) clients(t testing.TB, url string, interceptors ...twirp.Interceptor) *clients {
 	t.Helper()
 	watch := o.watch(o.others(t, url, interceptors...))
 	return dial(t, url, o.protocol, append([]twirp.Interceptor{watch}, interceptors...)...)
 }
 
-// others are clients by the other protocols, where they are compared.
-func (o *outcomes) others(t testing.TB, url string, interceptors ...twirp.Interceptor) map[request.Protocol]*clients {
+// others returns clients by the other protocols if they are compared.
+func (o *results) others(t testing.TB, url string, interceptors ...twirp.Interceptor) map[request.Protocol]*clients {
 	t.Helper()
 	all := map[request.Protocol]*clients{}
 	for _, protocol := range protocols {
@@ -103,16 +104,16 @@ func (o *outcomes) others(t testing.TB, url string, interceptors ...twirp.Interc
 	return all
 }
 
-// compare fails the test for what was promised and not seen, and for what was seen and not promised.
-func (o *outcomes) compare(t testing.TB, promised map[outcome]bool) {
+// compare fails the test for each result that was promised and not seen, or seen and not promised.
+func (o *results) compare(t testing.TB, promised map[result]bool) {
 	t.Helper()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var wrong []string
-	covered := map[outcome]bool{} // a code that is promised without a reason comes with any
+	covered := map[result]bool{} // a code that is promised without a reason may have any
 	for seen := range o.seen {
 		covered[seen] = true
-		any := outcome{rpc: seen.rpc, fault: fault{seen.code, ""}}
+		any := result{rpc: seen.rpc, fault: fault{seen.code, ""}}
 		covered[any] = true
 		if seen.detail == "" && !promised[seen] && !promised[any] {
 			wrong = append(wrong, fmt.Sprintf("%s answered %v, which its comment does not name", seen.rpc, seen.fault))
@@ -125,6 +126,6 @@ func (o *outcomes) compare(t testing.TB, promised map[outcome]bool) {
 	}
 	slices.Sort(wrong)
 	if len(wrong) > 0 {
-		t.Errorf("outcomes and contract differ:\n%s", strings.Join(wrong, "\n"))
+		t.Errorf("results and contract differ:\n%s", strings.Join(wrong, "\n"))
 	}
 }

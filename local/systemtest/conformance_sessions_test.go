@@ -31,7 +31,7 @@ func playerByToken(token string) *databasev1.GetUserBySessionRequest {
 	return &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: token}}
 }
 
-// sessionRPCs are the rpcs that are given a session.
+// sessionRPCs returns the rpcs whose request names a session.
 func sessionRPCs() map[string]func(*clients, context.Context, sessionKey) (*databasev1.Session, error) {
 	return map[string]func(*clients, context.Context, sessionKey) (*databasev1.Session, error){
 		"GetUserBySession": func(c *clients, ctx context.Context, k sessionKey) (*databasev1.Session, error) {
@@ -74,7 +74,7 @@ func refreshRequest(k sessionKey, extend int32) *databasev1.RefreshSessionReques
 	return r
 }
 
-// cookie is the token as better-auth's cookie has it.
+// signedCookie returns the value of better-auth's cookie for a token.
 func signedCookie(token string) string {
 	mac := hmac.New(sha256.New, []byte(testenv.Secret))
 	mac.Write([]byte(token))

@@ -23,9 +23,9 @@ import (
 type conformanceStore struct {
 	name, redis string
 	protocol    request.Protocol
-	matrix      bool                             // whether the protocols are compared
-	hits        string                           // "none", "some", or any number of them
-	spoil       func(*testenv.Env, *app.Program) // what is wrong with Redis for good
+	matrix      bool                             // whether its protocol is compared with the others
+	hits        string                           // "none", "some", or "" for any number
+	spoil       func(*testenv.Env, *app.Program) // breaks Redis for the whole test
 }
 
 func conformanceStores() []conformanceStore {
@@ -79,19 +79,19 @@ func (h halfFails) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	}
 }
 
-// conform is what a scenario works with.
+// conform is the environment of a scenario.
 type conform struct {
 	testing.TB
 	*testenv.Env
 	*clients
-	seen     *outcomes
+	seen     *results
 	spoil    func(*app.Program)
-	noIDs    *clients // of a program that takes no session_id
+	noIDs    *clients // of a program that refuses session_id
 	nameless *conform // on a database without usernames
 }
 
-// newConform starts a store with everything that scenarios ask of it.
-func newConform(t *testing.T, s conformanceStore, seen *outcomes) *conform {
+// newConform starts a store with everything that scenarios need.
+func newConform(t *testing.T, s conformanceStore, seen *results) *conform {
 	t.Helper()
 	on := func(variant string) *conform {
 		e := testenv.New(t, variant, s.redis)
@@ -105,38 +105,38 @@ func newConform(t *testing.T, s conformanceStore, seen *outcomes) *conform {
 	return c
 }
 
-// open serves a program as this store has it.
+// open serves a program with the faults of this store.
 func (c *conform) open(t testing.TB, p *app.Program) *clients {
 	t.Helper()
 	c.spoil(p)
 	return c.seen.clients(t, serve(t, p).url)
 }
 
-// web changes something as the web application, or as whoever else goes past the service. The cache may be behind such
-// a change by P: here that time is over when this returns.
+// web changes something as the web application. The cache may lag behind such a change by MaxStaleness, and web returns as if
+// that time had passed.
 func (c *conform) web(sql string, args ...any) {
 	c.Helper()
 	c.WebExec(c, sql, args...)
-	c.passP()
+	c.passMaxStaleness()
 }
 
 func (c *conform) owner(sql string, args ...any) {
 	c.Helper()
 	c.OwnerExec(c, sql, args...)
-	c.passP()
+	c.passMaxStaleness()
 }
 
-func (c *conform) passP() {
+func (c *conform) passMaxStaleness() {
 	c.Helper()
 	if err := c.Redis.Client.HIncrBy(c.Context(), "wm", "t", -2000).Err(); err != nil {
 		c.Fatal(err)
 	}
 }
 
-// errBusy ends a scenario whose machine had no time for a request. It is begun again.
+// errBusy ends a scenario because the machine was too slow for a request. The scenario is then repeated.
 var errBusy = errors.New("the machine is busy")
 
-// run runs a scenario. One without a name is not compared with those of other protocols.
+// run runs a scenario. A scenario without a name is not compared with other protocols.
 func (c *conform) run(t *testing.T, name string, scenario func(*conform)) {
 	here := *c
 	here.TB = t
@@ -176,7 +176,7 @@ func ok[Q, A any](c *conform, call func(context.Context, Q) (A, error), request 
 	return a
 }
 
-// refused makes a call that must fail so.
+// refuses makes a call that must fail with want.
 func refuses[Q, A any](c *conform, call func(context.Context, Q) (A, error), request Q, want fault) twirp.Error {
 	c.Helper()
 	_, err := call(c.Context(), request)

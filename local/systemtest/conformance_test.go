@@ -8,14 +8,14 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// scenario is a sequence of calls with the answers that a caller must get. It makes users of its own.
+// scenario is a sequence of calls and the answers that a caller must get. It creates its own users.
 type scenario struct {
-	rpc, outcome string
-	run          func(*conform)
+	rpc, name string
+	run       func(*conform)
 }
 
-// TestConformance has every rpc give every answer that the contract names, and no other, whatever stands behind it, and the
-// same one by every protocol.
+// TestConformance checks that every rpc gives every answer that the contract names and no other, on each kind of store, and
+// the same answer by every protocol.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	promised, matrix := conformancePromises(t), newMatrix()
@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		for _, store := range conformanceStores() {
 			t.Run(store.name, func(t *testing.T) {
 				t.Parallel()
-				seen := &outcomes{protocol: store.protocol, seen: map[outcome]bool{}}
+				seen := &results{protocol: store.protocol, seen: map[result]bool{}}
 				if store.matrix {
 					seen.matrix = matrix
 				}
@@ -37,15 +37,15 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// conformanceOn plays all scenarios.
-func conformanceOn(t *testing.T, store conformanceStore, seen *outcomes, promised map[outcome]bool) {
+// conformanceOn runs all scenarios on one store.
+func conformanceOn(t *testing.T, store conformanceStore, seen *results, promised map[result]bool) {
 	c := newConform(t, store, seen)
 	for _, some := range [][]scenario{
 		userScenarios(), usernameScenarios(), emailScenarios(), sessionScenarios(), refreshScenarios(),
 		characterScenarios(), listScenarios(), creationScenarios(), takenScenarios(), deletingScenarios(), savingScenarios(),
 	} {
 		for _, s := range some {
-			name := s.rpc + "/" + s.outcome
+			name := s.rpc + "/" + s.name
 			t.Run(name, func(t *testing.T) { c.run(t, name, s.run) })
 		}
 	}
@@ -55,7 +55,7 @@ func conformanceOn(t *testing.T, store conformanceStore, seen *outcomes, promise
 			t.Run(s.name, func(t *testing.T) { f.under(t, s.play) })
 		}
 	})
-	t.Run("outcomes", func(t *testing.T) {
+	t.Run("results", func(t *testing.T) {
 		seen.compare(t, promised)
 		if hits := c.Program.Cache.Stats().Hits; store.hits == "none" && hits > 0 || store.hits == "some" && hits == 0 {
 			t.Errorf("the cache answered %d times", hits)
@@ -63,11 +63,11 @@ func conformanceOn(t *testing.T, store conformanceStore, seen *outcomes, promise
 	})
 }
 
-// TestConformanceCanFail finds that what is not seen, and what is not promised, is told.
+// TestConformanceCanFail checks that a missing result and an unpromised result each fail the test.
 func TestConformanceCanFail(t *testing.T) {
 	t.Parallel()
 	promised := conformancePromises(t)
-	for _, want := range []outcome{
+	for _, want := range []result{
 		{"GetUserByUsername", fault{twirp.FailedPrecondition, "AMBIGUOUS_USERNAME"}, ""},
 		{"GetUserBySession", argumentFault, "session_id"},
 		{"GetUser", fault{twirp.BadRoute, ""}, ""},
@@ -81,10 +81,10 @@ func TestConformanceCanFail(t *testing.T) {
 		{"RefreshSession", fault{twirp.Aborted, "RETRY"}, ""},
 	} {
 		if !promised[want] {
-			t.Errorf("the contract was read without %v", want)
+			t.Errorf("the contract as read lacks %v", want)
 		}
 	}
-	all := &outcomes{seen: map[outcome]bool{}}
+	all := &results{seen: map[result]bool{}}
 	for o := range promised {
 		all.seen[o] = true
 	}
@@ -96,7 +96,7 @@ func TestConformanceCanFail(t *testing.T) {
 		}
 		all.seen[o] = true
 	}
-	all.seen[outcome{rpc: "GetUser", fault: fault{twirp.NotFound, "NEVER_PROMISED"}}] = true
+	all.seen[result{rpc: "GetUser", fault: fault{twirp.NotFound, "NEVER_PROMISED"}}] = true
 	if !failsAt(func(t testing.TB) { all.compare(t, promised) }) {
 		t.Error("a suite that saw more than was promised passed")
 	}
@@ -120,7 +120,7 @@ func (f *failing) Errorf(string, ...any) { f.failed = true }
 
 var conformUUIDs atomic.Int64
 
-// conformUUID is one that no other test has.
+// conformUUID returns a UUID that no other test uses.
 func conformUUID() string {
 	n := conformUUIDs.Add(1)
 	return fmt.Sprintf("%08x-0c0f-4000-8000-%012x", n, n)

@@ -16,7 +16,7 @@ var (
 	tooLong    = strings.Repeat("x", 513)
 )
 
-// wantAnswer fails the scenario where an answer is another one. Fields that are named are not compared.
+// wantAnswer fails the scenario if got differs from want. The options in but exclude fields.
 func wantAnswer[M any](c *conform, what string, got, want M, but ...cmp.Option) {
 	c.Helper()
 	if d := cmp.Diff(want, got, append(but, protocmp.Transform())...); d != "" {
@@ -24,7 +24,7 @@ func wantAnswer[M any](c *conform, what string, got, want M, but ...cmp.Option) 
 	}
 }
 
-// player makes a user, whom the service knows as returned.
+// player creates a user and returns it as the service does.
 func (c *conform) player() *databasev1.User {
 	c.Helper()
 	name := newName()
@@ -66,7 +66,7 @@ func userScenarios() []scenario {
 			})
 		}},
 		{"GetUser", "USER_NOT_FOUND", func(c *conform) {
-			refuses(c, c.users.GetUser, getUserRequest("nobody"), noSuchUser)
+			refuses(c, c.users.GetUser, getUserRequest("unknown"), noSuchUser)
 			u := c.player()
 			c.web(`DELETE FROM {user} WHERE id = $1`, u.Id)
 			refuses(c, c.users.GetUser, getUserRequest(u.Id), noSuchUser)
@@ -132,14 +132,14 @@ func emailScenarios() []scenario {
 	}
 }
 
-// of is c for the scenario that here runs.
+// of returns c with the test of here.
 func (c *conform) of(here *conform) *conform {
 	there := *c
 	there.TB = here.TB
 	return &there
 }
 
-// banAndUnban follows a ban through the ways to ask for a user.
+// banAndUnban checks a ban in each way to read a user.
 func banAndUnban(c *conform, u *databasev1.User) {
 	c.Helper()
 	_, token := c.AddSession(c, u.Id, time.Hour)

@@ -73,7 +73,7 @@ func deletingScenarios() []scenario {
 			c.sees(marked.Character)
 			again := ok(c, c.characters.DeleteCharacter, r).Character
 			if !proto.Equal(again.DeleteAt, marked.Character.DeleteAt) || again.Version != marked.Character.Version {
-				c.Errorf("DeleteCharacter again = %v, want it as %v", again, marked.Character)
+				c.Errorf("DeleteCharacter again = %v, want %v", again, marked.Character)
 			}
 			restore := &databasev1.RestoreCharacterRequest{UserId: hero.UserId, CharacterId: hero.Id}
 			restored := ok(c, c.characters.RestoreCharacter, restore).Character
@@ -89,7 +89,7 @@ func deletingScenarios() []scenario {
 			r := &databasev1.DeleteCharacterRequest{UserId: hero.UserId, CharacterId: hero.Id, Mode: atOnce}
 			gone := ok(c, c.characters.DeleteCharacter, r)
 			if gone.Character.State != isDeleted || gone.RemainingSeconds != 0 {
-				c.Errorf("DeleteCharacter = %v, want it gone", gone)
+				c.Errorf("DeleteCharacter = %v, want it deleted", gone)
 			}
 			c.goneFor(hero.UserId, hero.Id)
 			if l := ok(c, c.characters.GetCharacterList, listOf(hero.UserId)).Characters; len(l) > 0 {

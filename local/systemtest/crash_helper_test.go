@@ -19,19 +19,19 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// Points at which a process can die besides those of package testenv.
+// Points at which a process can die, in addition to those of package testenv.
 const (
 	beforeStatement testenv.Point = "before the statement"
-	inStatement     testenv.Point = "in the statement" // which the server executes all the same
+	inStatement     testenv.Point = "in the statement" // the server executes it nevertheless
 )
 
-// crashVariable makes this test binary a process that dies, and says how. It runs no test then.
-const crashVariable = "PROOF_CRASH"
+// crashVariable makes this test binary a process that runs no test and dies as the value describes.
+const crashVariable = "SYSTEMTEST_CRASH"
 
 // diedAsAsked is the exit code of such a process.
 const diedAsAsked = 86
 
-// crash is one call of a process, and where it dies.
+// crash is one call of a process and the point at which the process dies.
 type crash struct {
 	Database, Redis string
 	At              testenv.Point
@@ -41,7 +41,7 @@ type crash struct {
 	Character       int64
 }
 
-// crashIfAsked ends this process if it is one that is to die.
+// crashIfAsked ends this process if crashVariable is set.
 func crashIfAsked() {
 	text := os.Getenv(crashVariable)
 	if text == "" {
@@ -56,7 +56,7 @@ func crashIfAsked() {
 	os.Exit(1)
 }
 
-// run returns only where the process did not die.
+// run returns only if the process did not die.
 func (c crash) run(ctx context.Context) error {
 	read, err := config.Read(func(string) string { return "" })
 	if err != nil {
@@ -90,7 +90,8 @@ func (c crash) run(ctx context.Context) error {
 	return err
 }
 
-// dieBefore leads to the database by a proxy that ends the process before it sends a statement with that in it.
+// dieBefore returns the URL of a proxy to the database. The proxy ends the process before it sends a statement that contains
+// text.
 func dieBefore(text, database string) (string, error) {
 	_, address, _ := strings.Cut(database, "@")
 	address, _, _ = strings.Cut(address, "/")
@@ -106,7 +107,7 @@ func dieBefore(text, database string) (string, error) {
 	return strings.Replace(database, address, proxy.Addr(), 1), nil
 }
 
-// dies has a third process make the stage's call, and die at a point.
+// dies makes a third process that makes the stage's call and dies at a point.
 func dies(at testenv.Point, write bool) step {
 	return func(t *testing.T, s *stage) error {
 		if at == inStatement {
@@ -136,13 +137,13 @@ func (s *stage) crashing(t *testing.T, at testenv.Point, write bool) (*exec.Cmd,
 	return cmd, &out
 }
 
-// killInStatement kills the writer while its statement waits for a lock. The server does not look for the client then:
-// the statement is executed and committed.
+// killInStatement kills the writer while its statement waits for a lock. During that time the server does not check the
+// connection, so it executes and commits the statement.
 func (s *stage) killInStatement(t *testing.T) (err error) {
 	if s.open, err = s.Owner.Begin(t.Context()); err != nil {
 		return err
 	}
-	// The trigger that logs the write is to wait for this one. (On a locked table the preparation would, which is no write.)
+	// The trigger that logs the write waits for this row. On a locked table the preparation of the statement would wait.
 	if _, err := s.open.Exec(t.Context(), `INSERT INTO game.cache_change (key, xid) VALUES ($1, pg_current_xact_id())
 		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid`, "characters:"+s.user); err != nil {
 		return err
@@ -154,7 +155,7 @@ func (s *stage) killInStatement(t *testing.T) (err error) {
 	dead := make(chan struct{})
 	go func() {
 		defer close(dead)
-		_ = cmd.Wait() // it says that it was killed
+		_ = cmd.Wait() // the error says that it was killed
 	}()
 	for waiting := false; !waiting; {
 		select {
@@ -162,7 +163,7 @@ func (s *stage) killInStatement(t *testing.T) (err error) {
 			return fmt.Errorf("%w: %s", errNotPlayed, out)
 		default:
 		}
-		if waiting, err = s.somebodyWaits(t); err != nil {
+		if waiting, err = s.writerWaits(t); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// crashesOfReads are at every point to which a read comes that drains, misses and fills.
+// crashesOfReads returns a crash at every point of a read that syncs, misses and fills.
 func crashesOfReads() []schedule {
 	var all []schedule
 	for _, at := range []testenv.Point{
@@ -24,18 +24,18 @@ func crashesOfReads() []schedule {
 	return all
 }
 
-// crashesOfWrites are at every point to which a write comes. Its caller tries again, elsewhere: at once, when the value of
-// before may be there under a fresh watermark, or after P.
+// crashesOfWrites returns crashes at every point of a write. The caller retries in another process: immediately, when the old
+// value may still be cached under a fresh watermark, or after MaxStaleness.
 func crashesOfWrites() []schedule {
 	var all []schedule
 	for of, name := range map[entity]string{aCharacter: "a save ", aList: "a creation "} {
 		for _, at := range []testenv.Point{beforeStatement, inStatement, testenv.BeforeDelete, testenv.AfterDelete} {
 			lands := at != beforeStatement
 			all = append(all,
-				schedule{name + string(at) + ", again at once", of, []step{
+				schedule{name + string(at) + ", again immediately", of, []step{
 					cached, dies(at, true), lives(lands), bothSeeAtMostTruth, isFresh, retries(lands), bothSeeTruth, heals, lives(true),
 				}},
-				schedule{name + string(at) + ", again after P", of, []step{
+				schedule{name + string(at) + ", again after MaxStaleness", of, []step{
 					cached, dies(at, true), lives(lands), ages(stale), bothSeeTruth, heals, retries(lands), bothSeeTruth, heals, lives(true),
 				}})
 		}
@@ -43,7 +43,7 @@ func crashesOfWrites() []schedule {
 	return all
 }
 
-// TestCrashes has a process die in the middle of the protocol, and looks at what it leaves to the others.
+// TestCrashes checks what other processes read after a process died at a point of the cache protocol.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
 	t.Run("reads", func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestCrashes(t *testing.T) {
 	})
 }
 
-// truth is the entity's version by the database, and how many writes made it.
+// truth returns the entity's version in the database and the number of writes.
 func (s *stage) truth(t *testing.T) (version, writes int64, err error) {
 	sql, id := `SELECT money, version - 1 FROM game.character WHERE id = $1`, any(s.character)
 	if s.entity == aList {
@@ -66,7 +66,7 @@ func (s *stage) truth(t *testing.T) (version, writes int64, err error) {
 	return version, writes, err
 }
 
-// lives finds whether the dead process's write is in the database, once. The server may still be at it.
+// lives checks that the dead process's write took effect once, or not at all if want is false. The server may still execute it.
 func lives(want bool) step {
 	return func(t *testing.T, s *stage) error {
 		for {
@@ -83,7 +83,7 @@ func lives(want bool) step {
 			case (writes == 1) == want:
 				s.version = version
 				return nil
-			case !busy: // the process had given up, and canceled it, before it was killed
+			case !busy: // the process canceled the statement before it was killed
 				return fmt.Errorf("%w: the write did not take place", errNotPlayed)
 			}
 		}
@@ -96,15 +96,16 @@ func (s *stage) serverIsBusy(t *testing.T) (busy bool, err error) {
 	return busy, err
 }
 
-// bothSeeTruth has both processes read what is in the database.
+// bothSeeTruth checks that both processes read what is in the database.
 func bothSeeTruth(t *testing.T, s *stage) error {
 	return inOrder(one.sees(s.version), two.sees(s.version))(t, s)
 }
 
-// bothSeeAtMostTruth is what they must see before P is over: that, or what was before.
+// bothSeeAtMostTruth checks both processes before MaxStaleness has passed: they read the version in the database or
+// an older one.
 func bothSeeAtMostTruth(t *testing.T, s *stage) error { return inOrder(one.sees(0), two.sees(0))(t, s) }
 
-// isFresh makes the watermark new without a drain: what is in Redis is served.
+// isFresh makes the watermark fresh without a sync, so that reads return what is in Redis.
 func isFresh(t *testing.T, s *stage) error {
 	now, err := s.Redis.Client.Time(t.Context()).Result()
 	if err != nil {
@@ -113,19 +114,19 @@ func isFresh(t *testing.T, s *stage) error {
 	return s.Redis.Client.HSet(t.Context(), "wm", "t", now.UnixMilli()).Err()
 }
 
-// retries repeats the write in the other process, which must know it again where it was done.
+// retries repeats the write in the other process, which must report a replay if it was done.
 func retries(done bool) step {
 	return func(t *testing.T, s *stage) error {
 		replayed, err := s.write(t.Context(), 1)
 		if err == nil && replayed != done {
-			err = fmt.Errorf("the write once more says replayed = %t, want %t", replayed, done)
+			err = fmt.Errorf("the repeated write returned replayed = %t, want %t", replayed, done)
 		}
 		s.version = 1
 		return err
 	}
 }
 
-// heals waits until both processes hit: locks and leases of the dead run out by themselves, in a second at most.
+// heals waits until both processes hit. Locks and leases of the dead process expire.
 func heals(t *testing.T, s *stage) error {
 	for i, p := range s.processes {
 		hits, tries := p.Cache.Stats().Hits, 0
@@ -135,9 +136,9 @@ func heals(t *testing.T, s *stage) error {
 			case err != nil:
 				return err
 			case got != s.version:
-				return fmt.Errorf("process %d read version %d, where %d is in the database", i+1, got, s.version)
+				return fmt.Errorf("process %d read version %d, want %d as in the database", i+1, got, s.version)
 			case tries == 10_000:
-				return errors.New("what the dead process left is there for ever")
+				return errors.New("no hit after the crash")
 			}
 			time.Sleep(time.Millisecond)
 		}

@@ -16,15 +16,15 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// cutRig is a program whose only connection to PostgreSQL is cut, and another one, on the same Redis, whose are not.
+// cutRig is a program whose only connection to PostgreSQL is cut, and a second program on the same Redis without cuts.
 type cutRig struct {
 	*env
 	program *app.Program
 	mine    *clients // through the connection that is cut
 	others  *clients
 	user    string
-	known   []int64               // the user's characters, also those that are gone
-	decoy   *databasev1.Character // whose calls prepare statements and change nothing
+	known   []int64               // the user's characters, including deleted ones
+	decoy   *databasev1.Character // for calls that prepare statements and change nothing
 }
 
 func newCutRig(t *testing.T) *cutRig {
@@ -44,20 +44,20 @@ func newCutRig(t *testing.T) *cutRig {
 	return r
 }
 
-// cutWrite is a write whose connection is cut after each byte.
+// cutWrite is a write whose connection is cut.
 type cutWrite struct {
-	// sent and received say after how many bytes more the next cut comes.
+	// sent and received are the bytes between two cuts.
 	sent, received int
-	// arrange brings the database to where the write has something to do, and returns the write, which may be repeated
-	// as a caller repeats it. number is another one each time.
+	// arrange prepares the database so that the write changes something, and returns the write. The write may be repeated as a
+	// caller repeats it. number differs each time.
 	arrange func(t *testing.T, number int) func(context.Context) error
-	// prepare has mine prepare the write's statements, and changes nothing.
+	// prepare makes the program prepare the write's statements, and changes nothing.
 	prepare func(context.Context) error
-	// times says how many times the write has taken effect since arrange, by the database.
+	// times returns from the database how many times the write has taken effect since arrange.
 	times func(t *testing.T) int
 }
 
-// run cuts the connection after 0, 1, 2... bytes in a direction until the write is done before the cut comes.
+// run cuts the connection after 0, 1, 2... steps of bytes in a direction, until the write ends before the cut.
 func (w cutWrite) run(t *testing.T, r *cutRig, d faultproxy.Direction) {
 	step := w.received
 	if d == faultproxy.Sent {
@@ -70,12 +70,12 @@ func (w cutWrite) run(t *testing.T, r *cutRig, d faultproxy.Direction) {
 		}
 		result := w.once(t, r, d, n)
 		if t.Failed() {
-			t.Fatalf("that was with the connection cut after %d bytes", n)
+			t.Fatalf("the connection was cut after %d bytes", n)
 		}
 		if !result.cut {
-			t.Logf("%d bytes, cut after every %d: %d cuts, of which %d calls succeeded all the same and %d writes were committed", result.bytes, step, cuts, ok, committed)
+			t.Logf("%d bytes, cut after every %d: %d cuts, of which %d calls succeeded and %d writes were committed", result.bytes, step, cuts, ok, committed)
 			if d == faultproxy.Received && committed == 0 || cuts == 0 {
-				t.Error("no cut came after the commit: this shows nothing")
+				t.Error("no cut came after the commit")
 			}
 			return
 		}
@@ -109,14 +109,14 @@ func (w cutWrite) once(t *testing.T, r *cutRig, d faultproxy.Direction, n int) c
 	case got == none:
 		result.ok = 1
 		if result.committed != 1 {
-			t.Errorf("the write was answered with success, and took effect %d times", result.committed)
+			t.Errorf("the write succeeded and took effect %d times", result.committed)
 		}
 	case got != unavailable && got.code != twirp.DeadlineExceeded:
-		t.Errorf("the write over a connection that is cut = %v, want success or unavailable", err)
+		t.Errorf("the write over a cut connection = %v, want success or unavailable", err)
 	}
 	r.wantTruth(t)
 	if err := patientlyDo(t, write); err != nil {
-		t.Errorf("the write once more = %v, want success", err)
+		t.Errorf("the repeated write = %v, want success", err)
 	}
 	if times := w.times(t); times != 1 {
 		t.Errorf("the write and its repetition took effect %d times", times)
@@ -124,20 +124,20 @@ func (w cutWrite) once(t *testing.T, r *cutRig, d faultproxy.Direction, n int) c
 	return result
 }
 
-// patientlyDo is patiently for a call that has its request in it.
+// patientlyDo is patiently for a call without a request argument.
 func patientlyDo(t *testing.T, call func(context.Context) error) error {
 	t.Helper()
 	_, err := patiently(t, func(ctx context.Context, _ struct{}) (struct{}, error) { return struct{}{}, call(ctx) }, struct{}{})
 	return err
 }
 
-// freshen makes the watermark new without a drain: what a write did not delete from Redis is served then.
+// freshen makes the watermark fresh without a sync, so that reads return what a write did not delete from Redis.
 func (r *cutRig) freshen(t *testing.T) {
 	t.Helper()
 	setWatermarkAge(t, r.env, 0)
 }
 
-// changed deletes the user's values from Redis, since the test has changed the rows behind the program's back.
+// changed changes rows without the program, and deletes the user's values from Redis.
 func (r *cutRig) changed(t *testing.T, sql string, args ...any) {
 	t.Helper()
 	r.known = r.ids(t)
@@ -151,18 +151,18 @@ func (r *cutRig) changed(t *testing.T, sql string, args ...any) {
 	}
 }
 
-// cacheAll has every value of the user's in Redis.
+// cacheAll reads until every value of the user is in Redis.
 func (r *cutRig) cacheAll(t *testing.T) {
 	t.Helper()
 	eventually(t, "hits", func() bool {
 		r.freshen(t)
 		before := r.program.Cache.Stats().Hits
-		seen, all := r.look(t, r.mine)
+		seen, all := r.readAll(t, r.mine)
 		return r.program.Cache.Stats().Hits-before == uint64(1+len(seen)) && all == nil
 	})
 }
 
-// ids are those of the user's rows, by the database.
+// ids returns the ids of the user's rows in the database.
 func (r *cutRig) ids(t *testing.T) []int64 {
 	t.Helper()
 	rows, err := r.Owner.Query(t.Context(), `SELECT id FROM game.character WHERE user_id = $1 ORDER BY id`, r.user)
@@ -181,13 +181,13 @@ func (r *cutRig) ids(t *testing.T) []int64 {
 	return ids
 }
 
-// version is a character's, marked where it is to be deleted.
+// version is a character's version, and whether its deletion is scheduled.
 type version struct {
 	n      int64
 	marked bool
 }
 
-// truth are the characters that can be seen, by the database.
+// truth returns the user's visible characters in the database.
 func (r *cutRig) truth(t *testing.T) map[int64]version {
 	t.Helper()
 	rows, err := r.Owner.Query(t.Context(), `SELECT id, version, delete_at IS NOT NULL FROM game.character WHERE user_id = $1 AND deleted_at IS NULL`, r.user)
@@ -207,8 +207,8 @@ func (r *cutRig) truth(t *testing.T) map[int64]version {
 	return truth
 }
 
-// look reads the user's characters, in the list and one by one, and says where the two differ.
-func (r *cutRig) look(t *testing.T, c *clients) (map[int64]version, error) {
+// readAll reads the user's characters in the list and one by one. It returns an error if the two differ.
+func (r *cutRig) readAll(t *testing.T, c *clients) (map[int64]version, error) {
 	t.Helper()
 	list, err := patiently(t, c.characters.GetCharacterList, &databasev1.GetCharacterListRequest{UserId: r.user})
 	if err != nil {
@@ -232,7 +232,7 @@ func (r *cutRig) look(t *testing.T, c *clients) (map[int64]version, error) {
 	return seen, nil
 }
 
-// wantTruth has both programs read what the database has, from Redis where that still has something.
+// wantTruth checks that both programs read what the database has, with values from Redis if it still has some.
 func (r *cutRig) wantTruth(t *testing.T) {
 	t.Helper()
 	want := r.truth(t)
@@ -243,7 +243,7 @@ func (r *cutRig) wantTruth(t *testing.T) {
 	}
 	r.freshen(t)
 	for name, c := range map[string]*clients{"this program": r.mine, "another program": r.others} {
-		if got, err := r.look(t, c); err != nil || !maps.Equal(got, want) {
+		if got, err := r.readAll(t, c); err != nil || !maps.Equal(got, want) {
 			t.Errorf("after the write %s reads %v (%v), want %v", name, got, err, want)
 		}
 	}

@@ -42,7 +42,7 @@ func cutSave(t *testing.T, sent, received int) {
 	})
 }
 
-// TestCutSaveOnce saves without a save_id: a caller who got no answer has to look whether it was done.
+// TestCutSaveOnce saves without a save_id. A caller that gets no answer has to read whether the save was done.
 func TestCutSaveOnce(t *testing.T) {
 	t.Parallel()
 	r := newCutRig(t)
@@ -164,7 +164,7 @@ func TestCutRefresh(t *testing.T) {
 			return refresh(ctx, decoy)
 		}),
 		times: func(t *testing.T) int {
-			// An expiry that was moved twice is an hour away, too: the rows that were changed are counted.
+			// A second refresh would not move the expiry further, so this counts at most one.
 			var moved bool
 			if err := r.Owner.QueryRow(t.Context(), r.Expand(`SELECT [expiresAt] > now() + interval '50 minutes' FROM {session} WHERE id = $1`), id).Scan(&moved); err != nil {
 				t.Fatal(err)
@@ -183,7 +183,7 @@ func eachDirection(t *testing.T, r *cutRig, w cutWrite) {
 	t.Run("received", func(t *testing.T) { w.run(t, r, faultproxy.Received) })
 }
 
-// preparing wants a call to be answered with reason, "" for success.
+// preparing returns a function that checks that a call is answered with reason, "" for success.
 func (r *cutRig) preparing(t *testing.T, reason string, call func(context.Context) error) func(context.Context) error {
 	return func(context.Context) error {
 		if err := patientlyDo(t, call); faultOf(err).reason != reason {
@@ -203,13 +203,13 @@ func (r *cutRig) make(t *testing.T) *databasev1.Character {
 	return made.Character
 }
 
-// reset brings a character back at version 1, to be deleted when the expression says.
+// reset restores a character at version 1 with the SQL expression deleteAt as its deletion time.
 func (r *cutRig) reset(t *testing.T, c *databasev1.Character, deleteAt string) {
 	t.Helper()
 	r.changed(t, `UPDATE game.character SET deleted_at = NULL, version = 1, delete_at = `+deleteAt+` WHERE id = $1`, c.Id)
 }
 
-// changes is how many times the character was changed since reset.
+// changes returns how many times the character was changed since reset.
 func (r *cutRig) changes(t *testing.T, c *databasev1.Character) (n int) {
 	t.Helper()
 	if err := r.Owner.QueryRow(t.Context(), `SELECT version - 1 FROM game.character WHERE id = $1`, c.Id).Scan(&n); err != nil {

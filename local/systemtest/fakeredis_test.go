@@ -16,25 +16,25 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 )
 
-// redisRelay stands between a program and a Redis. It knows where a command and a reply end, so it can say in Redis'
-// place what a real one cannot be made to say.
+// redisRelay is a proxy between a program and Redis. It parses commands and replies, so it can send replies that a real Redis
+// does not send.
 type redisRelay struct {
 	listener net.Listener
 	target   string
 	rule     atomic.Pointer[redisRule]
-	welcome  atomic.Pointer[string] // said to a new connection, which is closed then
-	bytewise atomic.Bool            // each byte is sent on its own
+	welcome  atomic.Pointer[string] // sent to a new connection, which is then closed
+	bytewise atomic.Bool            // each byte is sent separately
 
 	mu    sync.Mutex
 	seen  []string
 	conns map[net.Conn]struct{}
 }
 
-// redisRule answers the command of that name (see redisCommandName). ask has Redis answer it, and need not be called.
-// hangUp closes the connection behind the reply.
+// redisRule answers the command of that name (see redisCommandName). ask returns the reply of Redis; a rule need not call it.
+// hangUp closes the connection after the reply.
 type redisRule func(name string, ask func() []byte) (reply []byte, hangUp bool)
 
-// startRedisRelay ends with the test.
+// startRedisRelay starts a relay that ends with the test.
 func startRedisRelay(t testing.TB, target string) *redisRelay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,7 +68,7 @@ func (r *redisRelay) open(t testing.TB, e *env, changes ...func(*app.Options)) *
 	return e.Open(t, append(changes, func(c *app.Options) { c.RedisURL = r.url() })...)
 }
 
-// play has the rule answer from now on; nil ends that.
+// play answers commands with the rule. nil ends that.
 func (r *redisRelay) play(rule redisRule) {
 	if rule == nil {
 		r.rule.Store(nil)
@@ -77,7 +77,7 @@ func (r *redisRelay) play(rule redisRule) {
 	r.rule.Store(&rule)
 }
 
-// commands returns the names of those that have come since the last call.
+// commands returns the names of the commands since the last call.
 func (r *redisRelay) commands() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,7 +123,7 @@ func (r *redisRelay) serve(client net.Conn) {
 	}
 }
 
-// answer is false where the connection is to end.
+// answer returns false if the connection must be closed.
 func (r *redisRelay) answer(client, server net.Conn, replies *bufio.Reader, raw []byte, words []string) bool {
 	name := redisCommandName(words)
 	r.mu.Lock()
@@ -159,8 +159,8 @@ func (r *redisRelay) send(client net.Conn, reply []byte) error {
 	return nil
 }
 
-// redisCommandName is the command in capitals; a script is named after what the cache does with it, which is known by
-// the number of its arguments, with EVAL behind it where its text was sent.
+// redisCommandName returns the command in capitals. The number of its arguments identifies a script of the cache, whose name is
+// followed by EVAL if its text was sent.
 func redisCommandName(words []string) string {
 	name := strings.ToUpper(words[0])
 	if name != "EVALSHA" && name != "EVAL" || len(words) < 3 {
@@ -179,13 +179,13 @@ func redisCommandName(words []string) string {
 
 var errNotRESP = errors.New("not RESP2")
 
-// readRESP reads one message as it is, and the strings in it.
+// readRESP reads one message. It returns its bytes and the strings in it.
 func readRESP(r *bufio.Reader) (raw []byte, texts []string, err error) {
 	line, err := r.ReadBytes('\n')
 	if err != nil || len(line) < 3 {
 		return line, nil, errors.Join(err, errNotRESP)
 	}
-	n, _ := strconv.Atoi(string(bytes.TrimSpace(line[1:]))) // of an error or a status: not used
+	n, _ := strconv.Atoi(string(bytes.TrimSpace(line[1:]))) // unused for an error or a status
 	switch raw = line; line[0] {
 	case '+', '-', ':':
 		return raw, []string{string(bytes.TrimSpace(line[1:]))}, nil

@@ -59,7 +59,7 @@ func start(t testing.TB, redisKind string, changes ...func(*app.Options)) *env {
 	return &env{e, serve(t, e.Program)}
 }
 
-// eachRedis runs f on every kind of Redis there is.
+// eachRedis runs f on every kind of Redis.
 func eachRedis(t *testing.T, f func(t *testing.T, e *env)) {
 	t.Helper()
 	for _, kind := range testenv.RedisKinds() {
@@ -72,10 +72,10 @@ func eachRedis(t *testing.T, f func(t *testing.T, e *env)) {
 
 var serial atomic.Int64
 
-// newName is one that no other test has, fit for a user and for a character.
-func newName() string { return fmt.Sprintf("Proof%d", serial.Add(1)) }
+// newName returns a name that no other test uses, valid for a user and a character.
+func newName() string { return fmt.Sprintf("Gamer%d", serial.Add(1)) }
 
-// fault is what a caller can tell errors apart by.
+// fault is the code and the reason of an error.
 type fault struct {
 	code   twirp.ErrorCode
 	reason string
@@ -96,7 +96,7 @@ func faultOf(err error) fault {
 	return fault{twirp.Unknown, err.Error()}
 }
 
-// wantFault fails the test where err is another fault than want.
+// wantFault fails the test unless err has the fault want.
 func wantFault(t testing.TB, call string, err error, want fault) {
 	t.Helper()
 	if got := faultOf(err); got != want {
@@ -104,7 +104,7 @@ func wantFault(t testing.TB, call string, err error, want fault) {
 	}
 }
 
-// patiently calls again where a busy machine was too slow for a request's budgets.
+// patiently repeats a call if a busy machine was too slow for a request's budgets.
 func patiently[Q, A any](t testing.TB, call func(context.Context, Q) (A, error), request Q) (A, error) {
 	t.Helper()
 	for {
@@ -116,7 +116,7 @@ func patiently[Q, A any](t testing.TB, call func(context.Context, Q) (A, error),
 	}
 }
 
-// eventually waits until is, for as long as the test may run.
+// eventually waits until is returns true, for as long as the test may run.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for !is() {

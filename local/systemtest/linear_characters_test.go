@@ -17,30 +17,29 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// characterInput is an operation on the character. A save is two: it takes place, and it is told, both before it is
-// answered. In between a reader who looks past the cache sees more than one who does not, which nobody has promised them
-// otherwise.
+// characterInput is an operation on the character. A save is two operations, both before its answer: it takes effect, and it is
+// acknowledged. Between them a read from the database may be newer than a read from the cache.
 type characterInput struct {
-	op              string // save, told, read
+	op              string // save, acknowledged, read
 	expected, money int64
 }
 
 type characterOutput struct {
 	version, money int64
-	refused        bool // for its version
+	refused        bool // because of its version
 }
 
-// characterState is the character in the database, and the oldest version that a read may still answer.
+// characterState is the character in the database, and the oldest version that a read may return.
 type characterState struct {
-	version, money, told int64
+	version, money, acknowledged int64
 }
 
-// after is the state after an operation, and whether it could have seen that output in this one. written has the money
-// that went with each version.
+// after returns whether the operation could have that output in this state, and the next state. written is the money of each
+// version.
 func (s characterState) after(in characterInput, out characterOutput, written map[int64]int64) (bool, characterState) {
 	switch {
-	case in.op == "told":
-		s.told = max(s.told, out.version)
+	case in.op == "acknowledged":
+		s.acknowledged = max(s.acknowledged, out.version)
 		return s.version >= out.version, s
 	case in.op == "save" && out.refused:
 		return in.expected != s.version && out.version == s.version, s
@@ -49,11 +48,11 @@ func (s characterState) after(in characterInput, out characterOutput, written ma
 		s.version, s.money = out.version, in.money
 		return fits, s
 	}
-	return s.told <= out.version && out.version <= s.version && out.money == written[out.version], s
+	return s.acknowledged <= out.version && out.version <= s.version && out.money == written[out.version], s
 }
 
-// characterModel is a character as the contract has it: saves one after the other, and no read that is older than a save
-// which was answered before.
+// characterModel is the contract of a character: saves happen one after the other, and no read is older than a save that was
+// acknowledged before the read began.
 func characterModel(first *databasev1.Character, ops []porcupine.Operation) porcupine.Model {
 	written := map[int64]int64{first.Version: first.Money}
 	for _, op := range ops {
@@ -71,7 +70,7 @@ func characterModel(first *databasev1.Character, ops []porcupine.Operation) porc
 	}
 }
 
-// linearCharacter is the character that everybody saves and reads.
+// linearCharacter is the character that all clients save and read.
 type linearCharacter struct {
 	testing.TB
 	*env
@@ -79,8 +78,8 @@ type linearCharacter struct {
 	first *databasev1.Character
 }
 
-// TestCharacterIsLinearizable has clients save and read one character, through one program and through two, while values
-// and watermark disappear from a Redis that answers.
+// TestCharacterIsLinearizable checks the history of clients that save and read one character, through one program and through
+// two, while values and the watermark disappear from Redis.
 func TestCharacterIsLinearizable(t *testing.T) {
 	t.Parallel()
 	for name, two := range map[string]bool{"one program": false, "two programs": true} {
@@ -111,13 +110,13 @@ func TestCharacterIsLinearizable(t *testing.T) {
 				return characterOutput{version: c.first.Version, money: c.first.Money}, true
 			})
 			if got := porcupine.CheckOperationsTimeout(characterModel(c.first, h.ops), h.ops, time.Minute); got != porcupine.Illegal {
-				t.Errorf("with a read of the first version in the end, the checker says %s", got)
+				t.Errorf("with a last read of the first version, the checker returned %s", got)
 			}
 		})
 	}
 }
 
-// wantSaves finds that a history has enough in it to mean something.
+// wantSaves checks that the history contains enough of each operation.
 func (c *linearCharacter) wantSaves() {
 	n := map[string]int{}
 	for _, op := range c.ops {
@@ -153,7 +152,7 @@ func (c *linearCharacter) play(programs []*clients) {
 	all.Wait()
 }
 
-// lose takes something away from Redis, as eviction does, or makes the watermark so old that somebody drains.
+// lose deletes something from Redis, as eviction does, or makes the watermark old enough for a sync.
 func (c *linearCharacter) lose() {
 	client, ctx := c.Redis.Client, c.Context()
 	var err error
@@ -172,7 +171,7 @@ func (c *linearCharacter) lose() {
 	}
 }
 
-// act makes one call, and returns the version that it saw, 0 where it saw none.
+// act makes one call and returns the version in its answer, or 0.
 func (c *linearCharacter) act(client int, service *clients, version, money int64) (seen int64) {
 	if rand.IntN(6) == 0 {
 		return c.save(client, service, version, money)
@@ -192,7 +191,7 @@ func (c *linearCharacter) act(client int, service *clients, version, money int64
 	return seen
 }
 
-// read is one of the ways to read a character.
+// read reads the character in one of the possible ways.
 func (c *linearCharacter) read(service *clients) (*databasev1.Character, error) {
 	r := &databasev1.GetCharacterListRequest{UserId: c.first.UserId}
 	switch rand.IntN(4) {
@@ -213,7 +212,7 @@ func (c *linearCharacter) read(service *clients) (*databasev1.Character, error) 
 	return a.Characters[0], nil
 }
 
-// save saves, and notes it as what it is: two operations.
+// save saves and records both operations.
 func (c *linearCharacter) save(client int, service *clients, version, money int64) (seen int64) {
 	call := time.Since(c.start)
 	r := &databasev1.SaveCharacterRequest{CharacterId: c.first.Id, ExpectedVersion: version, Money: proto.Int64(money)}
@@ -234,11 +233,11 @@ func (c *linearCharacter) save(client int, service *clients, version, money int6
 		c.Errorf("SaveCharacter = %v", err)
 		return 0
 	}
-	c.note(client, call, characterOutput{version: a.Version, money: money}, save, characterInput{op: "told"})
+	c.note(client, call, characterOutput{version: a.Version, money: money}, save, characterInput{op: "acknowledged"})
 	return a.Version
 }
 
-// TestCharacterCheckerCanFail has the checker refuse what must not be.
+// TestCharacterCheckerCanFail checks that the checker refuses wrong histories.
 func TestCharacterCheckerCanFail(t *testing.T) {
 	t.Parallel()
 	first := &databasev1.Character{Version: 1, Money: 5}
@@ -247,7 +246,7 @@ func TestCharacterCheckerCanFail(t *testing.T) {
 			Input: characterInput{what, expected, money}, Output: characterOutput{version, money, false}, Call: from, Return: to,
 		}
 	}
-	saved := []porcupine.Operation{op(0, 10, 1, 2, 7, "save"), op(0, 10, 1, 2, 7, "told")}
+	saved := []porcupine.Operation{op(0, 10, 1, 2, 7, "save"), op(0, 10, 1, 2, 7, "acknowledged")}
 	for what, last := range map[string]struct {
 		porcupine.Operation
 		want porcupine.CheckResult
@@ -263,7 +262,7 @@ func TestCharacterCheckerCanFail(t *testing.T) {
 	} {
 		ops := append([]porcupine.Operation{last.Operation}, saved...)
 		if got := porcupine.CheckOperationsTimeout(characterModel(first, ops), ops, time.Minute); got != last.want {
-			t.Errorf("%s: the checker says %s, want %s", what, got, last.want)
+			t.Errorf("%s: the checker returned %s, want %s", what, got, last.want)
 		}
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// sessionInput is an operation on one session. What the web application does it does by SQL; the other ones are rpcs.
+// sessionInput is an operation on one session: a statement of the web application, or an rpc.
 type sessionInput string
 
-// sessionOutput is what an operation saw, or what the web application wrote.
+// sessionOutput is what an rpc returned or the web application wrote.
 type sessionOutput struct {
 	fault    fault
 	expires  int64 // microseconds
@@ -28,13 +28,13 @@ type sessionOutput struct {
 	extended bool
 }
 
-// sessionState is a session as it is at one moment.
+// sessionState is the session at one moment.
 type sessionState struct {
 	there, over, banned bool
 	expires             int64
 }
 
-// after is the state after an operation, and whether it could have seen that output in this one.
+// after returns whether the operation could have that output in this state, and the next state.
 func (s sessionState) after(op string, out sessionOutput) (bool, sessionState) {
 	switch op {
 	case "create", "set expiry":
@@ -62,7 +62,7 @@ func (s sessionState) after(op string, out sessionOutput) (bool, sessionState) {
 	case out.fault != none:
 		return false, s
 	case out.extended:
-		// At least five minutes later, and what everybody sees from now on.
+		// The new expiry is at least five minutes later. All later operations see it.
 		longer := out.expires >= s.expires+(5*time.Minute).Microseconds()
 		s.expires = out.expires
 		return longer, s
@@ -72,7 +72,7 @@ func (s sessionState) after(op string, out sessionOutput) (bool, sessionState) {
 
 var userBanned = fault{twirp.PermissionDenied, "USER_BANNED"}
 
-// sessionModel is a session as the contract has it: each call sees all that was committed before it began.
+// sessionModel is the contract of a session: each call sees everything that was committed before it began.
 func sessionModel() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return sessionState{} },
@@ -83,8 +83,8 @@ func sessionModel() porcupine.Model {
 	}
 }
 
-// TestSessionsAreLinearizable has clients of two programs ask for sessions which the web application creates, revokes,
-// bans and so on meanwhile.
+// TestSessionsAreLinearizable checks the histories of clients of two programs that read and refresh sessions, while the web
+// application creates, revokes and changes them.
 func TestSessionsAreLinearizable(t *testing.T) {
 	t.Parallel()
 	e := start(t, testenv.RedisKinds()[0])
@@ -107,7 +107,7 @@ func TestSessionsAreLinearizable(t *testing.T) {
 	wantSeen(t, histories[:], map[sessionInput]int{"GetSession": 3, "GetUserBySession": 4, "RefreshSession": 5})
 }
 
-// wantSeen finds that histories have enough in them to mean something.
+// wantSeen checks that the histories contain enough different answers.
 func wantSeen(t *testing.T, histories []*history, answers map[sessionInput]int) {
 	t.Helper()
 	seen := map[sessionInput]map[sessionOutput]bool{}
@@ -128,7 +128,7 @@ func wantSeen(t *testing.T, histories []*history, answers map[sessionInput]int) 
 	}
 }
 
-// linearSession is one session, of a user of its own.
+// linearSession is one session and its user.
 type linearSession struct {
 	testing.TB
 	*env
@@ -141,8 +141,8 @@ func newLinearSession(t testing.TB, e *env) *linearSession {
 	return &linearSession{t, e, newHistory(), pgx.NamedArgs{"id": id, "token": "token-" + id, "user": e.AddUser(t, newName())}}
 }
 
-// play lets the web application and two clients of each program act on the session. A change comes after every few
-// calls, so that there are calls under way at each.
+// play runs the web application and two clients of each program on the session. It makes a change after every few calls, so
+// that calls run during each change.
 func (s *linearSession) play(programs []*clients) {
 	const changes, callsBetween = 40, 4
 	asked, over := make(chan struct{}), make(chan struct{})
@@ -169,7 +169,7 @@ func (s *linearSession) play(programs []*clients) {
 	callers.Wait()
 }
 
-// sessionChanges are the statements of the web application.
+// sessionChanges returns the statements of the web application.
 func sessionChanges() map[string]string {
 	return map[string]string{
 		"create": `INSERT INTO {session} (id, token, [userId], [createdAt], [updatedAt], [expiresAt])
@@ -183,12 +183,12 @@ func sessionChanges() map[string]string {
 	}
 }
 
-// web is one transaction of the web application's.
+// web runs one transaction of the web application.
 func (s *linearSession) web() {
 	ops := []string{"create", "create", "create", "set expiry", "set expiry", "revoke", "end", "ban", "unban", "unban"}
 	op := ops[rand.IntN(len(ops))]
 	args := maps.Clone(s.args)
-	args["soon"] = time.Duration(6+rand.IntN(5)) * time.Minute // so that a refresh gains enough
+	args["soon"] = time.Duration(6+rand.IntN(5)) * time.Minute // short enough that a refresh extends the session
 	s.do(0, sessionInput(op), func() (any, bool) {
 		var written time.Time
 		err := pgx.BeginFunc(s.Context(), s.Web, func(tx pgx.Tx) error {
@@ -205,7 +205,7 @@ func (s *linearSession) web() {
 	})
 }
 
-// ask is one call of a client's.
+// ask makes one call of a client.
 func (s *linearSession) ask(client int, c *clients) {
 	rpc := []string{"GetSession", "GetUserBySession", "RefreshSession"}[rand.IntN(3)]
 	token := s.args["token"].(string)
@@ -236,7 +236,7 @@ func (s *linearSession) ask(client int, c *clients) {
 	})
 }
 
-// TestSessionsCheckerCanFail has the checker refuse what must not be.
+// TestSessionsCheckerCanFail checks that the checker refuses wrong histories.
 func TestSessionsCheckerCanFail(t *testing.T) {
 	t.Parallel()
 	live := sessionOutput{expires: 10}
@@ -244,7 +244,7 @@ func TestSessionsCheckerCanFail(t *testing.T) {
 	for what, ops := range map[string][]porcupine.Operation{
 		"revoked, and accepted":     {did("create", live), did("revoke", sessionOutput{}), did("GetSession", live)},
 		"ended, and accepted":       {did("create", live), did("end", sessionOutput{}), did("GetUserBySession", live)},
-		"banned, and told as free":  {did("create", live), did("ban", sessionOutput{}), did("GetUserBySession", live)},
+		"banned, and read as free":  {did("create", live), did("ban", sessionOutput{}), did("GetUserBySession", live)},
 		"banned, and extended":      {did("create", live), did("ban", sessionOutput{}), did("RefreshSession", sessionOutput{expires: longer, extended: true})},
 		"extended, and read as was": {did("create", live), did("RefreshSession", sessionOutput{expires: longer, extended: true}), did("GetSession", live)},
 		"made shorter":              {did("create", sessionOutput{expires: longer}), did("RefreshSession", sessionOutput{expires: 20, extended: true})},
@@ -256,13 +256,13 @@ func TestSessionsCheckerCanFail(t *testing.T) {
 			sequence.ops = append(sequence.ops, op)
 		}
 		if got := porcupine.CheckOperationsTimeout(sessionModel(), sequence.ops, time.Minute); got != porcupine.Illegal {
-			t.Errorf("%s: the checker says %s", what, got)
+			t.Errorf("%s: the checker returned %s", what, got)
 		}
-		// The same at once with the change before it is no contradiction.
+		// The same operation concurrent with the change before it is allowed.
 		last := len(sequence.ops) - 1
 		sequence.ops[last].Call = sequence.ops[last-1].Call
 		if what != "made shorter" && porcupine.CheckOperationsTimeout(sessionModel(), sequence.ops, time.Minute) != porcupine.Ok {
-			t.Errorf("%s, at once: the checker refuses it", what)
+			t.Errorf("%s, concurrently: the checker refuses it", what)
 		}
 	}
 }

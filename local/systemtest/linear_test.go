@@ -13,18 +13,18 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// history is what clients did and saw at the same time, for a checker to find an order that explains it.
+// history records concurrent operations and their outputs. A checker searches for an order that explains them.
 type history struct {
 	start time.Time
 	mu    sync.Mutex
 	ops   []porcupine.Operation
-	// unknown is set where a change may or may not have taken place: such a history is not checked.
+	// unknown is set if a change may or may not have taken effect. Such a history is not checked.
 	unknown bool
 }
 
 func newHistory() *history { return &history{start: time.Now()} }
 
-// do runs an operation and notes it. f returns false where it had no answer, and changed nothing.
+// do runs an operation and records it. f returns false if it got no answer and changed nothing.
 func (h *history) do(client int, input any, f func() (output any, answered bool)) {
 	call := time.Since(h.start)
 	if output, answered := f(); answered {
@@ -32,7 +32,7 @@ func (h *history) do(client int, input any, f func() (output any, answered bool)
 	}
 }
 
-// note notes operations that began at call, ended now, and had the same output.
+// note records operations that began at call, end now, and have the same output.
 func (h *history) note(client int, call time.Duration, output any, inputs ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -44,8 +44,8 @@ func (h *history) note(client int, call time.Duration, output any, inputs ...any
 	}
 }
 
-// unanswered reports whether a call ended without a word about its outcome; one that may have changed something spoils
-// the history.
+// unanswered reports whether a call ended without a known result. If the call may have changed something, the history becomes
+// unknown.
 func (h *history) unanswered(err error, writes bool) bool {
 	switch faultOf(err).code {
 	case twirp.Unavailable, twirp.DeadlineExceeded:
@@ -59,20 +59,20 @@ func (h *history) unanswered(err error, writes bool) bool {
 	return false
 }
 
-// linear finds that the history could have happened one operation after the other.
+// linear checks that some sequential order explains the history.
 func (h *history) linear(t *testing.T, model porcupine.Model) {
 	t.Helper()
 	got, info := porcupine.CheckOperationsVerbose(model, h.ops, time.Minute)
 	switch got {
 	case porcupine.Ok:
 	case porcupine.Unknown:
-		t.Error("the checker did not come to an end")
+		t.Error("the checker did not finish")
 	default:
 		t.Errorf("the history of %d operations is not linearizable:\n%s", len(h.ops), h.stuck(model, info))
 	}
 }
 
-// stuck says how far an explanation came, and what it could not explain then.
+// stuck describes the longest partial explanation and the operations that it could not explain.
 func (h *history) stuck(model porcupine.Model, info porcupine.LinearizationInfo) string {
 	var best []porcupine.Operation
 	for _, explanation := range info.PartialLinearizationsOperations()[0] {
@@ -81,7 +81,7 @@ func (h *history) stuck(model porcupine.Model, info porcupine.LinearizationInfo)
 		}
 	}
 	var text strings.Builder
-	tell := func(op porcupine.Operation) {
+	describe := func(op porcupine.Operation) {
 		fmt.Fprintf(&text, "  client %d, %v to %v: %s\n", op.ClientId, time.Duration(op.Call), time.Duration(op.Return),
 			model.DescribeOperation(op.Input, op.Output))
 	}
@@ -89,19 +89,19 @@ func (h *history) stuck(model porcupine.Model, info porcupine.LinearizationInfo)
 	for i, op := range best {
 		explained[op] = true
 		if i >= len(best)-10 {
-			tell(op)
+			describe(op)
 		}
 	}
-	text.WriteString("but then, in no order:\n")
+	text.WriteString("not explained:\n")
 	ops := slices.SortedFunc(slices.Values(h.ops), func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
 	ops = slices.DeleteFunc(ops, func(op porcupine.Operation) bool { return explained[op] })
 	for _, op := range ops[:min(5, len(ops))] {
-		tell(op)
+		describe(op)
 	}
 	return text.String()
 }
 
-// untilKnown repeats a run until a machine that is busy has let every change of it have an answer.
+// untilKnown repeats a run until every change in it has an answer. On a busy machine a change may have none.
 func untilKnown(t *testing.T, run func() *history) *history {
 	t.Helper()
 	for range 100 {
@@ -109,6 +109,6 @@ func untilKnown(t *testing.T, run func() *history) *history {
 			return h
 		}
 	}
-	t.Error("no run had all of its answers")
+	t.Error("no run got an answer to each change")
 	return newHistory()
 }

@@ -41,7 +41,7 @@ func (m *machine) createAs(t *rapid.T, r modelCreate) {
 		return answer{s.seen(a.GetCharacter()), a.GetReplayed()}, err
 	})
 	if made != nil {
-		m.look(t, made)
+		m.checkCharacter(t, made)
 	}
 }
 
@@ -73,7 +73,7 @@ func (m *machine) actSave(t *rapid.T) {
 		})
 		return answer{a.GetVersion(), a.GetReplayed()}, err
 	})
-	m.look(t, c)
+	m.checkCharacter(t, c)
 }
 
 func (m *machine) actDelete(t *rapid.T) {
@@ -93,7 +93,7 @@ func (m *machine) actDelete(t *rapid.T) {
 		})
 		return s.seen(a.GetCharacter()), err
 	})
-	m.look(t, c)
+	m.checkCharacter(t, c)
 }
 
 func (m *machine) actRestore(t *rapid.T) {
@@ -110,10 +110,10 @@ func (m *machine) actRestore(t *rapid.T) {
 		a, err := service.characters.RestoreCharacter(t.Context(), r)
 		return s.seen(a.GetCharacter()), err
 	})
-	m.look(t, c)
+	m.checkCharacter(t, c)
 }
 
-// actRename gives a user another name, and sometimes one that somebody had before.
+// actRename gives a user a new name, or one that a user had before.
 func (m *machine) actRename(t *rapid.T) {
 	user, name := m.user(t), newName()
 	if old := pick(t, "name", append(m.called, "")...); old != "" && m.bearer(old) < 0 {
@@ -124,10 +124,10 @@ func (m *machine) actRename(t *rapid.T) {
 	m.web(t, `UPDATE {user} SET [name] = $2, [displayUsername] = $2, [username] = lower($2::text), [email] = lower($2::text) || '@example.com'
 		WHERE id = $1`, func(s *machineStore) []any { return []any{s.users[user], name} })
 	m.users[user].name = name
-	m.lookAtUser(t, user)
+	m.checkUser(t, user)
 }
 
-// bearer is the user of that name, -1 for nobody.
+// bearer returns the user of that name, or -1.
 func (m *machine) bearer(name string) int {
 	for i, u := range m.users {
 		if u.there && u.name == name {
@@ -143,13 +143,13 @@ func (m *machine) actBan(t *rapid.T) {
 	m.users[user].banned = banned
 	for n, session := range m.sessions {
 		if session.user == user {
-			m.lookAtSession(t, n) // at once, while the cache may still have the user as before
+			m.checkSession(t, n) // before the cache sees the change
 		}
 	}
-	m.lookAtUser(t, user)
+	m.checkUser(t, user)
 }
 
-// actRemove removes a user now and then.
+// actRemove removes a user in one of three cases.
 func (m *machine) actRemove(t *rapid.T) {
 	user := m.user(t)
 	if rapid.IntRange(0, 2).Draw(t, "remove") > 0 {
@@ -157,14 +157,14 @@ func (m *machine) actRemove(t *rapid.T) {
 	}
 	m.web(t, `DELETE FROM {user} WHERE id = $1`, func(s *machineStore) []any { return []any{s.users[user]} })
 	m.removeUser(user)
-	m.lookAtUser(t, user)
+	m.checkUser(t, user)
 	for _, c := range m.characters {
-		m.look(t, c)
+		m.checkCharacter(t, c)
 	}
 }
 
-// lookAtUser has every program of every store read a user, in one of the ways there are.
-func (m *machine) lookAtUser(t *rapid.T, user int) {
+// checkUser reads a user through every program of every store.
+func (m *machine) checkUser(t *rapid.T, user int) {
 	u := m.users[user]
 	fails := none
 	if !u.there {
@@ -178,7 +178,7 @@ func (m *machine) lookAtUser(t *rapid.T, user int) {
 	}
 }
 
-// actUser asks for a user by a name that somebody has or had.
+// actUser reads a user by a name that a user has or had.
 func (m *machine) actUser(t *rapid.T) {
 	name := pick(t, "name", m.called...)
 	user, fails, want := m.bearer(name), none, seenUser{}
@@ -222,7 +222,7 @@ func (m *machine) aSession(t *rapid.T) (n int, ok bool) {
 	return len(m.sessions) - 1 - rapid.IntRange(0, len(m.sessions)-1).Draw(t, "session, from the last"), true
 }
 
-// actRevoke revokes a session as the web application does: it deletes the row, or has it end.
+// actRevoke ends a session as the web application does: it deletes the row or changes the expiry.
 func (m *machine) actRevoke(t *rapid.T) {
 	n, ok := m.aSession(t)
 	if !ok {
@@ -236,10 +236,10 @@ func (m *machine) actRevoke(t *rapid.T) {
 		m.sessions[n].there = false
 	}
 	m.web(t, sql, func(s *machineStore) []any { return []any{s.tokens[n]} })
-	m.lookAtSession(t, n)
+	m.checkSession(t, n)
 }
 
-// seenSession is what a caller sees of a session.
+// seenSession is a session in an answer.
 type seenSession struct {
 	User, Bearer   seenUser
 	Long, Extended bool
@@ -255,17 +255,17 @@ func (m *machine) actRefresh(t *rapid.T) {
 		a, err := service.sessions.RefreshSession(t.Context(), refreshRequest(byToken(s.tokens[n]), 0))
 		return seenSession{Long: a.GetSession().GetExpiresInSeconds() > 600, Extended: a.GetExtended()}, err
 	})
-	m.lookAtSession(t, n)
+	m.checkSession(t, n)
 }
 
 func (m *machine) actSession(t *rapid.T) {
 	if n, ok := m.aSession(t); ok {
-		m.lookAtSession(t, n)
+		m.checkSession(t, n)
 	}
 }
 
-// lookAtSession asks who a player is. What the web application did is seen at once.
-func (m *machine) lookAtSession(t *rapid.T, n int) {
+// checkSession reads a session. Changes by the web application are visible immediately.
+func (m *machine) checkSession(t *rapid.T, n int) {
 	fails := m.session(n)
 	session := m.sessions[n]
 	u := m.users[session.user]

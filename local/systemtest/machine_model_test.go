@@ -8,10 +8,10 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// machineSlots is how many characters a user of the machine may have: few, so that they become too many.
+// machineSlots is the maximum number of characters of a user. It is small, so that random calls reach it.
 const machineSlots = 3
 
-// model is what the contract says of users, sessions and characters, without a database. It knows them by number.
+// model implements the contract of users, sessions and characters without a database. It identifies them by number.
 type model struct {
 	users      []*modelUser
 	sessions   []*modelSession
@@ -30,14 +30,14 @@ type modelSession struct {
 
 type modelCharacter struct {
 	seenCharacter
-	gone, due bool // deleted; marked, and its deadline has passed
-	again     bool // gone by a deletion at once, which may be sent again
+	gone, due bool // gone: deleted; due: its deletion time has passed
+	again     bool // deleted immediately; the deletion may be repeated
 	request   modelCreate
 	save      string
-	saved     int64 // the version that save made
+	saved     int64 // the version that the save created
 }
 
-// seenCharacter is what a caller sees of a character.
+// seenCharacter is a character in an answer.
 type seenCharacter struct {
 	Number, User  int
 	Name          string
@@ -57,7 +57,7 @@ type modelCreate struct {
 
 func (c *modelCharacter) visible() bool { return !c.gone && !c.due }
 
-// seen is the character as an answer shows it.
+// seen returns the character as an answer contains it.
 func (c *modelCharacter) seen(view databasev1.CharacterView) seenCharacter {
 	s := c.seenCharacter
 	s.CountsDown = s.State == isMarked
@@ -65,7 +65,7 @@ func (c *modelCharacter) seen(view databasev1.CharacterView) seenCharacter {
 	return s
 }
 
-// create returns the character that the request makes, or made before.
+// create returns the character that the request creates or has created before.
 func (m *model) create(r modelCreate) (c *modelCharacter, replayed bool, f fault) {
 	slots := map[int32]bool{}
 	taken := false
@@ -102,7 +102,7 @@ func (m *model) create(r modelCreate) (c *modelCharacter, replayed bool, f fault
 	return c, false, none
 }
 
-// saveAs returns the version, which is the current one where the save is refused for it.
+// saveAs returns the new version, or the current version if the save is refused because of it.
 func (c *modelCharacter) saveAs(id string, expected, money int64) (version int64, replayed bool, f fault) {
 	switch {
 	case !c.visible():
@@ -144,7 +144,7 @@ func (c *modelCharacter) restore() fault {
 	return none
 }
 
-// list is a user's characters by slot.
+// list returns a user's characters by slot.
 func (m *model) list(user int, view databasev1.CharacterView, withoutMarked bool) (l []seenCharacter) {
 	if view == 0 {
 		view = basicView
@@ -159,7 +159,7 @@ func (m *model) list(user int, view databasev1.CharacterView, withoutMarked bool
 	return l
 }
 
-// removeUser is the web application's.
+// removeUser is a deletion by the web application.
 func (m *model) removeUser(user int) {
 	m.users[user].there = false
 	for _, s := range m.sessions {

@@ -17,8 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// machineStore is one of the two that are run in lockstep, each on a database of its own, with what the model's numbers
-// are called there.
+// machineStore is one of the two stores that run in lockstep, each on its own database. It maps the model's numbers to its ids.
 type machineStore struct {
 	*testenv.Env
 	t        testing.TB
@@ -28,8 +27,8 @@ type machineStore struct {
 
 	users, tokens []string
 	characters    []int64
-	// behind is set while the cache may lawfully be P late: after a change by somebody else, and after one that could not
-	// tell Redis.
+	// behind is set while the cache may lag by MaxStaleness: after a change by the web application, and after a write that could
+	// not delete from Redis.
 	behind bool
 }
 
@@ -50,7 +49,7 @@ func (s *machineStore) failedDeletes() (n uint64) {
 	return n
 }
 
-// catchUp makes P pass where the cache may be behind.
+// catchUp makes MaxStaleness pass if the cache may lag.
 func (s *machineStore) catchUp() {
 	if !s.behind {
 		return
@@ -61,7 +60,7 @@ func (s *machineStore) catchUp() {
 	}
 }
 
-// seen is a character by the model's numbers.
+// seen returns a character with the model's numbers.
 func (s *machineStore) seen(c *databasev1.Character) seenCharacter {
 	if c == nil {
 		return seenCharacter{}
@@ -73,11 +72,11 @@ func (s *machineStore) seen(c *databasev1.Character) seenCharacter {
 	}
 }
 
-// call is one call on one store. Its answer is in the model's terms.
+// call is one call on one store. Its answer has the model's types.
 type call func(s *machineStore, c *clients) (answer any, err error)
 
-// each makes a call on each store, through the program of a number that it draws, and wants the model's answer of it. An
-// answer is not compared where an error is wanted.
+// each makes a call on each store through a random program and checks that the answer is the model's. If an error is expected,
+// it compares only the error.
 func (m *machine) each(t *rapid.T, what string, want any, fails fault, f call) {
 	m.eachThrough(t, what, rapid.IntRange(0, 1).Draw(t, "program"), want, fails, f)
 }
@@ -89,7 +88,7 @@ func (m *machine) eachThrough(t *rapid.T, what string, program int, want any, fa
 	}
 }
 
-// eachLive is each for what is never cached: it is not even P late.
+// eachLive is each for data that is never cached and therefore never lags.
 func (m *machine) eachLive(t *rapid.T, what string, want any, fails fault, f call) {
 	program := rapid.IntRange(0, 1).Draw(t, "program")
 	for _, s := range m.stores {
@@ -116,7 +115,7 @@ func (m *machine) ask(t *rapid.T, s *machineStore, what string, program int, wan
 	}
 }
 
-// machinePatiently makes a call again where a busy machine left its outcome open. Those that write carry an id for that.
+// machinePatiently repeats a call while its result is unknown because the machine is busy. Writes carry an id for that.
 func machinePatiently(t *rapid.T, f func() (any, error)) (answer any, again bool, err error) {
 	for ; ; again = true {
 		answer, err = f()
@@ -132,7 +131,7 @@ func machinePatiently(t *rapid.T, f func() (any, error)) (answer any, again bool
 	}
 }
 
-// web changes something as the web application, in each store.
+// web runs a statement of the web application in each store.
 func (m *machine) web(t *rapid.T, sql string, args func(s *machineStore) []any) {
 	for _, s := range m.stores {
 		if _, err := s.Web.Exec(t.Context(), s.Expand(sql), args(s)...); err != nil {
@@ -142,7 +141,7 @@ func (m *machine) web(t *rapid.T, sql string, args func(s *machineStore) []any) 
 	}
 }
 
-// addUser makes a user in each store.
+// addUser creates a user in each store.
 func (m *machine) addUser(name string) {
 	m.users = append(m.users, &modelUser{name: name, there: true})
 	for _, s := range m.stores {
@@ -151,7 +150,7 @@ func (m *machine) addUser(name string) {
 	}
 }
 
-// seenUser is what a caller sees of a user.
+// seenUser is a user in an answer.
 type seenUser struct {
 	Number int
 	Name   string

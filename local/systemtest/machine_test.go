@@ -11,17 +11,17 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 )
 
-// machine drives an uncached store, a cached one, and a model of them.
+// machine runs the same calls on an uncached store, a cached store and a model.
 type machine struct {
 	model
 	stores []*machineStore
 	cached *machineStore
-	names  []string // that characters are given
-	called []string // names that users had
+	names  []string // of characters
+	called []string // names that users have or had
 }
 
-// TestStateMachine makes random calls, changes of the web application and mishaps of Redis, and finds that the answers of
-// a store without a cache, of one with a cache that two programs share, and of the model are the same at each step.
+// TestStateMachine makes random calls, changes by the web application and faults of Redis. At each step a store without a cache,
+// a store with a cache that two programs share, and the model must give the same answer.
 func TestStateMachine(t *testing.T) {
 	t.Parallel()
 	uncached, cached := newMachineStore(t, "uncached", 1), newMachineStore(t, "cached", 2)
@@ -37,7 +37,7 @@ func TestStateMachine(t *testing.T) {
 	})
 	for _, p := range cached.programs {
 		if s := p.Cache.Stats(); s.Hits == 0 || s.Fills == 0 || s.Syncs == 0 {
-			t.Errorf("the cache had nothing to do: %+v", s)
+			t.Errorf("the cache was not used: %+v", s)
 		}
 	}
 	if s := uncached.programs[0].Cache.Stats(); s.Hits > 0 {
@@ -45,7 +45,7 @@ func TestStateMachine(t *testing.T) {
 	}
 }
 
-// newMachine begins with users that no other run has.
+// newMachine starts with users that no other run has.
 func newMachine(uncached, cached *machineStore) *machine {
 	m := &machine{stores: []*machineStore{uncached, cached}, cached: cached}
 	for _, s := range m.stores {
@@ -66,7 +66,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"create":   m.actCreate,
 		"save":     m.actSave,
 		"delete":   m.actDelete,
-		"delete 2": m.actDelete, // as often as the others together undo it
+		"delete 2": m.actDelete, // a second entry makes deletions as frequent as their reversals
 		"restore":  m.actRestore,
 		"get":      m.actGet,
 		"list":     m.actList,
@@ -89,7 +89,7 @@ func pick[T any](t *rapid.T, label string, of ...T) T { return rapid.SampledFrom
 
 func (m *machine) user(t *rapid.T) int { return rapid.IntRange(0, len(m.users)-1).Draw(t, "user") }
 
-// character is one of those that were ever made, and whose a request says that it is.
+// character draws one of all characters, and the owner that a request names. The owner is sometimes wrong.
 func (m *machine) character(t *rapid.T) (c *modelCharacter, owner int, ok bool) {
 	if len(m.characters) == 0 {
 		return nil, 0, false
@@ -102,8 +102,8 @@ func (m *machine) character(t *rapid.T) (c *modelCharacter, owner int, ok bool) 
 	return c, owner, true
 }
 
-// look has every program of every store read a character and its owner's list.
-func (m *machine) look(t *rapid.T, c *modelCharacter) {
+// checkCharacter reads a character and its owner's list through every program of every store.
+func (m *machine) checkCharacter(t *rapid.T, c *modelCharacter) {
 	want, fails := any(c.seen(fullView)), none
 	if !c.visible() {
 		fails = noSuchCharacter
@@ -113,11 +113,11 @@ func (m *machine) look(t *rapid.T, c *modelCharacter) {
 			a, err := service.characters.GetCharacter(t.Context(), getCharacter(s.characters[c.Number]))
 			return s.seen(a.GetCharacter()), err
 		})
-		m.lookAtList(t, program, c.User, 0, false)
+		m.checkList(t, program, c.User, 0, false)
 	}
 }
 
-func (m *machine) lookAtList(t *rapid.T, program, user int, view databasev1.CharacterView, withoutMarked bool) {
+func (m *machine) checkList(t *rapid.T, program, user int, view databasev1.CharacterView, withoutMarked bool) {
 	want := m.list(user, view, withoutMarked)
 	m.eachThrough(t, "GetCharacterList", program, want, none, func(s *machineStore, service *clients) (any, error) {
 		r := &databasev1.GetCharacterListRequest{UserId: s.users[user], View: view, ExcludePendingDeletion: withoutMarked}
@@ -130,13 +130,13 @@ func (m *machine) lookAtList(t *rapid.T, program, user int, view databasev1.Char
 	})
 }
 
-// end looks at everything.
+// end checks all characters and lists.
 func (m *machine) end(t *rapid.T) {
 	for _, c := range m.characters {
-		m.look(t, c)
+		m.checkCharacter(t, c)
 	}
 	for u := range m.users {
-		m.lookAtList(t, 0, u, fullView, false)
+		m.checkList(t, 0, u, fullView, false)
 	}
 }
 
@@ -159,10 +159,10 @@ func (m *machine) actGet(t *rapid.T) {
 
 func (m *machine) actList(t *rapid.T) {
 	program := rapid.IntRange(0, 1).Draw(t, "program")
-	m.lookAtList(t, program, m.user(t), pick(t, "view", 0, basicView, fullView), rapid.Bool().Draw(t, "without those marked"))
+	m.checkList(t, program, m.user(t), pick(t, "view", 0, basicView, fullView), rapid.Bool().Draw(t, "without those marked"))
 }
 
-// actTime has the deadline of a character pass.
+// actTime makes the deletion time of a character pass.
 func (m *machine) actTime(t *rapid.T) {
 	c, _, ok := m.character(t)
 	if !ok || !c.visible() || c.State != isMarked {
@@ -176,10 +176,10 @@ func (m *machine) actTime(t *rapid.T) {
 		s.behind = true
 	}
 	c.due = true
-	m.look(t, c)
+	m.checkCharacter(t, c)
 }
 
-// actPurge changes nothing that a caller could see.
+// actPurge changes nothing that is visible to a caller.
 func (m *machine) actPurge(t *rapid.T) {
 	for _, s := range m.stores {
 		p := s.programs[0]
@@ -189,11 +189,11 @@ func (m *machine) actPurge(t *rapid.T) {
 		}
 	}
 	for _, c := range m.characters {
-		m.look(t, c)
+		m.checkCharacter(t, c)
 	}
 }
 
-// actEvict takes one key from Redis.
+// actEvict deletes one key from Redis.
 func (m *machine) actEvict(t *rapid.T) {
 	keys := []string{"wm", "wm:lock"}
 	for i, u := range m.cached.users {
@@ -207,7 +207,7 @@ func (m *machine) actEvict(t *rapid.T) {
 	}
 }
 
-// actRedis is what befalls a whole Redis.
+// actRedis begins or ends a fault of Redis.
 func (m *machine) actRedis(t *rapid.T) {
 	switch pick(t, "fault", "flush", "accept", "reset", "refuse") {
 	case "flush":

@@ -17,32 +17,32 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// told is an error with everything that a caller gets to see.
-type told struct {
+// publicError is everything in an error that a caller can see.
+type publicError struct {
 	Code twirp.ErrorCode
 	Msg  string
 	Meta map[string]string
 }
 
-func toldOf(err error) told {
+func publicErrorOf(err error) publicError {
 	e, ok := errors.AsType[twirp.Error](err)
 	switch {
 	case err == nil:
-		return told{}
+		return publicError{}
 	case !ok:
-		return told{Msg: "not Twirp's: " + err.Error()}
+		return publicError{Msg: "not Twirp's: " + err.Error()}
 	}
-	t := told{e.Code(), e.Msg(), map[string]string{}}
+	t := publicError{e.Code(), e.Msg(), map[string]string{}}
 	for name, value := range e.MetaMap() {
 		if name == "request_id" {
-			value = "" // each has its own
+			value = "" // differs between requests
 		}
 		t.Meta[name] = value
 	}
 	return t
 }
 
-func (t told) error() twirp.Error {
+func (t publicError) error() twirp.Error {
 	e := twirp.NewError(t.Code, t.Msg)
 	for name, value := range t.Meta {
 		e = e.WithMeta(name, value)
@@ -50,9 +50,9 @@ func (t told) error() twirp.Error {
 	return e
 }
 
-// wordsOfTwirp is an error about the protocol, with the words of Twirp's protobuf. What could not be decoded is named by its
-// format; a route is another thing in each protocol, and only the code is the same.
-func (t told) wordsOfTwirp() told {
+// asProtobuf returns an error of the protocol as Twirp's protobuf reports it. The message of a decoding error names the format.
+// For an unknown route only the code is the same in each protocol.
+func (t publicError) asProtobuf() publicError {
 	switch t.Code {
 	case twirp.Malformed:
 		t.Msg = strings.Replace(t.Msg, "the json request", "the protobuf request", 1)
@@ -62,9 +62,9 @@ func (t told) wordsOfTwirp() told {
 	return t
 }
 
-// differ tells how two replies to one call differ; empty: not at all. Seconds that are counted down may have gone by.
+// differ describes how two replies to one call differ. It is empty if they are equal. Countdowns may differ by slack seconds.
 func differ(a, b reply, slack int64) string {
-	if d := cmp.Diff(toldOf(a.err).wordsOfTwirp(), toldOf(b.err).wordsOfTwirp()); d != "" {
+	if d := cmp.Diff(publicErrorOf(a.err).asProtobuf(), publicErrorOf(b.err).asProtobuf()); d != "" {
 		return d
 	}
 	if a.err != nil || proto.Equal(a.answer, b.answer) {
@@ -78,7 +78,7 @@ func differ(a, b reply, slack int64) string {
 
 var number = regexp.MustCompile(`[0-9]+`)
 
-// anonymous is an answer without what makes it that of one store at one time: numbers in texts are #, ids 1, times the same.
+// anonymous returns an answer without ids, numbers in texts, and times, which differ between stores.
 func anonymous(answer proto.Message) proto.Message {
 	answer = proto.Clone(answer)
 	_ = protorange.Range(answer.ProtoReflect(), func(p protopath.Values) error { // no step fails

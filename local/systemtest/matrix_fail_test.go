@@ -29,7 +29,7 @@ func (stubUsers) GetUser(_ context.Context, r *databasev1.GetUserRequest) (*data
 	return &databasev1.GetUserResponse{User: &databasev1.User{Id: r.UserId, Name: "Stub", BanReason: "cheating"}}, nil
 }
 
-// RefreshSession answers each time what is the same but for the store and the time.
+// RefreshSession returns answers that differ only in what anonymous removes.
 func (stubSessions) RefreshSession(context.Context, *databasev1.RefreshSessionRequest) (*databasev1.RefreshSessionResponse, error) {
 	n := serial.Add(1)
 	return &databasev1.RefreshSessionResponse{Extended: true, Session: &databasev1.Session{
@@ -37,15 +37,15 @@ func (stubSessions) RefreshSession(context.Context, *databasev1.RefreshSessionRe
 	}}, nil
 }
 
-// twist is something that is wrong with a protocol.
+// twist is a fault of a protocol.
 type twist func(any, twirp.Error) (any, twirp.Error)
 
-func onError(f func(*told)) twist {
+func onError(f func(*publicError)) twist {
 	return func(answer any, err twirp.Error) (any, twirp.Error) {
 		if err == nil {
 			return answer, nil
 		}
-		e := toldOf(err)
+		e := publicErrorOf(err)
 		f(&e)
 		return nil, e.error()
 	}
@@ -62,13 +62,13 @@ func onAnswer[A any](f func(A)) twist {
 
 func twists() map[string]twist {
 	return map[string]twist{
-		"another message": onError(func(e *told) { e.Msg += "." }),
-		"another code":    onError(func(e *told) { e.Code = twirp.Malformed }),
-		"a meta missing":  onError(func(e *told) { delete(e.Meta, "argument") }),
-		"a meta more":     onError(func(e *told) { e.Meta["host"] = "a" }),
-		"another meta":    onError(func(e *told) { e.Meta["argument"] = "id" }),
-		"another reason":  onError(func(e *told) { e.Meta["reason"] = "USER_ID" }),
-		"never ready":     onError(func(e *told) { *e = told{Code: twirp.Unavailable} }),
+		"another message": onError(func(e *publicError) { e.Msg += "." }),
+		"another code":    onError(func(e *publicError) { e.Code = twirp.Malformed }),
+		"a meta missing":  onError(func(e *publicError) { delete(e.Meta, "argument") }),
+		"a meta more":     onError(func(e *publicError) { e.Meta["host"] = "a" }),
+		"another meta":    onError(func(e *publicError) { e.Meta["argument"] = "id" }),
+		"another reason":  onError(func(e *publicError) { e.Meta["reason"] = "USER_ID" }),
+		"never ready":     onError(func(e *publicError) { *e = publicError{Code: twirp.Unavailable} }),
 		"no error": func(answer any, err twirp.Error) (any, twirp.Error) {
 			if err != nil {
 				answer = &databasev1.GetUserResponse{}
@@ -84,7 +84,7 @@ func twists() map[string]twist {
 	}
 }
 
-// twistedMatrix has calls compared by protocols of which one is wrong.
+// twistedMatrix compares the protocols, of which one is wrong.
 func twistedMatrix(t *testing.T, url string, wrong request.Protocol, with twist) *matrix {
 	m := newMatrix()
 	by := func(protocol request.Protocol, interceptors ...twirp.Interceptor) *clients {
@@ -94,7 +94,7 @@ func twistedMatrix(t *testing.T, url string, wrong request.Protocol, with twist)
 		return dial(t, url, protocol, interceptors...)
 	}
 	for _, own := range protocols {
-		o := &outcomes{protocol: own, matrix: m, seen: map[outcome]bool{}}
+		o := &results{protocol: own, matrix: m, seen: map[result]bool{}}
 		others := map[request.Protocol]*clients{}
 		for _, protocol := range protocols {
 			if protocol != own {
@@ -123,12 +123,12 @@ func twisting(with twist) twirp.Interceptor {
 	}
 }
 
-// TestMatrixCanFail finds that a protocol that is wrong in anything, and one that was not compared, is told.
+// TestMatrixCanFail checks that the matrix reports each fault of a protocol, and each missing comparison.
 func TestMatrixCanFail(t *testing.T) {
 	t.Parallel()
 	edge := newEdge(io.Discard)
 	url := serveProtocols(t, edge, services.Services{Users: stubUsers{}, Sessions: stubSessions{}}, asItIs)
-	promised := map[outcome]bool{
+	promised := map[result]bool{
 		{rpc: "GetUser"}: true, {"GetUser", argumentFault, ""}: true, {"GetUser", argumentFault, "user_id"}: true,
 		{rpc: "RefreshSession"}: true, {rpc: "RefreshSession", detail: "extended=true"}: true,
 	}
@@ -152,7 +152,7 @@ func TestMatrixCanFail(t *testing.T) {
 				t.Parallel()
 				m := twistedMatrix(t, url, protocol, twist)
 				if !failsAt(func(t testing.TB) { m.check(t, nil) }) {
-					t.Error("it was not found")
+					t.Error("the matrix did not report it")
 				}
 			})
 		}

@@ -15,26 +15,26 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// matrix compares what the protocols answer. A call that changed nothing is made again by the other protocols; what changed something
-// is compared with the same step of the same scenario, played on another store by another protocol.
+// matrix compares the answers of the protocols. A call that changed nothing is repeated by the other protocols. A call that
+// changed something is compared with the same step of the same scenario by another protocol on another store.
 type matrix struct {
 	mu        sync.Mutex
-	compared  map[outcome]map[request.Protocol]int // how often that outcome of that protocol was the same by the others
+	compared  map[result]map[request.Protocol]int // how often the other protocols gave the same result
 	steps     map[string]map[request.Protocol][]taken
 	different []string
 }
 
-// taken is a call of a scenario that succeeded and may have changed something.
+// taken is a successful call of a scenario that may have changed something.
 type taken struct {
 	rpc string
 	reply
 }
 
 func newMatrix() *matrix {
-	return &matrix{compared: map[outcome]map[request.Protocol]int{}, steps: map[string]map[request.Protocol][]taken{}}
+	return &matrix{compared: map[result]map[request.Protocol]int{}, steps: map[string]map[request.Protocol][]taken{}}
 }
 
-// begin forgets what was played of the scenario.
+// begin deletes the recorded steps of the scenario.
 func (m *matrix) begin(scenario string, protocol request.Protocol) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,7 +52,7 @@ func (m *matrix) write(scenario string, protocol request.Protocol, s taken) {
 	}
 }
 
-// repeated is a call that is made again.
+// repeated is a call that the other protocols repeat.
 type repeated struct {
 	rpc      string
 	protocol request.Protocol
@@ -60,10 +60,10 @@ type repeated struct {
 	start    time.Time
 }
 
-// patience is how often a protocol is asked that was too slow.
+// patience is the maximum number of calls if a protocol is too slow.
 const patience = 100
 
-// repeat has again make the call of r by the other protocols.
+// repeat makes the call of r by the other protocols and compares the replies.
 func (m *matrix) repeat(r repeated, others map[request.Protocol]*clients, again func(*clients) reply) {
 	for protocol, c := range others {
 		var d string
@@ -72,24 +72,24 @@ func (m *matrix) repeat(r repeated, others map[request.Protocol]*clients, again 
 			second := again(c)
 			d = differ(r.first, second, 1+int64(time.Since(r.start)/time.Second))
 			isOther = faultOf(second.err) != faultOf(r.first.err)
-			if d == "" || !isOther || !ofTheMoment(second.err) {
+			if d == "" || !isOther || !transient(second.err) {
 				break
 			}
 			time.Sleep(10 * time.Millisecond) // the machine is busy
 		}
-		if d != "" && isOther && ofTheMoment(r.first.err) {
-			return // it is over by now. What was never met by all protocols is a hole in the end
+		if d != "" && isOther && transient(r.first.err) {
+			return // the fault has ended. check reports results that were never compared
 		}
 		if d != "" {
-			m.tell("%s (-%s +%s):\n%s", r.rpc, r.protocol, protocol, d)
+			m.report("%s (-%s +%s):\n%s", r.rpc, r.protocol, protocol, d)
 			return
 		}
 	}
 	m.count(r.rpc, r.protocol, r.first)
 }
 
-// ofTheMoment tells whether another try may end otherwise.
-func ofTheMoment(err error) bool {
+// transient reports whether another try may have another result.
+func transient(err error) bool {
 	switch faultOf(err).code {
 	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.ResourceExhausted:
 		return true
@@ -97,7 +97,7 @@ func ofTheMoment(err error) bool {
 	return false
 }
 
-func (m *matrix) tell(format string, args ...any) {
+func (m *matrix) report(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.different = append(m.different, fmt.Sprintf(format, args...))
@@ -106,9 +106,9 @@ func (m *matrix) tell(format string, args ...any) {
 func (m *matrix) count(rpc string, protocol request.Protocol, r reply) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := outcomesOf(rpc, r)
+	all := resultsOf(rpc, r)
 	if of := all[0]; of.reason != "" {
-		all = append(all, outcome{rpc: rpc, fault: fault{of.code, ""}}) // a code that is promised without a reason comes with any
+		all = append(all, result{rpc: rpc, fault: fault{of.code, ""}}) // a code that is promised without a reason may have any
 	}
 	for _, o := range all {
 		if m.compared[o] == nil {
@@ -118,7 +118,7 @@ func (m *matrix) count(rpc string, protocol request.Protocol, r reply) {
 	}
 }
 
-// compareSteps compares what was played by each protocol.
+// compareSteps compares the recorded steps of the protocols.
 func (m *matrix) compareSteps() {
 	m.mu.Lock()
 	steps := maps.Clone(m.steps)
@@ -128,7 +128,7 @@ func (m *matrix) compareSteps() {
 		same := true
 		for _, protocol := range protocols[1:] {
 			if d := differentSteps(by[first], by[protocol]); d != "" {
-				m.tell("%s (-%s +%s):\n%s", scenario, first, protocol, d)
+				m.report("%s (-%s +%s):\n%s", scenario, first, protocol, d)
 				same = false
 			}
 		}
@@ -157,8 +157,8 @@ func differentSteps(a, b []taken) string {
 	return ""
 }
 
-// check fails the test where protocols differ, and where they were not compared in something that is promised.
-func (m *matrix) check(t testing.TB, promised map[outcome]bool) {
+// check fails the test if protocols differ, or were not compared in a promised result.
+func (m *matrix) check(t testing.TB, promised map[result]bool) {
 	t.Helper()
 	m.compareSteps()
 	m.mu.Lock()
@@ -178,19 +178,19 @@ func (m *matrix) check(t testing.TB, promised map[outcome]bool) {
 	}
 	slices.Sort(missing)
 	if n := len(missing); n > 0 {
-		t.Errorf("the matrix has %d holes:\n%s", n, strings.Join(missing[:min(n, most)], "\n"))
+		t.Errorf("the matrix lacks %d comparisons:\n%s", n, strings.Join(missing[:min(n, most)], "\n"))
 	}
 }
 
-// table has a line for each outcome: how often each protocol's was found to be that of the others.
-func (m *matrix) table(promised map[outcome]bool) string {
+// table has a line for each result: how often each protocol was equal to the others.
+func (m *matrix) table(promised map[result]bool) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var b strings.Builder
-	byName := func(a, b outcome) int {
+	byName := func(a, b result) int {
 		return cmp.Or(cmp.Compare(a.rpc, b.rpc), cmp.Compare(a.code, b.code), cmp.Compare(a.reason, b.reason), cmp.Compare(a.detail, b.detail))
 	}
-	fmt.Fprintf(&b, "%d outcomes by %d protocols\n%-66s", len(promised), len(protocols), "")
+	fmt.Fprintf(&b, "%d results by %d protocols\n%-66s", len(promised), len(protocols), "")
 	for _, protocol := range protocols {
 		fmt.Fprintf(&b, " %9s", protocol)
 	}

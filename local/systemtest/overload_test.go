@@ -16,7 +16,7 @@ import (
 
 var overloaded = fault{twirp.ResourceExhausted, "OVERLOADED"}
 
-// overloadOccupy holds n of the connections that are not reserved until the function returned is called.
+// overloadOccupy uses n of the unreserved connections until release is called.
 func overloadOccupy(t *testing.T, p *app.Program, n int) (release func()) {
 	t.Helper()
 	var inside, done sync.WaitGroup
@@ -38,8 +38,8 @@ func overloadOccupy(t *testing.T, p *app.Program, n int) (release func()) {
 	return func() { close(free); done.Wait() }
 }
 
-// While other statements have all connections that they may have, whatever decides who gets in is answered, and the rest is
-// refused before it changes anything.
+// While other statements use all unreserved connections, session rpcs are answered, and other rpcs are refused before they
+// change anything.
 func TestOverload(t *testing.T) {
 	t.Parallel()
 	e := start(t, "miniredis", func(c *app.Options) { c.Budgets.Database.Queue = postgres.DefaultBudgets().Queue })
@@ -53,7 +53,7 @@ func TestOverload(t *testing.T) {
 	e.RDProxy.Refuse() // so that reads need the database
 	release := overloadOccupy(t, e.Program, 12)
 
-	// It is overload and no outage because the database goes on answering; GetSession sees to that.
+	// The database keeps answering GetSession, so the refusals are overload and not an outage.
 	stop, asking := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(asking)
@@ -76,11 +76,11 @@ func TestOverload(t *testing.T) {
 			return err
 		},
 		"GetUserByUsername": func() error {
-			_, err := e.users.GetUserByUsername(ctx, &databasev1.GetUserByUsernameRequest{Username: "somebody"})
+			_, err := e.users.GetUserByUsername(ctx, &databasev1.GetUserByUsernameRequest{Username: "someone"})
 			return err
 		},
 		"GetUserByEmail": func() error {
-			_, err := e.users.GetUserByEmail(ctx, &databasev1.GetUserByEmailRequest{Email: "somebody@example.com"})
+			_, err := e.users.GetUserByEmail(ctx, &databasev1.GetUserByEmailRequest{Email: "someone@example.com"})
 			return err
 		},
 		"GetCharacter": func() error {
@@ -127,6 +127,6 @@ func TestOverload(t *testing.T) {
 	release()
 	got, err := patiently(t, e.characters.GetCharacter, &databasev1.GetCharacterRequest{UserId: user, CharacterId: c.Id})
 	if err != nil || got.Character.Version != c.Version {
-		t.Errorf("after it GetCharacter = %v, %v; want the character as it was", got, err)
+		t.Errorf("GetCharacter afterwards = %v, %v; want the unchanged character", got, err)
 	}
 }

@@ -20,14 +20,14 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// setWatermarkAge makes the watermark as old as that, so that no test has to wait.
+// setWatermarkAge sets the age of the watermark, so that no test has to wait.
 func setWatermarkAge(t testing.TB, e *env, age time.Duration) {
 	t.Helper()
 	now, err := e.Redis.Client.Time(t.Context()).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Where there is none yet, the next read makes one.
+	// If there is no watermark yet, the next read creates one.
 	if n, err := e.Redis.Client.Exists(t.Context(), "wm").Result(); err != nil || n == 0 {
 		return
 	}
@@ -38,7 +38,7 @@ func setWatermarkAge(t testing.TB, e *env, age time.Duration) {
 
 type rpcCall func(context.Context) error
 
-// pgPlayer is a user whose every rpc can be called at any time, again and again.
+// pgPlayer is a user for whom every rpc can be called repeatedly.
 type pgPlayer struct {
 	*env
 	id, name, session, token string
@@ -62,7 +62,7 @@ func newPGPlayer(t testing.TB, e *env) *pgPlayer {
 	return p
 }
 
-// cached are the reads that Redis may answer.
+// cached returns the reads that Redis may answer.
 func (p *pgPlayer) cached() map[string]rpcCall {
 	return map[string]rpcCall{
 		"GetUser": func(ctx context.Context) error {
@@ -88,7 +88,7 @@ func (p *pgPlayer) cached() map[string]rpcCall {
 	}
 }
 
-// live are the reads that the database answers each time.
+// live returns the reads that always go to the database.
 func (p *pgPlayer) live() map[string]rpcCall {
 	return map[string]rpcCall{
 		"GetCharacterList, FULL": func(ctx context.Context) error {
@@ -136,7 +136,7 @@ func (p *pgPlayer) writes() map[string]rpcCall {
 	}
 }
 
-// all are all rpcs, of which nothing is cached yet where no read of this player's came before.
+// all returns all rpcs. Before the first read of this player nothing is cached.
 func (p *pgPlayer) all() map[string]rpcCall {
 	all := p.writes()
 	maps.Copy(all, p.cached())
@@ -144,7 +144,8 @@ func (p *pgPlayer) all() map[string]rpcCall {
 	return all
 }
 
-// wantEach calls all at once, again where a busy machine used up a request's time, and wants that fault of each.
+// wantEach makes all calls at the same time and checks that each has the fault want. It repeats a call if the machine was too
+// slow.
 func wantEach(t *testing.T, when string, calls map[string]rpcCall, want fault) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -160,14 +161,14 @@ func wantEach(t *testing.T, when string, calls map[string]rpcCall, want fault) {
 			}
 			wantFault(t, name+" "+when, err, want)
 			if e, ok := err.(twirp.Error); ok && want == unavailable && (e.Msg() != "the database does not answer; try again" || len(e.MetaMap()) != 1) {
-				t.Errorf("%s %s says %q and %v, which is more than that the database does not answer", name, when, e.Msg(), e.MetaMap())
+				t.Errorf("%s %s = %q with meta %v, want only that the database does not answer", name, when, e.Msg(), e.MetaMap())
 			}
 		})
 	}
 	wg.Wait()
 }
 
-// wantHits has Redis answer each of the calls, under a watermark of that age.
+// wantHits waits until Redis answers each cached read under a watermark of that age.
 func (p *pgPlayer) wantHits(t *testing.T, when string, age time.Duration) {
 	t.Helper()
 	for name, call := range p.cached() {
@@ -179,7 +180,7 @@ func (p *pgPlayer) wantHits(t *testing.T, when string, age time.Duration) {
 	}
 }
 
-// goroutines counts those that were started by goroutines with the test's label.
+// goroutines counts the goroutines with the label.
 func goroutines(t *testing.T, label string) int {
 	t.Helper()
 	var profile bytes.Buffer
@@ -198,14 +199,14 @@ func goroutines(t *testing.T, label string) int {
 	return sum
 }
 
-// labeled gives this goroutine, and those that it starts, a label of the test's: other tests run in this process, too.
+// labeled gives this goroutine and those that it starts a label, because other tests run in this process, too.
 func labeled(t *testing.T) string {
 	label := fmt.Sprintf("%s %d", t.Name(), serial.Add(1))
-	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("proof", label)))
+	pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("test", label)))
 	return label
 }
 
-// superExec runs a statement on the shared server, in no test's database.
+// superExec runs a statement on the shared server, outside the databases of tests.
 func superExec(t *testing.T, sql string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), testenv.Postgres(t).URL("postgres"))
@@ -218,5 +219,5 @@ func superExec(t *testing.T, sql string) {
 	}
 }
 
-// redisKind is one for tests of PostgreSQL's faults.
+// redisKind returns the kind of Redis for tests of PostgreSQL's faults.
 func redisKind() string { return testenv.RedisKinds()[0] }

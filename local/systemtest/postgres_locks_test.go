@@ -14,7 +14,7 @@ import (
 
 var retry = fault{twirp.Aborted, "RETRY"}
 
-// holder is a transaction of the test's that others wait for.
+// holder is a transaction of the test that holds locks.
 type holder struct {
 	pgx.Tx
 	t *testing.T
@@ -27,7 +27,7 @@ func hold(t *testing.T, e *env, sql string, args ...any) holder {
 		t.Fatal(err)
 	}
 	h := holder{tx, t}
-	// It waits longer than anybody else before it looks for a deadlock, and so is never the one that is undone.
+	// It checks for a deadlock later than the service does, so that PostgreSQL aborts the service's transaction.
 	h.exec(`SET LOCAL deadlock_timeout = '1min'`)
 	h.exec(sql, args...)
 	return h
@@ -42,7 +42,7 @@ func (h holder) exec(sql string, args ...any) {
 
 func (h holder) release() { _ = h.Rollback(context.Background()) }
 
-// waiting is how many sessions of the service, or of the test's, wait for a lock.
+// waiting returns the number of the role's sessions that wait for a lock.
 func waiting(t *testing.T, e *env, role string) (n int) {
 	t.Helper()
 	if err := e.Owner.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
@@ -52,14 +52,14 @@ func waiting(t *testing.T, e *env, role string) (n int) {
 	return n
 }
 
-// setting has new connections to the test's database begin with a setting, and the program have none but new ones.
+// setting changes a default of the test's database and closes the program's connections, so that the setting applies.
 func (e *env) setting(t *testing.T, name, value string) {
 	t.Helper()
 	e.OwnerExec(t, fmt.Sprintf(`ALTER DATABASE %s SET %s = '%s'`, e.Name, name, value))
 	e.PGProxy.Reset()
 }
 
-// untilInTime plays a schedule again where the statement's time was over before it came to its point.
+// untilInTime repeats a schedule if a statement's budget ended before the schedule did.
 func untilInTime(t *testing.T, what string, want fault, schedule func() error) {
 	t.Helper()
 	for {
@@ -71,7 +71,7 @@ func untilInTime(t *testing.T, what string, want fault, schedule func() error) {
 	}
 }
 
-// TestDeadlock has the service be the last of a circle of three who wait for one another.
+// TestDeadlock makes the service wait in a circle of three transactions.
 func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	e := start(t, redisKind())
@@ -84,7 +84,7 @@ func TestDeadlock(t *testing.T) {
 	for name, c := range rows {
 		call := p.writes()[name]
 		untilInTime(t, name+" in a deadlock", retry, func() error {
-			// A write locks the character, its line in the change log, and its owner's line.
+			// A write locks the character, its row in the change log, and the row of its owner.
 			first := hold(t, e, line, fmt.Sprint("character:", c.Id))
 			defer first.release()
 			second := hold(t, e, line, "characters:"+p.id)
@@ -97,7 +97,7 @@ func TestDeadlock(t *testing.T) {
 				defer close(closed)
 				_, _ = second.Exec(t.Context(), `SELECT FROM game.character WHERE id = $1 FOR UPDATE`, c.Id)
 			}()
-			eventually(t, "the circle to be all but closed", func() bool { return len(answer) > 0 || waiting(t, e, "postgres") > 0 })
+			eventually(t, "the second transaction to wait", func() bool { return len(answer) > 0 || waiting(t, e, "postgres") > 0 })
 			first.release()
 			err := <-answer
 			<-closed
@@ -107,8 +107,8 @@ func TestDeadlock(t *testing.T) {
 	wantEach(t, "after the deadlocks", p.all(), none)
 }
 
-// TestSerializationFailure has a row change between a statement's snapshot and its turn, in a database that was told to
-// make every transaction repeatable.
+// TestSerializationFailure changes a row between a statement's snapshot and its write, in a database whose default isolation is
+// repeatable read.
 func TestSerializationFailure(t *testing.T) {
 	t.Parallel()
 	e := start(t, redisKind())
@@ -120,7 +120,7 @@ func TestSerializationFailure(t *testing.T) {
 			switch name {
 			case "RefreshSession":
 				other = hold(t, e, p.Expand(`UPDATE {session} SET [userAgent] = 'another' WHERE id = $1`), p.session)
-			case "CreateCharacter": // which has no row yet; its owner has one in the change log
+			case "CreateCharacter": // has no row yet; its owner has one in the change log
 				other = hold(t, e, `UPDATE game.cache_change SET xid = xid WHERE key = $1`, "characters:"+p.id)
 			default:
 				other = hold(t, e, `UPDATE game.character SET extra = '{}' WHERE user_id = $1`, p.id)
@@ -139,7 +139,7 @@ func TestSerializationFailure(t *testing.T) {
 	wantEach(t, "after the failures", p.all(), none)
 }
 
-// TestLockedRow has the rows stay locked for longer than a statement may wait, by our clock and by the server's settings.
+// TestLockedRow locks rows for longer than a statement may wait, by the program's budget and by the server's settings.
 func TestLockedRow(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -160,7 +160,7 @@ func TestLockedRow(t *testing.T) {
 			rows := hold(t, e, `SELECT FROM game.character WHERE user_id = $1 FOR UPDATE`, p.id)
 			session := hold(t, e, p.Expand(`SELECT FROM {session} WHERE id = $1 FOR UPDATE`), p.session)
 			updates := p.writes()
-			delete(updates, "CreateCharacter") // which makes a row
+			delete(updates, "CreateCharacter") // it inserts a row
 			wantEach(t, "on a locked row", updates, test.want)
 			wantEach(t, "beside a locked row", p.live(), none)
 			rows.release()

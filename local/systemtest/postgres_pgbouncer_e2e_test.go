@@ -11,7 +11,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestPgBouncerRestarts is TestPostgresRestarts through a pooler, which ends, too.
+// TestPgBouncerRestarts is TestPostgresRestarts through a pooler that also restarts.
 func TestPgBouncerRestarts(t *testing.T) {
 	t.Parallel()
 	c := testenv.NewCluster(t, nil)

@@ -7,11 +7,11 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// poolSize is how many connections the program has at most.
+// poolSize is the maximum number of connections of the program.
 const poolSize = 16
 
-// TestReadOnly is a server that takes no writes, as one does that a failover has left behind: it reads, and the writes
-// come back as soon as there is a server that takes them, whatever the connections were that the pool had.
+// TestReadOnly makes the server read-only, as after a failover. Reads work. Writes work again as soon as the server accepts them,
+// although the pool still has read-only connections.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	e := start(t, redisKind())
@@ -21,7 +21,7 @@ func TestReadOnly(t *testing.T) {
 	wantEach(t, "on a read-only server", p.live(), none)
 	wantEach(t, "on a read-only server", p.cached(), none)
 
-	// The connections are not broken: those that the pool has go on refusing writes for as long as they live.
+	// Open connections of the pool stay read-only.
 	e.OwnerExec(t, fmt.Sprintf(`ALTER DATABASE %s RESET default_transaction_read_only`, e.Name))
 	refused := 0
 	for name, call := range p.writes() {
@@ -30,8 +30,8 @@ func TestReadOnly(t *testing.T) {
 			refused++
 		}
 		if code := faultOf(err).code; code != none.code && code != twirp.DeadlineExceeded {
-			t.Errorf("%s on a server that takes writes again = %v, after %d that were refused", name, err, refused)
+			t.Errorf("%s on a server that accepts writes again = %v, after %d refused writes", name, err, refused)
 		}
 	}
-	t.Logf("%d writes were refused by connections of before", refused)
+	t.Logf("%d writes were refused by old connections", refused)
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// ownServer is a server that ends, refuses and comes back at the same port.
+// ownServer is a server that a test can stop, make refuse connections, and restart on the same port.
 type ownServer struct {
 	*testenv.Cluster
-	guests []*pgx.Conn // sessions of the test's
+	guests []*pgx.Conn // sessions of the test
 }
 
 func TestPostgresServer(t *testing.T) {
@@ -53,15 +53,15 @@ func (s *ownServer) restart(t *testing.T, e *env) {
 	s.leave(t, e)
 }
 
-// smartShutdown waits for a guest, and refuses newcomers meanwhile.
+// smartShutdown starts a shutdown that waits for a guest and refuses new connections.
 func (s *ownServer) smartShutdown(t *testing.T, e *env) {
 	s.guests = append(s.guests, connect(t, s.URL("postgres")))
 	e.PGProxy.Reset()
 	s.Signal(t, syscall.SIGTERM)
-	eventually(t, "newcomers to be refused", func() bool { return refused(t, s.Cluster, "postgres") })
+	eventually(t, "new connections to be refused", func() bool { return refused(t, s.Cluster, "postgres") })
 }
 
-// access has the server ask for what the program does not have; no rule ends that.
+// access sets a rule in pg_hba.conf that the program cannot meet. An empty rule ends that.
 func (s *ownServer) access(rule string) func(*testing.T, *env) {
 	return func(t *testing.T, e *env) {
 		s.SetAccess(t, rule)
@@ -70,7 +70,7 @@ func (s *ownServer) access(rule string) func(*testing.T, *env) {
 	}
 }
 
-// fill takes all connections that the server has for ordinary roles.
+// fill uses all connections that the server has for ordinary roles.
 func (s *ownServer) fill(t *testing.T, e *env) {
 	e.PGProxy.Reset()
 	eventually(t, "the program's sessions to end", func() bool { return sessionsOf(t, e, "game_service") == 0 })
@@ -115,7 +115,7 @@ func sessionsOf(t *testing.T, e *env, role string) (n int) {
 	return n
 }
 
-// saver saves one character again and again, each save until it is acknowledged.
+// saver saves one character repeatedly. It retries each save until it is acknowledged.
 type saver struct {
 	*pgPlayer
 	done, refused atomic.Int64
@@ -138,12 +138,12 @@ func (s *saver) run(t *testing.T, stop context.Context) {
 				t.Errorf("save %d = %v, want success or unavailable", n, err)
 				return
 			}
-			time.Sleep(5 * time.Millisecond) // other tests run, too
+			time.Sleep(5 * time.Millisecond) // leave the CPU to other tests
 		}
 	}
 }
 
-// TestPostgresRestarts has the server restarted in every way.
+// TestPostgresRestarts restarts the server in every way.
 func TestPostgresRestarts(t *testing.T) {
 	t.Parallel()
 	c := testenv.NewCluster(t, nil)
@@ -160,8 +160,8 @@ func TestPostgresRestarts(t *testing.T) {
 	})
 }
 
-// saveThrough has players save all the time through the faults: no save that was acknowledged is lost, none is applied
-// twice, callers see nothing but unavailable, and all goes on after each of them.
+// saveThrough saves continuously during the faults. No acknowledged save is lost, no save is applied twice, callers see no error
+// except unavailable, and saves succeed after each fault.
 func saveThrough(t *testing.T, e *env, faults map[string]func()) {
 	t.Helper()
 	savers := make([]*saver, 4)
@@ -189,7 +189,7 @@ func saveThrough(t *testing.T, e *env, faults map[string]func()) {
 		if err := e.Owner.QueryRow(t.Context(), `SELECT version - 1 FROM game.character WHERE id = $1`, s.saved.Id).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%d saves, %d calls refused meanwhile", n, s.refused.Load())
+		t.Logf("%d saves, %d calls refused", n, s.refused.Load())
 		if acknowledged := s.done.Load(); n != acknowledged {
 			t.Errorf("%d saves were acknowledged, and %d took effect", acknowledged, n)
 		}

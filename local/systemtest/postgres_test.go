@@ -11,13 +11,13 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// outage is a time in which PostgreSQL answers nobody, and how it ends. end need not tell the program.
+// outage begins and ends a time in which PostgreSQL does not answer.
 type outage struct {
 	name       string
 	begin, end func(t *testing.T, e *env)
 }
 
-// TestPostgresOutages shows what callers see of them; those of a server's own process follow in postgres_server_test.go.
+// TestPostgresOutages checks what callers see. The outages of a whole server are in postgres_server_test.go.
 func TestPostgresOutages(t *testing.T) {
 	t.Parallel()
 	cutOff := func(t *testing.T, e *env) {
@@ -46,7 +46,7 @@ func TestPostgresOutages(t *testing.T) {
 			e := start(t, redisKind(), testenv.RealDatabaseBudgets)
 			e.clients = serveLog(t, &log, e.Program)
 			o.play(t, e, label)
-			for _, secret := range []string{"SELECT", "UPDATE", "game_service", e.PGProxy.Addr(), e.Name, "@example.com", "Proof"} {
+			for _, secret := range []string{"SELECT", "UPDATE", "game_service", e.PGProxy.Addr(), e.Name, "@example.com", "Gamer"} {
 				if strings.Contains(log.String(), secret) {
 					t.Errorf("%q is in the log", secret)
 				}
@@ -55,7 +55,7 @@ func TestPostgresOutages(t *testing.T) {
 	}
 }
 
-// play has an outage begin and end under a player who is cached, and one who is not.
+// play begins and ends an outage, with one cached and one uncached player.
 func (o outage) play(t *testing.T, e *env, label string) {
 	t.Helper()
 	known, unknown := newPGPlayer(t, e), newPGPlayer(t, e)
@@ -66,8 +66,8 @@ func (o outage) play(t *testing.T, e *env, label string) {
 	o.begin(t, e)
 	wantEach(t, "in the outage, uncached,", unknown.all(), unavailable)
 	known.wantHits(t, "in the outage", 0)
-	// The drain fails, and what Redis has is good all the same.
-	known.wantHits(t, "in the outage, due for a drain,", 300*time.Millisecond)
+	// The sync fails, but the values in Redis are still valid.
+	known.wantHits(t, "in the outage, due for a sync,", 300*time.Millisecond)
 	setWatermarkAge(t, e, 2*time.Second)
 	wantEach(t, "in the outage, cached too long ago,", known.cached(), unavailable)
 
@@ -82,21 +82,21 @@ func (o outage) play(t *testing.T, e *env, label string) {
 	}
 }
 
-// idle counts the goroutines of a test without those of connections, which come and go.
+// idle counts the goroutines of a test after it has closed the connections.
 func (e *env) idle(t *testing.T, label string) int {
 	t.Helper()
 	e.transport.CloseIdleConnections()
 	e.PGProxy.Reset()
 	e.RDProxy.Reset()
 	n := goroutines(t, label)
-	for range 20 { // they end in their own time
+	for range 20 { // goroutines end later than their connections
 		time.Sleep(5 * time.Millisecond)
 		n = min(n, goroutines(t, label))
 	}
 	return n
 }
 
-// lockedBuffer is a log that may be read while it is written.
+// lockedBuffer is a log that can be read during writes.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

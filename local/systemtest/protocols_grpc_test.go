@@ -24,11 +24,11 @@ func dialGRPC(t testing.TB, address string) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() }) // nothing is lost
+	t.Cleanup(func() { _ = conn.Close() }) // no call runs
 	return conn
 }
 
-// grpcClient calls by gRPC as the clients that Twirp generates do by HTTP.
+// grpcClient implements the interfaces of Twirp's generated clients by gRPC.
 type grpcClient struct {
 	conn        *grpc.ClientConn
 	interceptor twirp.Interceptor // nil: none
@@ -36,7 +36,7 @@ type grpcClient struct {
 
 const contractPackage = "osirose.database.v1"
 
-// invoke makes a call of "UserService/GetUser", say.
+// invoke makes a call, for example of "UserService/GetUser".
 func invoke[A any, PA interface {
 	*A
 	proto.Message
@@ -61,8 +61,7 @@ func invoke[A any, PA interface {
 
 var innerCapital = regexp.MustCompile(`([a-z])([A-Z])`)
 
-// twirpOf is a status of gRPC as Twirp's clients would have it: code and message, and reason and meta out of its
-// google.rpc.ErrorInfo.
+// twirpOf converts a gRPC status to a Twirp error. Reason and meta come from google.rpc.ErrorInfo.
 func twirpOf(err error) twirp.Error {
 	s := status.Convert(err)
 	e := twirp.NewError(twirp.ErrorCode(strings.ToLower(innerCapital.ReplaceAllString(s.Code().String(), "${1}_$2"))), s.Message())
@@ -82,7 +81,7 @@ func twirpOf(err error) twirp.Error {
 	return e
 }
 
-// bytesCodec sends bytes as they are, for what no client sends.
+// bytesCodec sends bytes unchanged, for requests that no client sends.
 type bytesCodec struct{}
 
 // Name implements encoding.CodecV2.

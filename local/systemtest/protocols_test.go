@@ -28,7 +28,7 @@ var protocols = []request.Protocol{request.Protobuf, request.JSON, request.GRPC}
 
 func asItIs(h http.Handler) http.Handler { return h }
 
-// serveProtocols puts the services on one port, as the program does. Twirp's handler is what around makes of it.
+// serveProtocols serves the services on one port, as the program does. around wraps Twirp's handler.
 func serveProtocols(t testing.TB, edge *rpcserver.Server, s services.Services, around func(http.Handler) http.Handler) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,8 +42,8 @@ func serveProtocols(t testing.TB, edge *rpcserver.Server, s services.Services, a
 	served := make(chan error, 1)
 	go func() { served <- protocol.Serve(both.GRPC()) }()
 	t.Cleanup(func() {
-		_ = both.Close()               // nobody comes any more
-		protocol.Shutdown(t.Context()) // which is over: at once
+		_ = both.Close()               // no new connections
+		protocol.Shutdown(t.Context()) // an ended context: do not wait
 		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Errorf("gRPC's protocol: %v", err)
 		}
@@ -52,7 +52,7 @@ func serveProtocols(t testing.TB, edge *rpcserver.Server, s services.Services, a
 	return twirps.URL
 }
 
-// clients are a program's three services as a caller sees them, through one protocol.
+// clients are clients of a program's three services by one protocol.
 type clients struct {
 	users      databasev1.UserService
 	sessions   databasev1.SessionService
@@ -63,7 +63,7 @@ type clients struct {
 	conn       *grpc.ClientConn // gRPC's
 }
 
-// dial makes clients of the services at url. The first interceptor is the outermost.
+// dial returns clients of the services at url. The first interceptor is the outermost.
 func dial(t testing.TB, url string, protocol request.Protocol, interceptors ...twirp.Interceptor) *clients {
 	t.Helper()
 	c := &clients{protocol: protocol, url: url}
@@ -89,7 +89,7 @@ func dial(t testing.TB, url string, protocol request.Protocol, interceptors ...t
 	return c
 }
 
-// call makes the call that a request is for.
+// call calls the rpc of a request.
 func (c *clients) call(ctx context.Context, request any) reply {
 	switch r := request.(type) {
 	case *databasev1.GetUserRequest:
@@ -120,7 +120,7 @@ func (c *clients) call(ctx context.Context, request any) reply {
 	return reply{err: fmt.Errorf("no rpc takes %T", request)}
 }
 
-// reply is what came of a call.
+// reply is the answer or the error of a call.
 type reply struct {
 	answer proto.Message // nil with an error
 	err    error

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// corruption is a Redis that has lost bits.
+// corruption is a Redis with corrupt values.
 type corruption struct {
 	*replies
 	p, other *player
@@ -37,7 +37,7 @@ func (c *corruption) set(t testing.TB, key, field, value string) {
 	}
 }
 
-// want wants right answers under the corruption, and then hits again.
+// want checks that answers are right, and that reads are hits again.
 func (c *corruption) want(t testing.TB, what string) {
 	t.Helper()
 	c.p.readUser(t, c.clients, c.y)
@@ -46,7 +46,7 @@ func (c *corruption) want(t testing.TB, what string) {
 	wantHits(t, c.hits, c.clients, c.p)
 }
 
-// A value that has lost a bit, or is another entity's, is never served, nor an error to anybody; it is written anew.
+// A corrupt value, or the value of another entity, is never returned and causes no error. The next read replaces it.
 func TestRedisCorruptValues(t *testing.T) {
 	t.Parallel()
 	c := newCorruption(t)
@@ -78,7 +78,7 @@ func TestRedisCorruptValues(t *testing.T) {
 	wantHits(t, c.hits, c.clients, c.p)
 }
 
-// A lease that nobody wrote keeps nobody from filling.
+// A corrupt lease does not prevent a fill.
 func TestRedisCorruptLeases(t *testing.T) {
 	t.Parallel()
 	c := newCorruption(t)
@@ -91,7 +91,7 @@ func TestRedisCorruptLeases(t *testing.T) {
 	}
 }
 
-// A watermark that nobody wrote is written anew.
+// A corrupt watermark is replaced.
 func TestRedisCorruptWatermark(t *testing.T) {
 	t.Parallel()
 	c := newCorruption(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// redisFault is one that the network or the server makes.
+// redisFault is a fault of the network or the server.
 type redisFault struct {
 	name       string
 	begin, end func(t testing.TB, e *env)
@@ -17,8 +17,8 @@ type redisFault struct {
 var redisFaults = []redisFault{
 	{"refused", func(_ testing.TB, e *env) { e.RDProxy.Refuse() }, func(_ testing.TB, e *env) { e.RDProxy.Accept() }},
 	{"hung", func(_ testing.TB, e *env) { e.RDProxy.Hold() }, func(_ testing.TB, e *env) { e.RDProxy.Reset(); e.RDProxy.Release() }},
-	{"hung and thawed", func(_ testing.TB, e *env) { e.RDProxy.Hold() }, func(_ testing.TB, e *env) { e.RDProxy.Release() }},
-	{"silently dead flows", func(_ testing.TB, e *env) { e.RDProxy.Silence() }, func(testing.TB, *env) {}},
+	{"hung and resumed", func(_ testing.TB, e *env) { e.RDProxy.Hold() }, func(_ testing.TB, e *env) { e.RDProxy.Release() }},
+	{"silently dead connections", func(_ testing.TB, e *env) { e.RDProxy.Silence() }, func(testing.TB, *env) {}},
 	{"reset", func(_ testing.TB, e *env) { e.RDProxy.Reset() }, func(testing.TB, *env) {}},
 	{"slow by 20 ms", slowRedis(20 * time.Millisecond), slowRedis(0)},
 	{"slow by 200 ms", slowRedis(200 * time.Millisecond), slowRedis(0)},
@@ -30,7 +30,7 @@ func slowRedis(d time.Duration) func(testing.TB, *env) {
 	return func(_ testing.TB, e *env) { e.RDProxy.Delay(d) }
 }
 
-// Under a load of all kinds of calls, a Redis that fails costs no request and no player their own write, and it is used
+// Redis fails under a load of all kinds of calls. No request fails, each player reads their own writes, and the cache is used
 // again afterwards.
 func TestRedisFaultsUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -54,7 +54,7 @@ func TestRedisFaultsUnderLoad(t *testing.T) {
 	})
 }
 
-// load has the players play until they are stopped.
+// load plays rounds of all players until stop is called.
 func load(t testing.TB, c *clients, y *tally, players []*player) (stop func()) {
 	end := make(chan struct{})
 	var all sync.WaitGroup

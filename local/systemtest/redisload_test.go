@@ -59,7 +59,8 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// tally counts the results of a load. slow counts requests that a busy machine did not serve within 1 s; they are repeated.
+// tally counts the results of a load. slow counts requests that a busy machine did not serve within the budget. They are
+// repeated.
 type tally struct{ calls, failed, wrong, slow atomic.Int64 }
 
 // want fails the test if requests failed or were answered wrongly. It also fails if more requests were slow than a busy
@@ -138,11 +139,11 @@ func (p *player) save(t testing.TB, c *clients, y *tally) {
 		p.version, p.money = a.Version, p.money+1
 		return
 	}
-	p.look(t, c)
+	p.reload(t, c)
 }
 
-// look reads the character from the database into the player, so that one failure is not reported many times.
-func (p *player) look(t testing.TB, c *clients) {
+// reload reads the character from the database into the player, so that one failure is not reported many times.
+func (p *player) reload(t testing.TB, c *clients) {
 	q := &databasev1.GetCharacterListRequest{UserId: p.id, View: databasev1.CharacterView_CHARACTER_VIEW_FULL}
 	if a, err := patiently(t, c.characters.GetCharacterList, q); err == nil && len(a.Characters) == 1 {
 		p.version, p.money = a.Characters[0].Version, a.Characters[0].Money

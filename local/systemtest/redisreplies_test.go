@@ -16,7 +16,7 @@ import (
 type redisTarget struct {
 	meets   func(name string) bool
 	prepare func(x *replies, p *player)
-	errors  bool // all of them, not only those that mean something to the client library
+	errors  bool // play all error replies, not only those that the client library handles
 }
 
 func redisTargets() map[string]redisTarget {

@@ -11,7 +11,7 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// A connection that ends after any byte of a reply costs that request its hit, and the next one nothing.
+// A connection ends after any byte of a reply. That request gets no hit, and the next one is not affected.
 func TestRedisCutAfterEachByte(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]redisTarget{
@@ -42,7 +42,7 @@ func TestRedisCutAfterEachByte(t *testing.T) {
 	}
 }
 
-// cutAfter lets n bytes of replies to the commands pass while f runs, and ends the connection then.
+// cutAfter passes n bytes of replies to the commands while f runs, and then ends the connection.
 func (x *replies) cutAfter(n int, meets func(string) bool, f func()) (met, cut bool) {
 	var mu sync.Mutex
 	x.relay.play(func(name string, ask func() []byte) ([]byte, bool) {
@@ -67,14 +67,14 @@ func (x *replies) cutAfter(n int, meets func(string) bool, f func()) (met, cut b
 	return met, cut
 }
 
-// readID is one GetUser.
+// readID makes one GetUser.
 func (p *player) readID(t testing.TB, c *clients, y *tally) {
 	if a, ok := counted(t, y, "GetUser", c.users.GetUser, &databasev1.GetUserRequest{UserId: p.id}); ok {
 		y.right(t, "GetUser", a.User.Id+" "+a.User.Name, p.id+" "+p.shown)
 	}
 }
 
-// Replies that come byte by byte are as good as others.
+// Replies may arrive byte by byte.
 func TestRedisByteByByte(t *testing.T) {
 	t.Parallel()
 	e := start(t, testenv.RedisKinds()[0])
@@ -85,13 +85,13 @@ func TestRedisByteByByte(t *testing.T) {
 	players, y := newPlayers(t, e, 4), &tally{}
 	playAll(t, e.clients, y, players, 3)
 	y.want(t, "byte by byte")
-	// A request whose time is over, on a machine that is too slow, ends its calls to Redis as errors.
+	// On a machine that is too slow, the calls to Redis of a late request end with errors.
 	if s := program.Cache.Stats(); s.Hits == 0 || y.slow.Load() == 0 && s.RedisErrors+s.FailedDeletes > 0 {
 		t.Errorf("%+v, want hits and no errors", s)
 	}
 }
 
-// A connection on which another request's replies come first must not have them taken for this one's.
+// Replies of another request come first on a connection. They are not used for this request.
 func TestRedisRepliesOfOthers(t *testing.T) {
 	t.Parallel()
 	x := newReplies(t)
@@ -111,17 +111,17 @@ func TestRedisRepliesOfOthers(t *testing.T) {
 	x.relay.play(nil)
 	y.want(t, "replies of others")
 	if m.mixed == 0 {
-		t.Error("no connection had another's replies")
+		t.Error("no connection had replies of another request")
 	}
 	wantHits(t, x.hits, x.clients, players...)
 }
 
-// mixer puts the replies that another request got before those to this one.
+// mixer puts the replies of another request before those of this one.
 type mixer struct {
-	mu             sync.Mutex
-	pipeline       string // the replies to a hit, so far
-	hit, get, look string // the last ones: to a hit, a GET and a lease
-	mixed          int
+	mu              sync.Mutex
+	pipeline        string // the replies to a hit, so far
+	hit, get, lease string // the last replies to a hit, a GET and a lease
+	mixed           int
 }
 
 func (m *mixer) answer(name string, ask func() []byte) ([]byte, bool) {
@@ -139,7 +139,7 @@ func (m *mixer) answer(name string, ask func() []byte) ([]byte, bool) {
 	case "GET":
 		first, m.get = m.get, reply
 	case "lease":
-		first, m.look = m.look, reply
+		first, m.lease = m.lease, reply
 	}
 	if first != "" {
 		m.mixed++
@@ -147,7 +147,7 @@ func (m *mixer) answer(name string, ask func() []byte) ([]byte, bool) {
 	return []byte(first + reply), false
 }
 
-// A reply too few or too many costs the request its hit; the connection is not used again.
+// A reply is missing or doubled. That request gets no hit, and the connection is not used again.
 func TestRedisRepliesMissingOrDoubled(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(reply []byte) []byte{
@@ -176,7 +176,7 @@ func TestRedisRepliesMissingOrDoubled(t *testing.T) {
 	}
 }
 
-// A Redis that takes no more clients says so and hangs up.
+// Redis refuses new clients with an error and closes their connections.
 func TestRedisMaxClients(t *testing.T) {
 	t.Parallel()
 	x := newReplies(t)
@@ -191,7 +191,7 @@ func TestRedisMaxClients(t *testing.T) {
 	wantHits(t, x.hits, x.clients, players...)
 }
 
-// A Redis that has lost its scripts is sent their text, once.
+// Redis has lost its scripts. It gets the text of each once.
 func TestRedisLostScripts(t *testing.T) {
 	t.Parallel()
 	x := newReplies(t)
@@ -214,7 +214,7 @@ func TestRedisLostScripts(t *testing.T) {
 	y.right(t, "lease and begin by text", count["lease EVAL"] > 0 && count["begin EVAL"] > 0, true)
 	for _, script := range []string{"lease", "fill", "begin", "apply"} {
 		if count[script] != count[script+" EVAL"] {
-			t.Errorf("%s: %d by digest and %d by text, want as many", script, count[script], count[script+" EVAL"])
+			t.Errorf("%s: %d by digest and %d by text, want equal numbers", script, count[script], count[script+" EVAL"])
 		}
 	}
 }

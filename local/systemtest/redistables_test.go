@@ -2,7 +2,7 @@ package systemtest_test
 
 import "strings"
 
-// redisErrorReplies are errors that a Redis in trouble answers with.
+// redisErrorReplies are error replies of a failing Redis.
 var redisErrorReplies = map[string]string{
 	"readonly":    "-READONLY You can't write against a read only replica.\r\n",
 	"oom":         "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
@@ -23,7 +23,7 @@ var redisErrorReplies = map[string]string{
 	"no words":    "-\r\n",
 }
 
-// redisOddReplies are whole messages, of a type that no command of ours is answered with.
+// redisOddReplies are complete messages of types that the program's commands never get.
 var redisOddReplies = map[string]string{
 	"integer":       ":7\r\n",
 	"status":        "+QUEUED\r\n",
@@ -49,7 +49,7 @@ var redisOddReplies = map[string]string{
 	"resp3 error":   "!5\r\nERR x\r\n",
 }
 
-// redisBrokenReplies are no messages, or do not end.
+// redisBrokenReplies are no valid messages, or do not end.
 var redisBrokenReplies = map[string]string{
 	"2 GiB string":        "$2147483648\r\n",
 	"longest string":      "$9223372036854775807\r\n",

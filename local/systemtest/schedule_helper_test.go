@@ -16,10 +16,10 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// errNotPlayed is a schedule's that came out otherwise, as on a busy machine: an answer too early for a step.
+// errNotPlayed means that a step did not happen as written, for example because a busy machine gave an early answer.
 var errNotPlayed = errors.New("the schedule was not played")
 
-// scheduled is a process on the stage. It has no edge, whose budget for a request the stops would use up.
+// scheduled is a process on the stage. It has no rpc server, because stops would exceed the budget of a request.
 type scheduled struct {
 	*app.Program
 	points *testenv.Points
@@ -30,34 +30,34 @@ func newScheduled(p *app.Program) *scheduled {
 	return &scheduled{p, testenv.PointsOf(p.Redis), services.New(p)}
 }
 
-// entity is what is read, and what the number of its version is.
+// entity is what is read. The comments say which field is its version.
 type entity int
 
 const (
 	aUser      entity = iota // the name; the web application changes it
 	aCharacter               // the money; the service saves it
-	aList                    // how many characters there are; the service creates them
+	aList                    // the number of characters; the service creates them
 )
 
-// stage is what a schedule is played on: two processes and one entity.
+// stage is two processes and one entity, on which a schedule is played.
 type stage struct {
 	*env
 	processes [2]*scheduled
 	entity    entity
 	user      string
 	character int64
-	request   string // the id of the stage's one write
+	request   string // the id of the stage's only write
 	version   int64  // as last committed or acknowledged
 	acts      map[who]*act
-	open      pgx.Tx                       // a transaction of somebody else
-	replica   map[string]map[string]string // the watermark and the value, as a replica of Redis has them
-	since     time.Duration                // by which the watermark was aged meanwhile
+	open      pgx.Tx                       // a transaction of the web application or the owner
+	replica   map[string]map[string]string // the watermark and the value in a replica of Redis
+	since     time.Duration                // by which the watermark was aged since replicates
 }
 
-// who does something, in one of the two processes. No two have the same id.
+// who is an actor in one of the two processes. Each has its own id.
 type who struct{ process, id int }
 
-// act is a call under way.
+// act is a running call.
 type act struct {
 	stop *testenv.Stop
 	end  chan struct{} // closed when there is an answer
@@ -65,7 +65,7 @@ type act struct {
 	err  error
 }
 
-// step is one of a schedule.
+// step is a step of a schedule.
 type step func(*testing.T, *stage) error
 
 func newStage(t *testing.T, e *env, of entity) *stage {
@@ -119,7 +119,7 @@ func (s *stage) read(ctx context.Context, process int) (int64, error) {
 	return strconv.ParseInt(got.User.Name, 10, 64)
 }
 
-// write makes version 1, once. replayed says that it was made before.
+// write writes version 1. replayed means that an earlier call wrote it.
 func (s *stage) write(ctx context.Context, process int) (replayed bool, err error) {
 	c := s.processes[process].Characters
 	if s.entity == aList {
@@ -132,7 +132,7 @@ func (s *stage) write(ctx context.Context, process int) (replayed bool, err erro
 	return saved.GetReplayed(), err
 }
 
-// end lets everybody go, and waits until they have.
+// end ends all calls and waits for their answers.
 func (s *stage) end() {
 	if s.open != nil {
 		_ = s.open.Rollback(context.Background())

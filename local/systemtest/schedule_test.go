@@ -60,7 +60,7 @@ var schedules = []schedule{
 	}},
 	{"no-new-epoch", aUser, []step{cached, commits, ages(stale), loses("wm"), one.sees(1), two.sees(1)}},
 	{"highest-id-for-snapshot", aUser, []step{
-		begins, somebodyElseCommits, cached, concludes, ages(stale), two.sees(1),
+		begins, anotherTransactionCommits, cached, concludes, ages(stale), two.sees(1),
 	}},
 	{"answer-before-delete", aCharacter, []step{
 		cached, writer.writes(testenv.BeforeDelete), writer.waits, one.sees(0), writer.acknowledged, one.sees(1),

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// cached has the entity in Redis, under a watermark that is fresh.
+// cached reads until the entity is in Redis under a fresh watermark.
 func cached(t *testing.T, s *stage) error {
 	for range 100 {
 		before := s.processes[0].Cache.Stats().Hits
 		if got, err := s.read(t.Context(), 0); err == nil && got != s.version {
-			return fmt.Errorf("read version %d, where nothing but %d was there ever", got, s.version)
+			return fmt.Errorf("read version %d, but only %d was ever written", got, s.version)
 		}
 		if s.processes[0].Cache.Stats().Hits > before {
 			return nil
@@ -22,19 +22,19 @@ func cached(t *testing.T, s *stage) error {
 	return fmt.Errorf("%w: no hit", errNotPlayed)
 }
 
-// uncached has a fresh watermark and no value.
+// uncached leaves a fresh watermark and no value.
 func uncached(t *testing.T, s *stage) error {
 	return inOrder(cached, func(t *testing.T, s *stage) error { return loses(s.key())(t, s) })(t, s)
 }
 
-// commits is a change by the web application, which tells nobody.
+// commits is a change by the web application, which does not delete from Redis.
 func commits(t *testing.T, s *stage) error {
 	s.version++
 	s.WebExec(t, `UPDATE {user} SET [name] = $2 WHERE id = $1`, s.user, fmt.Sprint(s.version))
 	return nil
 }
 
-// begins is commits up to its commit: the transaction has its id.
+// begins is commits without its commit. The transaction already has its id.
 func begins(t *testing.T, s *stage) (err error) {
 	s.open, err = s.Web.Begin(t.Context())
 	if err == nil {
@@ -43,18 +43,18 @@ func begins(t *testing.T, s *stage) (err error) {
 	return err
 }
 
-// concludes commits what begins began.
+// concludes commits the transaction of begins.
 func concludes(t *testing.T, s *stage) error {
 	s.version++
 	return s.open.Commit(t.Context())
 }
 
-func somebodyElseCommits(t *testing.T, s *stage) error {
+func anotherTransactionCommits(t *testing.T, s *stage) error {
 	s.AddUser(t, newName())
 	return nil
 }
 
-// locks holds the row of the entity back from who wants to write it.
+// locks locks the row of the entity against writers.
 func locks(t *testing.T, s *stage) (err error) {
 	if s.open, err = s.Owner.Begin(t.Context()); err == nil {
 		_, err = s.open.Exec(t.Context(), `SELECT FROM game.character WHERE id = $1 FOR UPDATE`, s.character)
@@ -62,16 +62,16 @@ func locks(t *testing.T, s *stage) (err error) {
 	return err
 }
 
-// awaitsWaiter waits for a writer who has found the lock.
+// awaitsWaiter waits until a writer waits for the lock.
 func awaitsWaiter(t *testing.T, s *stage) error {
 	for {
-		if waits, err := s.somebodyWaits(t); waits || err != nil {
+		if waits, err := s.writerWaits(t); waits || err != nil {
 			return err
 		}
 	}
 }
 
-func (s *stage) somebodyWaits(t *testing.T) (waits bool, err error) {
+func (s *stage) writerWaits(t *testing.T) (waits bool, err error) {
 	err = s.Owner.QueryRow(t.Context(), `SELECT count(*) > 0 FROM pg_stat_activity
 		WHERE datname = current_database() AND usename = 'game_service' AND wait_event_type = 'Lock'`).Scan(&waits)
 	return waits, err
@@ -79,7 +79,7 @@ func (s *stage) somebodyWaits(t *testing.T) (waits bool, err error) {
 
 func unlocks(_ *testing.T, s *stage) error { return s.open.Rollback(context.Background()) }
 
-// loses has Redis evict a key, or a lock run out.
+// loses deletes a key, as an eviction or the expiry of a lock does.
 func loses(key string) step {
 	return func(t *testing.T, s *stage) error { return s.Redis.Client.Del(t.Context(), key).Err() }
 }
@@ -88,7 +88,7 @@ func syncIsLocked(t *testing.T, s *stage) error {
 	return s.Redis.Client.Set(t.Context(), "wm:lock", "another", time.Minute).Err()
 }
 
-// ages makes the watermark older, as if that time had passed since and nobody had looked.
+// ages makes the watermark older, as if that time had passed without a sync.
 func ages(d time.Duration) step {
 	return func(t *testing.T, s *stage) error {
 		s.since += d
@@ -96,7 +96,7 @@ func ages(d time.Duration) step {
 	}
 }
 
-// passes waits until that time has passed on the clock of Redis.
+// passes waits until that time has passed by the clock of Redis.
 func passes(d time.Duration) step {
 	return func(t *testing.T, s *stage) error {
 		begin, err := s.Redis.Client.Time(t.Context()).Result()
@@ -108,7 +108,7 @@ func passes(d time.Duration) step {
 	}
 }
 
-// replicates is the last that a replica of Redis hears from its primary.
+// replicates copies the state to a replica of Redis, which receives nothing later.
 func replicates(t *testing.T, s *stage) error {
 	s.since, s.replica = 0, map[string]map[string]string{}
 	for _, key := range []string{"wm", s.key()} {
@@ -117,7 +117,7 @@ func replicates(t *testing.T, s *stage) error {
 	return nil
 }
 
-// failsOver has the replica take over.
+// failsOver replaces the primary with the replica.
 func failsOver(t *testing.T, s *stage) error {
 	s.Redis.Client.FlushAll(t.Context())
 	for key, fields := range s.replica {

@@ -51,9 +51,9 @@ func TestPromotion(t *testing.T) {
 	p.wantRefused(t)
 	p.promote(t)
 	cached := p.copyRedis(t)
-	p.wantNewEpoch(t, "within P", 300*time.Millisecond)
+	p.wantNewEpoch(t, "within MaxStaleness", 300*time.Millisecond)
 	p.pasteRedis(t, cached)
-	p.wantNewEpoch(t, "beyond P", 2*time.Second)
+	p.wantNewEpoch(t, "beyond MaxStaleness", 2*time.Second)
 	p.wantWrites(t)
 }
 
@@ -139,7 +139,7 @@ func (p *promotion) promote(t *testing.T) {
 	var all sync.WaitGroup
 	all.Go(func() { p.after.OwnerExec(t, `SELECT pg_promote(wait => false)`) })
 	defer all.Wait()
-	for recovering, looks := true, 1; recovering; looks++ {
+	for recovering, polls := true, 1; recovering; polls++ {
 		var checkpoint, recovery int
 		if err := watch.QueryRow(t.Context(), `SELECT pg_is_in_recovery(), k.timeline_id, r.min_recovery_end_timeline
 			FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r`).Scan(&recovering, &checkpoint, &recovery); err != nil {
@@ -148,7 +148,7 @@ func (p *promotion) promote(t *testing.T) {
 		if recovering {
 			continue
 		}
-		t.Logf("look %d, the first after recovery: the checkpoint's timeline is %d, the recovery's %d", looks, checkpoint, recovery)
+		t.Logf("poll %d, the first after recovery: the checkpoint's timeline is %d, the recovery's %d", polls, checkpoint, recovery)
 		if max(checkpoint, recovery) != 2 {
 			t.Error("neither is the new timeline")
 		}
@@ -170,7 +170,7 @@ func (p *promotion) promote(t *testing.T) {
 func (p *promotion) wantNewEpoch(t *testing.T, when string, age time.Duration) {
 	t.Helper()
 	before := p.Program.Cache.Stats()
-	eventually(t, "a drain", func() bool {
+	eventually(t, "a sync", func() bool {
 		setWatermarkAge(t, p.env, age)
 		if lost := p.lost(t); lost > 0 && age > time.Second {
 			t.Errorf("%s, %d of 3 reads returned a lost commit", when, lost)
