@@ -56,7 +56,7 @@ func TestBackup(t *testing.T) {
 	if code, answer := restored.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Another"}`); code != 200 {
 		t.Errorf("CreateCharacter after the restore = %d %v, want 200: the sequence of ids must continue", code, answer)
 	}
-	moved(t, admin, map[string]float64{`cache_reads_total{status="hit"}`: 1}, func() { // the cache works on the new server
+	waitForMetrics(t, admin, map[string]float64{`cache_reads_total{status="hit"}`: 1}, func() { // the cache works on the new server
 		restored.post(t, "CharacterDbService/GetCharacter", read)
 	})
 	psql(t, url, `DELETE FROM "user"`) // the triggers are restored, too

@@ -26,7 +26,7 @@ func TestMetrics(t *testing.T) {
 	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
 	id := e.AddUser(t, "Alice")
 	p, admin := startWithAdmin(t, outside(e))
-	moved(t, admin, map[string]float64{
+	waitForMetrics(t, admin, map[string]float64{
 		`cache_reads_total{status="miss"}`: 1, `cache_reads_total{status="hit"}`: 1, "cache_fills_total": 1, "cache_syncs_total": 1, "cache_new_epochs_total": 1,
 		"cache_watermark_age_seconds": .001, `redis_call_duration_seconds_count{command="pipeline"}`: 2,
 		`postgres_statement_duration_seconds_count{class="ok"}`: 1, "postgres_connection_wait_seconds_count": 1,
@@ -41,7 +41,7 @@ func TestMetrics(t *testing.T) {
 			once.Do(func() { e.Redis.Client.Del(t.Context(), "user:"+other) })
 		}
 	})
-	moved(t, admin, map[string]float64{"cache_refused_fills_total": 1}, askForUser(t, p, other))
+	waitForMetrics(t, admin, map[string]float64{"cache_refused_fills_total": 1}, askForUser(t, p, other))
 	e.PGProxy.OnSend(nil)
 
 	p.post(t, "UserService/GetUser", `{}`)
@@ -50,7 +50,7 @@ func TestMetrics(t *testing.T) {
 	client := databasev1.NewUserServiceProtobufClient(p.url, http.DefaultClient)
 	_, _ = client.GetUser(t.Context(), &databasev1.GetUserRequest{}) // refused: it is counted
 	_, _ = getUser(t, p.dial(t), "")
-	moved(t, admin, map[string]float64{
+	waitForMetrics(t, admin, map[string]float64{
 		`requests_total{code="invalid_argument",protocol="grpc",rpc="UserService/GetUser"}`:     1,
 		`requests_total{code="invalid_argument",protocol="json",rpc="UserService/GetUser"}`:     1,
 		`requests_total{code="invalid_argument",protocol="protobuf",rpc="UserService/GetUser"}`: 1,
@@ -110,7 +110,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 	create := func() {
 		p.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Canary","request_id":"00000000-0000-4000-8000-000000000001"}`)
 	}
-	moved(t, admin, map[string]float64{
+	waitForMetrics(t, admin, map[string]float64{
 		"cache_breaker_open": 1, "cache_redis_errors_total": 3, "cache_failed_deletes_total": 1,
 		`cache_reads_total{status="untrusted"}`: 1, `cache_reads_total{status="bypassed"}`: 1, `redis_unanswered_calls_total{command="pipeline"}`: 1,
 	}, func() { askForUser(t, p, id)(); create() })
@@ -133,7 +133,7 @@ func TestMetricsOfPostgresThatHangs(t *testing.T) {
 			all.Go(ask)
 		}
 	}
-	moved(t, admin, map[string]float64{
+	waitForMetrics(t, admin, map[string]float64{
 		"requests_in_flight": 2, `postgres_connections{state="in_use"}`: 1, "postgres_waiting_statements": 1, "postgres_refused_statements_total": 1,
 		`postgres_statement_duration_seconds_count{class="unavailable"}`:                     1,
 		`requests_total{code="unavailable",protocol="json",rpc="SessionService/GetSession"}`: 1,
@@ -142,7 +142,7 @@ func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	e.PGProxy.Release()
 	e.PGProxy.Refuse()
 	before := scrape(t, admin).values[`postgres_statement_duration_seconds_count{class="unavailable"}`]
-	moved(t, admin, map[string]float64{`postgres_statement_duration_seconds_count{class="unavailable"}`: before + 1}, ask)
+	waitForMetrics(t, admin, map[string]float64{`postgres_statement_duration_seconds_count{class="unavailable"}`: before + 1}, ask)
 }
 
 // TestMetricsHoldNoCallerData checks that the metrics contain no data of requests and of users.

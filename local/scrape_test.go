@@ -63,8 +63,8 @@ func scrape(t *testing.T, admin string) scraped {
 	return s
 }
 
-// moved calls meanwhile and scrapes, until every series has had at least its value once.
-func moved(t *testing.T, admin string, least map[string]float64, meanwhile func()) {
+// waitForMetrics calls meanwhile and scrapes, until every series has had at least its value once.
+func waitForMetrics(t *testing.T, admin string, least map[string]float64, meanwhile func()) {
 	t.Helper()
 	missing := maps.Clone(least) // a gauge may fall again, so one sample is enough
 	eventually(t, "the metrics", func() bool {

@@ -160,7 +160,7 @@ func TestWatchUnknown(t *testing.T) {
 	}
 	d.Shutdown(t.Context())
 	if r, err := stream.Recv(); status.Code(err) != codes.Unavailable {
-		t.Errorf("Watch(nobody) at the end: %v, %v, want %s", r, err, codes.Unavailable)
+		t.Errorf("Watch(nobody) after Shutdown: %v, %v, want %s", r, err, codes.Unavailable)
 	}
 }
 

@@ -1,4 +1,4 @@
-// grpcurl, pinned, in a module of its own: what it needs is nothing to the service.
+// Pins grpcurl in a separate module, so that the service does not depend on grpcurl's dependencies.
 //   go -C scripts/grpcurl tool grpcurl -plaintext 127.0.0.1:50052 list
 module github.com/osirose-new/database-service/scripts/grpcurl
 

@@ -85,13 +85,13 @@ func startMoto(t *testing.T) (address string) {
 	return ""
 }
 
-// role creates a role with a password, and a secret with the password told.
-func (c *cloud) role(t *testing.T, name, password, told string) (arn string) {
+// role creates a role with a password, and a secret with the password inSecret.
+func (c *cloud) role(t *testing.T, name, password, inSecret string) (arn string) {
 	t.Helper()
 	if _, err := c.super.Exec(t.Context(), fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", name, password)); err != nil {
 		t.Fatal(err)
 	}
-	out, err := c.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String(c.secret(name, told))})
+	out, err := c.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String(c.secret(name, inSecret))})
 	if err != nil {
 		t.Fatal(err)
 	}

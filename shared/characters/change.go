@@ -131,7 +131,7 @@ func deleted(row *fullRow) (*databasev1.Character, error) {
 	return c, nil
 }
 
-// Restore removes the mark. A character without a mark is returned as it is.
+// Restore removes the mark. It returns a character without a mark unchanged.
 func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*databasev1.Character, error) {
 	row, err := write[fullRow](ctx, r, id, userID, restoreSQL, postgres.Args{"id": id, "user_id": userID})
 	if !errors.Is(err, pgx.ErrNoRows) {

@@ -113,7 +113,7 @@ func TestCreateCharacter(t *testing.T) {
 		name, set string
 		want      fault
 	}{
-		{"banned for ever", "[banned] = true, [banExpires] = NULL", blocked},
+		{"banned forever", "[banned] = true, [banExpires] = NULL", blocked},
 		{"banned for an hour", "[banned] = true, [banExpires] = now() + interval '1 hour'", blocked},
 		{"ban is over", "[banned] = true, [banExpires] = now() - interval '1 second'", fault{}},
 		{"never banned", "[banned] = NULL, [banExpires] = NULL", fault{}},

@@ -1,5 +1,5 @@
-// Package config reads the environment into a Config. It dials nothing and reads nothing else, so a cold start pays only
-// for that. An error names every wrong variable at once, and never a value: some are secrets.
+// Package config reads the environment into a Config. It makes no connections and reads nothing else, so that a cold
+// start is fast. An error names all wrong variables, but no values, because some values are secrets.
 package config
 
 import (
@@ -98,7 +98,8 @@ func Read(getenv func(string) string) (Config, error) {
 	return c, errors.Join(e.errs...)
 }
 
-// CheckURLs names the URLs that are wrong. It dials nothing. An empty DatabaseURL is not wrong: local embeds a server.
+// CheckURLs returns an error that names the wrong URLs. It makes no connections. An empty DatabaseURL is not wrong,
+// because local embeds a server.
 func (c Config) CheckURLs() error {
 	var errs []error
 	if c.DatabaseURL != "" {
@@ -112,7 +113,7 @@ func (c Config) CheckURLs() error {
 	return errors.Join(errs...)
 }
 
-// checkRedisURL makes a client, which dials on first use only, and closes it.
+// checkRedisURL makes a client, which connects only on first use, and closes it.
 func checkRedisURL(url string, iam bool) error {
 	var o cache.ConnectOptions
 	if iam {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// env reads variables and collects what is wrong with them. Its errors hold no values: some are secrets.
+// env reads variables and collects their errors. The errors contain no values, because some values are secrets.
 type env struct {
 	get  func(string) string
 	errs []error
@@ -84,7 +84,7 @@ func (e *env) address(name, fallback string) string {
 	return v
 }
 
-// aws reads which logins come from AWS, and checks the variables that they need.
+// aws reads which logins come from AWS, and checks their variables.
 func (e *env) aws(c Config) AWS {
 	a := AWS{
 		DatabaseSecretARN:  e.text("DATABASE_SECRET_ARN", ""),

@@ -238,13 +238,13 @@ func TestRequestsAtOnce(t *testing.T) {
 	})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	told := map[string]bool{}
+	sent := map[string]bool{}
 	for range callers {
 		wg.Go(func() {
 			for range each {
 				a := postOnce(t, url, asProtobuf, "")
 				mu.Lock()
-				told[a.Meta["request_id"]] = true
+				sent[a.Meta["request_id"]] = true
 				mu.Unlock()
 			}
 		})
@@ -254,10 +254,10 @@ func TestRequestsAtOnce(t *testing.T) {
 	for range callers * each {
 		logged[log.next(t).Request] = true
 	}
-	if len(told) != callers*each || len(logged) != callers*each {
-		t.Errorf("%d request ids sent, %d logged, want %d of each", len(told), len(logged), callers*each)
+	if len(sent) != callers*each || len(logged) != callers*each {
+		t.Errorf("%d request ids sent, %d logged, want %d of each", len(sent), len(logged), callers*each)
 	}
-	for id := range told {
+	for id := range sent {
 		if !logged[id] {
 			t.Errorf("request_id %q was sent but not logged", id)
 		}

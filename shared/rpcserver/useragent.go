@@ -7,9 +7,9 @@ const (
 	maxSuffix = 8
 )
 
-// product returns the first product of a User-Agent, name/version, for the log. The header may contain anything, a token or
-// an address by mistake, so only what looks like a product is returned. A name has digits at the ends of its words only,
-// unlike a random string. A version has at most three numbers, unlike an IP address.
+// product returns the first product of a User-Agent, name/version, for the log. The header may contain anything, for
+// example a token or an address by mistake, so product returns only text in the form of a product. A name has digits
+// only at the ends of its words, unlike a random string. A version has at most three numbers, unlike an IP address.
 func product(agent string) string {
 	agent, _, _ = strings.Cut(agent, " ")
 	name, version, versioned := strings.Cut(agent, "/")

@@ -73,7 +73,7 @@ func TestRefreshSession(t *testing.T) {
 			setTime(t, e, id, "[createdAt]", "-30 days +20 minutes")
 			got, err := c.RefreshSession(t.Context(), refreshToken(token))
 			if err != nil || !got.Extended {
-				t.Fatalf("RefreshSession = %v, %v, want it extended", got, err)
+				t.Fatalf("RefreshSession = %v, %v, want extended", got, err)
 			}
 			after := readRow(t, e, id)
 			limit := after.CreatedAt.Add(sessions.DefaultCap)
@@ -85,7 +85,7 @@ func TestRefreshSession(t *testing.T) {
 			_, id, token := addSession(t, e, "5 minutes")
 			c := client(t, e.Program, func(c *sessions.Config) { c.Window, c.Cap = 10*time.Hour, 2*time.Hour })
 			if got, err := c.RefreshSession(t.Context(), refreshToken(token)); err != nil || !got.Extended {
-				t.Fatalf("RefreshSession = %v, %v, want it extended", got, err)
+				t.Fatalf("RefreshSession = %v, %v, want extended", got, err)
 			}
 			after := readRow(t, e, id)
 			limit := after.CreatedAt.Add(2 * time.Hour)

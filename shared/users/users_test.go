@@ -144,7 +144,7 @@ func TestBan(t *testing.T) {
 		name, set string
 		want      bool
 	}{
-		{"for ever", `[banned] = true`, true},
+		{"forever", `[banned] = true`, true},
 		{"until later", `[banned] = true, [banExpires] = now() + interval '1 day'`, true},
 		{"until before", `[banned] = true, [banExpires] = now() - interval '1 day'`, false},
 		{"false", `[banned] = false`, false},

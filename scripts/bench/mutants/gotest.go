@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// how tells how the tests of a package ended.
+// how is the way in which the tests of a package ended.
 type how string
 
 const (

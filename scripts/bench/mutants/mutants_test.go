@@ -99,13 +99,13 @@ func TestParse(t *testing.T) {
 		lines []string
 		want  verdict
 	}{
-		"passed":                    {[]string{run, pass}, verdict{how: passed, ran: 1}},
-		"the first failure":         {[]string{`{"Action":"fail","Test":"TestA/x"}`, `{"Action":"fail","Test":"TestA"}`, fail}, verdict{how: assertion, test: "TestA/x"}},
-		"timed out":                 {[]string{run, timedOut, `{"Action":"fail","Test":"TestA"}`, fail}, verdict{how: timeout, ran: 1}},
-		"failed, then timed out":    {[]string{`{"Action":"fail","Test":"TestA"}`, timedOut, fail}, verdict{how: assertion, test: "TestA"}},
-		"a panic":                   {[]string{`{"Action":"output","Test":"TestA","Output":"panic: x\n"}`, `{"Action":"fail","Test":"TestA"}`}, verdict{how: crash, test: "TestA"}},
-		"the end of the process":    {[]string{run, fail}, verdict{how: crash, ran: 1}},
-		"a panic that is only told": {[]string{`{"Action":"output","Test":"TestA","Output":"    a_test.go:1: panic: x\n"}`, pass}, verdict{how: passed}},
+		"passed":                 {[]string{run, pass}, verdict{how: passed, ran: 1}},
+		"the first failure":      {[]string{`{"Action":"fail","Test":"TestA/x"}`, `{"Action":"fail","Test":"TestA"}`, fail}, verdict{how: assertion, test: "TestA/x"}},
+		"timed out":              {[]string{run, timedOut, `{"Action":"fail","Test":"TestA"}`, fail}, verdict{how: timeout, ran: 1}},
+		"failed, then timed out": {[]string{`{"Action":"fail","Test":"TestA"}`, timedOut, fail}, verdict{how: assertion, test: "TestA"}},
+		"a panic":                {[]string{`{"Action":"output","Test":"TestA","Output":"panic: x\n"}`, `{"Action":"fail","Test":"TestA"}`}, verdict{how: crash, test: "TestA"}},
+		"the end of the process": {[]string{run, fail}, verdict{how: crash, ran: 1}},
+		"a panic that is logged": {[]string{`{"Action":"output","Test":"TestA","Output":"    a_test.go:1: panic: x\n"}`, pass}, verdict{how: passed}},
 	} {
 		calls := 0
 		got, err := parse(strings.NewReader(strings.Join(test.lines, "\n")), func() { calls++ })

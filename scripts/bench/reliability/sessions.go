@@ -64,7 +64,7 @@ func reportSessions(s *section, calm, faulty *visits, faults, n int) {
 			thousands(int(d.refreshed.Load())), fmt.Sprint(d.ended[byDelete].Load()), fmt.Sprint(d.ended[byExpiry].Load()), fmt.Sprint(d.ended[byBan].Load()),
 			fmt.Sprint(d.let.Load()), fmt.Sprint(d.failed.Load())})
 	}
-	s.table([]string{"phase", "calls", "after the commit", "refreshes written", "deleted", "expired", "banned", "let in", "failed"}, rows)
+	s.table([]string{"phase", "calls", "after the commit", "refreshes written", "deleted", "expired", "banned", "wrongly accepted", "failed"}, rows)
 	s.note("GetSession, GetUserBySession and RefreshSession ask for each session at the same time, through both processes, before, while and after the " +
 		"web application deletes it, sets its expiry to now, or bans its user. Meanwhile the application changes the expiry, so that every refresh " +
 		"has something to write. GetSession does not count for a banned user: it does not report bans, and the session is still live. A call counts " +
@@ -78,7 +78,7 @@ func reportSessions(s *section, calm, faulty *visits, faults, n int) {
 	}
 }
 
-// visits counts the calls that were let in.
+// visits counts the calls, and those that the service accepted.
 type visits struct {
 	name      string
 	w         *world

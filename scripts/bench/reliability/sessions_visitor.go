@@ -67,7 +67,7 @@ func (v *visitor) shorten(ctx context.Context) error {
 	return nil
 }
 
-// question is one way to ask for a session. let reports whether the answer lets the visitor in.
+// question is one call about a session. let reports whether the service accepted the session.
 type question struct {
 	name string
 	ask  func(ctx context.Context, p *process) (let bool, err error)
@@ -99,7 +99,7 @@ func (v *visitor) keepAsking(ctx context.Context, p *process, q question) {
 			v.failed.Add(1)
 			testbed.Pause(ctx, 5*time.Millisecond)
 		case gone && let:
-			first(&v.firstLet, fmt.Sprintf("%s let in after the session was %s", q.name, []string{"deleted", "expired", "that of a banned user"}[v.how]))
+			first(&v.firstLet, fmt.Sprintf("%s accepted a session that was %s", q.name, []string{"deleted", "expired", "of a banned user"}[v.how]))
 			v.let.Add(1)
 		}
 		if gone {

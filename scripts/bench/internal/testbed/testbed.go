@@ -36,7 +36,7 @@ type Options struct {
 
 // Bed is PostgreSQL and Redis with data in them.
 type Bed struct {
-	Dir      string             // temporary, for logs and the like; removed by Close
+	Dir      string             // temporary, for example for logs; removed by Close
 	Postgres *embedded.Postgres // the primary; see SetPrimary
 	Redis    *Redis             // the one that new servers use; see NewRedis for more of them
 	DB       *pgxpool.Pool      // connects to the primary directly, as superuser
@@ -97,7 +97,7 @@ func (b *Bed) ServiceURL(addr string) string {
 // SuperuserURL is a URL of the same database for the superuser.
 func (b *Bed) SuperuserURL() string { return b.PostgresURL(b.Postgres) }
 
-// PostgresURL is a URL of the database on another server, a standby for example, for the superuser.
+// PostgresURL returns a superuser's URL of the database on another server, for example a standby.
 func (b *Bed) PostgresURL(p *embedded.Postgres) string { return p.URL(database) }
 
 // SetPrimary makes DB connect to another server. It does not change where the servers under test connect to.
