@@ -47,7 +47,7 @@ func TestServices(t *testing.T) {
 	}
 }
 
-func TestServersGoDown(t *testing.T) {
+func TestServersDown(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	user := e.AddUser(t, "Alice")

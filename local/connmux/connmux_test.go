@@ -107,7 +107,7 @@ func TestSplitAnything(t *testing.T) {
 	})
 }
 
-func TestManyAtOnce(t *testing.T) {
+func TestConcurrentConnections(t *testing.T) {
 	t.Parallel()
 	p, addr := split(t, nil)
 	all := collect(p)
@@ -132,7 +132,7 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // A connection that does not show its protocol in time is closed. No other connection waits for it.
-func TestSilence(t *testing.T) {
+func TestSilentClient(t *testing.T) {
 	t.Parallel()
 	for what, text := range map[string]string{"nothing": "", "a part of the preface": "PRI * HTTP"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

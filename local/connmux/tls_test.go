@@ -170,7 +170,7 @@ func TestHTTPS(t *testing.T) {
 	}
 }
 
-func TestSilenceInTheHandshake(t *testing.T) {
+func TestSilentHandshake(t *testing.T) {
 	t.Parallel()
 	f := newFiles(t, "first")
 	secure, err := connmux.TLS(f.cert, f.key)

@@ -11,7 +11,7 @@ import (
 
 // Functions, including busy ones, end with the emulator, also if it is killed. This holds only on Linux: elsewhere a child
 // outlives a killed parent.
-func TestNoChildIsLeft(t *testing.T) {
+func TestNoChildRemains(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGKILL} {
 		t.Run(sig.String(), func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestEveryRPC(t *testing.T) {
 	}
 }
 
-func TestServiceThatIsNotTheContracts(t *testing.T) {
+func TestServiceDiffersFromContract(t *testing.T) {
 	t.Parallel()
 	for what, f := range map[string]func(databasev1.UserService) grpcserver.Service{
 		"a missing method": grpcserver.IncompleteUsers, "another service's method": grpcserver.ForeignUsers, "a method twice": grpcserver.DoubleUsers,

@@ -89,7 +89,7 @@ func silent(ctx context.Context, t *testing.T, d *protocol) grpc.ClientStream {
 	return stream
 }
 
-func TestMessageThatDoesNotCome(t *testing.T) {
+func TestMissingMessage(t *testing.T) {
 	t.Parallel()
 	d, log := serveFake(t, func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 		t.Error("the method was called")

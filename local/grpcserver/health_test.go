@@ -121,7 +121,7 @@ func TestWatchDrain(t *testing.T) {
 	}
 }
 
-func TestWatchEnd(t *testing.T) {
+func TestWatchShutdown(t *testing.T) {
 	t.Parallel()
 	d, client := serveHealth(t, always)
 	stream := watch(t, client, "")
@@ -164,7 +164,7 @@ func TestWatchUnknown(t *testing.T) {
 	}
 }
 
-func TestWatcherGoes(t *testing.T) {
+func TestWatchCanceled(t *testing.T) {
 	t.Parallel()
 	_, client := serveHealth(t, always)
 	ctx, cancel := context.WithCancel(t.Context())

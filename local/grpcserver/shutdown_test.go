@@ -66,7 +66,7 @@ func goAway(idle *raw) {
 }
 
 // Shutdown cuts off requests that do not end in time.
-func TestShutdownCutsOff(t *testing.T) {
+func TestShutdownTimeout(t *testing.T) {
 	t.Parallel()
 	cut := make(chan struct{})
 	d, log := serveFake(t, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {

@@ -1,4 +1,4 @@
-// Package metrics exports the program's metrics in Prometheus' format. Dashboards and alerts depend on the names and labels;
+// Package metrics exports the program's metrics in Prometheus's format. Dashboards and alerts depend on the names and labels.
 // scripts/observability lists them.
 //
 // The program bounds the number of series; callers cannot add any. A label's values are the rpcs of the .proto files, the

@@ -68,7 +68,7 @@ func wantWinners(t *testing.T, call string, faults []fault, winners int, loss fa
 	}
 }
 
-func TestCreatesAtOnce(t *testing.T) {
+func TestConcurrentCreates(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{Slots: 5})
 	create := func(r *databasev1.CreateCharacterRequest) (*databasev1.CreateCharacterResponse, error) {
@@ -147,7 +147,7 @@ func TestCreatesAtOnce(t *testing.T) {
 	})
 }
 
-func TestSavesAtOnce(t *testing.T) {
+func TestConcurrentSaves(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	user := e.user(t)
@@ -206,7 +206,7 @@ func TestSavesAtOnce(t *testing.T) {
 	})
 }
 
-func TestDeletesAtOnce(t *testing.T) {
+func TestConcurrentDeletes(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	for _, mode := range []databasev1.DeleteMode{scheduled, immediate} {

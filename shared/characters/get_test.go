@@ -65,7 +65,7 @@ func reduced(c *databasev1.Character) *databasev1.Character {
 	return c
 }
 
-func TestOthersCharacterLooksLikeNone(t *testing.T) {
+func TestOtherUsersCharacterIsNotFound(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
 		me, other := e.user(t), e.user(t)

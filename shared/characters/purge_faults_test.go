@@ -17,7 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-func TestPurgesAtOnce(t *testing.T) {
+func TestConcurrentPurges(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{})
 	rounds(t, 3, func() ([]fault, func()) {

@@ -192,9 +192,9 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// TestAtOnce checks concurrent requests, as on Lambda's managed instances: the counts of all lines add up to the work
+// TestConcurrentRequests checks concurrent requests, as on Lambda's managed instances: the counts of all lines add up to the work
 // done.
-func TestAtOnce(t *testing.T) {
+func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	const callers, each = 8, 25
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])

@@ -18,8 +18,8 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// TestRule14AtOnce runs events of all kinds concurrently in one adapter. Each must get its own response.
-func TestRule14AtOnce(t *testing.T) {
+// TestRule14Concurrency runs events of all kinds concurrently in one adapter. Each must get its own response.
+func TestRule14Concurrency(t *testing.T) {
 	t.Parallel()
 	const callers, each = 16, 50
 	adapter := lambdahttp.New(slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

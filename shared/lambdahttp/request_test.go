@@ -216,9 +216,9 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestPayloadIsUsedAgain overwrites the event, as aws-lambda-go does with the next event, while a handler's cache still
+// TestPayloadIsReused overwrites the event, as aws-lambda-go does with the next event, while a handler's cache still
 // has parts of the request.
-func TestPayloadIsUsedAgain(t *testing.T) {
+func TestPayloadIsReused(t *testing.T) {
 	t.Parallel()
 	payload := []byte(`{"version":"2.0","rawPath":"/a","rawQueryString":"b","headers":{"x-a":"c"},"body":"d"}`)
 	_, saw := invoke(t, payload, nil)

@@ -78,7 +78,7 @@ func TestReservedShare(t *testing.T) {
 	t.Error("a statement that waited while the database answered none is not ErrUnavailable")
 }
 
-func TestConnectionsComeBack(t *testing.T) {
+func TestConnectionsAreFreed(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	db := e.Program.DB

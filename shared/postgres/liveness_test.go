@@ -73,9 +73,9 @@ func use(t *testing.T, db *postgres.DB, n int) {
 	}
 }
 
-// TestThaw checks the liveness check after a freeze in which all connections died: no request fails, and only one ping
+// TestLivenessAfterFreeze checks the liveness check after a freeze in which all connections died: no request fails, and only one ping
 // is waited for.
-func TestThaw(t *testing.T) {
+func TestLivenessAfterFreeze(t *testing.T) {
 	t.Parallel()
 	for what, n := range map[string]int{"the only connection": 1, "four": 4} {
 		t.Run(what, func(t *testing.T) {
@@ -119,9 +119,9 @@ func TestThaw(t *testing.T) {
 	})
 }
 
-// TestNoGap checks a connection that dies between two requests. The request that uses it fails, because the outcome of
+// TestConnectionDiesBetweenRequests checks a connection that dies between two requests. The request that uses it fails, because the outcome of
 // its statement is unknown. It does not delay the next request, although the pool has only one connection.
-func TestNoGap(t *testing.T) {
+func TestConnectionDiesBetweenRequests(t *testing.T) {
 	t.Parallel()
 	f := freeze(t, 1, 0)
 	err := f.db.Write(t.Context(), func(ctx context.Context, q postgres.Querier) error {

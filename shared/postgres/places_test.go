@@ -6,9 +6,9 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestStatementsOneAfterTheOther checks that a statement frees its place in the limiter when it ends, also if it
+// TestStatementFreesItsConnection checks that a statement frees its place in the limiter when it ends, also if it
 // failed.
-func TestStatementsOneAfterTheOther(t *testing.T) {
+func TestStatementFreesItsConnection(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	db := e.Program.DB

@@ -10,8 +10,9 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// requestLog writes one log line for each request, and passes the request to the observer. Classes are few, so the part of a
-// line that a class shares is formatted once: of our own code, the log line is the most expensive part of a cached read.
+// requestLog writes one log line for each request, and passes the request to the observer. Of this repository's code,
+// the log line is the most expensive part of a cached read. So the part of a line that all requests of a class share is
+// formatted once; there are few classes.
 type requestLog struct {
 	log      slog.Handler
 	observer Observer

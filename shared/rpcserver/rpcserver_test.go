@@ -230,7 +230,7 @@ func TestLog(t *testing.T) {
 	})
 }
 
-func TestRequestsAtOnce(t *testing.T) {
+func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	const callers, each = 8, 20
 	url, log := serveFake(t, func(_ context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {

@@ -14,9 +14,9 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestRefreshWhileTheWebWrites makes a refresh read the session and then wait for the row's lock, which a transaction
+// TestRefreshDuringWebWrite makes a refresh read the session and then wait for the row's lock, which a transaction
 // of the web application holds. Then the transaction commits.
-func TestRefreshWhileTheWebWrites(t *testing.T) {
+func TestRefreshDuringWebWrite(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
 		c := client(t, e.Program, nil)
@@ -94,7 +94,7 @@ func waitBlocked(t testing.TB, e *testenv.Env) {
 	}
 }
 
-func TestRefreshBySixteen(t *testing.T) {
+func TestConcurrentRefreshes(t *testing.T) {
 	t.Parallel()
 	testenv.Each(t, func(t *testing.T, e *testenv.Env) {
 		const callers = 16

@@ -159,7 +159,7 @@ func TestServiceName(t *testing.T) {
 	}
 }
 
-func TestNothingToSignWith(t *testing.T) {
+func TestMissingCredentials(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no role")
 	for name, tr := range map[string]*sigv4.Transport{
@@ -193,8 +193,8 @@ type closing struct {
 
 func (c *closing) Close() error { c.closed = true; return nil }
 
-// TestTogether uses one Transport for many requests at once, of which some are throttled.
-func TestTogether(t *testing.T) {
+// TestConcurrentRequests uses one Transport for many requests at once, of which some are throttled.
+func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
 	s := strict(t, func(*http.Request, []byte) *http.Response {

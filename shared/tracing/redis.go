@@ -14,8 +14,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// calls records Redis calls by the names of their commands. go-redis' redisotel is not used: it formats the keys and values of
-// each call even if the call is not recorded, and starts a trace for a call outside a request.
+// calls records Redis calls by the names of their commands. It does not use go-redis's redisotel. That formats the keys
+// and values of each call even if the call is not recorded, and it starts a trace for a call outside a request.
 type calls struct{ tracer trace.Tracer }
 
 // DialHook implements redis.Hook.

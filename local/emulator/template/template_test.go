@@ -205,7 +205,7 @@ func TestTemplateErrors(t *testing.T) {
 }
 
 // In the deployment's template every service has a route in both APIs, and purge has none.
-func TestTemplateOfThisProgram(t *testing.T) {
+func TestDeploymentTemplate(t *testing.T) {
 	t.Parallel()
 	out, err := template.Read("../../../template.yaml", "us-east-1", nil)
 	if err != nil {

@@ -63,7 +63,7 @@ func TestApply(t *testing.T) {
 	}
 }
 
-func TestApplyTwiceAtOnce(t *testing.T) {
+func TestConcurrentApply(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
 	const runs = 8
@@ -233,8 +233,8 @@ func TestRole(t *testing.T) {
 	d.OwnerExec(t, `DROP OWNED BY "first role"; DROP ROLE "first role"; DROP OWNED BY second_role; DROP ROLE second_role`)
 }
 
-// TestTablesElsewhereLater checks that tables of the same name in another schema change nothing after the first run.
-func TestTablesElsewhereLater(t *testing.T) {
+// TestLaterTablesInAnotherSchema checks that tables of the same name in another schema change nothing after the first run.
+func TestLaterTablesInAnotherSchema(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
 	apply(t, d, utc)

@@ -9,9 +9,9 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestNothingIsForEverybody checks that only the service's role can execute the functions that run with their owner's
+// TestFunctionsAreNotPublic checks that only the service's role can execute the functions that run with their owner's
 // rights, even if other roles have the right to use the schema.
-func TestNothingIsForEverybody(t *testing.T) {
+func TestFunctionsAreNotPublic(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
 	apply(t, d, migrations.Options{})
