@@ -2,9 +2,8 @@
 // scripts/observability lists them.
 //
 // The program bounds the number of series; callers cannot add any. A label's values are the rpcs of the .proto files, the
-// protocols, Twirp's codes, the Redis commands that this program sends, and constants of this package. The value is
-// "none" if a
-// request was not routed or has no known protocol.
+// protocols, Twirp's codes, the Redis commands that this program sends, and constants of this package. The value is "none"
+// if a request was not routed or has no known protocol.
 package metrics
 
 import (
