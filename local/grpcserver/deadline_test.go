@@ -184,7 +184,7 @@ func TestCallerCancelsAStatement(t *testing.T) {
 // If the database does not answer, all reads and writes say so within the budget.
 func TestSlowDatabase(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
 	valid := requests(t, e)
 	bodies := map[string]proto.Message{}
 	for name, request := range valid {

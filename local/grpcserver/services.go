@@ -1,6 +1,7 @@
 package grpcserver
 
 import (
+	"slices"
 	"strings"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
@@ -39,12 +40,8 @@ func All(users databasev1.UserService, characters databasev1.CharacterDbService,
 var Urgent = []string{databasev1.SessionServicePathPrefix, databasev1.UserServicePathPrefix + "GetUserBySession"}
 
 func isUrgent(c request.Class) bool {
-	for _, prefix := range Urgent {
-		if strings.HasPrefix("/twirp/osirose.database.v1."+c.RPC(), prefix) {
-			return true
-		}
-	}
-	return false
+	path := "/twirp/osirose.database.v1." + c.RPC()
+	return slices.ContainsFunc(Urgent, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
 // isUnary reports whether a method is one of ours. Ours are all unary; health and reflection have streams.

@@ -105,12 +105,8 @@ func (p *Program) Edge() *rpcserver.Server { return p.edge }
 func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
 	edge, t := rpcserver.New(log), o.Telemetry
 	edge.SetBudget(cmp.Or(o.Budgets.Request, rpcserver.Budget))
-	if t.Requests != nil {
-		edge.Observe(t.Requests)
-	}
-	if t.Tracer != nil {
-		edge.Trace(t.Tracer)
-	}
+	edge.Observe(t.Requests)
+	edge.Trace(t.Tracer)
 	return edge
 }
 

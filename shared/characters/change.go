@@ -81,7 +81,7 @@ func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedNam
 	row, err := write[fullRow](ctx, r, id, userID, scheduleSQL,
 		postgres.Args{"id": id, "user_id": userID, "expected_name": expectedName, "delay": delay})
 	if !errors.Is(err, pgx.ErrNoRows) {
-		return shownOr(row, err)
+		return shown(row, err)
 	}
 	s, err := r.state(ctx, id, userID)
 	switch {
@@ -95,7 +95,7 @@ func (r *Repository) Schedule(ctx context.Context, id int64, userID, expectedNam
 		return nil, errRetry // a concurrent write restored or renamed it between the two statements
 	}
 	r.invalidate(ctx, s.ID, s.UserID)
-	return shown(&s.fullRow)
+	return shown(&s.fullRow, nil)
 }
 
 // Delete deletes a character at once. For a retry, a character that was deleted so gets the same answer.
@@ -135,7 +135,7 @@ func deleted(row *fullRow) (*databasev1.Character, error) {
 func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*databasev1.Character, error) {
 	row, err := write[fullRow](ctx, r, id, userID, restoreSQL, postgres.Args{"id": id, "user_id": userID})
 	if !errors.Is(err, pgx.ErrNoRows) {
-		return shownOr(row, err)
+		return shown(row, err)
 	}
 	s, err := r.state(ctx, id, userID)
 	switch {
@@ -147,14 +147,7 @@ func (r *Repository) Restore(ctx context.Context, id int64, userID string) (*dat
 		return nil, errRetry // a concurrent write marked it between the two statements
 	}
 	r.invalidate(ctx, s.ID, s.UserID)
-	return shown(&s.fullRow)
-}
-
-func shownOr(row *fullRow, err error) (*databasev1.Character, error) {
-	if err != nil {
-		return nil, err
-	}
-	return shown(row)
+	return shown(&s.fullRow, nil)
 }
 
 // saving is a checked SaveCharacterRequest.

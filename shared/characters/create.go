@@ -88,7 +88,7 @@ func (r *Repository) Create(ctx context.Context, n creation) (c *databasev1.Char
 	for range maxTries {
 		row, err := write[fullRow](ctx, r, 0, n.userID, insertCharacterSQL, args)
 		if err == nil {
-			c, err := shown(row)
+			c, err := shown(row, nil)
 			return c, false, err
 		}
 		if !errors.Is(err, pgx.ErrNoRows) {
@@ -126,7 +126,7 @@ func (r *Repository) replay(ctx context.Context, n creation) (*databasev1.Charac
 		return nil, errRequestIDReused
 	}
 	r.invalidate(ctx, row.ID, row.UserID)
-	return shown(&row.fullRow)
+	return shown(&row.fullRow, nil)
 }
 
 // explain returns the reason why an insert made no row. It returns nil if the next try may succeed: another create took
@@ -155,7 +155,11 @@ func (r *Repository) explain(ctx context.Context, n creation) error {
 	})
 }
 
-func shown(row *fullRow) (*databasev1.Character, error) {
+// shown returns a character that a statement has returned, or the error of that statement.
+func shown(row *fullRow, err error) (*databasev1.Character, error) {
+	if err != nil {
+		return nil, err
+	}
 	c, err := row.proto()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package lambdahttp
 import (
 	"net/http"
 	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 // caller names the IAM principal that signed the request, for the log: user/NAME or assumed-role/NAME. It leaves out the name
@@ -23,22 +25,11 @@ func (e *event) caller() string {
 }
 
 // userARN returns the ARN of the IAM principal. It comes from the gateway; a client cannot set it.
-func (e *event) userARN() (arn string) {
-	switch e.kind {
-	case v1:
-		arn = e.identity
-	case v2:
-		members(e.authorizer, func(name, value string) {
-			if name == "iam" {
-				members(value, func(name, value string) {
-					if name == "userArn" {
-						arn = text(value)
-					}
-				})
-			}
-		})
+func (e *event) userARN() string {
+	if e.kind == v2 {
+		return text(gjson.Get(e.authorizer, "iam.userArn").Raw)
 	}
-	return arn
+	return e.identity
 }
 
 // strip removes the headers in which code would look for a verified caller, address or request id: a client can send each of

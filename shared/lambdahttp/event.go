@@ -135,28 +135,22 @@ func (e *event) context(name, value string) {
 		e.domain = text(value)
 	case "authorizer":
 		e.authorizer = value
-	case "http":
-		if e.kind == v2 {
-			members(value, func(name, value string) {
-				switch name {
-				case "method":
-					e.method = text(value)
-				case "sourceIp":
-					e.sourceIP = text(value)
-				}
-			})
+	case "http", "identity":
+		if (name == "http") == (e.kind == v2) {
+			members(value, e.client)
 		}
-	case "identity":
-		if e.kind == v1 {
-			members(value, func(name, value string) {
-				switch name {
-				case "userArn":
-					e.identity = text(value)
-				case "sourceIp":
-					e.sourceIP = text(value)
-				}
-			})
-		}
+	}
+}
+
+// client reads a member of http or identity.
+func (e *event) client(name, value string) {
+	switch name {
+	case "method":
+		e.method = text(value)
+	case "sourceIp":
+		e.sourceIP = text(value)
+	case "userArn":
+		e.identity = text(value)
 	}
 }
 

@@ -30,7 +30,7 @@ type Observer interface {
 	Class(request.Class) func(time.Duration)
 }
 
-// Observe passes all requests to o. It must be called before the first request.
+// Observe passes all requests to o, which may be nil. It must be called before the first request.
 func (s *Server) Observe(o Observer) { s.log.observer = o }
 
 // TraceResponse is the header that tells a caller the trace of its request. The value has the form of traceparent.
@@ -46,7 +46,7 @@ type Tracer interface {
 	End(context.Context, request.Class)
 }
 
-// Trace makes t record all requests. It must be called before the first request.
+// Trace makes t, which may be nil, record all requests. It must be called before the first request.
 func (s *Server) Trace(t Tracer) { s.tracer = t }
 
 // trace begins the span.

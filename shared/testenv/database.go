@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,21 +176,17 @@ func (d *Database) WebExec(t testing.TB, sql string, args ...any) {
 	}
 }
 
+var placeholder = regexp.MustCompile(`\{[^}]*\}|\[[^\]]*\]`)
+
 // Expand replaces {table} and [column] with their names in this variant.
 func (d *Database) Expand(sql string) string {
-	replace := func(open, end byte, name func(string) string) {
-		for {
-			i := strings.IndexByte(sql, open)
-			if i < 0 {
-				return
-			}
-			j := i + strings.IndexByte(sql[i:], end)
-			sql = sql[:i] + name(sql[i+1:j]) + sql[j+1:]
+	return placeholder.ReplaceAllStringFunc(sql, func(s string) string {
+		name := s[1 : len(s)-1]
+		if s[0] == '[' {
+			return d.Column(name)
 		}
-	}
-	replace('{', '}', d.Table)
-	replace('[', ']', d.Column)
-	return sql
+		return d.Table(name)
+	})
 }
 
 // OwnerExec runs a statement as superuser.

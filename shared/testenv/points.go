@@ -2,7 +2,6 @@ package testenv
 
 import (
 	"context"
-	"net"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -103,9 +102,7 @@ func around(args []any) (before, after Point) {
 }
 
 // DialHook implements redis.Hook.
-func (p *Points) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
-}
+func (p *Points) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 // ProcessHook implements redis.Hook.
 func (p *Points) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
