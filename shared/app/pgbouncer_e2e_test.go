@@ -7,18 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -28,76 +20,11 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// startPgBouncer starts a pooler in transaction mode in front of the server and returns its address.
-func startPgBouncer(t *testing.T, server string, size int, users ...string) string {
-	t.Helper()
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		t.Fatal("pgbouncer is not installed: apt install pgbouncer")
-	}
-	host, port, _ := net.SplitHostPort(server)
-	// Not t.TempDir: PgBouncer's user could not enter it.
-	dir, err := os.MkdirTemp("", "pgbouncer-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	own := testenv.FreePort(t)
-	config := fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
-		"auth_type = trust\nauth_file = %s/users\npool_mode = transaction\ndefault_pool_size = %d\nmax_client_conn = 1000\nlogfile = %s/log\n",
-		host, port, own, dir, size, dir)
-	list := ""
-	for _, u := range users {
-		list += fmt.Sprintf("%q \"\"\n", u)
-	}
-	for name, text := range map[string]string{"pgbouncer.ini": config, "users": list} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(program, filepath.Join(dir, "pgbouncer.ini"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if os.Geteuid() == 0 { // PgBouncer refuses root
-		nobody, err := user.Lookup("nobody")
-		if err != nil {
-			t.Fatal(err)
-		}
-		uid, _ := strconv.Atoi(nobody.Uid)
-		gid, _ := strconv.Atoi(nobody.Gid)
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(dir, uid, gid)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	address := fmt.Sprintf("127.0.0.1:%d", own)
-	for t.Context().Err() == nil {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = c.Close()
-			return address
-		}
-		if err := syscall.Kill(cmd.Process.Pid, 0); err != nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	log, _ := os.ReadFile(filepath.Join(dir, "log"))
-	t.Fatalf("pgbouncer did not start: %s", log)
-	return ""
-}
-
 // TestPgBouncer makes 32 players call every rpc through a pooler with fewer server connections than clients.
 func TestPgBouncer(t *testing.T) { //nolint:paralleltest // it needs the connections of the server to itself
 	const players, rounds = 32, 10
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])
-	address := startPgBouncer(t, testenv.Postgres(t).Addr(), 8, "game_service")
+	address := testenv.StartPgBouncer(t, testenv.Postgres(t).Addr(), 8, "game_service").Addr
 	for _, mode := range poolerModes {
 		t.Run(mode, func(t *testing.T) {
 			var log bytes.Buffer
@@ -157,7 +84,7 @@ func TestManyClients(t *testing.T) { //nolint:paralleltest // it needs the conne
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	address := startPgBouncer(t, server.Addr(), 20, "postgres")
+	address := testenv.StartPgBouncer(t, server.Addr(), 20, "postgres").Addr
 	var all sync.WaitGroup
 	var connected atomic.Int64
 	for range clients {

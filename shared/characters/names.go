@@ -2,6 +2,7 @@ package characters
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twitchtv/twirp"
@@ -29,10 +30,8 @@ func newNameChecker(rules Config) nameChecker {
 	if rules.NameMax > 0 {
 		c.maxLen = min(rules.NameMax, maxNameLen)
 	}
-	for _, words := range [][]string{reservedWords, rules.NamesReserved} {
-		for _, w := range words {
-			c.reserved[fold(w)] = true
-		}
+	for _, w := range slices.Concat(reservedWords, rules.NamesReserved) {
+		c.reserved[fold(w)] = true
 	}
 	return c
 }

@@ -98,13 +98,7 @@ func (p *Proxy) Silence() {
 func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
 
 // OnSend calls f with each chunk that the program sends, before the chunk is passed on. nil ends that. f may block.
-func (p *Proxy) OnSend(f func([]byte)) {
-	if f == nil {
-		p.onSend.Store(nil)
-		return
-	}
-	p.onSend.Store(&f)
-}
+func (p *Proxy) OnSend(f func([]byte)) { p.onSend.Store(&f) }
 
 // Direction is the direction of bytes, as the program sees it.
 type Direction bool
@@ -225,7 +219,7 @@ func (p *Proxy) pipe(f *connection, dst, src net.Conn, d Direction) {
 
 // pass passes a chunk on. It returns false if the connection ends with it.
 func (p *Proxy) pass(f *connection, dst net.Conn, chunk []byte, d Direction) bool {
-	if see := p.onSend.Load(); d == Sent && see != nil {
+	if see := p.onSend.Load(); d == Sent && see != nil && *see != nil {
 		(*see)(chunk)
 	}
 	if late := p.delay.Load(); d == Received && late > 0 {
