@@ -30,7 +30,7 @@ func TestProcessFrozenAndResumed(t *testing.T) {
 				p.postgres.Silence()
 				p.redis.Silence()
 			}
-			p.thaw(t)
+			p.resume(t)
 			var all sync.WaitGroup
 			for _, who := range players {
 				all.Go(func() {
@@ -75,7 +75,7 @@ func TestProcessFrozenInside(t *testing.T) {
 			for saved := time.Now(); time.Since(saved) <= cache.MaxStaleness; { // the bound allows old values until then
 				time.Sleep(10 * time.Millisecond)
 			}
-			p.thaw(t)
+			p.resume(t)
 			p.postgres.Release()
 			p.redis.Release()
 			if a := <-answer; a.err == nil && a.list[0].Money != who.money {

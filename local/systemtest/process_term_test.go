@@ -34,12 +34,12 @@ type termination struct {
 	first          error // the first failure
 }
 
-// terminate loads p from all players at once, each on its own connection, and sends p SIGTERM after n requests. A player
-// continues until an answer announces the connection's end. It opens no other connection, because requests on connections
-// that the closing listener has not accepted do not count.
+// terminate loads p from all players at once, each on its own connection, and sends p SIGTERM after n requests and after a
+// request of each player. A player continues until an answer announces the connection's end. It opens no other connection,
+// because requests on connections that the closing listener has not accepted do not count.
 func terminate(t testing.TB, p *process, players []*player, n int64) termination {
 	t.Helper()
-	var served, failed atomic.Int64
+	var served, failed, accepted atomic.Int64
 	var first atomic.Pointer[error]
 	var all sync.WaitGroup
 	var term sync.Once
@@ -48,7 +48,7 @@ func terminate(t testing.TB, p *process, players []*player, n int64) termination
 			c := &lastConnection{transport: &http.Transport{MaxConnsPerHost: 1}}
 			defer c.transport.CloseIdleConnections()
 			users := databasev1.NewUserServiceProtobufClient(p.url, &http.Client{Transport: c})
-			for !c.closed {
+			for isAccepted := false; !c.closed; {
 				a, err := users.GetUser(context.WithoutCancel(t.Context()), &databasev1.GetUserRequest{UserId: who.id})
 				if err == nil && a.User.Id != who.id {
 					err = errors.New("another user")
@@ -56,9 +56,14 @@ func terminate(t testing.TB, p *process, players []*player, n int64) termination
 				if err != nil {
 					failed.Add(1)
 					first.CompareAndSwap(nil, &err)
+					term.Do(func() { p.signal(t, syscall.SIGTERM) })
 					return
 				}
-				if served.Add(1) >= n {
+				if !isAccepted {
+					isAccepted = true
+					accepted.Add(1)
+				}
+				if served.Add(1) >= n && accepted.Load() == int64(len(players)) {
 					term.Do(func() { p.signal(t, syscall.SIGTERM) })
 				}
 			}

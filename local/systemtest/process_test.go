@@ -154,7 +154,7 @@ func (p *process) freeze(t testing.TB) {
 	})
 }
 
-func (p *process) thaw(t testing.TB) {
+func (p *process) resume(t testing.TB) {
 	t.Helper()
 	p.signal(t, syscall.SIGCONT)
 }

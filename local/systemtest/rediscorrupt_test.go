@@ -2,6 +2,7 @@ package systemtest_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -20,14 +21,23 @@ func newCorruption(t *testing.T) *corruption {
 	return c
 }
 
-// field returns the field and the value of an entity that is cached.
+// field returns the field and the value of an entity. On a busy machine a read may not have filled it, so field reads again.
 func (c *corruption) field(t testing.TB, key string) (field, value string) {
 	t.Helper()
-	for f, v := range c.Redis.Client.HGetAll(t.Context(), key).Val() {
-		return f, v
-	}
-	t.Fatalf("%s is not cached", key)
-	return "", ""
+	eventually(t, key+" in Redis", func() bool {
+		for f, v := range c.Redis.Client.HGetAll(t.Context(), key).Val() {
+			if !strings.HasPrefix(f, "l") { // a lease
+				field, value = f, v
+				return true
+			}
+		}
+		for _, p := range []*player{c.p, c.other} {
+			p.readUser(t, c.clients, c.y)
+			p.readCharacter(t, c.clients, c.y)
+		}
+		return false
+	})
+	return field, value
 }
 
 func (c *corruption) set(t testing.TB, key, field, value string) {

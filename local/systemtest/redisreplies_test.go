@@ -14,7 +14,7 @@ import (
 
 // redisTarget names the commands that a fault affects, and the calls that make the program send them.
 type redisTarget struct {
-	meets   func(name string) bool
+	affects func(name string) bool
 	prepare func(x *replies, p *player)
 	errors  bool // play all error replies, not only those that the client library handles
 }
@@ -46,13 +46,13 @@ func TestRedisReplies(t *testing.T) {
 	defer all.Wait()
 	for name, target := range redisTargets() {
 		x := newReplies(t)
-		all.Go(func() { x.meetAll(t, name, target) })
+		all.Go(func() { x.playAllReplies(t, name, target) })
 	}
 }
 
-// meetAll plays each reply. It leaves out what would only take time: the lock of a failed sync, which expires, and keys that
+// playAllReplies plays each reply. It leaves out what would only take time: the lock of a failed sync, which expires, and keys that
 // are bypassed since an earlier failed delete. So each reply has a new player, made by a program that reaches Redis.
-func (x *replies) meetAll(t *testing.T, name string, target redisTarget) {
+func (x *replies) playAllReplies(t *testing.T, name string, target redisTarget) {
 	kinds := map[string]map[string]string{"error": redisErrorReplies, "odd": redisOddReplies, "broken": redisBrokenReplies}
 	var last *player
 	for kind, replies := range kinds {
@@ -62,7 +62,7 @@ func (x *replies) meetAll(t *testing.T, name string, target redisTarget) {
 			}
 			last = newPlayer(t, x.direct)
 			x.Redis.Client.Del(t.Context(), "wm:lock")
-			x.meet(t, fmt.Sprintf("%s answered with %s %q", name, kind, what), target, last, reply)
+			x.playReply(t, fmt.Sprintf("%s answered with %s %q", name, kind, what), target, last, reply)
 		}
 	}
 	wantHits(t, x.hits, x.clients, last) // also after the bypass and the lock
@@ -95,16 +95,16 @@ func (x *replies) ageWatermark(*player) {
 	x.Redis.Client.HIncrBy(context.Background(), "wm", "t", -300)
 }
 
-// meet plays rounds with a cached player until the reply was given.
-func (x *replies) meet(t *testing.T, what string, target redisTarget, p *player, reply string) {
+// playReply plays rounds with a cached player until the reply was given.
+func (x *replies) playReply(t *testing.T, what string, target redisTarget, p *player, reply string) {
 	x.forget(p) // including a lease without a fill
 	wantHits(t, x.hits, x.clients, p)
-	var met atomic.Int64
+	var given atomic.Int64
 	rule := func(name string, ask func() []byte) ([]byte, bool) {
-		if !target.meets(name) {
+		if !target.affects(name) {
 			return ask(), false
 		}
-		met.Add(1)
+		given.Add(1)
 		return []byte(reply), false
 	}
 	y := &tally{}
@@ -113,7 +113,7 @@ func (x *replies) meet(t *testing.T, what string, target redisTarget, p *player,
 		x.relay.play(rule)
 		x.roundOfOneTry(t, what, target, y, p)
 		x.relay.play(nil)
-		return met.Load() > 0 || t.Failed()
+		return given.Load() > 0 || t.Failed()
 	})
 	p.round(t, x.clients, y)
 	y.want(t, what)
@@ -138,7 +138,7 @@ func (x *replies) roundOfOneTry(t *testing.T, what string, target redisTarget, y
 			if c == "HMGET" || c == "HGET" || c == "TIME" {
 				most += count["begin"] + count["begin EVAL"]
 			}
-			if n > most && c != "HELLO" && target.meets(c) {
+			if n > most && c != "HELLO" && target.affects(c) {
 				t.Errorf("%s: %s sent %d %s in %d requests", what, name, n, c, requests)
 			}
 		}

@@ -27,10 +27,10 @@ func TestRedisCutAfterEachByte(t *testing.T) {
 			for ; cut && !t.Failed(); n++ {
 				eventually(t, fmt.Sprint("the cut after byte ", n), func() bool {
 					target.prepare(x, p)
-					var met bool
-					met, cut = x.cutAfter(n, target.meets, func() { p.readID(t, x.clients, y) })
+					var affected bool
+					affected, cut = x.cutAfter(n, target.affects, func() { p.readID(t, x.clients, y) })
 					other.readID(t, x.clients, y)
-					return met
+					return affected
 				})
 			}
 			y.want(t, "cut connections")
@@ -43,16 +43,16 @@ func TestRedisCutAfterEachByte(t *testing.T) {
 }
 
 // cutAfter passes n bytes of replies to the commands while f runs, and then ends the connection.
-func (x *replies) cutAfter(n int, meets func(string) bool, f func()) (met, cut bool) {
+func (x *replies) cutAfter(n int, affects func(string) bool, f func()) (affected, cut bool) {
 	var mu sync.Mutex
 	x.relay.play(func(name string, ask func() []byte) ([]byte, bool) {
 		reply := ask()
 		mu.Lock()
 		defer mu.Unlock()
-		if !meets(name) || cut {
+		if !affects(name) || cut {
 			return reply, false
 		}
-		met = true
+		affected = true
 		if len(reply) <= n {
 			n -= len(reply)
 			return reply, false
@@ -64,7 +64,7 @@ func (x *replies) cutAfter(n int, meets func(string) bool, f func()) (met, cut b
 	x.relay.play(nil)
 	mu.Lock()
 	defer mu.Unlock()
-	return met, cut
+	return affected, cut
 }
 
 // readID makes one GetUser.
