@@ -15,8 +15,8 @@ import (
 func TestRetriesAreReadBack(t *testing.T) {
 	t.Parallel()
 	e := one(t, characters.Config{Slots: 32})
-	nobody := testenv.FreePort(t)
-	silent, _ := serve(t, e.Open(t, func(c *app.Options) { c.RedisURL = fmt.Sprintf("redis://127.0.0.1:%d", nobody) }), characters.Config{Slots: 32})
+	unused := testenv.FreePort(t)
+	silent, _ := serve(t, e.Open(t, func(c *app.Options) { c.RedisURL = fmt.Sprintf("redis://127.0.0.1:%d", unused) }), characters.Config{Slots: 32})
 	user := e.user(t)
 	list := func() []*databasev1.Character {
 		return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})

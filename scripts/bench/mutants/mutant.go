@@ -15,7 +15,7 @@ import (
 // mutant is one wrong change to the source, of the kind that a tired engineer could make.
 type mutant struct {
 	Name     string   // kebab-case
-	What     string   // what goes wrong, and for whom
+	What     string   // the consequence, for callers or operators
 	File     string   // relative to the root of the repository
 	Old, New string   // Old occurs exactly once in File
 	Packages []string // the packages whose tests must find it; the fastest first
