@@ -44,5 +44,5 @@ func isUrgent(c request.Class) bool {
 	return slices.ContainsFunc(Urgent, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
-// isUnary reports whether a method is one of ours. Ours are all unary; health and reflection have streams.
+// isUnary reports whether a method belongs to this contract, whose methods are all unary. Health and reflection have streams.
 func isUnary(fullMethod string) bool { return strings.HasPrefix(fullMethod, "/osirose.") }
