@@ -49,7 +49,7 @@ func method[S, Q, A any, PQ interface {
 				in.call = func(ctx context.Context) (any, error) { return call(of, ctx, PQ(&in.message)) }
 				answer, err := s.edge.Serve(ctx, &in.incoming)
 				if err != nil {
-					return nil, statusOf(err)
+					return nil, in.fail(err)
 				}
 				return answer, nil
 			}
@@ -144,5 +144,13 @@ func (s *Server) unknown(_ any, stream grpc.ServerStream) error {
 	in := &incoming{ctx: stream.Context(), class: request.Class{Protocol: request.GRPC}, decode: func(any) error { return nil }}
 	in.call = func(context.Context) (any, error) { return nil, errRoute }
 	_, err := s.edge.Serve(in.ctx, in)
+	return in.fail(err)
+}
+
+// fail returns an error as a gRPC status, and puts its reason into a trailer.
+func (in *incoming) fail(err twirp.Error) error {
+	if reason := err.Meta("reason"); reason != "" {
+		_ = grpc.SetTrailer(in.ctx, metadata.Pairs(ReasonTrailer, reason)) // fails if the caller has gone
+	}
 	return statusOf(err)
 }

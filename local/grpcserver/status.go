@@ -13,8 +13,12 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// Domain is the domain of the reasons in a google.rpc.ErrorInfo.
-const Domain = "osirose.database.v1"
+const (
+	// Domain is the domain of the reasons in a google.rpc.ErrorInfo.
+	Domain = "osirose.database.v1"
+	// ReasonTrailer has the reason of an error in plain text, for clients that do not decode google.rpc.ErrorInfo.
+	ReasonTrailer = "error-reason"
+)
 
 var (
 	errMessage  = twirp.NewError(twirp.Malformed, "the protobuf request could not be decoded") // Twirp's text

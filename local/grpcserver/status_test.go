@@ -8,12 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twitchtv/twirp"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -79,6 +82,38 @@ func TestEveryCode(t *testing.T) {
 	}
 	if n != len(wantCodes) {
 		t.Errorf("%d codes found in Twirp, want %d", n, len(wantCodes))
+	}
+}
+
+// TestReasonTrailer checks that a client without ErrorInfo can tell the reasons of one code apart.
+func TestReasonTrailer(t *testing.T) {
+	t.Parallel()
+	d, log := serveFake(t, func(_ context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		switch r.UserId {
+		case "":
+			return &databasev1.GetUserResponse{}, nil
+		case "RETRY":
+			return nil, postgres.ErrRetry
+		}
+		return nil, rpcserver.Error(twirp.Aborted, r.UserId, "the words")
+	})
+	for _, test := range []struct {
+		method, user, reason string
+		code                 codes.Code
+	}{
+		{getUser, "VERSION_MISMATCH", "VERSION_MISMATCH", codes.Aborted},
+		{getUser, "RETRY", "RETRY", codes.Aborted},
+		{getUser, "", "", codes.OK},
+		{getUser, strings.Repeat("x", rpcserver.MaxBody), "BODY_TOO_LARGE", codes.InvalidArgument},
+		{getUser + "x", "", "", codes.Unimplemented},
+	} {
+		var trailer metadata.MD
+		request := &databasev1.GetUserRequest{UserId: test.user}
+		a := answerOf(d.conn.Invoke(t.Context(), test.method, request, &databasev1.GetUserResponse{}, grpc.Trailer(&trailer)))
+		if got := strings.Join(trailer.Get("error-reason"), ","); a.Code() != test.code || got != test.reason {
+			t.Errorf("%s(%.20s) = %v with the trailer error-reason %q, want %s with %q", test.method, test.user, a, got, test.code, test.reason)
+		}
+		log.next(t)
 	}
 }
 
