@@ -39,7 +39,7 @@ func TestBody(t *testing.T) {
 			}
 			// net/http sends a reader of unknown length in chunks.
 			a = send(t, http.MethodPost, m.path, asProtobuf, io.MultiReader(bytes.NewReader([]byte(encode(t, m.valid(t))[asProtobuf]))))
-			if a.Code == twirp.Malformed || a.Status >= http.StatusInternalServerError {
+			if a.Code == twirp.Malformed || a.Code == twirp.Internal {
 				t.Errorf("%s in chunks = %v, want the body read", name, a)
 			}
 		})
@@ -56,6 +56,53 @@ func TestBody(t *testing.T) {
 			}
 			wantNoLeak(t, "GetUser", a)
 		})
+	}
+}
+
+// TestWholeBodyFirst refuses requests of clients that send a whole body before they read. The connection must then serve the
+// next request.
+func TestWholeBodyFirst(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
+	url := serveAll(t, io.Discard, e.Program)
+	for what, test := range map[string]struct {
+		path, contentType string
+		size              int
+		code              twirp.ErrorCode
+		reason            string
+	}{
+		"1 MiB and a byte":                   {getUserPath, asJSON, rpcserver.MaxBody + 1, twirp.Malformed, "BODY_TOO_LARGE"},
+		"15 MiB":                             {getUserPath, asJSON, 15 << 20, twirp.Malformed, "BODY_TOO_LARGE"},
+		"1 MiB of a wrong type":              {getUserPath, "text/plain", rpcserver.MaxBody, twirp.BadRoute, ""},
+		"1 MiB for an unknown method":        {getUserPath + "x", asJSON, rpcserver.MaxBody, twirp.BadRoute, ""},
+		"1 MiB for a path without a service": {"/x", asJSON, rpcserver.MaxBody, twirp.BadRoute, ""},
+	} {
+		head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", test.path, test.contentType)
+		body := strings.Repeat(" ", test.size)
+		for how, request := range map[string]string{
+			"Content-Length": fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, test.size, body),
+			"chunked":        fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", head, test.size, body),
+		} {
+			t.Run(what+", "+how, func(t *testing.T) {
+				t.Parallel()
+				conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				answers := bufio.NewReader(conn)
+				for range 2 {
+					if _, err := io.WriteString(conn, request); err != nil {
+						t.Fatalf("send the body: %v", err)
+					}
+					r, err := http.ReadResponse(answers, nil)
+					if err != nil {
+						t.Fatalf("read the answer: %v", err)
+					}
+					wantAnswer(t, "POST "+test.path, readAnswer(t, r), test.code, test.reason, "")
+				}
+			})
+		}
 	}
 }
 

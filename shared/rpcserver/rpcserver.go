@@ -64,7 +64,7 @@ func (s *Server) Budget() time.Duration { return s.budget }
 // begins with one of urgent are still admitted when others are refused.
 func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
+		start, body := time.Now(), r.Body
 		c := s.begin(r.Context(), start)
 		c.ResponseWriter, c.record.Class.Protocol = w, protocolOf(r.Header)
 		if agent := r.Header["User-Agent"]; len(agent) > 0 {
@@ -76,14 +76,15 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 			}
 		}
 		defer c.end()
-		if body, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
-			_ = body.SetReadDeadline(start.Add(s.budget + grace)) // if it fails, the server's own timeout applies
+		if conn, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
+			_ = conn.SetReadDeadline(start.Add(s.budget + grace)) // if it fails, the server's own timeout applies
 		}
 		if err := s.serve(c, r, next, urgent); err != nil {
 			c.record.Class.Code = err.Code()
 			_ = twirp.WriteError(c, err) // fails if the caller has gone
 		}
 		c.finish(start)
+		discard(w, r, body)
 	})
 }
 
@@ -136,7 +137,7 @@ func (c *call) limitBody(r *http.Request) twirp.Error {
 	if r.ContentLength >= 0 || r.Body == nil {
 		return nil
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, r.Body, MaxBody)) // so that net/http does not read the rest
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errBody
 	}
