@@ -3,6 +3,7 @@ package lambdahttp
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ import (
 type kind int
 
 const (
-	nothing  kind = iota // not a request; keeps a process warm
+	nothing  kind = iota // a warm-up event
 	v2                   // HTTP API with payload 2.0, Function URL
 	v1                   // REST API, HTTP API with payload 1.0
 	alb                  // load balancer that sends one value for each header
@@ -56,12 +57,12 @@ func decode(payload []byte) (*event, error) {
 
 // top is the outermost object of an event of any kind.
 type top struct {
-	version, source, detailType           string
+	version, source, detailType, kind     string
 	method, path, rawPath, rawQuery, body string
 
 	headers, multiHeaders, query, multiQuery, cookies, context string // JSON
 
-	base64 bool
+	base64, warmUp bool
 }
 
 func (t *top) member(name, value string) {
@@ -72,6 +73,10 @@ func (t *top) member(name, value string) {
 		t.source = text(value)
 	case "detail-type":
 		t.detailType = text(value)
+	case "type":
+		t.kind = text(value)
+	case "warmer", "warmup":
+		t.warmUp = t.warmUp || value == "true"
 	case "httpMethod":
 		t.method = text(value)
 	case "path":
@@ -116,7 +121,7 @@ func (t *top) event(raw string) (*event, error) {
 	case t.method != "":
 		e.kind = v1
 		members(t.context, e.context)
-	case t.source == "aws.events", t.source == "aws.scheduler", t.detailType == "Scheduled Event":
+	case t.isWarmUp():
 		return e, nil
 	default:
 		return e, unknown(raw)
@@ -126,6 +131,20 @@ func (t *top) event(raw string) (*event, error) {
 	}
 	e.query = rawQuery(t, e.kind == v1)
 	return e, nil
+}
+
+// isWarmUp reports whether the event is a schedule's, or a warm-up event of serverless-plugin-warmup, lambda-warmer or OpenNext.
+func (t *top) isWarmUp() bool {
+	switch t.source {
+	case "aws.events", "aws.scheduler", "serverless-plugin-warmup":
+		return true
+	}
+	return t.detailType == "Scheduled Event" || t.kind == "warmer" || t.warmUp
+}
+
+// isHealthCheck reports whether the event is a load balancer's health check. "/" is the default path of a target group.
+func (e *event) isHealthCheck() bool {
+	return (e.kind == alb || e.kind == albMulti) && e.method == http.MethodGet && (e.path == "/" || e.path == "/healthz")
 }
 
 // context reads a member of requestContext. A gateway fills in either http or identity.

@@ -51,7 +51,7 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return nil, err
 	}
 	w := &response{head: e.method == http.MethodHead}
-	if e.kind == nothing {
+	if e.kind == nothing || e.isHealthCheck() {
 		return w.encode(e.kind), nil
 	}
 	record := &request.Record{ID: requestID(ctx), Caller: e.caller}

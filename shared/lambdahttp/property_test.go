@@ -87,7 +87,7 @@ func (g generator) exchange(values int) exchange {
 	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"}
 	types := []string{"application/protobuf", "application/json", "text/plain; charset=utf-8", "image/png", "application/x-unknown"}
 	x := exchange{
-		Method: methods[g.IntN(len(methods))], Path: "/" + g.text(), Query: url.Values{}, Header: g.header(values), Body: g.bytes(),
+		Method: methods[g.IntN(len(methods))], Path: "/-" + g.text(), Query: url.Values{}, Header: g.header(values), Body: g.bytes(),
 		Status: 200 + g.IntN(400), Answer: g.header(values), AnswerBody: g.bytes(),
 	}
 	for range g.IntN(4) {

@@ -48,6 +48,11 @@ func TestRule01Kinds(t *testing.T) {
 		"a rule's schedule":   `{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}`,
 		"EventBridge's own":   `{"version":"0","source":"aws.scheduler"}`,
 		"of another source":   `{"detail-type":"Scheduled Event"}`,
+
+		"serverless-plugin-warmup": `{"source":"serverless-plugin-warmup"}`,
+		"lambda-warmer":            `{"warmer":true,"concurrency":3,"__WARMER_INVOCATION__":1,"__WARMER_CORRELATIONID__":"x"}`,
+		"OpenNext's warmer":        `{"type":"warmer","warmerId":"x","index":0,"concurrency":1,"delay":75}`,
+		"a schedule's constant":    `{"warmup":true}`,
 	} {
 		a, saw := invoke(t, []byte(event), nil)
 		if saw != nil || a.StatusCode != http.StatusOK || len(a.Body) > 0 || a.Headers == nil {
@@ -56,13 +61,34 @@ func TestRule01Kinds(t *testing.T) {
 	}
 }
 
+// TestRule01HealthCheck checks that a load balancer's health check is answered without the handler.
+func TestRule01HealthCheck(t *testing.T) {
+	t.Parallel()
+	for path, isHealthCheck := range map[string]bool{"/": true, "/healthz": true, "/readyz": false, "/x": false, getUser: false, "": false} {
+		v2, v1, single, multi := v2Event(), v1Event(), albEvent(), albMultiEvent()
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			v2.RequestContext.HTTP.Method, v1.HTTPMethod, single.HTTPMethod, multi.HTTPMethod = method, method, method, method
+			v2.RawPath, v1.Path, single.Path, multi.Path = path, path, path, path
+			for kind, event := range map[string]any{"v2": v2, "v1": v1, "alb": single, "alb multi": multi} {
+				want := isHealthCheck && method == http.MethodGet && strings.HasPrefix(kind, "alb")
+				a, saw := invoke(t, event, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+				if (saw == nil) != want || (a.StatusCode == http.StatusOK && len(a.Body) == 0) != want {
+					t.Errorf("%s %s by %s: handler called: %t, response %d %q; want an empty 200 without the handler: %t", method, path, kind, saw != nil, a.StatusCode, a.Body, want)
+				}
+			}
+		}
+	}
+}
+
 func TestRule01Unknown(t *testing.T) {
 	t.Parallel()
 	for event, want := range map[string]string{
 		`{"Records":["secret"],"b":{"secret":"secret"},"a":"secret"}`: `its keys are "Records", "a", "b"`,
-		`{"version":"1.0"}`: `its keys are "version"`,
-		`{"detail-type":"Object Created","source":"aws.s3"}`: `its keys are "detail-type", "source"`,
-		`{"` + strings.Repeat(`k":1,"`, 29) + `k":1}`:        `and 10 more`,
+		`{"warmer":"true","warmup":false}`:                            `its keys are "warmer", "warmup"`,
+		`{"source":"warmup","type":"x"}`:                              `its keys are "source", "type"`,
+		`{"version":"1.0"}`:                                           `its keys are "version"`,
+		`{"detail-type":"Object Created","source":"aws.s3"}`:          `its keys are "detail-type", "source"`,
+		`{"` + strings.Repeat(`k":1,"`, 29) + `k":1}`:                 `and 10 more`,
 		`["secret"]`:              `not a JSON object`,
 		`"secret"`:                `not a JSON object`,
 		`{"secret"`:               `not a JSON object`,
