@@ -56,7 +56,7 @@ type sessionBanRow struct {
 
 func proto(r *sessiontoken.Row) *databasev1.Session {
 	return &databasev1.Session{
-		Id: r.ID, UserId: r.UserID, CreatedAt: timestamppb.New(r.CreatedAt), UpdatedAt: timestamppb.New(r.UpdatedAt),
+		Id: r.ID, UserId: r.UserID, CreatedAt: sessiontoken.Timestamp(r.CreatedAt), UpdatedAt: sessiontoken.Timestamp(r.UpdatedAt),
 		ExpiresAt: timestamppb.New(r.ExpiresAt), ExpiresInSeconds: r.ExpiresInSeconds,
 		IpAddress: r.IPAddress, UserAgent: r.UserAgent, Impersonated: r.Impersonated,
 	}
@@ -80,6 +80,9 @@ func (r *Repository) Extend(ctx context.Context, k sessiontoken.Key, window, lim
 	row, err := r.extendable(ctx, k)
 	if err != nil {
 		return nil, false, err
+	}
+	if row.CreatedAt == nil { // so the limit is unknown
+		return &row.Row, false, nil
 	}
 	target := row.Now.Add(window)
 	if latest := row.CreatedAt.Add(limit); latest.Before(target) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 )
@@ -19,16 +20,24 @@ const Columns = `s.id AS session_id, s.user_id::text AS session_user_id, s.creat
 
 // Row is a session as the database has it. Live and ExpiresInSeconds are by the database's clock.
 type Row struct {
-	ID               string    `db:"session_id"`
-	UserID           string    `db:"session_user_id"`
-	CreatedAt        time.Time `db:"session_created_at"`
-	UpdatedAt        time.Time `db:"session_updated_at"`
+	ID               string     `db:"session_id"`
+	UserID           string     `db:"session_user_id"`
+	CreatedAt        *time.Time `db:"session_created_at"`
+	UpdatedAt        *time.Time `db:"session_updated_at"`
 	ExpiresAt        time.Time
 	Live             bool
 	ExpiresInSeconds int64
 	IPAddress        string
 	UserAgent        string
 	Impersonated     bool
+}
+
+// Timestamp converts a time of better-auth's tables, where every column may be NULL.
+func Timestamp(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
 }
 
 // Scan reads a row of exactly [Columns]. GetSession runs at every login and more, so it avoids the reflection of pgx's

@@ -50,12 +50,12 @@ const (
 	// The login is the username, which is unique. Without the username plugin it is the name, which need not be unique.
 	selectUserByLoginSQL = `SELECT` + userColumns + `
   FROM game.users AS u
- WHERE u.login = @login
+ WHERE game.login_is(u.login_key, @login)
  LIMIT 2`
 
 	selectUserByEmailSQL = `SELECT` + userColumns + `
   FROM game.users AS u
- WHERE u.email = @email`
+ WHERE game.email_is(u.email_key, @email)`
 )
 
 // userRow is a user as stored: Banned does not consider BanExpiresAt.
@@ -71,22 +71,19 @@ type userRow struct {
 	Banned          bool
 	BanReason       string
 	BanExpiresAt    *time.Time
-	CreatedAt       time.Time
-	UpdatedAt       time.Time
+	CreatedAt       *time.Time
+	UpdatedAt       *time.Time
 	ChangeLogged    bool
 	Now             time.Time
 }
 
 func (r *userRow) proto() *databasev1.User {
-	u := &databasev1.User{
+	return &databasev1.User{
 		Id: r.ID, Username: r.Username, Email: r.Email, Role: r.Role, Name: r.Name, DisplayUsername: r.DisplayUsername,
 		EmailVerified: r.EmailVerified, Image: r.Image, Banned: r.Banned, BanReason: r.BanReason,
-		CreatedAt: timestamppb.New(r.CreatedAt), UpdatedAt: timestamppb.New(r.UpdatedAt),
+		BanExpiresAt: sessiontoken.Timestamp(r.BanExpiresAt),
+		CreatedAt:    sessiontoken.Timestamp(r.CreatedAt), UpdatedAt: sessiontoken.Timestamp(r.UpdatedAt),
 	}
-	if r.BanExpiresAt != nil {
-		u.BanExpiresAt = timestamppb.New(*r.BanExpiresAt)
-	}
-	return u
 }
 
 // weighBan sets Banned to false if the ban has ended at now, the database's clock. It is the same rule as
@@ -195,7 +192,7 @@ func (r *Repository) BySession(ctx context.Context, k sessiontoken.Key) (*databa
 	}
 	s := row.Row
 	return weighBan(row.userRow.proto(), row.Now), &databasev1.Session{
-		Id: s.ID, UserId: s.UserID, CreatedAt: timestamppb.New(s.CreatedAt), UpdatedAt: timestamppb.New(s.UpdatedAt),
+		Id: s.ID, UserId: s.UserID, CreatedAt: sessiontoken.Timestamp(s.CreatedAt), UpdatedAt: sessiontoken.Timestamp(s.UpdatedAt),
 		ExpiresAt: timestamppb.New(s.ExpiresAt), ExpiresInSeconds: s.ExpiresInSeconds,
 		IpAddress: s.IPAddress, UserAgent: s.UserAgent, Impersonated: s.Impersonated,
 	}, nil

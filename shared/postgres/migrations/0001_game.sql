@@ -30,7 +30,7 @@ CREATE INDEX cache_change_xid ON game.cache_change (xid);
 
 CREATE TABLE game.character (
 	id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	user_id           {{.UserIDType}} NOT NULL,
+	user_id           {{.UserIDType.SQL}} NOT NULL,
 	slot              smallint NOT NULL CHECK (slot BETWEEN 0 AND 31),
 	name              text NOT NULL CHECK (name ~ '^[A-Za-z0-9_-]{4,20}$'),
 	name_key          text NOT NULL GENERATED ALWAYS AS (lower(name COLLATE "C")) STORED,

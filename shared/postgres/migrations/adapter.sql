@@ -3,7 +3,7 @@
 
 -- A caller's opaque user id as the column's own type, or NULL where it cannot be one. Only the form that the column
 -- itself prints is taken: an id in another form would be cached under a key that no change ever clears.
-CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType.SQL}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 	$$ SELECT {{.UserIDCast "id"}} $$;
 
 -- The ban rule: a ban without an end holds, and one with an end holds until then. Package users has it in Go as well, for
@@ -14,10 +14,12 @@ RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(banne
 DROP VIEW IF EXISTS game.users;
 CREATE VIEW game.users AS
 SELECT
-	u.id                 AS id,
+	u.{{.User.Name "id"}}                 AS id,
 	{{.User.Text "username"}}        AS username,
 	{{.Login}}           AS login, -- lower case; not unique where it is the name
+	{{.LoginKey}}        AS login_key, -- for game.login_is
 	{{.User.Text "email"}}           AS email,
+	u.{{.User.Name "email"}}         AS email_key, -- for game.email_is
 	{{.User.Text "role"}}            AS role,
 	{{.User.Text "name"}}            AS name,
 	{{.User.Text "displayusername"}} AS display_username,
@@ -32,20 +34,30 @@ SELECT
 FROM {{.User.Table}} AS u;
 GRANT SELECT ON game.users TO {{.Role}};
 
+-- These compare in the type of the column, so that its index serves the lookup. PostgreSQL inlines them. The standard body
+-- binds the operator now: it may be in the schema of an extension.
+DROP FUNCTION IF EXISTS game.login_is;
+CREATE FUNCTION game.login_is(login_key {{.LoginType.SQL}}, login text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN {{.LoginType.Equals "login_key" "login"}};
+DROP FUNCTION IF EXISTS game.email_is;
+CREATE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN {{.EmailType.Equals "email_key" "email"}};
+
 -- The only access to the session table. plpgsql, for a function in SQL that is SECURITY DEFINER is planned again at each
 -- call. STABLE, so that it reads with the snapshot of the statement that calls it. No row: no such session.
 DROP FUNCTION IF EXISTS game.session_by_token(text);
 CREATE FUNCTION game.session_by_token(p_token text)
-RETURNS TABLE (id text, user_id {{.UserIDType}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
 	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s WHERE s.{{.Session.Name "token"}} = p_token;
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
+	 WHERE {{.Session.Equals "token" "p_token"}} AND {{.SessionUserID}} IS NOT NULL;
 END $$;
 
 DROP FUNCTION IF EXISTS game.session_by_id(text);
 CREATE FUNCTION game.session_by_id(p_id text)
-RETURNS TABLE (id text, user_id {{.UserIDType}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
 	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -53,7 +65,8 @@ BEGIN
 	-- Serial numbers can be guessed, and an id alone opens the session.
 	RAISE EXCEPTION 'session ids are serial numbers here' USING ERRCODE = 'OS001';
 {{- else}}
-	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s WHERE s.id = {{.SessionIDCast "p_id"}};
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
+	 WHERE {{.Session.Equals "id" "p_id"}} AND {{.SessionUserID}} IS NOT NULL;
 {{- end}}
 END $$;
 
@@ -70,10 +83,11 @@ BEGIN
 	UPDATE {{.Session.Table}} AS s
 	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + p_window, %s + p_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}
 	  FROM {{.User.Table}} AS u
-	 WHERE s.id = {{.SessionIDCast "p_id"}}
-	   AND u.id = s.{{.Session.Name "userid"}}
+	 WHERE {{.Session.Equals "id" "p_id"}}
+	   AND u.{{.User.Name "id"}} = {{.SessionUserID}}
 	   AND {{.Session.Time "expiresat"}} > clock_timestamp() + interval '5 seconds'
 	   AND least(clock_timestamp() + p_window, {{.Session.Time "createdat"}} + p_cap) >= {{.Session.Time "expiresat"}} + p_min_gain
+	   AND {{.Session.Time "createdat"}} IS NOT NULL -- least() would ignore it, and with it the cap
 	   AND {{.Session.Text "impersonatedby"}} IS NULL
 	   AND NOT game.ban_holds({{.User.Bool "banned"}}, {{.User.Time "banexpires"}}, clock_timestamp())
 	RETURNING {{.Session.Time "expiresat"}}, floor(extract(epoch FROM {{.Session.Time "expiresat"}} - clock_timestamp()))::bigint;
@@ -81,24 +95,24 @@ END $$;
 
 REVOKE ALL ON FUNCTION game.session_by_token(text), game.session_by_id(text),
 	game.extend_session(text, interval, interval, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION game.user_id(text), game.ban_holds(boolean, timestamptz, timestamptz), game.session_by_token(text), game.session_by_id(text),
+GRANT EXECUTE ON FUNCTION game.user_id(text), game.login_is, game.email_is, game.ban_holds(boolean, timestamptz, timestamptz), game.session_by_token(text), game.session_by_id(text),
 	game.extend_session(text, interval, interval, interval) TO {{.Role}};
 
 CREATE OR REPLACE FUNCTION game.log_user_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF TG_OP <> 'INSERT' THEN
-		INSERT INTO game.cache_change AS c (key, xid) VALUES ('user:' || OLD.id, pg_current_xact_id())
+		INSERT INTO game.cache_change AS c (key, xid) VALUES ('user:' || OLD.{{.User.Name "id"}}, pg_current_xact_id())
 		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 	END IF;
-	IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND OLD.id <> NEW.id) THEN
-		INSERT INTO game.cache_change AS c (key, xid) VALUES ('user:' || NEW.id, pg_current_xact_id())
+	IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND OLD.{{.User.Name "id"}} <> NEW.{{.User.Name "id"}}) THEN
+		INSERT INTO game.cache_change AS c (key, xid) VALUES ('user:' || NEW.{{.User.Name "id"}}, pg_current_xact_id())
 		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 	END IF;
 	IF TG_OP = 'DELETE' THEN
 		-- A user who is gone has no characters: their names are free again, their rows stay for support.
 		UPDATE game.character AS c SET deleted_at = now(), version = c.version + 1, updated_at = now()
-		 WHERE c.user_id = OLD.id AND c.deleted_at IS NULL;
+		 WHERE c.user_id = OLD.{{.User.Name "id"}} AND c.deleted_at IS NULL;
 	END IF;
 	RETURN NULL;
 END $$;

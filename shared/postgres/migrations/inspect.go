@@ -26,7 +26,8 @@ type table struct {
 }
 
 type column struct {
-	name, typ string
+	name string
+	typ  sqlType
 }
 
 // userFields and sessionFields are the fields that the adapter reads. The first ones are in better-auth's core schema;
@@ -38,12 +39,17 @@ var (
 	sessionFields = append(slices.Clone(sessionCore), "impersonatedby")
 )
 
-// catalogSQL reads only catalogs that every role can read, including for tables that the role cannot read.
+// catalogSQL reads only catalogs that every role can read, including for tables that the role cannot read. The type of a
+// domain is its base type. Types of extensions have their schema, because search_path differs between roles.
 const catalogSQL = `
-SELECT n.nspname AS schema, c.relname AS table, a.attname AS column, format_type(a.atttypid, NULL) AS type
+SELECT n.nspname AS schema, c.relname AS table, a.attname AS column,
+       CASE WHEN bn.nspname = 'pg_catalog' THEN format_type(b.oid, NULL) ELSE format('%I.%I', bn.nspname, b.typname) END AS type
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  JOIN pg_type AS t ON t.oid = a.atttypid
+  JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+  JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
  WHERE c.relkind IN ('r', 'p')
    AND lower(c.relname) IN ('user', 'users', 'session', 'sessions')
    AND n.nspname NOT IN ('game', 'information_schema')
@@ -61,7 +67,10 @@ func findAuth(ctx context.Context, q Querier, authSchema string) (authTables, er
 	if err != nil {
 		return authTables{}, err
 	}
-	type row struct{ Schema, Table, Column, Type string }
+	type row struct {
+		Schema, Table, Column string
+		Type                  sqlType
+	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
 		return authTables{}, err

@@ -25,7 +25,7 @@ var files embed.FS
 
 const (
 	// adapterVersion increases with every change of adapter.sql that the program needs.
-	adapterVersion = 2
+	adapterVersion = 3
 	hashMark       = "{{hash}}"
 	lockSQL        = "SELECT pg_advisory_xact_lock(7305419223680118015)"
 	// DefaultRole is the group role with the service's rights. The service's login is a member of it.
@@ -160,12 +160,7 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	if auth.User.schema == auth.Session.schema {
 		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}
-	switch typ := data.UserIDType(); typ {
-	case "text", "uuid", "integer", "bigint", "character varying":
-	default:
-		return adapter{}, fmt.Errorf("%s.id is of type %s; text, varchar, uuid, integer and bigint are known", auth.User.Table(), typ)
-	}
-	return data, nil
+	return data, data.checkTypes()
 }
 
 // roleSQL creates the group role. Roles belong to the whole server, so a run on another database may create it

@@ -1,7 +1,6 @@
 package migrations
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -25,11 +24,14 @@ func (t table) Text(field string) string {
 		return "NULL::text"
 	case c.typ == "text":
 		return t.ref(field)
+	case c.typ == "inet":
+		return "host(" + t.ref(field) + ")" // ::text appends the length of the network
 	}
 	return t.ref(field) + "::text"
 }
 
-// Bool returns the expression of a column as boolean; NULL if the column is missing.
+// Bool returns the expression of a column as boolean; NULL if the column is missing. A time means true, because schemas
+// that were made for other libraries store when an e-mail was verified.
 func (t table) Bool(field string) string {
 	c, ok := t.columns[field]
 	switch {
@@ -37,8 +39,10 @@ func (t table) Bool(field string) string {
 		return "NULL::boolean"
 	case c.typ == "boolean":
 		return t.ref(field)
+	case c.typ.time():
+		return "(" + t.ref(field) + " IS NOT NULL)"
 	}
-	return t.ref(field) + "::boolean"
+	return "(" + t.ref(field) + " <> 0)"
 }
 
 // Time returns the expression of a column as timestamptz. A column without a zone has times of the configured zone.
@@ -77,29 +81,24 @@ func (adapter) Literal(s string) string { return literal(s) }
 func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
 // UserIDType returns the type of user ids. The service's tables store user ids in the same type.
-func (a adapter) UserIDType() string { return a.User.columns["id"].typ }
+func (a adapter) UserIDType() sqlType { return a.User.columns["id"].typ }
 
 // UserIDCast converts a text expression to a user id, or to NULL if it is not in the form that the column prints.
-func (a adapter) UserIDCast(expression string) string { return cast(a.UserIDType(), expression) }
+func (a adapter) UserIDCast(expression string) string { return a.UserIDType().fromText(expression) }
 
-// SessionIDCast does the same for a session id.
-func (a adapter) SessionIDCast(expression string) string {
-	return cast(a.Session.columns["id"].typ, expression)
+// SessionUserID returns the expression of a session's user id in the type of user ids: the two columns may differ. It is
+// NULL for a value that is no user id.
+func (a adapter) SessionUserID() string {
+	if a.Session.columns["userid"].typ == a.UserIDType() {
+		return a.Session.ref("userid")
+	}
+	return a.UserIDCast(a.Session.Text("userid"))
 }
 
-// cast nests CASEs, because AND does not guarantee an order and a cast of "abc" would fail the statement.
-func cast(typ, e string) string {
-	switch typ {
-	case "uuid":
-		return fmt.Sprintf("CASE WHEN %s ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN %s::uuid END", e, e)
-	case "integer":
-		return fmt.Sprintf("CASE WHEN %s ~ '^[1-9][0-9]{0,9}$' THEN CASE WHEN %s::bigint <= 2147483647 THEN %s::integer END END", e, e, e)
-	case "bigint":
-		return fmt.Sprintf("CASE WHEN %s ~ '^[1-9][0-9]{0,17}$' THEN %s::bigint END", e, e)
-	case "text":
-		return e
-	}
-	return e + "::" + typ
+// Equals returns the condition that a column equals a text expression. It compares in the column's type, so that an index
+// on the column serves it.
+func (t table) Equals(field, expression string) string {
+	return t.columns[field].typ.equals(t.ref(field), expression)
 }
 
 // SerialSessionIDs reports whether session ids are serial numbers, which can be guessed.
@@ -108,20 +107,48 @@ func (a adapter) SerialSessionIDs() bool {
 	return typ == "integer" || typ == "bigint"
 }
 
+// loginField is the field that the service looks up as username.
+func (a adapter) loginField() string {
+	if a.User.has([]string{"username"}) {
+		return "username"
+	}
+	return "name"
+}
+
 // Login returns the expression of the login: the username, or the name if the username plugin is not installed.
 func (a adapter) Login() string {
-	if a.User.has([]string{"username"}) {
+	if a.loginField() == "username" {
 		return a.User.Text("username")
 	}
 	return "lower(" + a.User.Text("name") + ")"
 }
 
-// SessionColumns returns the select list of the session functions.
+// LoginKey is Login in the type of the column, for comparisons.
+func (a adapter) LoginKey() string {
+	if a.loginField() == "username" {
+		return a.User.ref("username")
+	}
+	return a.Login()
+}
+
+// LoginType is the type of LoginKey.
+func (a adapter) LoginType() sqlType {
+	if a.loginField() == "username" {
+		return a.User.columns["username"].typ
+	}
+	return "text"
+}
+
+// EmailType is the type of the e-mail column.
+func (a adapter) EmailType() sqlType { return a.User.columns["email"].typ }
+
+// SessionColumns returns the select list of the session functions. A session without an end has ended, as in better-auth.
 func (a adapter) SessionColumns() string {
 	s := a.Session
 	return strings.Join([]string{
-		s.Text("id"), s.ref("userid"), s.Time("createdat"), s.Time("updatedat"), s.Time("expiresat"),
-		s.Time("expiresat") + " > now()",
+		s.Text("id"), a.SessionUserID(), s.Time("createdat"), s.Time("updatedat"),
+		"coalesce(" + s.Time("expiresat") + ", 'epoch')",
+		"coalesce(" + s.Time("expiresat") + " > now(), false)",
 		"greatest(0, floor(extract(epoch FROM " + s.Time("expiresat") + " - now())))::bigint",
 		s.Text("ipaddress"), s.Text("useragent"), s.Text("impersonatedby") + " IS NOT NULL",
 	}, ", ")
