@@ -126,6 +126,10 @@ func TestRefusals(t *testing.T) {
 		{"times without zone", "timestamp", "", migrations.Options{}, "AUTH_TIMEZONE"},
 		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema"},
 		{"ids of an unknown type", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE numeric USING 1`, utc, "numeric"},
+		{"emailVerified is text", "plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE text`, utc, `"public"."user"."emailVerified" is of type text; boolean,`},
+		{"times are numbers", "plugins", `ALTER TABLE session ALTER "expiresAt" TYPE bigint USING 0`, utc, `"public"."session"."expiresAt" is of type bigint; timestamptz`},
+		{"a token that is no text", "plugins", `ALTER TABLE session ALTER token TYPE bytea USING token::bytea`, utc, `"public"."session"."token" is of type bytea; text,`},
+		{"e-mails are JSON", "plugins", `ALTER TABLE "user" ALTER email TYPE jsonb USING '"a"'`, utc, `"public"."user"."email" is of type jsonb; text,`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -39,7 +39,7 @@ type User struct {
 	Banned          bool                   `protobuf:"varint,9,opt,name=banned,proto3" json:"banned,omitempty"`                                   // a ban is in force at the time of this answer, by the database's clock
 	BanReason       string                 `protobuf:"bytes,10,opt,name=ban_reason,json=banReason,proto3" json:"ban_reason,omitempty"`            // of the last ban, even if it has ended
 	BanExpiresAt    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ban_expires_at,json=banExpiresAt,proto3" json:"ban_expires_at,omitempty"` // not set: the ban does not end
-	CreatedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`            // not set: NULL in better-auth's table; also updated_at
 	UpdatedAt       *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

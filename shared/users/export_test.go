@@ -1,0 +1,10 @@
+package users
+
+// The statements, for a test of their plans.
+const (
+	SelectUserSQL               = selectUserSQL
+	SelectUserByLoginSQL        = selectUserByLoginSQL
+	SelectUserByEmailSQL        = selectUserByEmailSQL
+	SelectUserBySessionTokenSQL = selectUserBySessionTokenSQL
+	SelectUserBySessionIDSQL    = selectUserBySessionIDSQL
+)
