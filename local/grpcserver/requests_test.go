@@ -38,7 +38,7 @@ func requests(t testing.TB, e *testenv.Env) map[string]func(testing.TB) proto.Me
 		"DeleteCharacter":   constant(&databasev1.DeleteCharacterRequest{UserId: user, CharacterId: id + 1}),
 		"RestoreCharacter":  constant(&databasev1.RestoreCharacterRequest{UserId: user, CharacterId: id}),
 		"SaveCharacter": func(t testing.TB) proto.Message { // needs the current version
-			r := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: id}
+			r := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: id, Level: proto.Int32(2)}
 			if err := e.Owner.QueryRow(t.Context(), "SELECT version FROM game.character WHERE id = $1", id).Scan(&r.ExpectedVersion); err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
@@ -50,7 +51,7 @@ func (f *faulty) prepare(c *conform) {
 			return errorOf(c.characters.CreateCharacter(ctx, heroRequest(u.Id, newName())))
 		},
 		"SaveCharacter": func(c *clients) error {
-			return errorOf(c.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version}))
+			return errorOf(c.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version, Level: proto.Int32(2)}))
 		},
 		"DeleteCharacter": func(c *clients) error {
 			return errorOf(c.characters.DeleteCharacter(ctx, &databasev1.DeleteCharacterRequest{UserId: u.Id, CharacterId: hero.Id}))

@@ -143,6 +143,25 @@ func savingScenarios() []scenario {
 			}
 			c.sees(want)
 		}},
+		{"SaveCharacter", "REQUEST_ID_REUSED", func(c *conform) {
+			hero := c.hero(c.player().Id)
+			r := &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version, SaveId: conformUUID(), Level: proto.Int32(4)}
+			ok(c, c.characters.SaveCharacter, r)
+			other := proto.CloneOf(r)
+			other.Money = proto.Int64(9)
+			refuses(c, c.characters.SaveCharacter, other, fault{twirp.InvalidArgument, "REQUEST_ID_REUSED"})
+			if again := ok(c, c.characters.SaveCharacter, r); !again.Replayed {
+				c.Errorf("SaveCharacter again = %v, want it replayed", again)
+			}
+		}},
+		{"SaveCharacter", "nothing", func(c *conform) {
+			hero := c.hero(c.player().Id)
+			r := &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version}
+			if got := ok(c, c.characters.SaveCharacter, r); got.Version != hero.Version || got.Replayed {
+				c.Errorf("SaveCharacter of nothing = %v, want version %d", got, hero.Version)
+			}
+			c.sees(hero)
+		}},
 		{"SaveCharacter", "VERSION_MISMATCH", func(c *conform) {
 			hero := c.hero(c.player().Id)
 			r := &databasev1.SaveCharacterRequest{UserId: hero.UserId, CharacterId: hero.Id, ExpectedVersion: hero.Version, Level: proto.Int32(9)}

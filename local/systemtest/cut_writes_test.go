@@ -35,7 +35,7 @@ func cutSave(t *testing.T, sent, received int) {
 			}
 		},
 		prepare: r.preparing(t, "VERSION_MISMATCH", func(ctx context.Context) error {
-			_, err := r.mine.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: r.decoy.Id, ExpectedVersion: 1 << 40})
+			_, err := r.mine.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: r.decoy.Id, ExpectedVersion: 1 << 40, Money: proto.Int64(1)})
 			return err
 		}),
 		times: func(t *testing.T) int { return int(r.truth(t)[c.Id].n - before) },
@@ -57,12 +57,12 @@ func TestCutSaveOnce(t *testing.T) {
 				if saved(t) > 0 {
 					return nil
 				}
-				_, err := r.mine.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{UserId: r.user, CharacterId: c.Id, ExpectedVersion: before})
+				_, err := r.mine.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{UserId: r.user, CharacterId: c.Id, ExpectedVersion: before, Money: proto.Int64(1)})
 				return err
 			}
 		},
 		prepare: r.preparing(t, "VERSION_MISMATCH", func(ctx context.Context) error {
-			_, err := r.mine.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: r.decoy.Id, ExpectedVersion: 1 << 40})
+			_, err := r.mine.characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{CharacterId: r.decoy.Id, ExpectedVersion: 1 << 40, Money: proto.Int64(1)})
 			return err
 		}),
 		times: saved,

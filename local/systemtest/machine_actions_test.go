@@ -59,6 +59,9 @@ func (m *machine) actSave(t *rapid.T) {
 		id, expected = c.save, c.saved-1
 	}
 	money := rapid.Int64Range(0, 1000).Draw(t, "money")
+	if id == c.save && rapid.Bool().Draw(t, "the same save") {
+		money = c.savedMoney
+	}
 	version, replayed, fails := int64(0), false, noSuchCharacter
 	if owner == c.User {
 		version, replayed, fails = c.saveAs(id, expected, money)

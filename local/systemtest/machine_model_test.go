@@ -30,11 +30,12 @@ type modelSession struct {
 
 type modelCharacter struct {
 	seenCharacter
-	gone, due bool // gone: deleted; due: its deletion time has passed
-	again     bool // deleted immediately; the deletion may be repeated
-	request   modelCreate
-	save      string
-	saved     int64 // the version that the save created
+	gone, due  bool // gone: deleted; due: its deletion time has passed
+	again      bool // deleted immediately; the deletion may be repeated
+	request    modelCreate
+	save       string
+	saved      int64 // the version that the save created
+	savedMoney int64
 }
 
 // seenCharacter is a character in an answer.
@@ -109,8 +110,10 @@ func (c *modelCharacter) saveAs(id string, expected, money int64) (version int64
 		return 0, false, noSuchCharacter
 	case expected == c.Version:
 		c.Version++
-		c.Money, c.save, c.saved = money, id, c.Version
+		c.Money, c.savedMoney, c.save, c.saved = money, money, id, c.Version
 		return c.Version, false, none
+	case id == c.save && c.saved == expected+1 && money != c.savedMoney:
+		return 0, false, fault{twirp.InvalidArgument, "REQUEST_ID_REUSED"}
 	case id == c.save && c.saved == expected+1:
 		return c.saved, true, none
 	}

@@ -1,6 +1,7 @@
 package characters
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -46,7 +47,8 @@ UPDATE game.character AS c
        extra = coalesce(@extra::jsonb, c.extra),
        play_seconds = c.play_seconds + @add_play_seconds::int,
        last_played_at = CASE WHEN @add_play_seconds::int > 0 THEN now() ELSE c.last_played_at END,
-       last_save_id = @save_id, last_save_version = c.version + 1, version = c.version + 1, updated_at = now()
+       last_save_id = @save_id, last_save_version = c.version + 1, save_hash = @save_hash, save_hash_version = c.version + 1,
+       version = c.version + 1, updated_at = now()
  WHERE ` + owned + `
    AND ` + visible + `
    AND c.version = @expected_version
@@ -55,7 +57,8 @@ RETURNING c.id, c.user_id::text AS user_id, c.version`
 	// The state of a character that a write did not change.
 	selectStateSQL = `SELECT` + fullColumns + `, ` + visible + ` AS visible,
        c.deleted_at IS NOT NULL AND (c.delete_at IS NULL OR c.deleted_at < c.delete_at) AS deleted_at_once,
-       c.last_save_id::text AS last_save_id, c.last_save_version
+       c.last_save_id::text AS last_save_id, c.last_save_version,
+       CASE WHEN c.save_hash_version = c.last_save_version THEN c.save_hash END AS last_save_hash
   FROM game.character AS c
  WHERE ` + owned
 )
@@ -66,6 +69,7 @@ type stateRow struct {
 	DeletedAtOnce   bool
 	LastSaveID      *string
 	LastSaveVersion *int64
+	LastSaveHash    []byte // nil: a program that stored no hash made the save
 }
 
 func (r *Repository) state(ctx context.Context, id int64, userID string) (*stateRow, error) {
@@ -156,6 +160,7 @@ type saving struct {
 	userID          string
 	expectedVersion int64
 	saveID          *string
+	saveHash        []byte // of the content; nil without a saveID
 	level, job      *int32
 	money           *int64
 	documents       columns
@@ -170,21 +175,35 @@ type savedRow struct {
 
 func (r *savedRow) owner() (int64, string) { return r.ID, r.UserID }
 
-// Save replaces the sections that it is given. replayed reports that an earlier save of the same id has done so.
+// empty reports that there is nothing to save.
+func (n saving) empty() bool {
+	return n.level == nil && n.job == nil && n.money == nil && n.documents == columns{} && n.addPlaySeconds == 0
+}
+
+// Save replaces the sections that it is given. replayed reports that an earlier save of the same id has done so. A save of
+// nothing only compares the version.
 func (r *Repository) Save(ctx context.Context, n saving) (version int64, replayed bool, err error) {
+	if n.empty() {
+		return r.saved(ctx, n)
+	}
 	d := n.documents
 	row, err := write[savedRow](ctx, r, n.id, n.userID, saveSQL, postgres.Args{
-		"id": n.id, "user_id": n.userID, "expected_version": n.expectedVersion, "save_id": n.saveID,
+		"id": n.id, "user_id": n.userID, "expected_version": n.expectedVersion, "save_id": n.saveID, "save_hash": n.saveHash,
 		"level": n.level, "job": n.job, "money": n.money, "looks": d.looks, "stats": d.stats, "position": d.position,
 		"equipment": d.equipment, "inventory": d.inventory, "skills": d.skills, "extra": d.extra,
 		"add_play_seconds": n.addPlaySeconds,
 	})
-	if err == nil {
-		return row.Version, false, nil
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r.saved(ctx, n)
 	}
-	if !errors.Is(err, pgx.ErrNoRows) {
+	if err != nil {
 		return 0, false, err
 	}
+	return row.Version, false, nil
+}
+
+// saved answers a save that wrote nothing.
+func (r *Repository) saved(ctx context.Context, n saving) (version int64, replayed bool, err error) {
 	s, err := r.state(ctx, n.id, n.userID)
 	switch {
 	case err != nil:
@@ -192,8 +211,15 @@ func (r *Repository) Save(ctx context.Context, n saving) (version int64, replaye
 	case !s.Visible:
 		return 0, false, errNotFound
 	case n.saveID != nil && s.LastSaveID != nil && *s.LastSaveID == *n.saveID && *s.LastSaveVersion == n.expectedVersion+1:
+		if s.LastSaveHash != nil && !bytes.Equal(s.LastSaveHash, n.saveHash) {
+			return 0, false, errSaveIDReused
+		}
 		r.invalidate(ctx, s.ID, s.UserID)
 		return *s.LastSaveVersion, true, nil
+	case s.Version == n.expectedVersion && n.empty():
+		// The process that made this version may have died before it invalidated.
+		r.invalidate(ctx, s.ID, s.UserID)
+		return s.Version, false, nil
 	case s.Version == n.expectedVersion:
 		return 0, false, errRetry // a concurrent change made it match between the two statements
 	}

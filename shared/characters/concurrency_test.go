@@ -256,7 +256,7 @@ func TestChangedBetweenStatements(t *testing.T) {
 			return err
 		}},
 		{"one is saved too early, and saved by another", `version = 1`, `version = 2`, func(e *env, c *databasev1.Character) error {
-			_, err := e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 2})
+			_, err := e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 2, Level: proto.Int32(2)})
 			return err
 		}},
 	} {

@@ -18,6 +18,7 @@ var (
 	errCreationBlocked = rpcserver.Error(twirp.FailedPrecondition, "CREATION_BLOCKED", "the user is banned")
 	errNameMismatch    = rpcserver.Error(twirp.FailedPrecondition, "NAME_MISMATCH", "the character has another name")
 	errRequestIDReused = rpcserver.Error(twirp.InvalidArgument, "REQUEST_ID_REUSED", "the request id belongs to another request").WithMeta("argument", "request_id")
+	errSaveIDReused    = rpcserver.Error(twirp.InvalidArgument, "REQUEST_ID_REUSED", "the save id belongs to a save of other content").WithMeta("argument", "save_id")
 	errRetry           = rpcserver.Error(twirp.Aborted, "RETRY", "concurrent changes won; try again")
 )
 

@@ -46,7 +46,7 @@ func TestDatabaseDown(t *testing.T) {
 					return err
 				},
 				"SaveCharacter": func() error {
-					_, err := e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 1, SaveId: "00000000-0000-4000-8000-000000000002"})
+					_, err := e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 1, SaveId: "00000000-0000-4000-8000-000000000002", Level: proto.Int32(2)})
 					return err
 				},
 				"RestoreCharacter": func() error {

@@ -255,7 +255,7 @@ func TestGetCharacterList(t *testing.T) {
 			e.OwnerExec(t, `ALTER DATABASE `+e.Name+` SET enable_indexscan = off`)
 			client, url := serve(t, e.Open(t), characters.Config{})
 			other := &env{e.Env, client, url}
-			e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: first.Id, ExpectedVersion: 1}) // moves the row to the end
+			e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: first.Id, ExpectedVersion: 1, Level: proto.Int32(2)}) // moves the row to the end
 			for _, view := range []databasev1.CharacterView{basic, full} {
 				list := other.mustList(t, &databasev1.GetCharacterListRequest{UserId: user, View: view})
 				if len(list) != 3 || list[0].Slot != 0 || list[1].Slot != 1 || list[2].Slot != 2 {

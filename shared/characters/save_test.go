@@ -42,7 +42,6 @@ func TestSaveReplacesWhatItCarries(t *testing.T) {
 		request *databasev1.SaveCharacterRequest
 		change  func(want *databasev1.Character)
 	}{
-		{"nothing", &databasev1.SaveCharacterRequest{}, func(*databasev1.Character) {}},
 		{"level", &databasev1.SaveCharacterRequest{Level: proto.Int32(1)}, func(c *databasev1.Character) { c.Level = 1 }},
 		{"job to zero", &databasev1.SaveCharacterRequest{Job: proto.Int32(0)}, func(c *databasev1.Character) { c.Job = 0 }},
 		{"money to zero", &databasev1.SaveCharacterRequest{Money: proto.Int64(0)}, func(c *databasev1.Character) { c.Money = 0 }},
@@ -81,15 +80,39 @@ func TestPlaySecondsAddUp(t *testing.T) {
 	e := one(t, characters.Config{})
 	c := e.mustCreate(t, e.user(t))
 	for i, add := range []int32{60, 0, 7 * oneDay} {
-		e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: int64(i) + 1, AddPlaySeconds: add})
+		e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: int64(i) + 1, AddPlaySeconds: add, Level: proto.Int32(2)})
 	}
 	got := e.mustGet(t, c)
 	if got.PlaySeconds != 60+7*oneDay || !proto.Equal(got.LastPlayedAt, got.UpdatedAt) {
 		t.Errorf("GetCharacter = %d s played, last %v, want %d and %v", got.PlaySeconds, got.LastPlayedAt, 60+7*oneDay, got.UpdatedAt)
 	}
 	before := got.LastPlayedAt
-	e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 4})
+	e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 4, Level: proto.Int32(3)})
 	wantSame(t, "last_played_at after a save without play seconds", e.mustGet(t, c).LastPlayedAt, before)
+}
+
+func TestSaveOfNothing(t *testing.T) {
+	t.Parallel()
+	e := one(t, characters.Config{})
+	want := e.mustCreateAs(t, fullRequest(e.user(t)))
+	nothing := &databasev1.SaveCharacterRequest{UserId: want.UserId, CharacterId: want.Id, ExpectedVersion: 1, SaveId: newUUID()}
+	for range 2 {
+		wantSame(t, "SaveCharacter of nothing", e.mustSave(t, nothing), &databasev1.SaveCharacterResponse{Version: 1})
+		wantSame(t, "GetCharacter after a save of nothing", e.mustGet(t, want), want)
+	}
+	something := proto.CloneOf(nothing)
+	something.Money = proto.Int64(7)
+	wantSame(t, "SaveCharacter with the same save_id", e.mustSave(t, something), &databasev1.SaveCharacterResponse{Version: 2})
+	nothing.SaveId = newUUID()
+	_, err := patiently(t, e.SaveCharacter, nothing)
+	wantMismatch(t, "SaveCharacter of nothing with an old version", err, "2")
+	nothing.UserId, nothing.ExpectedVersion = e.user(t), 2
+	_, err = patiently(t, e.SaveCharacter, nothing)
+	wantFault(t, "SaveCharacter of nothing for another user", err, notFound)
+	e.mustDelete(t, want, immediate)
+	nothing.UserId = want.UserId
+	_, err = patiently(t, e.SaveCharacter, nothing)
+	wantFault(t, "SaveCharacter of nothing after the deletion", err, notFound)
 }
 
 func TestSaveLeavesTheMark(t *testing.T) {
@@ -149,6 +172,32 @@ func TestSaveVersion(t *testing.T) {
 		saved(t, c, 1, id, 10, response(2, true))
 		saved(t, c, 1, strings.ToUpper(id), 10, response(2, true))
 		is(t, c, 2, 10, 1)
+	})
+	t.Run("a save_id with other content", func(t *testing.T) {
+		c, id := e.mustCreate(t, e.user(t)), newUUID()
+		saved(t, c, 1, id, 10, response(2, false))
+		for name, r := range map[string]*databasev1.SaveCharacterRequest{
+			"another value":   {Money: proto.Int64(11), AddPlaySeconds: 1},
+			"another section": {Money: proto.Int64(10), AddPlaySeconds: 1, Looks: &databasev1.Looks{}},
+			"less":            {Money: proto.Int64(10)},
+			"nothing":         {},
+		} {
+			r.CharacterId, r.ExpectedVersion, r.SaveId = c.Id, 1, strings.ToUpper(id)
+			_, err := patiently(t, e.SaveCharacter, r)
+			wantFault(t, "SaveCharacter with "+name, err, fault{twirp.InvalidArgument, "REQUEST_ID_REUSED", "save_id"})
+		}
+		got, err := patiently(t, e.SaveCharacter, &databasev1.SaveCharacterRequest{
+			UserId: c.UserId, CharacterId: c.Id, ExpectedVersion: 1, SaveId: id, Money: proto.Int64(10), AddPlaySeconds: 1,
+		})
+		wantFault(t, "SaveCharacter again, with the user", err, fault{})
+		wantSame(t, "SaveCharacter again, with the user", got, response(2, true))
+		is(t, c, 2, 10, 1)
+	})
+	t.Run("a save_id of a program that stores no hash", func(t *testing.T) {
+		c, id, old := e.mustCreate(t, e.user(t)), newUUID(), newUUID()
+		saved(t, c, 1, id, 10, response(2, false))
+		e.OwnerExec(t, `UPDATE game.character SET version = 3, last_save_version = 3, last_save_id = $2 WHERE id = $1`, c.Id, old)
+		saved(t, c, 2, old, 20, response(3, true))
 	})
 	t.Run("a retry after a mark", func(t *testing.T) {
 		c, id := e.mustCreate(t, e.user(t)), newUUID()

@@ -82,7 +82,7 @@ func unknownUsers(t *testing.T, e *env) {
 		}
 		_, err = e.RestoreCharacter(t.Context(), &databasev1.RestoreCharacterRequest{UserId: id, CharacterId: c.Id})
 		wantFault(t, "RestoreCharacter for "+id, err, notFound)
-		_, err = e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{UserId: id, CharacterId: c.Id, ExpectedVersion: 1})
+		_, err = e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{UserId: id, CharacterId: c.Id, ExpectedVersion: 1, Level: proto.Int32(2)})
 		wantFault(t, "SaveCharacter for "+id, err, notFound)
 	}
 	wantSame(t, "GetCharacter afterwards", e.mustGet(t, c), c)

@@ -146,7 +146,9 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	}
 	n := creation{userID: r.UserId, name: r.Name, level: max(r.Level, startLevel), job: r.Job, money: r.Money, slots: s.slots, requestID: requestID}
 	if requestID != nil {
-		n.requestHash = hashRequest(r)
+		c := proto.CloneOf(r)
+		c.RequestId = ""
+		n.requestHash = hash(c)
 	}
 	if d.stats == nil {
 		d.stats = startStats()
@@ -158,11 +160,9 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	return n, err
 }
 
-// hashRequest distinguishes a retry from another request with the same id.
-func hashRequest(r *databasev1.CreateCharacterRequest) []byte {
-	c := proto.Clone(r).(*databasev1.CreateCharacterRequest)
-	c.RequestId = ""
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
+// hash distinguishes a retry from another request with the same id.
+func hash(content proto.Message) []byte {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(content)
 	if err != nil {
 		panic(err) // cannot happen: protobuf has decoded it
 	}
@@ -246,6 +246,11 @@ func checkSave(r *databasev1.SaveCharacterRequest) (saving, error) {
 	n := saving{
 		id: r.CharacterId, userID: r.UserId, expectedVersion: r.ExpectedVersion, saveID: saveID,
 		level: r.Level, job: r.Job, money: r.Money, addPlaySeconds: r.AddPlaySeconds,
+	}
+	if saveID != nil {
+		c := proto.CloneOf(r)
+		c.UserId, c.SaveId = "", ""
+		n.saveHash = hash(c)
 	}
 	n.documents, err = d.columns()
 	return n, err

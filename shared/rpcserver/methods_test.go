@@ -54,7 +54,7 @@ func methods(t testing.TB, e *testenv.Env, url string) map[string]method {
 			return &databasev1.RestoreCharacterRequest{UserId: user, CharacterId: id}
 		},
 		"SaveCharacter": func(t testing.TB) proto.Message { // has the current version, so it reaches the statement
-			r := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: id}
+			r := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: id, Level: proto.Int32(2)}
 			if err := e.Owner.QueryRow(t.Context(), "SELECT version FROM game.character WHERE id = $1", id).Scan(&r.ExpectedVersion); err != nil {
 				t.Fatal(err)
 			}

@@ -100,8 +100,8 @@ func canaryCalls(user, token, cookie string) []canaryCall {
 		{characterRPCs + "CreateCharacter", &databasev1.CreateCharacterRequest{UserId: user, Name: "Canary-Name"}}, // then the name is taken
 		{characterRPCs + "CreateCharacter", &databasev1.CreateCharacterRequest{UserId: "canary-nobody", Name: "Canary-Other"}},
 		{characterRPCs + "GetCharacterList", &databasev1.GetCharacterListRequest{UserId: user}},
-		{characterRPCs + "SaveCharacter", &databasev1.SaveCharacterRequest{UserId: user, CharacterId: 1, ExpectedVersion: 1}},
-		{characterRPCs + "SaveCharacter", &databasev1.SaveCharacterRequest{UserId: user, CharacterId: 1, ExpectedVersion: 9}},
+		{characterRPCs + "SaveCharacter", &databasev1.SaveCharacterRequest{UserId: user, CharacterId: 1, ExpectedVersion: 1, Level: proto.Int32(2)}},
+		{characterRPCs + "SaveCharacter", &databasev1.SaveCharacterRequest{UserId: user, CharacterId: 1, ExpectedVersion: 9, Level: proto.Int32(2)}},
 	}
 }
 

@@ -77,10 +77,11 @@ type CharacterDbService interface {
 	RestoreCharacter(context.Context, *RestoreCharacterRequest) (*RestoreCharacterResponse, error)
 
 	// Replaces the sections that the request contains, and keeps the others. With a save_id a retry is safe: until another save
-	// comes in between, the same save_id returns the version that the first one made.
+	// comes in between, the same save_id returns the version that the first one made. A request with nothing to save changes
+	// nothing and stores no save_id: it returns the version if expected_version is the version now.
 	// Errors: as GetCharacter; invalid_argument ARGUMENT (save_id, expected_version, level, job, money, add_play_seconds,
-	// position, ...) or DOCUMENT_TOO_LARGE; aborted VERSION_MISMATCH (the character changed since the caller
-	// read it; meta.current_version is its version now).
+	// position, ...), DOCUMENT_TOO_LARGE, or REQUEST_ID_REUSED (the save_id came with other content); aborted
+	// VERSION_MISMATCH (the character changed since the caller read it; meta.current_version is its version now).
 	SaveCharacter(context.Context, *SaveCharacterRequest) (*SaveCharacterResponse, error)
 }
 
