@@ -17,9 +17,10 @@ const migrateUsage = `Brings the database at DATABASE_URL up to date: schema "ga
 
   local migrate [flags]
 
-DATABASE_URL must name a role that owns better-auth's tables, or that may read them and create triggers on the user
-table. The service's own role does not suffice. It is safe to run this again, or twice at the same time. Run it before a
-new version starts, and after better-auth's own migration if /readyz says so.
+DATABASE_URL must name a role that owns better-auth's tables, or has SELECT and TRIGGER on the user table and SELECT and
+UPDATE on the session table. The service's own role does not suffice. At the end it reads a user and a session as the
+service does; if that fails, it says why and changes nothing. It is safe to run this again, or twice at the same time.
+Run it before a new version starts, and after better-auth's own migration if /readyz says so.
 
   -print            write the missing SQL to stdout, for psql, and run nothing
   -role NAME        group role that gets the rights (default ` + migrations.DefaultRole + `); the service's login
@@ -28,7 +29,7 @@ new version starts, and after better-auth's own migration if /readyz says so.
   -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
 
 Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
-and Prisma).
+and Prisma): a name such as UTC or Europe/Berlin.
 `
 
 // runMigrate migrates, or prints to w the SQL that it would run.

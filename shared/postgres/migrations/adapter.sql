@@ -124,15 +124,21 @@ GRANT USAGE ON SCHEMA game TO {{.Role}};
 GRANT SELECT ON game.migration, game.adapter, game.cache_change TO {{.Role}};
 GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};
 
+{{if .UserTrigger -}}
+CREATE OR REPLACE TRIGGER database_service_log_change AFTER INSERT OR UPDATE OR DELETE ON {{.User.Table}}
+	FOR EACH ROW EXECUTE FUNCTION game.log_user_change();
+CREATE OR REPLACE TRIGGER database_service_log_truncate AFTER TRUNCATE ON {{.User.Table}}
+	FOR EACH STATEMENT EXECUTE FUNCTION game.log_truncate();
+-- ALWAYS: the triggers also fire for rows that replication applies. Only the owner of the table may do this.
+DO $$ BEGIN
+	IF pg_has_role((SELECT c.relowner FROM pg_class AS c WHERE c.oid = {{.Literal .User.Table}}::regclass), 'USAGE') THEN
+		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_change;
+		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
+	END IF;
+END $$;
+{{- else -}}
 DROP TRIGGER IF EXISTS database_service_log_change ON {{.User.Table}};
 DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
-{{- if .UserTrigger}}
-CREATE TRIGGER database_service_log_change AFTER INSERT OR UPDATE OR DELETE ON {{.User.Table}}
-	FOR EACH ROW EXECUTE FUNCTION game.log_user_change();
-CREATE TRIGGER database_service_log_truncate AFTER TRUNCATE ON {{.User.Table}}
-	FOR EACH STATEMENT EXECUTE FUNCTION game.log_truncate();
-ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_change;
-ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
 {{- end}}
 
 -- Old values may be of users whose changes were not logged until now.

@@ -47,7 +47,8 @@ type Conn interface {
 }
 
 // Apply migrates the database and returns one line for each step; none if there was nothing to do. The connection's
-// role must own better-auth's tables, or have the rights to create triggers on the user table and to read both tables.
+// role must own better-auth's tables, or have SELECT and TRIGGER on the user table and SELECT and UPDATE on the session
+// table. At the end Apply uses the adapter as the service does. If that fails, nothing has changed.
 func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
@@ -57,7 +58,7 @@ func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	if _, err := tx.Exec(ctx, lockSQL); err != nil {
 		return nil, err
 	}
-	steps, err := plan(ctx, tx, o)
+	data, steps, err := plan(ctx, tx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +69,16 @@ func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 		}
 		done = append(done, s.name)
 	}
+	if err := data.prove(ctx, tx); err != nil {
+		return nil, err
+	}
 	return done, tx.Commit(ctx)
 }
 
 // SQL returns the text that Apply would run, so that the owner of the database can read it and run it with psql. It is
 // empty if there is nothing to do.
 func SQL(ctx context.Context, q Querier, o Options) (string, error) {
-	steps, err := plan(ctx, q, o)
+	_, steps, err := plan(ctx, q, o)
 	if err != nil || len(steps) == 0 {
 		return "", err
 	}
@@ -91,28 +95,28 @@ type step struct {
 	name, sql string
 }
 
-// plan returns the missing steps.
-func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
+// plan returns what the database is like and the missing steps.
+func plan(ctx context.Context, q Querier, o Options) (adapter, []step, error) {
 	at, err := currentState(ctx, q)
 	if err != nil {
-		return nil, err
+		return adapter{}, nil, err
 	}
 	o.Role = cmp.Or(o.Role, at.role, DefaultRole)
 	o.AuthSchema = cmp.Or(o.AuthSchema, at.schema)
 	data, err := inspect(ctx, q, o)
 	if err != nil {
-		return nil, err
+		return adapter{}, nil, err
 	}
 	missing, err := numberedSteps(at.version, data)
 	if err != nil {
-		return nil, err
+		return adapter{}, nil, err
 	}
 	// If better-auth's table is in use, the migration gives up after 5 s, because the web application's statements
 	// would queue behind it.
 	steps := append([]step{{"role " + data.Role, "SET LOCAL lock_timeout = '5s';\n" + roleSQL(data.Role)}}, missing...)
 	text, err := render("adapter.sql", data)
 	if err != nil {
-		return nil, err
+		return adapter{}, nil, err
 	}
 	sum := sha256.Sum256([]byte(text))
 	hash := hex.EncodeToString(sum[:16])
@@ -121,9 +125,9 @@ func plan(ctx context.Context, q Querier, o Options) ([]step, error) {
 		steps = append(steps, step{"adapter to " + data.User.Table() + " and " + data.Session.Table(), strings.Replace(text, hashMark, hash, 1)})
 	}
 	if len(steps) == 1 {
-		return nil, nil
+		return data, nil, nil
 	}
-	return steps, nil
+	return data, steps, nil
 }
 
 // numberedSteps are the numbered files after version.
@@ -155,12 +159,32 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 		return adapter{}, errors.New(c + " has no time zone: set AUTH_TIMEZONE to the zone that the web application writes in " +
 			"(UTC for Drizzle and Prisma; the web server's own zone for tables made by better-auth 1.3.10 and older)")
 	}
+	if err := checkTimezone(ctx, q, o.AuthTimezone); err != nil {
+		return adapter{}, err
+	}
 	auth.User.zone, auth.Session.zone = o.AuthTimezone, o.AuthTimezone
 	data := adapter{authTables: auth, RoleName: o.Role, Role: pgx.Identifier{o.Role}.Sanitize(), UserTrigger: !o.NoUserTrigger, AdapterVersion: adapterVersion, Fingerprint: auth.fingerprint(), AuthSchema: o.AuthSchema}
 	if auth.User.schema == auth.Session.schema {
 		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}
 	return data, data.checkTypes()
+}
+
+// checkTimezone accepts names only. In PostgreSQL "UTC+2" is two hours west of Greenwich, and a wrong zone changes how long
+// sessions live.
+func checkTimezone(ctx context.Context, q Querier, zone string) error {
+	if zone == "" || zone == "UTC" {
+		return nil
+	}
+	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower($1))`, zone)
+	if err != nil {
+		return err
+	}
+	known, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	if err == nil && !known {
+		err = fmt.Errorf("AUTH_TIMEZONE: PostgreSQL knows no time zone %q; write a name such as UTC or Europe/Berlin", zone)
+	}
+	return err
 }
 
 // roleSQL creates the group role. Roles belong to the whole server, so a run on another database may create it

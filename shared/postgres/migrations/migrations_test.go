@@ -124,6 +124,9 @@ func TestRefusals(t *testing.T) {
 		{"sessions in a secondary storage only", "plugins", `DROP TABLE session`, utc, "storeSessionInDatabase"},
 		{"a session table of somebody else", "plugins", `ALTER TABLE session DROP COLUMN token`, utc, "session table is missing"},
 		{"times without zone", "timestamp", "", migrations.Options{}, "AUTH_TIMEZONE"},
+		{"a time zone with a typing error", "timestamp", "", migrations.Options{AuthTimezone: "Europe/Berln"}, `AUTH_TIMEZONE: PostgreSQL knows no time zone "Europe/Berln"`},
+		{"a time zone that means its opposite", "timestamp", "", migrations.Options{AuthTimezone: "UTC+2"}, `AUTH_TIMEZONE: PostgreSQL knows no time zone "UTC+2"`},
+		{"a time zone that no column needs", "plugins", "", migrations.Options{AuthTimezone: "Europe/Berln"}, "AUTH_TIMEZONE"},
 		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema"},
 		{"ids of an unknown type", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE numeric USING 1`, utc, "numeric"},
 		{"emailVerified is text", "plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE text`, utc, `"public"."user"."emailVerified" is of type text; boolean,`},
@@ -145,6 +148,11 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTimezone(t *testing.T) {
+	t.Parallel()
+	apply(t, testenv.NewEmptyDatabase(t, "timestamp"), migrations.Options{AuthTimezone: "Europe/Berlin"})
 }
 
 func TestNamedSchema(t *testing.T) {

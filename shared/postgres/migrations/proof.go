@@ -1,0 +1,208 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// prove uses the adapter once, as the service does, against an existing row if there is one. CREATE VIEW and CREATE
+// FUNCTION do not check that their owner may read the tables, and row-level security hides rows without an error.
+func (a adapter) prove(ctx context.Context, tx pgx.Tx) error {
+	if err := a.proveVisible(ctx, tx); err != nil {
+		return err
+	}
+	token, id, err := a.sampleSession(ctx, tx)
+	if err != nil {
+		return err
+	}
+	use, err := tx.Begin(ctx) // its rollback also ends the role
+	if err != nil {
+		return err
+	}
+	defer func() { _ = use.Rollback(ctx) }()
+	if err := a.become(ctx, use); err != nil {
+		return err
+	}
+	if err := a.proveUsers(ctx, use); err != nil {
+		return err
+	}
+	return proveSessions(ctx, use, token, id)
+}
+
+// become takes the service's role. Without the right to do that, the proof runs as the current role. That proves almost
+// as much: the view and the functions read the tables with the rights of their owner.
+func (a adapter) become(ctx context.Context, tx pgx.Tx) error {
+	attempt, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := attempt.Exec(ctx, "SET LOCAL ROLE "+a.Role); err != nil {
+		return attempt.Rollback(ctx)
+	}
+	return attempt.Commit(ctx)
+}
+
+// hiddenSQL tells whether row-level security applies to the owner of the view and no policy shows all rows. A policy that
+// shows only some rows cannot be told from one that hides rows, so only USING (true) counts.
+const hiddenSQL = `
+SELECT owner.rolname, c.relforcerowsecurity
+  FROM pg_class AS c
+  JOIN pg_class AS v ON v.oid = 'game.users'::regclass
+  JOIN pg_roles AS owner ON owner.oid = v.relowner
+ WHERE c.oid = $1::regclass
+   AND c.relrowsecurity
+   AND NOT (owner.rolsuper OR owner.rolbypassrls)
+   AND (c.relforcerowsecurity OR NOT pg_has_role(owner.oid, c.relowner, 'USAGE'))
+   AND EXISTS (SELECT FROM unnest($2::text[]) AS needed (cmd)
+        WHERE NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd::text IN ('*', needed.cmd)
+                             AND pg_get_expr(p.polqual, c.oid) = 'true'
+                             AND (0 = ANY (p.polroles) OR EXISTS (SELECT FROM unnest(p.polroles) AS r (id) WHERE r.id <> 0 AND pg_has_role(owner.oid, r.id, 'USAGE'))))
+           OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND NOT p.polpermissive AND p.polcmd::text IN ('*', needed.cmd)))`
+
+// proveVisible returns an error if row-level security hides rows.
+func (a adapter) proveVisible(ctx context.Context, tx pgx.Tx) error {
+	for _, part := range []struct {
+		t        table
+		commands []string // of pg_policy
+		policy   string
+	}{{a.User, []string{"r"}, "SELECT"}, {a.Session, []string{"r", "w"}, "ALL"}} {
+		var owner string
+		var forced bool
+		err := tx.QueryRow(ctx, hiddenSQL, part.t.Table(), part.commands).Scan(&owner, &forced)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		name := pgx.Identifier{owner}.Sanitize()
+		advice := fmt.Sprintf("ALTER ROLE %s BYPASSRLS, or CREATE POLICY database_service ON %s FOR %s TO %s USING (true)", name, part.t.Table(), part.policy, name)
+		if !forced {
+			advice = "run the migration as the owner of the table, or: " + advice
+		}
+		return fmt.Errorf("row-level security hides rows of %s from the role %s, with whose rights the service reads it; %s", part.t.Table(), name, advice)
+	}
+	return nil
+}
+
+// sampleSession returns the token and id of a session, or empty strings.
+func (a adapter) sampleSession(ctx context.Context, tx pgx.Tx) (token, id string, err error) {
+	s := a.Session
+	err = tx.QueryRow(ctx, fmt.Sprintf("SELECT s.%s::text, s.%s::text FROM %s AS s LIMIT 1", s.Name("token"), s.Name("id"), s.Table())).Scan(&token, &id)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", "", nil
+	case err != nil:
+		return "", "", fmt.Errorf("the session table cannot be read: %w", reason(err))
+	}
+	return token, id, nil
+}
+
+// foundSQL looks one user up as the service does.
+const foundSQL = `
+SELECT EXISTS (SELECT FROM game.users AS u WHERE u.id = game.user_id(one.id)),
+       one.login IS NULL OR EXISTS (SELECT FROM game.users AS u WHERE game.login_is(u.login_key, one.login)),
+       one.email IS NULL OR EXISTS (SELECT FROM game.users AS u WHERE game.email_is(u.email_key, one.email))
+  FROM (SELECT u.id::text AS id, u.login, u.email FROM game.users AS u LIMIT 1) AS one`
+
+func (a adapter) proveUsers(ctx context.Context, tx pgx.Tx) error {
+	if err := attempt(ctx, tx, "SELECT * FROM game.users LIMIT 1"); err != nil {
+		return fmt.Errorf("the view game.users cannot be read%s: %w", a.failingColumn(ctx, tx), reason(err))
+	}
+	var byID, byLogin, byEmail bool
+	err := tx.QueryRow(ctx, foundSQL).Scan(&byID, &byLogin, &byEmail)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil // no users
+	case err != nil:
+		return fmt.Errorf("a user cannot be looked up: %w", reason(err))
+	case !byID:
+		return errors.New("a user cannot be found by its own id: the id is not in a form that game.user_id accepts")
+	case !byLogin:
+		return errors.New("a user cannot be found by its own username")
+	case !byEmail:
+		return errors.New("a user cannot be found by its own e-mail")
+	}
+	return nil
+}
+
+// failingColumn names the column of the user table that the owner of the view may not read, if it may read others. A view
+// needs the right to read all of its columns, even if a statement reads one.
+func (a adapter) failingColumn(ctx context.Context, tx pgx.Tx) string {
+	var allowed int
+	var refused string
+	for _, field := range userFields {
+		c, ok := a.User.columns[field]
+		if !ok {
+			continue
+		}
+		var may bool
+		err := tx.QueryRow(ctx, `SELECT has_column_privilege(v.relowner, $1, $2, 'SELECT') FROM pg_class AS v WHERE v.oid = 'game.users'::regclass`,
+			a.User.Table(), c.name).Scan(&may)
+		switch {
+		case err != nil:
+			return ""
+		case may:
+			allowed++
+		case refused == "":
+			refused = " (column " + a.User.Name(field) + ")"
+		}
+	}
+	if allowed == 0 {
+		return ""
+	}
+	return refused
+}
+
+// proveSessions calls the three functions. A window of nothing extends no session.
+func proveSessions(ctx context.Context, tx pgx.Tx, token, id string) error {
+	for _, call := range []struct {
+		name, sql string
+		arg       string
+	}{
+		{"session_by_token", "SELECT * FROM game.session_by_token($1)", token},
+		{"session_by_id", "SELECT * FROM game.session_by_id($1)", id},
+		{"extend_session", "SELECT * FROM game.extend_session($1, interval '0', interval '0', interval '1 hour')", id},
+	} {
+		err := attempt(ctx, tx, call.sql, call.arg)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "OS001" {
+			continue // session ids are serial numbers
+		}
+		if err != nil {
+			return fmt.Errorf("the function game.%s fails: %w", call.name, reason(err))
+		}
+	}
+	return nil
+}
+
+// attempt runs a statement so that its error leaves the transaction usable.
+func attempt(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
+	inner, err := tx.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = inner.Exec(ctx, sql, args...)
+	if rollback := inner.Rollback(ctx); err == nil {
+		err = rollback
+	}
+	return err
+}
+
+// reason keeps the message of a missing right or object. Other messages may quote values of a row.
+func reason(err error) error {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok:
+		return err
+	case e.Code == "42501":
+		return errors.New(e.Message + ": grant the role that runs the migration SELECT on the user table, and SELECT and UPDATE on the session table")
+	case strings.HasPrefix(e.Code, "42"):
+		return errors.New(e.Message)
+	}
+	return fmt.Errorf("SQLSTATE %s", e.Code)
+}
