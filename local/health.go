@@ -46,7 +46,7 @@ type health struct {
 
 func newHealth(p *app.Program) *health { return &health{program: p} }
 
-// closeWhileLeaving closes each HTTP/1 connection after its answer once leaving is set.
+// closeWhileLeaving closes each connection of net/http after its answer once leaving is set.
 func (h *health) closeWhileLeaving(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h.leaving.Load() {

@@ -164,12 +164,12 @@ func listen(p *app.Program, h *health) (*server, error) {
 	edge, all := p.Edge(), services.New(p)
 	return &server{
 		port: connmux.Split(l, secure),
-		http: newServer(p, h.closeWhileLeaving(routes(edge, all, h))),
+		http: serveHTTP2(newServer(p, h.closeWhileLeaving(refuseGRPC(routes(edge, all, h))))),
 		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
 	}, nil
 }
 
-// routes returns the HTTP/1 handlers of the port. Health checks are neither limited nor logged.
+// routes returns the handlers of the port that are not gRPC's. Health checks are neither limited nor logged.
 func routes(edge *rpcserver.Server, s services.Services, h *health) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Handler(edge, grpcserver.Urgent...))

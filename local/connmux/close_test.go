@@ -6,6 +6,8 @@ import (
 	"net"
 	"testing"
 
+	"golang.org/x/net/http2"
+
 	"github.com/osirose-new/database-service/local/connmux"
 )
 
@@ -38,7 +40,7 @@ func TestClose(t *testing.T) {
 		c.Close()
 		t.Error("the closed port accepts a new connection, want it refused")
 	}
-	if _, err := io.WriteString(quiet, connmux.Preface[2:]); err != nil {
+	if _, err := io.WriteString(quiet, connmux.Preface[2:]+request(t, "application/grpc")); err != nil {
 		t.Fatal(err)
 	}
 	c, err := p.GRPC().Accept()
@@ -52,7 +54,7 @@ func TestClose(t *testing.T) {
 	c.Close()
 }
 
-// If the server of one protocol has gone, its clients are closed. Clients of the other are served.
+// If the server of one protocol has gone, its clients get GOAWAY. Clients of the other are served.
 func TestHalfClosed(t *testing.T) {
 	t.Parallel()
 	p, addr := split(t, nil)
@@ -73,12 +75,12 @@ func TestHalfClosed(t *testing.T) {
 			c.Close()
 		}
 	}
-	_ = closed(waiting) // reset or closed: the server has not read its data
+	wantGoAway(t, waiting)
 	later := dial(t, addr)
 	if _, err := io.WriteString(later, connmux.Preface); err != nil {
 		t.Fatal(err)
 	}
-	_ = closed(later)
+	wantGoAway(t, later)
 	if _, err := io.WriteString(dial(t, addr), "GET"); err != nil {
 		t.Fatal(err)
 	}
@@ -87,6 +89,20 @@ func TestHalfClosed(t *testing.T) {
 	} else {
 		c.Close()
 	}
+}
+
+// wantGoAway reads SETTINGS, a GOAWAY that no request was processed, and the end.
+func wantGoAway(t *testing.T, c net.Conn) {
+	t.Helper()
+	frames := http2.NewFramer(nil, c)
+	if f, err := frames.ReadFrame(); err != nil || f.Header().Type != http2.FrameSettings {
+		t.Errorf("read %v, %v, want SETTINGS", f, err)
+	}
+	f, err := frames.ReadFrame()
+	if g, ok := f.(*http2.GoAwayFrame); err != nil || !ok || g.LastStreamID != 0 || g.ErrCode != http2.ErrCodeNo {
+		t.Errorf("read %v, %v, want GOAWAY without an error", f, err)
+	}
+	_ = closed(c)
 }
 
 // TestCloseWrite checks that a server can close its side and still read. net/http does so if it answers before it has

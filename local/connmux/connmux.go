@@ -1,8 +1,10 @@
-// Package connmux serves two protocols on one port: HTTP/1, and HTTP/2 for gRPC. In plain text it looks for HTTP/2's preface,
-// the first bytes that a client sends. Under TLS it uses the protocol that the handshake has negotiated (ALPN).
+// Package connmux serves two protocols on one port: HTTP/1 and HTTP/2 for Twirp, and HTTP/2 for gRPC. In plain text it looks for
+// HTTP/2's preface, the first bytes that a client sends. Under TLS it uses the protocol that the handshake has negotiated (ALPN).
+// The first request of an HTTP/2 connection decides who serves the connection. After that nothing is parsed here.
 package connmux
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -10,7 +12,8 @@ import (
 	"time"
 )
 
-// patience is how long a client may take until its protocol is known, including the TLS handshake.
+// patience is how long a client may take until its protocol is known, including the TLS handshake. An HTTP/2 connection without a
+// request is gRPC's after that time.
 const patience = 5 * time.Second
 
 // preface begins each HTTP/2 connection. https://www.rfc-editor.org/rfc/rfc9113#section-3.4
@@ -33,10 +36,11 @@ func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
 	return p
 }
 
-// HTTP returns the listener of the HTTP/1 connections.
+// HTTP returns the listener of the HTTP/1 connections, and of the HTTP/2 connections that do not begin with gRPC. The latter are in
+// plain text for the server, under TLS, too.
 func (p *Port) HTTP() net.Listener { return p.http }
 
-// GRPC returns the listener of the HTTP/2 connections.
+// GRPC returns the listener of the other HTTP/2 connections. Those under TLS have the method ConnectionState of a tls.Conn.
 func (p *Port) GRPC() net.Listener { return p.grpc }
 
 // Close refuses new connections. Accept still returns those that are connected already, until its listener is closed.
@@ -78,38 +82,52 @@ func isTemporary(err error) bool {
 // sort passes a connection to the listener of its protocol.
 func (p *Port) sort(c net.Conn) {
 	_ = c.SetDeadline(time.Now().Add(p.patience)) // fails if the client has gone
-	to := p.http
-	var err error
-	if p.secure != nil {
-		s := tls.Server(c, p.secure)
-		if err = s.Handshake(); s.ConnectionState().NegotiatedProtocol == protocolGRPC {
-			to = p.grpc
-		}
-		c = s
-	} else {
-		r := &replayed{Conn: c}
-		var isHTTP2 bool
-		if isHTTP2, err = r.peek(); isHTTP2 {
-			to = p.grpc
-		}
-		c = r
-	}
+	c, to, err := p.find(c)
 	if err == nil {
 		err = c.SetDeadline(time.Time{})
 	}
 	if err != nil || !to.put(c) {
+		if r, ok := c.(interface{ refuse() }); ok {
+			r.refuse()
+		}
 		_ = c.Close() // there is no caller to report an error to
 	}
+}
+
+// find returns the listener of a connection, and the connection as it is for that listener.
+func (p *Port) find(c net.Conn) (net.Conn, *half, error) {
+	var s *tls.Conn
+	if p.secure != nil {
+		s = tls.Server(c, p.secure)
+		if err := s.Handshake(); err != nil || s.ConnectionState().NegotiatedProtocol != protocolHTTP2 {
+			return s, p.http, err
+		}
+		c = s
+	}
+	r := &replayed{Conn: c}
+	err := r.peek()
+	isGRPC := s != nil // grpc-go refuses a client that has negotiated HTTP/2 and speaks something else
+	if r.isHTTP2 && err == nil {
+		isGRPC, err = r.isGRPC(p.grpc.serving)
+	}
+	switch {
+	case !isGRPC:
+		return r, p.http, err
+	case s == nil:
+		return r, p.grpc, err
+	}
+	return secured{r, s}, p.grpc, err
 }
 
 // replayed is a connection whose first bytes were read already, and are returned again.
 type replayed struct {
 	net.Conn
-	head []byte
+	head    []byte
+	isHTTP2 bool
 }
 
 // peek reads until it knows whether the client speaks HTTP/2.
-func (r *replayed) peek() (isHTTP2 bool, err error) {
+func (r *replayed) peek() error {
 	head := make([]byte, len(preface))
 	for n := 0; ; {
 		m, err := r.Conn.Read(head[n:])
@@ -117,11 +135,12 @@ func (r *replayed) peek() (isHTTP2 bool, err error) {
 		r.head = head[:n]
 		switch {
 		case string(r.head) != preface[:n]:
-			return false, nil
+			return nil
 		case n == len(preface):
-			return true, nil
+			r.isHTTP2 = true
+			return nil
 		case err != nil:
-			return false, err
+			return err
 		}
 	}
 }
@@ -149,18 +168,18 @@ func (r *replayed) CloseWrite() error {
 
 // half is the listener of one protocol.
 type half struct {
-	addr   net.Addr
-	conns  chan net.Conn
-	closed chan struct{}
-	close  func()
+	addr    net.Addr
+	conns   chan net.Conn
+	serving context.Context // until Close
+	close   context.CancelFunc
 
 	mu  sync.Mutex
 	err error
 }
 
 func newHalf(addr net.Addr) *half {
-	h := &half{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{}), err: net.ErrClosed}
-	h.close = sync.OnceFunc(func() { close(h.closed) })
+	h := &half{addr: addr, conns: make(chan net.Conn), err: net.ErrClosed}
+	h.serving, h.close = context.WithCancel(context.Background())
 	return h
 }
 
@@ -169,7 +188,7 @@ func (h *half) put(c net.Conn) bool {
 	select {
 	case h.conns <- c:
 		return true
-	case <-h.closed:
+	case <-h.serving.Done():
 		return false
 	}
 }
@@ -186,7 +205,7 @@ func (h *half) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.conns:
 		return c, nil
-	case <-h.closed:
+	case <-h.serving.Done():
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return nil, h.err

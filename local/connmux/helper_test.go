@@ -1,12 +1,17 @@
 package connmux_test
 
 import (
+	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/osirose-new/database-service/local/connmux"
 )
@@ -87,3 +92,27 @@ func closed(c net.Conn) error {
 	_, err := io.Copy(io.Discard, c)
 	return err
 }
+
+// request returns the frames of a client's first request, with other frames of a connection's start.
+func request(t testing.TB, contentType string) string {
+	t.Helper()
+	var b, block bytes.Buffer
+	h := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":path", "/x"}, {":authority", "x"}, {"content-type", contentType}} {
+		if err := h.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := http2.NewFramer(&b, nil)
+	first, rest := block.Bytes()[:5], block.Bytes()[5:]
+	err := errors.Join(f.WriteSettings(), f.WriteWindowUpdate(0, 1<<20), f.WritePriority(3, http2.PriorityParam{Weight: 9}),
+		f.WritePing(false, [8]byte{1}),
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: first}), f.WriteContinuation(1, true, rest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// acknowledgement is a SETTINGS frame with the flag ACK.
+const acknowledgement = "\x00\x00\x00\x04\x01\x00\x00\x00\x00"

@@ -9,14 +9,14 @@ import (
 )
 
 const (
-	protocolHTTP = "http/1.1"
-	protocolGRPC = "h2"
+	protocolHTTP1 = "http/1.1"
+	protocolHTTP2 = "h2"
 )
 
 // TLS returns a configuration that serves the certificate chain in certFile with the key in keyFile, both PEM. It reads the
 // files again after they have changed. New connections get the new certificate; if it is not valid, they get the old one.
 //
-// gRPC clients offer HTTP/2 only. A client that offers HTTP/1, too, is a Twirp client and gets HTTP/1.
+// A client that offers both gets HTTP/2: it may be a gRPC client.
 func TLS(certFile, keyFile string) (*tls.Config, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
 	if err := c.load(); err != nil {
@@ -24,7 +24,7 @@ func TLS(certFile, keyFile string) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{protocolHTTP, protocolGRPC}, // in the server's order of preference
+		NextProtos:     []string{protocolHTTP2, protocolHTTP1}, // in the server's order of preference
 		GetCertificate: c.get,
 	}, nil
 }

@@ -102,7 +102,7 @@ func TestProtocols(t *testing.T) {
 		asked []string
 		want  string
 	}{
-		"gRPC client": {[]string{"h2"}, "gRPC"}, "Go's HTTP client": {[]string{"h2", "http/1.1"}, "HTTP"},
+		"gRPC client": {[]string{"h2"}, "gRPC"}, "Go's HTTP client": {[]string{"h2", "http/1.1"}, "gRPC"},
 		"HTTP/1 only": {[]string{"http/1.1"}, "HTTP"}, "no ALPN": {nil, "HTTP"},
 		"an unsupported protocol too": {[]string{"h3", "h2"}, "gRPC"},
 	} {
@@ -144,12 +144,14 @@ func TestNoHandshake(t *testing.T) {
 	}
 }
 
-// TestHTTPS checks that Go's HTTP client, which offers HTTP/2 too, gets HTTP/1.
+// TestHTTPS checks that Go's HTTP client, which offers both, gets HTTP/2, and a client of HTTP/1 gets that.
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	f := newFiles(t, "first")
 	p, addr := splitTLS(t, f)
-	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto, r.TLS != nil) })}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }), Protocols: &http.Protocols{}}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetUnencryptedHTTP2(true)
 	go func() { _ = s.Serve(p.HTTP()) }()
 	t.Cleanup(func() { _ = s.Shutdown(context.Background()) })
 	roots := x509.NewCertPool()
@@ -157,16 +159,19 @@ func TestHTTPS(t *testing.T) {
 	if err != nil || !roots.AppendCertsFromPEM(pemText) {
 		t.Fatal(err)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
-	defer transport.CloseIdleConnections()
-	r, err := (&http.Client{Transport: transport, Timeout: patience}).Get("https://" + addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	if text, err := io.ReadAll(r.Body); err != nil || string(text) != "HTTP/1.1true" {
-		t.Errorf("GET = %q, %v, want an answer by HTTP/1.1 and TLS", text, err)
+	for want, offersHTTP2 := range map[string]bool{"HTTP/2.0": true, "HTTP/1.1": false} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: offersHTTP2}
+		defer transport.CloseIdleConnections()
+		for range 2 {
+			r, err := (&http.Client{Transport: transport, Timeout: patience}).Get("https://" + addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Body.Close()
+			if text, err := io.ReadAll(r.Body); err != nil || string(text) != want || r.TLS == nil {
+				t.Errorf("GET = %q, %v, want an answer by %s and TLS", text, err, want)
+			}
+		}
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
@@ -54,20 +53,15 @@ func serveServer(t testing.TB, s *grpcserver.Server) *protocol {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := connmux.Split(l, nil)
-	_ = p.HTTP().Close() // never fails
 	d := &protocol{Server: s, addr: l.Addr().String()}
 	served := make(chan error, 1)
-	go func() { served <- d.Serve(p.GRPC()) }()
+	go func() { served <- d.Serve(l) }()
 	d.conn = d.dial(t)
 	t.Cleanup(func() {
 		_ = d.conn.Close() // fails if the test has closed it
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		d.Shutdown(ctx)
-		if err := p.Close(); err != nil {
-			t.Errorf("close the port: %v", err)
-		}
 		if err := <-served; err != nil {
 			t.Errorf("Serve = %v, want nil after Shutdown", err)
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // secured accepts connections in plain text, and connections whose TLS handshake is done: package connmux needs the handshake
-// to find the protocol.
+// to find the protocol. The latter have the method ConnectionState.
 type secured struct {
 	credentials.TransportCredentials
 }
@@ -18,7 +18,7 @@ func alreadySecure() credentials.TransportCredentials { return secured{insecure.
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (s secured) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c, ok := conn.(*tls.Conn)
+	c, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
 	if !ok {
 		return s.TransportCredentials.ServerHandshake(conn)
 	}
