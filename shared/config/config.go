@@ -164,7 +164,7 @@ func (e *env) embeddedMetrics() EmbeddedMetrics {
 
 func (e *env) sessions() Sessions {
 	return Sessions{
-		Verifier:        sessiontoken.NewVerifier(e.text("BETTER_AUTH_SECRET", "")),
+		Verifier:        sessiontoken.NewVerifier(e.authSecrets()...),
 		RefuseSessionID: e.oneOf("SESSION_ID_LOOKUP", "accept", "refuse") == "refuse",
 		Window:          e.seconds("SESSION_WINDOW", 0, time.Minute, 365*24*time.Hour),
 		Cap:             e.seconds("SESSION_CAP", 0, time.Minute, 365*24*time.Hour),

@@ -17,11 +17,20 @@ const MaxLen = 512
 
 // Verifier returns the database's token for a token or cookie of a caller. The zero Verifier ignores signatures.
 type Verifier struct {
-	secret []byte
+	secrets [][]byte
 }
 
-// NewVerifier returns a Verifier for BETTER_AUTH_SECRET. If the secret is empty, it ignores signatures.
-func NewVerifier(secret string) Verifier { return Verifier{secret: []byte(secret)} }
+// NewVerifier returns a Verifier that accepts signatures by any of the secrets: while a secret is rotated, better-auth's
+// processes sign with the new one and the old one. Empty secrets do not count. Without a secret, signatures are ignored.
+func NewVerifier(secrets ...string) Verifier {
+	var v Verifier
+	for _, s := range secrets {
+		if s != "" {
+			v.secrets = append(v.secrets, []byte(s))
+		}
+	}
+	return v
+}
 
 // Token returns the token in raw, which is the bare token or the cookie form token.signature, optionally
 // percent-encoded. It returns false for values that better-auth cannot have issued: the signature is wrong, or a text
@@ -39,7 +48,7 @@ func (v Verifier) Token(raw string) (token string, ok bool) {
 		return raw, raw != ""
 	}
 	token = raw[:dot]
-	if token == "" || len(v.secret) > 0 && !v.signed(token, raw[dot+1:]) {
+	if token == "" || len(v.secrets) > 0 && !v.signed(token, raw[dot+1:]) {
 		return "", false
 	}
 	return token, true
@@ -52,7 +61,12 @@ func (v Verifier) signed(token, signature string) bool {
 	if err != nil {
 		return false
 	}
-	mac := hmac.New(sha256.New, v.secret)
-	mac.Write([]byte(token))
-	return hmac.Equal(got, mac.Sum(nil))
+	for _, secret := range v.secrets {
+		mac := hmac.New(sha256.New, secret)
+		mac.Write([]byte(token))
+		if hmac.Equal(got, mac.Sum(nil)) {
+			return true
+		}
+	}
+	return false
 }
