@@ -145,7 +145,7 @@ func TestOtherErrors(t *testing.T) {
 		"declared, wrapped":          {fmt.Errorf("look at %s: %w", canary, twirp.NotFoundError("x")), codes.Internal, "INTERNAL", "ERROR", twirp.Internal},
 		"database unavailable":       {fmt.Errorf("dial 127.0.0.1 for %s: %w", canary, postgres.ErrUnavailable), codes.Unavailable, "DATABASE_UNAVAILABLE", "WARN", twirp.Unavailable},
 		"database overloaded":        {fmt.Errorf("wait for %s: %w", canary, postgres.ErrOverloaded), codes.ResourceExhausted, "OVERLOADED", "INFO", twirp.ResourceExhausted},
-		"database asks for a retry":  {fmt.Errorf("save %s: %w", canary, postgres.ErrRetry), codes.Aborted, "RETRY", "WARN", twirp.Aborted},
+		"database asks for a retry":  {fmt.Errorf("save %s: %w", canary, postgres.ErrRetry), codes.Aborted, "RETRY", "INFO", twirp.Aborted},
 		"neither one nor a response": {nil, codes.Internal, "INTERNAL", "ERROR", twirp.Internal},
 	} {
 		t.Run(what, func(t *testing.T) {

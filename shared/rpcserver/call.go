@@ -28,7 +28,9 @@ type call struct {
 	own     request.Record
 	agent   string // User-Agent
 	traceID string // empty if the request is not traced
+	reason  string // for the log: meta.reason of the error
 	cause   string // for the log: the error that the caller does not see
+	body    []byte // of a JSON request
 }
 
 // timed is the context with the timer.
@@ -96,6 +98,11 @@ func callOf(ctx context.Context) *call {
 func (c *call) route(ctx context.Context) {
 	c.record.Class.Service, _ = twirp.ServiceName(ctx)
 	c.record.Class.Method, _ = twirp.MethodName(ctx)
+}
+
+// refused records the error that the caller gets.
+func (c *call) refused(err twirp.Error) {
+	c.record.Class.Code, c.reason = err.Code(), err.Meta("reason")
 }
 
 // WriteHeader implements http.ResponseWriter. It records the mux's answer to an unknown path, which passes no service. To an

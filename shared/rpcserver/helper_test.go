@@ -157,6 +157,7 @@ type line struct {
 	MS       *float64
 	Request  string
 	Caller   string
+	Reason   string
 	Cause    string
 	raw      string
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
+// protocolOf reads Content-Type as Twirp does.
 func protocolOf(h http.Header) request.Protocol {
-	if contentType := h["Content-Type"]; len(contentType) > 0 {
-		switch {
-		case contentType[0] == "application/protobuf":
-			return request.Protobuf
-		case strings.HasPrefix(contentType[0], "application/json"):
-			return request.JSON
-		}
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	switch strings.TrimSpace(strings.ToLower(mediaType)) {
+	case "application/protobuf":
+		return request.Protobuf
+	case "application/json":
+		return request.JSON
 	}
 	return ""
 }

@@ -41,6 +41,9 @@ func (l *requestLog) write(c *call, now time.Time) {
 	if c.traceID != "" {
 		line.AddAttrs(slog.String("trace", c.traceID))
 	}
+	if c.reason != "" {
+		line.AddAttrs(slog.String("reason", c.reason))
+	}
 	if c.cause != "" {
 		line.AddAttrs(slog.String("cause", c.cause))
 	}
@@ -77,7 +80,7 @@ func levelOf(code twirp.ErrorCode) slog.Level {
 	switch code {
 	case twirp.Internal, twirp.Unknown, twirp.DataLoss:
 		return slog.LevelError
-	case twirp.Unavailable, twirp.DeadlineExceeded, twirp.Aborted:
+	case twirp.Unavailable, twirp.DeadlineExceeded:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -80,7 +80,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 			_ = conn.SetReadDeadline(start.Add(s.budget + grace)) // if it fails, the server's own timeout applies
 		}
 		if err := s.serve(c, r, next, urgent); err != nil {
-			c.record.Class.Code = err.Code()
+			c.refused(err)
 			_ = twirp.WriteError(c, err) // fails if the caller has gone
 		}
 		c.finish(start)
@@ -129,12 +129,13 @@ var (
 
 var errBody = Error(twirp.Malformed, "BODY_TOO_LARGE", fmt.Sprintf("the body is larger than %d bytes", MaxBody))
 
-// limitBody refuses a body whose announced length is too large. It reads a body of unknown length, up to the limit.
+// limitBody refuses a body whose announced length is too large. It reads JSON, and a body of unknown length up to the limit.
 func (c *call) limitBody(r *http.Request) twirp.Error {
 	if r.ContentLength > MaxBody {
 		return errBody
 	}
-	if r.ContentLength >= 0 || r.Body == nil {
+	isJSON := c.record.Class.Protocol == request.JSON
+	if r.ContentLength >= 0 && !isJSON || r.Body == nil {
 		return nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
@@ -148,6 +149,9 @@ func (c *call) limitBody(r *http.Request) twirp.Error {
 		return Error(twirp.Malformed, "BODY", "the body could not be read")
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	if isJSON {
+		c.body = body
+	}
 	return nil
 }
 
@@ -160,9 +164,17 @@ func NotFound(w http.ResponseWriter, r *http.Request) {
 func (s *Server) Options() twirp.ServerOption {
 	interceptor := twirp.WithServerInterceptors(s.intercept)
 	hooks := twirp.WithServerHooks(&twirp.ServerHooks{
+		RequestRouted: func(ctx context.Context) (context.Context, error) {
+			if c := callOf(ctx); c != nil && c.body != nil {
+				if err := c.checkJSON(ctx); err != nil {
+					return ctx, err
+				}
+			}
+			return ctx, nil
+		},
 		Error: func(ctx context.Context, err twirp.Error) context.Context {
 			if c := callOf(ctx); c != nil {
-				c.record.Class.Code = err.Code()
+				c.refused(err)
 				c.route(ctx)
 			}
 			return ctx

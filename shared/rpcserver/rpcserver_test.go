@@ -64,12 +64,13 @@ func TestError(t *testing.T) {
 		cause  bool // whether the log has a cause
 	}{
 		"declared":                  {declared, twirp.NotFound, "USER_NOT_FOUND", "INFO", false},
+		"declared, aborted":         {rpcserver.Error(twirp.Aborted, "VERSION_MISMATCH", "the character has changed"), twirp.Aborted, "VERSION_MISMATCH", "INFO", false},
 		"declared, wrapped":         {fmt.Errorf("look at %s: %w", canary, declared), twirp.Internal, "INTERNAL", "ERROR", true},
 		"plain":                     {errors.New("SELECT 1 FROM game.users: pgx at 127.0.0.1: " + canary), twirp.Internal, "INTERNAL", "ERROR", true},
 		"custom type":               {customError{canary}, twirp.Internal, "INTERNAL", "ERROR", true},
 		"a pointer to a custom one": {&customError{canary}, twirp.Internal, "INTERNAL", "ERROR", true},
 		"database unavailable":      {fmt.Errorf("dial 127.0.0.1 for %s: %w", canary, postgres.ErrUnavailable), twirp.Unavailable, "DATABASE_UNAVAILABLE", "WARN", true},
-		"database asks for a retry": {fmt.Errorf("save %s: %w", canary, postgres.ErrRetry), twirp.Aborted, "RETRY", "WARN", true},
+		"database asks for a retry": {fmt.Errorf("save %s: %w", canary, postgres.ErrRetry), twirp.Aborted, "RETRY", "INFO", true},
 		"an internal deadline":      {fmt.Errorf("wait for %s: %w", canary, context.DeadlineExceeded), twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "WARN", true},
 		"an internal cancellation":  {fmt.Errorf("wait for %s: %w", canary, context.Canceled), twirp.Internal, "INTERNAL", "ERROR", true},
 	} {
@@ -84,6 +85,9 @@ func TestError(t *testing.T) {
 				wantNoLeak(t, "GetUser", a, canary, "customError")
 				got := log.next(t)
 				wantLine(t, "GetUser", got, test.level, "UserService/GetUser", test.code)
+				if got.Reason != test.reason {
+					t.Errorf("logged %s, want reason %s", got.raw, test.reason)
+				}
 				if (got.Cause != "") != test.cause || strings.Contains(got.raw, canary) || strings.Contains(got.raw, "127.0.0.1") {
 					t.Errorf("logged %s, want a cause: %t, and nothing of the error's text", got.raw, test.cause)
 				}

@@ -41,7 +41,7 @@ func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twir
 	}
 	defer c.end()
 	if response, err = s.take(c, in); err != nil {
-		c.record.Class.Code = err.Code()
+		c.refused(err)
 	}
 	c.finish(start)
 	return response, err

@@ -2,6 +2,7 @@ package rpcserver_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -74,7 +75,14 @@ func TestTransport(t *testing.T) {
 				f := fields.Get(i)
 				for _, value := range wrongJSON(f) {
 					a := post(t, m.path, asJSON, fmt.Sprintf(`{%q:%s}`, f.Name(), value))
-					wantAnswer(t, fmt.Sprintf("%s({%q: %.40s})", name, f.Name(), value), a, twirp.Malformed, "", "")
+					reason, argument := "", ""
+					if json.Valid([]byte(value)) {
+						reason, argument = "ARGUMENT", string(f.Name())
+						if f.IsList() && value[0] == '[' {
+							argument += "[0]"
+						}
+					}
+					wantAnswer(t, fmt.Sprintf("%s({%q: %.40s})", name, f.Name(), value), a, twirp.Malformed, reason, argument)
 				}
 			}
 			a := post(t, m.path, asJSON, fmt.Sprintf(`{%q:null,%q:null}`, fields.Get(0).Name(), fields.Get(0).Name()))
@@ -113,8 +121,8 @@ func TestDeepStruct(t *testing.T) {
 	for _, name := range []string{"CreateCharacter", "SaveCharacter"} {
 		m := all[name]
 		for _, depth := range []int{65, 4900, 20_000} {
-			json := encode(t, m.valid(t))[asJSON]
-			json = strings.TrimSuffix(json, "}") + `,"extra":{"a":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + "}}"
+			text := encode(t, m.valid(t))[asJSON]
+			text = strings.TrimSuffix(text, "}") + `,"extra":{"a":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + "}}"
 			v := structpb.NewStringValue("x")
 			for range depth {
 				v = structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{v}})
@@ -130,7 +138,7 @@ func TestDeepStruct(t *testing.T) {
 				}
 			}
 			valid := []byte(encode(t, m.valid(t))[asProtobuf])
-			for contentType, body := range map[string]string{asJSON: json, asProtobuf: string(bytes.Join([][]byte{valid, protobuf}, nil))} {
+			for contentType, body := range map[string]string{asJSON: text, asProtobuf: string(bytes.Join([][]byte{valid, protobuf}, nil))} {
 				a := post(t, m.path, contentType, body)
 				call := fmt.Sprintf("%s with extra of depth %d as %s", name, depth, contentType)
 				if a.Code == twirp.Malformed && depth >= 4900 { // protobuf's decoder refused it
@@ -144,8 +152,8 @@ func TestDeepStruct(t *testing.T) {
 			}
 		}
 		for what, extra := range map[string]string{"a NUL": `{"a":"\u0000"}`, "a NUL in a key": `{"\u0000":1}`, "a NUL deep down": `{"a":[{"b":"x\u0000"}]}`} {
-			json := strings.TrimSuffix(encode(t, m.valid(t))[asJSON], "}") + `,"extra":` + extra + "}"
-			wantAnswer(t, name+" with "+what+" in extra", post(t, m.path, asJSON, json), twirp.InvalidArgument, "ARGUMENT", "extra")
+			text := strings.TrimSuffix(encode(t, m.valid(t))[asJSON], "}") + `,"extra":` + extra + "}"
+			wantAnswer(t, name+" with "+what+" in extra", post(t, m.path, asJSON, text), twirp.InvalidArgument, "ARGUMENT", "extra")
 		}
 	}
 	if a := send(t, http.MethodPost, all["GetCharacter"].path, asProtobuf, strings.NewReader(encode(t, all["GetCharacter"].valid(t))[asProtobuf])); a.Code != "" {

@@ -34,6 +34,9 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
 //
+// JSON: an unknown enum name is refused like a wrong value, and a value of the wrong type is malformed ARGUMENT. meta.argument
+// is the path of the field. RefreshSession refuses unknown fields, GetSession ignores them.
+//
 // Over gRPC the status has the same name and message. A google.rpc.ErrorInfo (domain osirose.database.v1) carries the
 // reason, and the rest of meta as its metadata. malformed becomes INVALID_ARGUMENT, bad_route becomes UNIMPLEMENTED.
 type SessionService interface {
