@@ -158,6 +158,9 @@ func TestOtherErrors(t *testing.T) {
 			wantNoLeak(t, "GetUser", a, canary, "customError")
 			got := log.next(t)
 			wantLine(t, "GetUser", got, test.level, "UserService/GetUser", string(test.logged))
+			if !strings.Contains(got.raw, `"reason":"`+test.reason+`"`) {
+				t.Errorf("logged %s, want reason %s", got.raw, test.reason)
+			}
 			wantNoneIn(t, "logged", got.raw, canary, "127.0.0.1")
 			if id := a.Info.GetMetadata()["request_id"]; (test.code == codes.Internal) != (id == got.Request) {
 				t.Errorf("GetUser = %v, want request_id %s with INTERNAL only", a, got.Request)
