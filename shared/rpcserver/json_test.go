@@ -41,7 +41,7 @@ func TestJSONFields(t *testing.T) {
 		{"DeleteCharacter", `"canary@example.com":1`, twirp.InvalidArgument, "request"},
 		{"DeleteCharacter", `"":1`, twirp.InvalidArgument, "request"},
 		{"RestoreCharacter", `"later":1`, twirp.InvalidArgument, "later"},
-		{"CreateCharacter", `"stats":{"strenght":1}`, twirp.InvalidArgument, "stats.strenght"},
+		{"CreateCharacter", `"stats":{"power":1}`, twirp.InvalidArgument, "stats.power"},
 		{"CreateCharacter", `"equipment":[{},{"uuid":"canary"}]`, twirp.InvalidArgument, "equipment[1].uuid"},
 		{"RefreshSession", `"later":1`, twirp.InvalidArgument, "later"},
 		{"SaveCharacter", `"later":{}`, twirp.InvalidArgument, "later"},
