@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -45,7 +46,7 @@ func startBackends(ctx context.Context, c *app.Options, data string) (*backends,
 			return b, fmt.Errorf("demo data: %w", err)
 		}
 	}
-	if os.Getenv("REDIS_URL") == "" {
+	if strings.TrimSpace(os.Getenv("REDIS_URL")) == "" {
 		if b.redis, err = embedded.StartRedis(); err != nil {
 			return b, err
 		}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
@@ -79,12 +81,16 @@ func printSQL(ctx context.Context, pool *pgxpool.Pool, o migrations.Options, w i
 // openOwner connects as the owner of the tables. The pool accepts the same URLs as the service, including pool_max_conns.
 // It returns pgx's errors unchanged, because they never contain the password.
 func openOwner(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
-	if databaseURL == "" {
+	if strings.TrimSpace(databaseURL) == "" {
 		return nil, errors.New("DATABASE_URL is required: see local migrate -h")
 	}
-	pool, err := pgxpool.New(ctx, databaseURL)
+	cfg, err := postgres.ParseURL(databaseURL)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL URL")
+		return nil, fmt.Errorf("DATABASE_URL %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 const (
@@ -33,28 +34,26 @@ type ConnectOptions struct {
 	Budgets Budgets
 }
 
+var errURL = errors.New("is not understood: write " + exampleURL)
+
 // Connect returns a client for redisURL that dials on first use: redis://host:6379, rediss://user:pass@host for TLS and
-// an ACL user, with ?cluster=true for a Redis Cluster. An error never repeats the URL, which may hold a password.
+// an ACL user, with ?cluster=true for a Redis Cluster; valkey:// and valkeys:// are the same. An error never repeats the URL, which may hold a password.
 //
 // The defaults of go-redis let a request wait for seconds on a Redis that hangs. Here each call has one try of Budgets.Call,
 // unless the URL sets other limits (dial_timeout, read_timeout, write_timeout, pool_timeout, pool_size).
 func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 	c.Budgets = cmp.Or(c.Budgets, DefaultBudgets())
-	u, err := url.Parse(redisURL)
+	u, cluster, err := parseURL(redisURL)
 	if err != nil {
-		return nil, errors.New("is not a Redis URL")
+		return nil, err
 	}
 	if err := c.check(u); err != nil {
 		return nil, err
 	}
-	query := u.Query()
-	cluster := query.Get("cluster") == "true"
-	query.Del("cluster")
-	u.RawQuery = query.Encode()
 	if cluster {
 		o, err := redis.ParseClusterURL(u.String())
 		if err != nil {
-			return nil, errors.New("is not a Redis Cluster URL")
+			return nil, errURL
 		}
 		c.setDefaults(settings{&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.ConnMaxIdleTime,
 			&o.ConnMaxLifetime, &o.ConnMaxLifetimeJitter, &o.PoolSize, &o.PipelinePoolSize})
@@ -62,12 +61,13 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 		// A redirect is needed after slots have moved. The same loop also repeats a call that timed out.
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
+		o.MaintNotificationsConfig = noMaintenance()
 		o.Dialer = guarded(redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig}))
 		return c.observe(redis.NewClusterClient(o)), nil
 	}
 	o, err := redis.ParseURL(u.String())
 	if err != nil {
-		return nil, errors.New("is not a Redis URL")
+		return nil, errURL
 	}
 	c.setDefaults(settings{&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout, &o.PoolTimeout, &o.ConnMaxIdleTime,
 		&o.ConnMaxLifetime, &o.ConnMaxLifetimeJitter, &o.PoolSize, &o.PipelinePoolSize})
@@ -75,8 +75,14 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 	o.MaxRetries, o.DialerRetries = -1, 1
 	// RESP2 has no push messages, so no call looks for them.
 	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
+	o.MaintNotificationsConfig = noMaintenance()
 	o.Dialer = guarded(redis.NewDialer(o))
 	return c.observe(redis.NewClient(o)), nil
+}
+
+// noMaintenance disables a feature of RESP3. With it, making a client looks up the host in DNS, for up to 2 s.
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
 func (c ConnectOptions) observe(client redis.UniversalClient) redis.UniversalClient {

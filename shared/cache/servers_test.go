@@ -131,7 +131,7 @@ func TestTLSAndUser(t *testing.T) {
 
 func TestConnectHidesTheURL(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"redis://:s3cret@host:port", "http://s3cret@host", "redis://h/x?s3cret=1", "://s3cret", "redis://:s3cret@h?cluster=true&bad=1"} {
+	for _, url := range []string{"redis://:s3cret@host:port", "http://s3cret@host", "redis://h/x?bad=s3cret", "://s3cret", "redis://:s3cret@h?cluster=true&bad=1"} {
 		if _, err := cache.Connect(url, cache.ConnectOptions{}); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("Connect(%q) = %v, want an error without the secret", url, err)
 		}

@@ -3,8 +3,12 @@ package errtext
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -14,15 +18,18 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// ForLog returns the parts of err that a log line may contain: its kind, or the SQLSTATE and the names of the service's
-// constraints. It never returns the text of a message, which may contain values, SQL or addresses. Exception: the text of a
-// [postgres.LoginError], which is made for logs.
+// ForLog returns the parts of err that a log line may contain: its kind in words, or the SQLSTATE and the names of the
+// service's constraints. It never returns the text of a message, which may contain values, SQL or addresses. Exception: the
+// text of a [postgres.LoginError], which is made for logs.
 func ForLog(err error) string {
 	if login, ok := errors.AsType[*postgres.LoginError](err); ok {
 		return "login: " + login.What
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName))
+		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName)) + advice(err, pgErr.Code)
+	}
+	if text := connection(err); text != "" {
+		return text
 	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno.Error()
@@ -32,10 +39,102 @@ func ForLog(err error) string {
 		return "timeout"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return "the connection was closed"
 	}
-	var types []string
-	for ; err != nil; err = errors.Unwrap(err) {
-		types = append(types, fmt.Sprintf("%T", err))
+	return strings.Join(types(err), " of ")
+}
+
+// advice says what the operator can do about a SQLSTATE, or "".
+func advice(err error, code string) string {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	switch code {
+	case "28P01", "28000":
+		return ": the server refuses the user or the password of DATABASE_URL"
+	case "3D000":
+		return ": the server has no database of the name in DATABASE_URL"
+	case "42704":
+		if connecting {
+			return ": the server does not know a parameter of DATABASE_URL, so remove it"
+		}
 	}
-	return strings.Join(types, " of ")
+	return ""
+}
+
+// connection describes an error of DNS or TLS, or one of pgx about a new connection, whose errors have no types. It is empty
+// for any other error.
+func connection(err error) string {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsNotFound {
+			return "no such host: the name is not in DNS"
+		}
+		return "the host's name cannot be looked up: DNS does not answer"
+	}
+	if text := certificate(err); text != "" {
+		return text
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the server does not speak TLS at this port"
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return "the server refused the TLS handshake"
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); !ok {
+		return ""
+	}
+	for _, known := range handshake {
+		if strings.Contains(err.Error(), known.fragment) {
+			return known.text
+		}
+	}
+	return ""
+}
+
+// handshake describes errors by parts of pgx's messages, because they have no types. The first that fits counts.
+var handshake = []struct{ fragment, text string }{
+	{"server refused TLS connection", "the server offers no TLS, which the URL's sslmode requires (without TLS: sslmode=disable)"},
+	{"channel binding", "channel binding is required, but the connection has none: it needs TLS and SCRAM-SHA-256 (without it: channel_binding=prefer)"},
+	{"require_auth", "the server asks for a login by a method that the URL's require_auth excludes"},
+	{"GSSAPI", "the server asks for a login by Kerberos, which is not supported"},
+	{"does not support SCRAM-SHA-256", "the server asks for a login by a method that is not supported"},
+	{"unknown authentication message", "the server asks for a login by a method that is not supported"},
+	{"server is in standby mode", "the server is a standby, but the service needs the primary"},
+	{"read only connection", "the server is read-only, but the service needs the primary"},
+}
+
+func certificate(err error) string {
+	unknown, isUnknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, otherName := errors.AsType[x509.HostnameError](err)
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	_, other := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case isUnknown && unknown.Cert != nil && unknown.Cert.Issuer.String() == unknown.Cert.Subject.String():
+		return "the server's certificate is self-signed, and no known authority vouches for it" + authority
+	case isUnknown:
+		return "the server's certificate is from an authority that is not known" + authority
+	case otherName:
+		return "the server's certificate is for another host name than the URL's"
+	case isInvalid && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired or is not valid yet"
+	case isInvalid || other:
+		return "the server's certificate cannot be verified"
+	}
+	return ""
+}
+
+const authority = " (PostgreSQL: sslrootcert=FILE; Redis: SSL_CERT_FILE)"
+
+// types lists the types of err and of what it wraps.
+func types(err error) (names []string) {
+	for err != nil {
+		names = append(names, fmt.Sprintf("%T", err))
+		if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only this error, not those that it wraps
+			if all := many.Unwrap(); len(all) > 0 {
+				return append(names, types(all[len(all)-1])...)
+			}
+			return names
+		}
+		err = errors.Unwrap(err)
+	}
+	return names
 }

@@ -47,6 +47,9 @@ func classify(ctx context.Context, err error) error {
 		if class := classOfState(pgErr.Code); class != nil {
 			return &classified{class, err}
 		}
+		if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting { // for example an unknown parameter of the URL
+			return &classified{ErrUnavailable, err}
+		}
 		return err
 	}
 	// The server has not answered: a dial, read or write failed, or a budget ran out.

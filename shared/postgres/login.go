@@ -67,7 +67,7 @@ func parseTarget(databaseURL string, token bool) (*target, error) {
 	}
 	u, err := url.Parse(databaseURL)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return nil, errors.New("is not a PostgreSQL URL (postgres://...), which a login from AWS needs")
+		return nil, errors.New("is not a URL (postgres://user@host/database), which a login from AWS needs")
 	}
 	q := u.Query()
 	if _, ok := u.User.Password(); ok || q.Has("password") {
@@ -107,7 +107,7 @@ func (t *target) with(c Credentials) string {
 func (t *target) config() (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(t.with(Credentials{Host: unknownHost}))
 	if err != nil {
-		return nil, errors.New("is not a PostgreSQL URL")
+		return nil, errForm
 	}
 	if t.token && (len(cfg.ConnConfig.Fallbacks) > 0 || !verified(cfg.ConnConfig.TLSConfig)) {
 		return nil, errors.New("needs one host and sslmode=verify-full (or verify-ca), because IAM authentication sends the token itself, not a hash")

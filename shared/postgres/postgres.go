@@ -62,7 +62,7 @@ type Options struct {
 }
 
 // Open parses databaseURL and returns a DB that connects on first use. The URL has libpq's URL or key=value form, plus
-// pgx's pool_max_conns and default_query_exec_mode. An error never contains the URL, because it may have a password.
+// pgx's pool_max_conns and default_query_exec_mode, and what Prisma and node-postgres add. An error never contains the URL, because it may have a password.
 func Open(databaseURL string, o Options) (*DB, error) {
 	o.Budgets = cmp.Or(o.Budgets, DefaultBudgets())
 	cfg, t, err := parse(databaseURL, o.Login != nil, o.Token)
@@ -72,7 +72,7 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	if t != nil {
 		cfg.BeforeConnect = t.beforeConnect(o.Login, o.Budgets.Connect)
 	}
-	if !strings.Contains(databaseURL, "pool_max_conns") {
+	if !strings.Contains(databaseURL, "pool_max_conns") && !strings.Contains(databaseURL, "connection_limit") {
 		cfg.MaxConns = int32(cmp.Or(o.MaxConns, defaultMaxConns))
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
@@ -97,30 +97,6 @@ func Open(databaseURL string, o Options) (*DB, error) {
 		return nil, errors.New("cannot make a pool of connections")
 	}
 	return db, nil
-}
-
-// CheckURL returns the error that Open would return for databaseURL. login means that Options.Login is set; token is
-// Options.Token.
-func CheckURL(databaseURL string, login, token bool) error {
-	_, _, err := parse(databaseURL, login, token)
-	return err
-}
-
-// parse also returns the target, if there is a login.
-func parse(databaseURL string, login, token bool) (*pgxpool.Config, *target, error) {
-	if !login {
-		cfg, err := pgxpool.ParseConfig(databaseURL)
-		if err != nil {
-			return nil, nil, errors.New("is not a PostgreSQL URL")
-		}
-		return cfg, nil, nil
-	}
-	t, err := parseTarget(databaseURL, token)
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg, err := t.config()
-	return cfg, t, err
 }
 
 // Close waits until no connection is in use, and closes all of them.
