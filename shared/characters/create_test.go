@@ -43,6 +43,8 @@ func fullRequest(user string) *databasev1.CreateCharacterRequest {
 		Uid: newUUID(), Slot: 3, Type: 8, ItemId: 1001, Count: math.MaxInt32, Grade: 9, Gem: 301, Durability: 50, Life: 1000,
 		HasSocket: true, IsAppraised: true, IsCrafted: true, Price: math.MaxInt64,
 	}
+	worn := proto.CloneOf(item)
+	worn.Uid = newUUID()
 	return &databasev1.CreateCharacterRequest{
 		UserId: user, Name: newName(), Level: 230, Job: 411, Money: math.MaxInt64,
 		Looks: &databasev1.Looks{Race: 1, Face: 2, Hair: -3, BirthStone: 4},
@@ -53,7 +55,7 @@ func fullRequest(user string) *databasev1.CreateCharacterRequest {
 		Position: &databasev1.Position{
 			MapId: 22, X: 0.1, Y: -1e-300, Z: math.MaxFloat64, ReviveMapId: 23, ReviveX: math.SmallestNonzeroFloat64, ReviveY: 5200.000000000001,
 		},
-		Equipment: []*databasev1.Item{item, {Slot: 4}, {}},
+		Equipment: []*databasev1.Item{worn, {Slot: 4}, {}},
 		Inventory: &databasev1.Inventory{Capacity: 120, Items: []*databasev1.Item{item, {}}, Wishlist: []*databasev1.Item{{ItemId: 7}}},
 		Skills: &databasev1.SkillBook{
 			Skills: []*databasev1.Skill{{SkillId: 1, Level: 2, Slot: 3}, {}}, Hotbar: []*databasev1.HotbarSlot{{Index: 1, Kind: 2, Ref: -3}},

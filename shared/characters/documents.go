@@ -60,13 +60,14 @@ func (d documents) check() error {
 			return errTooLarge(l.field, fmt.Sprintf("has more than %d entries", l.limit))
 		}
 	}
-	if err := checkItems("equipment", d.equipment.GetItems()); err != nil {
+	uids := map[string]bool{}
+	if err := checkItems("equipment", d.equipment.GetItems(), uids); err != nil {
 		return err
 	}
-	if err := checkItems("inventory", inv.GetItems()); err != nil {
+	if err := checkItems("inventory", inv.GetItems(), uids); err != nil {
 		return err
 	}
-	if err := checkItems("inventory", inv.GetWishlist()); err != nil {
+	if err := checkItems("inventory", inv.GetWishlist(), uids); err != nil {
 		return err
 	}
 	if proto.Size(inv) > maxInventoryBytes {
@@ -78,13 +79,19 @@ func (d documents) check() error {
 	return checkExtra(d.extra.GetFields(), 0)
 }
 
-func checkItems(field string, items []*databasev1.Item) error {
+// checkItems adds the items' uids to uids, and refuses one that is there.
+func checkItems(field string, items []*databasev1.Item, uids map[string]bool) error {
 	for _, i := range items {
+		uid := strings.ToLower(i.Uid)
 		switch {
 		case i.Uid != "" && !isUUID(i.Uid):
 			return rpcserver.InvalidArgument(field, "has an item whose uid is no UUID")
 		case i.Count < 0:
 			return rpcserver.InvalidArgument(field, "has an item with a negative count")
+		case uids[uid]:
+			return rpcserver.InvalidArgument(field, "has an item whose uid another item of the request has")
+		case uid != "":
+			uids[uid] = true
 		}
 	}
 	return nil

@@ -158,10 +158,14 @@ func field(v *structpb.Value) *structpb.Struct {
 	return &structpb.Struct{Fields: map[string]*structpb.Value{"k": v}}
 }
 
+// items returns n items, each with a uid of its own if like has one.
 func items(n int, like *databasev1.Item) []*databasev1.Item {
 	l := make([]*databasev1.Item, n)
 	for i := range l {
-		l[i] = like
+		l[i] = proto.CloneOf(like)
+		if like.GetUid() != "" {
+			l[i].Uid = newUUID()
+		}
 	}
 	return l
 }
@@ -197,6 +201,13 @@ func TestDocuments(t *testing.T) {
 		{"inventory, uid", &databasev1.CreateCharacterRequest{Inventory: &databasev1.Inventory{Items: []*databasev1.Item{{Uid: nul}}}}, badArgument("inventory")},
 		{"inventory, count", &databasev1.CreateCharacterRequest{Inventory: &databasev1.Inventory{Items: []*databasev1.Item{{Count: -1}}}}, badArgument("inventory")},
 		{"wishlist, uid", &databasev1.CreateCharacterRequest{Inventory: &databasev1.Inventory{Wishlist: []*databasev1.Item{{Uid: "x"}}}}, badArgument("inventory")},
+		{"uid twice in the equipment", &databasev1.CreateCharacterRequest{Equipment: []*databasev1.Item{heavy, heavy}}, badArgument("equipment")},
+		{"uid twice in the inventory", &databasev1.CreateCharacterRequest{Inventory: &databasev1.Inventory{Items: []*databasev1.Item{heavy, {}, heavy}}}, badArgument("inventory")},
+		{"uid twice in the wishlist", &databasev1.CreateCharacterRequest{Inventory: &databasev1.Inventory{Wishlist: []*databasev1.Item{heavy, heavy}}}, badArgument("inventory")},
+		{"uid in equipment and inventory", &databasev1.CreateCharacterRequest{Equipment: []*databasev1.Item{heavy}, Inventory: &databasev1.Inventory{Items: []*databasev1.Item{{Uid: strings.ToUpper(heavy.Uid)}}}}, badArgument("inventory")},
+		{"uid in equipment and wishlist", &databasev1.CreateCharacterRequest{Equipment: []*databasev1.Item{heavy}, Inventory: &databasev1.Inventory{Wishlist: []*databasev1.Item{heavy}}}, badArgument("inventory")},
+		{"uid in inventory and wishlist", &databasev1.CreateCharacterRequest{Inventory: &databasev1.Inventory{Items: []*databasev1.Item{heavy}, Wishlist: []*databasev1.Item{heavy}}}, badArgument("inventory")},
+		{"no uid, many times", &databasev1.CreateCharacterRequest{Equipment: []*databasev1.Item{{}, {}}, Inventory: &databasev1.Inventory{Items: []*databasev1.Item{{}}, Wishlist: []*databasev1.Item{{}, {}}}}, fault{}},
 		{"skills, full", &databasev1.CreateCharacterRequest{Skills: &databasev1.SkillBook{Skills: make([]*databasev1.Skill, 500), Hotbar: make([]*databasev1.HotbarSlot, 500)}}, fault{}},
 		{"skills, too many", &databasev1.CreateCharacterRequest{Skills: &databasev1.SkillBook{Skills: make([]*databasev1.Skill, 501)}}, tooLarge("skills")},
 		{"hotbar, too many", &databasev1.CreateCharacterRequest{Skills: &databasev1.SkillBook{Hotbar: make([]*databasev1.HotbarSlot, 501)}}, tooLarge("skills")},
