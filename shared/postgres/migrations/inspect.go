@@ -131,7 +131,23 @@ func pickTable(found map[string]*table, kind string, core []string) (*table, err
 	case 1:
 		return fit[0], nil
 	}
-	return nil, missing(fmt.Sprintf("several tables could be better-auth's %s: %s and %s; name their schema with -auth-schema", kind, fit[0].Table(), fit[1].Table()))
+	return nil, ambiguous(kind, fit)
+}
+
+// ambiguous is the error for several tables that could be better-auth's. -auth-schema helps only if they are all in different
+// schemas.
+func ambiguous(kind string, fit []*table) error {
+	var names, schemas []string
+	for _, t := range fit {
+		names = append(names, t.Table())
+		schemas = append(schemas, t.schema)
+	}
+	found := "several tables could be better-auth's " + kind + " table: " + strings.Join(names, " and ") + "; "
+	if different := slices.Compact(slices.Clone(schemas)); len(different) == len(schemas) { // they are sorted
+		return missing(found + "name the schema of better-auth's tables with -auth-schema (" + strings.Join(different, " or ") + ")")
+	}
+	return missing(found + "only one is better-auth's, and modelName in its configuration says which: move the other one out of its schema " +
+		"(ALTER TABLE ... SET SCHEMA ...), and run this again with -auth-schema and the schema of better-auth's tables")
 }
 
 func (t *table) has(fields []string) bool {

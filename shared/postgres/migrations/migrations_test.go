@@ -127,7 +127,11 @@ func TestRefusals(t *testing.T) {
 		{"a time zone with a typing error", "timestamp", "", migrations.Options{AuthTimezone: "Europe/Berln"}, `AUTH_TIMEZONE: PostgreSQL knows no time zone "Europe/Berln"`},
 		{"a time zone that means its opposite", "timestamp", "", migrations.Options{AuthTimezone: "UTC+2"}, `AUTH_TIMEZONE: PostgreSQL knows no time zone "UTC+2"`},
 		{"a time zone that no column needs", "plugins", "", migrations.Options{AuthTimezone: "Europe/Berln"}, "AUTH_TIMEZONE"},
-		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema"},
+		{"two user tables in one schema", "plugins", `CREATE TABLE users (LIKE "user")`, utc,
+			`"public"."user" and "public"."users"; only one is better-auth's, and modelName in its configuration says which: move the other one out of its schema`},
+		{"two session tables in one schema", "plugins", `CREATE TABLE sessions (LIKE session)`, utc,
+			`"public"."session" and "public"."sessions"; only one is better-auth's`},
+		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema (other or public)"},
 		{"ids of an unknown type", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE numeric USING 1`, utc, "numeric"},
 		{"emailVerified is text", "plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE text`, utc, `"public"."user"."emailVerified" is of type text; boolean,`},
 		{"times are numbers", "plugins", `ALTER TABLE session ALTER "expiresAt" TYPE bigint USING 0`, utc, `"public"."session"."expiresAt" is of type bigint; timestamptz`},
@@ -159,6 +163,21 @@ func TestNamedSchema(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
 	d.OwnerExec(t, `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`)
+	apply(t, d, migrations.Options{AuthSchema: "public"})
+	if err := check(t, d); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+}
+
+// TestTablesOfOneSchema follows the hint for tables "user" and "users" in one schema.
+func TestTablesOfOneSchema(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	d.OwnerExec(t, `CREATE TABLE users (LIKE "user")`)
+	if _, err := migrations.Apply(t.Context(), connect(t, d), utc); !errors.Is(err, migrations.ErrSchema) {
+		t.Errorf("Apply = %v, want ErrSchema", err)
+	}
+	d.OwnerExec(t, `CREATE SCHEMA old; ALTER TABLE users SET SCHEMA old`)
 	apply(t, d, migrations.Options{AuthSchema: "public"})
 	if err := check(t, d); err != nil {
 		t.Errorf("Check = %v", err)
