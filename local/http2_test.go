@@ -12,7 +12,9 @@ import (
 	"syscall"
 	"testing"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/protobuf/proto"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
@@ -79,6 +81,19 @@ func (c *http2Client) send(t *testing.T, method, path, contentType string, body 
 		t.Fatalf("%s %s by %s: %v, want HTTP/2", method, path, r.Proto, err)
 	}
 	return r
+}
+
+// TestCompressedMessage checks that the program accepts gzip, as its documents say, and not only the package of its server.
+func TestCompressedMessage(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	user := e.AddUser(t, "Alice")
+	p := start(t, outside(e))
+	got := databasev1.GetUserResponse{}
+	err := p.dial(t).Invoke(t.Context(), "/osirose.database.v1.UserService/GetUser", &databasev1.GetUserRequest{UserId: user}, &got, grpc.UseCompressor(gzip.Name))
+	if err != nil || got.User.GetId() != user {
+		t.Errorf("GetUser in gzip = %v, %v, want the user", got.User, err)
+	}
 }
 
 // TestHTTP2 calls the port by HTTP/2, in plain text and by TLS: the first request of a connection decides who serves it.

@@ -2,6 +2,7 @@ package grpcserver
 
 import (
 	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/gzip"  // clients may compress; a dependency of the program registers it, too
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec "proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"

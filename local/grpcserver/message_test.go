@@ -1,7 +1,9 @@
 package grpcserver_test
 
 import (
+	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -131,6 +133,25 @@ func TestSize(t *testing.T) {
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "resource_exhausted")
 }
 
+// zipped returns n zero bytes in gzip.
+func zipped(t testing.TB, n int64) string {
+	t.Helper()
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	_, err := io.CopyN(w, zeros{}, n)
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	d, log := serveFake(t, nothing)
@@ -148,12 +169,15 @@ func TestMessages(t *testing.T) {
 		"half a message":            {"\x00\x00\x00\x00\x09xyz", nil, codes.Internal},
 		"an unknown flag":           {framed(2, ""), nil, codes.Internal},
 		"compressed, no encoding":   {framed(1, ""), nil, codes.Internal},
-		"compressed":                {framed(1, "x"), []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},
-		"an encoding, uncompressed": {good, []string{"Grpc-Encoding", "gzip"}, codes.Unimplemented},
+		"compressed":                {framed(1, zipped(t, 0)), []string{"Grpc-Encoding", "gzip"}, codes.OK},
+		"not gzip":                  {framed(1, "x"), []string{"Grpc-Encoding", "gzip"}, codes.Internal},
+		"gzip of 100 MiB":           {framed(1, zipped(t, 100<<20)), []string{"Grpc-Encoding", "gzip"}, codes.ResourceExhausted},
+		"an encoding, uncompressed": {good, []string{"Grpc-Encoding", "gzip"}, codes.OK},
+		"an unknown encoding":       {good, []string{"Grpc-Encoding", "zstd"}, codes.Unimplemented},
 	} {
 		_, a := post(t, d, getUser, "application/grpc", test.body, test.header...)
 		wantAnswer(t, "GetUser with "+what, a, test.code, "")
-		if test.header == nil {
+		if test.code != codes.Unimplemented { // grpc-go answers that before it calls a method
 			if got := log.next(t); (got.Code == "ok") != (test.code == codes.OK) || got.RPC != "UserService/GetUser" {
 				t.Errorf("GetUser with %s logged %s", what, got.raw)
 			}
