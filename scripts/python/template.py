@@ -1,5 +1,6 @@
 """Checks template.yaml after SAM's transform, as CloudFormation sees it, for each combination of parameters that the
 template's Rules permit. No resource may refer to one that its condition excludes, and cfn-lint must accept the result.
+sam local start-api must find the function of each route.
 
     scripts/python/.venv/bin/python scripts/python/template.py
 """
@@ -14,6 +15,8 @@ import sys
 import tempfile
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+from samcli.lib.providers.api_provider import ApiProvider  # noqa: E402
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # noqa: E402
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 
@@ -121,6 +124,12 @@ def missing(template, parameters):
                 yield name, target
 
 
+def mounted():
+    """The functions that sam local start-api finds behind the API. It understands few forms of an integration's uri."""
+    stacks, _ = SamLocalStackProvider.get_stacks(str(TEMPLATE))
+    return {route.function_name for route in ApiProvider(stacks).api.routes}
+
+
 def main():
     template = translated()
     defaults = {n: str(p.get("Default", "")) for n, p in template["Parameters"].items()}
@@ -141,7 +150,9 @@ def main():
         ).returncode
     print(f"{tried} combinations of parameters, {len(wrong)} with a reference to nothing")
     print(*sorted(wrong)[:5], sep="\n")
-    return 1 if wrong or lint or not tried else 0
+    found = mounted()
+    print(f"sam local start-api finds {', '.join(sorted(found))}")
+    return 1 if wrong or lint or not tried or found != {"UserFunction", "SessionFunction", "CharacterFunction"} else 0
 
 
 sys.exit(main())
