@@ -149,7 +149,7 @@ func (a *asker) wantReason(call string, err error, reason string) {
 // user calls GetUser after a sync of the change log, which production reaches within MaxStaleness.
 func (a *asker) user(id string) (*databasev1.User, error) {
 	a.Helper()
-	if err := a.env.Redis.Client.Del(a.Context(), "wm").Err(); err != nil {
+	if err := a.env.Redis.Client.Del(a.Context(), a.env.Watermark(a)).Err(); err != nil {
 		a.Fatal(err)
 	}
 	got, err := a.users.GetUser(a.Context(), &databasev1.GetUserRequest{UserId: id})

@@ -15,6 +15,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -128,9 +129,7 @@ func (c *conform) owner(sql string, args ...any) {
 
 func (c *conform) passMaxStaleness() {
 	c.Helper()
-	if err := c.Redis.Client.HIncrBy(c.Context(), "wm", "t", -2000).Err(); err != nil {
-		c.Fatal(err)
-	}
+	c.AgeWatermark(c, 2*cache.MaxStaleness)
 }
 
 // errBusy ends a scenario because the machine was too slow for a request. The scenario is then repeated.

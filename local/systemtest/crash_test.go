@@ -111,7 +111,8 @@ func isFresh(t *testing.T, s *stage) error {
 	if err != nil {
 		return err
 	}
-	return s.Redis.Client.HSet(t.Context(), "wm", "t", now.UnixMilli()).Err()
+	s.SetWatermarkTime(t, now)
+	return nil
 }
 
 // retries repeats the write in the other process, which must report a replay if it was done.

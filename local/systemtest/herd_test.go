@@ -34,7 +34,7 @@ func TestHerd(t *testing.T) {
 		}{
 			{"a cold key", 1000, func() {}},
 			{"a cold key, a slow load", 1000, func() { e.PGProxy.Delay(20 * time.Millisecond) }},
-			{"an old watermark", 1000, func() { e.Redis.Client.HIncrBy(t.Context(), "wm", "t", -5000) }},
+			{"an old watermark", 1000, func() { e.AgeWatermark(t, 5*time.Second) }},
 			{"an empty Redis", 4000, func() { e.Redis.Client.FlushAll(t.Context()) }},
 		} {
 			p := newPlayer(t, e)

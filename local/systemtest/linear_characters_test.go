@@ -158,11 +158,11 @@ func (c *linearCharacter) lose() {
 	var err error
 	switch rand.IntN(6) {
 	case 0:
-		err = client.Del(ctx, "wm").Err()
+		err = client.Del(ctx, c.Watermark(c)).Err()
 	case 1:
 		err = client.FlushAll(ctx).Err()
 	case 2:
-		err = client.HIncrBy(ctx, "wm", "t", -600).Err()
+		c.AgeWatermark(c, 600*time.Millisecond)
 	default:
 		err = client.Del(ctx, "character:"+strconv.FormatInt(c.first.Id, 10)).Err()
 	}

@@ -1,7 +1,6 @@
 package systemtest_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -55,9 +55,7 @@ func (s *machineStore) catchUp() {
 		return
 	}
 	s.behind = false
-	if err := s.Redis.Client.HIncrBy(context.Background(), "wm", "t", -2000).Err(); err != nil {
-		s.t.Fatal(err)
-	}
+	s.AgeWatermark(s.t, 2*cache.MaxStaleness)
 }
 
 // seen returns a character with the model's numbers.

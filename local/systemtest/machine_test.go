@@ -195,7 +195,7 @@ func (m *machine) actPurge(t *rapid.T) {
 
 // actEvict deletes one key from Redis.
 func (m *machine) actEvict(t *rapid.T) {
-	keys := []string{"wm", "wm:lock"}
+	keys := []string{m.cached.Watermark(m.cached.t), m.cached.SyncLock(m.cached.t)}
 	for i, u := range m.cached.users {
 		keys = append(keys, "user:"+u, "characters:"+u, "user:username:"+strings.ToLower(m.users[i].name))
 	}

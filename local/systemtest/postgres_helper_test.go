@@ -27,13 +27,7 @@ func setWatermarkAge(t testing.TB, e *env, age time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// If there is no watermark yet, the next read creates one.
-	if n, err := e.Redis.Client.Exists(t.Context(), "wm").Result(); err != nil || n == 0 {
-		return
-	}
-	if err := e.Redis.Client.HSet(t.Context(), "wm", "t", now.Add(-age).UnixMilli()).Err(); err != nil {
-		t.Fatal(err)
-	}
+	e.SetWatermarkTime(t, now.Add(-age))
 }
 
 type rpcCall func(context.Context) error

@@ -25,7 +25,7 @@ func TestProcessFrozenAndResumed(t *testing.T) {
 				who.shown = newName()
 				e.WebExec(t, `UPDATE {user} SET [name] = $1 WHERE id = $2`, who.shown, who.id)
 			}
-			e.Redis.Client.HIncrBy(t.Context(), "wm", "t", -cache.MaxStaleness.Milliseconds()-1)
+			e.AgeWatermark(t, cache.MaxStaleness+time.Millisecond)
 			if dead {
 				p.postgres.Silence()
 				p.redis.Silence()

@@ -105,9 +105,9 @@ func TestRedisCorruptLeases(t *testing.T) {
 func TestRedisCorruptWatermark(t *testing.T) {
 	t.Parallel()
 	c := newCorruption(t)
-	for _, field := range []string{"t", "e", "d", "s", "c"} {
+	for _, field := range []string{"t", "e", "d", "m", "s", "n"} {
 		for _, v := range []string{"", "garbage", "-1", "0x10", "1e9", "9223372036854775808", everyByte()} {
-			c.set(t, "wm", field, v)
+			c.set(t, c.Watermark(t), field, v)
 			c.want(t, fmt.Sprintf("watermark with %s = %.20q", field, v))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -15,12 +16,12 @@ import (
 // redisTarget names the commands that a fault affects, and the calls that make the program send them.
 type redisTarget struct {
 	affects func(name string) bool
-	prepare func(x *replies, p *player)
+	prepare func(x *replies, t testing.TB, p *player)
 	errors  bool // play all error replies, not only those that the client library handles
 }
 
 func redisTargets() map[string]redisTarget {
-	warm := func(*replies, *player) {}
+	warm := func(*replies, testing.TB, *player) {}
 	return map[string]redisTarget{
 		"all":     {func(string) bool { return true }, warm, true},
 		"value":   {redisCommands("HGET"), warm, false},
@@ -28,6 +29,7 @@ func redisTargets() map[string]redisTarget {
 		"lease":   {redisCommands("lease"), (*replies).forget, true},
 		"fill":    {redisCommands("fill"), (*replies).forget, false},
 		"begin":   {redisCommands("begin"), (*replies).ageWatermark, false},
+		"now":     {redisCommands("now"), (*replies).ageWatermark, false},
 		"apply":   {redisCommands("apply"), (*replies).ageWatermark, false},
 		"delete":  {redisCommands("DEL"), warm, true},
 		"pointer": {redisCommands("GET", "SET"), warm, false},
@@ -61,7 +63,7 @@ func (x *replies) playAllReplies(t *testing.T, name string, target redisTarget) 
 				continue
 			}
 			last = newPlayer(t, x.direct)
-			x.Redis.Client.Del(t.Context(), "wm:lock")
+			x.Redis.Client.Del(t.Context(), x.direct.SyncLock(t))
 			x.playReply(t, fmt.Sprintf("%s answered with %s %q", name, kind, what), target, last, reply)
 		}
 	}
@@ -87,17 +89,19 @@ func newReplies(t *testing.T) *replies {
 }
 
 // forget deletes the player's values from Redis.
-func (x *replies) forget(p *player) { x.Redis.Client.Del(context.Background(), p.keys()...) }
+func (x *replies) forget(_ testing.TB, p *player) {
+	x.Redis.Client.Del(context.Background(), p.keys()...)
+}
 
 // ageWatermark makes the watermark old enough for a sync, but still valid for a hit.
-func (x *replies) ageWatermark(*player) {
-	x.Redis.Client.Del(context.Background(), "wm:lock")
-	x.Redis.Client.HIncrBy(context.Background(), "wm", "t", -300)
+func (x *replies) ageWatermark(t testing.TB, _ *player) {
+	x.Redis.Client.Del(context.Background(), x.direct.SyncLock(t))
+	x.direct.AgeWatermark(t, 300*time.Millisecond)
 }
 
 // playReply plays rounds with a cached player until the reply was given.
 func (x *replies) playReply(t *testing.T, what string, target redisTarget, p *player, reply string) {
-	x.forget(p) // including a lease without a fill
+	x.forget(t, p) // including a lease without a fill
 	wantHits(t, x.hits, x.clients, p)
 	var given atomic.Int64
 	rule := func(name string, ask func() []byte) ([]byte, bool) {
@@ -109,7 +113,7 @@ func (x *replies) playReply(t *testing.T, what string, target redisTarget, p *pl
 	}
 	y := &tally{}
 	eventually(t, what, func() bool {
-		target.prepare(x, p)
+		target.prepare(x, t, p)
 		x.relay.play(rule)
 		x.roundOfOneTry(t, what, target, y, p)
 		x.relay.play(nil)

@@ -15,7 +15,7 @@ import (
 func TestRedisCutAfterEachByte(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]redisTarget{
-		"hit":   {redisCommands("HMGET", "HGET", "TIME"), func(*replies, *player) {}, false},
+		"hit":   {redisCommands("HMGET", "HGET", "TIME"), func(*replies, testing.TB, *player) {}, false},
 		"lease": {redisCommands("lease"), (*replies).forget, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestRedisCutAfterEachByte(t *testing.T) {
 			n, cut := 0, true
 			for ; cut && !t.Failed(); n++ {
 				eventually(t, fmt.Sprint("the cut after byte ", n), func() bool {
-					target.prepare(x, p)
+					target.prepare(x, t, p)
 					var affected bool
 					affected, cut = x.cutAfter(n, target.affects, func() { p.readID(t, x.clients, y) })
 					other.readID(t, x.clients, y)
@@ -197,11 +197,11 @@ func TestRedisLostScripts(t *testing.T) {
 	x := newReplies(t)
 	p, y := newPlayer(t, x.env), &tally{}
 	wantHits(t, x.hits, x.clients, p)
-	x.forget(p)
-	x.ageWatermark(p)
+	x.forget(t, p)
+	x.ageWatermark(t, p)
 	x.relay.commands()
 	x.relay.play(func(name string, ask func() []byte) ([]byte, bool) {
-		if redisCommands("lease", "fill", "begin", "apply")(name) && !strings.HasSuffix(name, " EVAL") {
+		if redisCommands("lease", "fill", "begin", "now", "apply")(name) && !strings.HasSuffix(name, " EVAL") {
 			return []byte(redisErrorReplies["noscript"]), false
 		}
 		return ask(), false
@@ -212,7 +212,7 @@ func TestRedisLostScripts(t *testing.T) {
 		count[c]++
 	}
 	y.right(t, "lease and begin by text", count["lease EVAL"] > 0 && count["begin EVAL"] > 0, true)
-	for _, script := range []string{"lease", "fill", "begin", "apply"} {
+	for _, script := range []string{"lease", "fill", "begin", "now", "apply"} {
 		if count[script] != count[script+" EVAL"] {
 			t.Errorf("%s: %d by digest and %d by text, want equal numbers", script, count[script], count[script+" EVAL"])
 		}

@@ -6,6 +6,9 @@ import (
 	"maps"
 	"testing"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // cached reads until the entity is in Redis under a fresh watermark.
@@ -24,7 +27,7 @@ func cached(t *testing.T, s *stage) error {
 
 // uncached leaves a fresh watermark and no value.
 func uncached(t *testing.T, s *stage) error {
-	return inOrder(cached, func(t *testing.T, s *stage) error { return loses(s.key())(t, s) })(t, s)
+	return inOrder(cached, loses(theEntity))(t, s)
 }
 
 // commits is a change by the web application, which does not delete from Redis.
@@ -80,19 +83,26 @@ func (s *stage) writerWaits(t *testing.T) (waits bool, err error) {
 func unlocks(_ *testing.T, s *stage) error { return s.open.Rollback(context.Background()) }
 
 // loses deletes a key, as an eviction or the expiry of a lock does.
-func loses(key string) step {
-	return func(t *testing.T, s *stage) error { return s.Redis.Client.Del(t.Context(), key).Err() }
+func loses(key func(*stage, *testing.T) string) step {
+	return func(t *testing.T, s *stage) error { return s.Redis.Client.Del(t.Context(), key(s, t)).Err() }
 }
 
+func theWatermark(s *stage, t *testing.T) string { return s.Watermark(t) }
+
+func theLock(s *stage, t *testing.T) string { return s.SyncLock(t) }
+
+func theEntity(s *stage, _ *testing.T) string { return s.key() }
+
 func syncIsLocked(t *testing.T, s *stage) error {
-	return s.Redis.Client.Set(t.Context(), "wm:lock", "another", time.Minute).Err()
+	return s.Redis.Client.Set(t.Context(), s.SyncLock(t), "another", cache.DefaultBudgets().Times(testenv.Stretch).Lock).Err()
 }
 
 // ages makes the watermark older, as if that time had passed without a sync.
 func ages(d time.Duration) step {
 	return func(t *testing.T, s *stage) error {
 		s.since += d
-		return s.Redis.Client.HIncrBy(t.Context(), "wm", "t", -d.Milliseconds()).Err()
+		s.AgeWatermark(t, d)
+		return nil
 	}
 }
 
@@ -111,7 +121,7 @@ func passes(d time.Duration) step {
 // replicates copies the state to a replica of Redis, which receives nothing later.
 func replicates(t *testing.T, s *stage) error {
 	s.since, s.replica = 0, map[string]map[string]string{}
-	for _, key := range []string{"wm", s.key()} {
+	for _, key := range []string{s.Watermark(t), s.key()} {
 		s.replica[key] = maps.Clone(s.Redis.Client.HGetAll(t.Context(), key).Val())
 	}
 	return nil

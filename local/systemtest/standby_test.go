@@ -123,7 +123,7 @@ func (p *promotion) wantRefused(t *testing.T) {
 		wantEach(t, "on a standby", p.all(), unavailable)
 	}
 	// A failed sync leaves its lock to expire, which takes long with stretched budgets.
-	if err := p.Redis.Client.Del(t.Context(), "wm:lock").Err(); err != nil {
+	if err := p.Redis.Client.Del(t.Context(), p.SyncLock(t)).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -145,7 +145,7 @@ func parseRedis(w *wire, r io.Reader) error {
 		}
 		name := strings.ToUpper(args[0])
 		if strings.HasPrefix(name, "EVAL") && len(args) > 3 {
-			if name = scripts; args[3] == "wm" {
+			if name = scripts; strings.HasPrefix(args[3], "wm:") {
 				name = syncScripts
 			}
 		}

@@ -62,7 +62,12 @@ func Open(o Options) (*Program, error) {
 	}
 	p := &Program{
 		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, edge: newEdge(o, log),
-		Cache: cache.New(client, db, cache.Options{TTL: o.CacheTTL, Traced: traced, Budgets: o.Budgets.Redis}),
+		Cache: cache.New(client, db, cache.Options{
+			TTL: o.CacheTTL, KeyPrefix: o.RedisPrefix, Traced: traced, Budgets: o.Budgets.Redis,
+			OnShared: func() {
+				log.Warn("another database uses the same redis; that is safe, but each of them costs the other hits: give each its own REDIS_URL or REDIS_KEY_PREFIX")
+			},
+		}),
 	}
 	if o.Telemetry.Started != nil {
 		o.Telemetry.Started(p)

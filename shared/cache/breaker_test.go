@@ -52,20 +52,23 @@ func TestBreakerTriesOnce(t *testing.T) {
 	})
 }
 
-// An error reply is an answer, which opens no breaker.
+// An error reply is an answer, which opens no breaker. A pointer of another type is not ours, and is replaced.
 func TestErrorRepliesOpenNoBreaker(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		c := e.Program.Cache
-		e.Redis.Client.RPush(t.Context(), "user:username:list", "not ours")
-		c.SetPointer(t.Context(), "user:username:alice", "1")
+		c.SetPointer(t.Context(), "user:username:", "alice", "1")
+		key := e.Redis.Client.Keys(t.Context(), "user:username:*").Val()[0]
+		e.Redis.Client.Del(t.Context(), key)
+		e.Redis.Client.RPush(t.Context(), key, "not ours")
 		for range 10 {
-			if id, err := c.Pointer(t.Context(), "user:username:list"); err == nil {
-				t.Fatalf("Pointer of a list = %q, want an error", id)
+			if id, err := c.Pointer(t.Context(), "user:username:", "alice"); id != "" || err != nil {
+				t.Fatalf("Pointer of a list = %q, %v, want none", id, err)
 			}
 		}
-		if id, err := c.Pointer(t.Context(), "user:username:alice"); id != "1" || err != nil {
-			t.Errorf("Pointer after error replies = %q, %v, want 1", id, err)
+		c.SetPointer(t.Context(), "user:username:", "alice", "2")
+		if id, err := c.Pointer(t.Context(), "user:username:", "alice"); id != "2" || err != nil {
+			t.Errorf("Pointer after error replies = %q, %v, want 2", id, err)
 		}
 	})
 }

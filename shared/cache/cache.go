@@ -7,6 +7,9 @@
 // sync began, and the database snapshot that was applied. A value is served only under a watermark that is at most
 // MaxStaleness old.
 //
+// Names and keys derive from the identity of the database and its secret: see type identity. So a process reads only what
+// a process of the same database has written.
+//
 // A miss takes a lease before it reads the database, and fills only if its lease is still there. An invalidation deletes
 // the lease, so a value that was read before a change is never written after it. Every value carries the epoch of the
 // watermark, so one new epoch makes all older values worthless.
@@ -14,10 +17,11 @@
 // The clocks of a Redis and of the replica that takes its place must agree. If the new one is behind, reads may be stale
 // for that much longer.
 //
-// An entity is a Redis hash named after it, for example user:{id}. Its field <fp> holds epoch, checksum and bytes, and its
-// field l<fp> a lease. fp is the fingerprint of the bytes' format: two versions of the program never read each other's
-// values. The watermark is the hash wm: t is the Redis clock, s the snapshot, e the epoch, c the database cluster, d the
-// database's clock at t (never ahead of it). The string wm:lock is the lock of a sync.
+// An entity is a Redis hash named after it, for example user:{id}. Its field <fp><tag> holds epoch and sealed bytes, and
+// its field l<fp><tag> a lease. fp is the fingerprint of the bytes' format: two versions of the program never read each
+// other's values. tag is that of the database. The watermark is the hash wm:<tag>: t is the Redis clock, s the snapshot, e
+// the epoch, d the database's clock at t (never ahead of it), m and n their authentication codes. The string wm:<tag>:lock
+// is the lock of a sync.
 //
 // Command modelcheck explores the interleavings of the protocol. Run it after every change of the protocol.
 package cache
@@ -30,6 +34,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 )
@@ -47,7 +52,11 @@ const (
 
 // Options of a Cache.
 type Options struct {
-	TTL time.Duration // at most how long Redis keeps a value; default DefaultTTL
+	TTL time.Duration // at most how long Redis keeps a value, and how old a value may be; default DefaultTTL
+	// KeyPrefix begins every key, for a Redis that other programs use as well.
+	KeyPrefix string
+	// OnShared is called once, when the cache finds that another database uses the same Redis. It may be nil.
+	OnShared func()
 	// Traced says that the client's hooks need the request's context at each call. Otherwise a hit does without it.
 	Traced bool
 	// Budgets bound locks and leases. The zero value means [DefaultBudgets].
@@ -59,10 +68,15 @@ type Cache struct {
 	client  redis.UniversalClient
 	db      *postgres.DB
 	cluster bool
+	prefix  string
 	traced  bool
 	ttl     time.Duration
 	budgets Budgets
 	now     func() time.Time
+
+	identity atomic.Pointer[identity] // nil: not asked for yet
+	asking   singleflight.Group       // for the identity
+	shared   shared
 
 	breaker breaker
 	bypass  bypass
@@ -81,7 +95,7 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	_, cluster := client.(*redis.ClusterClient)
 	return &Cache{
 		client: client, db: db.Urgent(), cluster: cluster, traced: o.Traced, ttl: cmp.Or(o.TTL, DefaultTTL), now: time.Now,
-		budgets:     cmp.Or(o.Budgets, DefaultBudgets()),
+		budgets: cmp.Or(o.Budgets, DefaultBudgets()), prefix: o.KeyPrefix, shared: shared{report: o.OnShared},
 		tokenPrefix: randomHex(epochLen / 2),
 	}
 }
@@ -104,16 +118,14 @@ type Load func(ctx context.Context, id string) (Entry, error)
 type Kind struct {
 	cache   *Cache
 	prefix  string
-	format  func() string // the field of the hash that has the value
+	format  func() string // part of the field of the hash that has the value
 	load    Load
 	loads   coalescer
-	lookups lookups
+	current atomic.Pointer[view]
 }
 
 // Kind returns the entities whose keys are prefix + id. The format identifies the format of their bytes (see
 // [Fingerprint]): it must change whenever the meaning of the bytes does. It is called at the first use.
 func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
-	k := &Kind{cache: c, prefix: prefix, format: sync.OnceValue(format), load: load}
-	k.lookups.New = func() any { return k.newLookup() }
-	return k
+	return &Kind{cache: c, prefix: prefix, format: sync.OnceValue(format), load: load}
 }

@@ -34,14 +34,16 @@ func newEntity(t testing.TB, e *testenv.Env) *entity {
 
 // open is the same entity as another process, or another version of the program, sees it.
 func (x *entity) open(p *app.Program, fingerprint string) *cache.Kind {
-	return p.Cache.Kind("thing:", format(fingerprint), func(context.Context, string) (cache.Entry, error) {
-		x.loads.Add(1)
-		v := strconv.FormatInt(x.value.Load(), 10)
-		if f := x.onLoad.Load(); f != nil {
-			(*f)()
-		}
-		return cache.Entry{Bytes: []byte(v), Now: time.Now()}, nil
-	})
+	return p.Cache.Kind("thing:", format(fingerprint), x.load)
+}
+
+func (x *entity) load(context.Context, string) (cache.Entry, error) {
+	x.loads.Add(1)
+	v := strconv.FormatInt(x.value.Load(), 10)
+	if f := x.onLoad.Load(); f != nil {
+		(*f)()
+	}
+	return cache.Entry{Bytes: []byte(v), Now: time.Now()}, nil
 }
 
 // during has f run in the next load, after it has read.
@@ -71,13 +73,7 @@ func (x *entity) log(t testing.TB, key string) {
 // age makes the watermark older, as if that time had passed without a sync.
 func (x *entity) age(t testing.TB, d time.Duration) {
 	t.Helper()
-	t0, err := x.Redis.Client.HGet(t.Context(), "wm", "t").Int64()
-	if err != nil {
-		t.Fatalf("no watermark: %v", err)
-	}
-	if err := x.Redis.Client.HSet(t.Context(), "wm", "t", t0-d.Milliseconds()).Err(); err != nil {
-		t.Fatal(err)
-	}
+	x.AgeWatermark(t, d)
 }
 
 func read(t testing.TB, k *cache.Kind) int64 {
@@ -142,8 +138,11 @@ func TestExternalChange(t *testing.T) {
 		x.change(t)
 		x.age(t, cache.MaxStaleness/4+10*time.Millisecond)
 		// A reader that finds the watermark old syncs, but may serve what it has read: that is not staler than MaxStaleness.
+		before := x.loads.Load()
 		read(t, x.kind)
-		x.wantRead(t, "after the sync", 1, 1)
+		if got := read(t, x.kind); got != 1 || x.loads.Load() != before+1 {
+			t.Errorf("after the sync: read %d after %d loads, want 1 after one", got, x.loads.Load()-before)
+		}
 		x.wantRead(t, "cached again", 1, 0)
 		x.change(t)
 		x.age(t, cache.MaxStaleness+time.Millisecond)
@@ -188,7 +187,7 @@ func TestFillAfterInvalidation(t *testing.T) {
 		},
 		"flush":            func(t *testing.T, x *entity) { x.Redis.Client.FlushAll(t.Context()) },
 		"evicted":          func(t *testing.T, x *entity) { x.Redis.Client.Del(t.Context(), x.key) },
-		"watermark is out": func(t *testing.T, x *entity) { x.Redis.Client.Del(t.Context(), "wm") },
+		"watermark is out": func(t *testing.T, x *entity) { x.Redis.Client.Del(t.Context(), x.Watermark(t)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ func TestClockIsReadBeforeTheSnapshot(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
+		read(t, x.kind) // asks what database this is
 		clock := func() int64 { return e.Redis.Client.Time(t.Context()).Val().UnixMilli() }
 		var asked atomic.Int64 // the Redis clock when the snapshot was asked for
 		e.PGProxy.OnSend(func(b []byte) {
@@ -26,10 +27,10 @@ func TestClockIsReadBeforeTheSnapshot(t *testing.T) {
 		})
 		for {
 			e.PGProxy.Reset() // a new connection, on which the statement's text is sent
-			e.Redis.Client.Del(t.Context(), "wm", "wm:lock")
+			e.Redis.Client.Del(t.Context(), e.Watermark(t), e.SyncLock(t))
 			asked.Store(0)
 			_, _ = x.kind.Get(t.Context(), "1")
-			began, err := e.Redis.Client.HGet(t.Context(), "wm", "t").Int64()
+			began, err := e.Redis.Client.HGet(t.Context(), e.Watermark(t), "t").Int64()
 			if err != nil || asked.Load() == 0 {
 				if t.Context().Err() != nil {
 					t.Fatal("no sync ended in time")
@@ -50,6 +51,7 @@ func TestCachedClockIsNotAhead(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
+		read(t, x.kind) // asks what database this is
 		databaseMS := func() (ms int64) {
 			t.Helper()
 			err := e.Owner.QueryRow(t.Context(), `SELECT ceil(extract(epoch FROM clock_timestamp()) * 1000)::bigint`).Scan(&ms)
@@ -70,10 +72,10 @@ func TestCachedClockIsNotAhead(t *testing.T) {
 		})
 		for {
 			e.PGProxy.Reset() // a new connection, on which the statement's text is sent
-			e.Redis.Client.Del(t.Context(), "wm", "wm:lock")
+			e.Redis.Client.Del(t.Context(), e.Watermark(t), e.SyncLock(t))
 			afterT.Store(0)
 			_, _ = x.kind.Get(t.Context(), "1")
-			d, err := e.Redis.Client.HGet(t.Context(), "wm", "d").Int64()
+			d, err := e.Redis.Client.HGet(t.Context(), e.Watermark(t), "d").Int64()
 			if err != nil || afterT.Load() == 0 { // the sync ran into its time limit
 				if t.Context().Err() != nil {
 					t.Fatal("no sync ended in time")

@@ -53,13 +53,20 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 		c.count(ctx, Bypassed)
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	}
-	r, othersSync, err := k.readSynced(ctx, key)
+	var v *view
+	var r reading
+	othersSync := false
+	database, err := c.identify(ctx)
+	if err == nil {
+		v = k.in(database)
+		r, othersSync, err = v.readSynced(ctx, key)
+	}
 	switch {
 	case errors.Is(err, postgres.ErrUnavailable):
 		return Entry{}, err // the load would get no answer either, and there is no time to wait twice
 	case othersSync:
 		c.count(ctx, Untrusted)
-		return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
+		return share(ctx, key, func() (Entry, error) { return v.miss(ctx, key, id) })
 	case err != nil || !r.within(MaxStaleness):
 		c.count(ctx, Untrusted)
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
@@ -71,14 +78,14 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 		_ = c.delete(ctx, []string{key}) // otherwise no reader could fill the key before it expires
 	}
 	c.count(ctx, Miss)
-	return share(ctx, key, func() (Entry, error) { return k.miss(ctx, key, id) })
+	return share(ctx, key, func() (Entry, error) { return v.miss(ctx, key, id) })
 }
 
 // readSynced looks up the key, and syncs if the watermark is older than SyncAge. othersSync reports that the watermark is
 // too old to serve under, and that another process is syncing. An error of PostgreSQL is always ErrUnavailable.
-func (k *Kind) readSynced(ctx context.Context, key string) (_ reading, othersSync bool, _ error) {
-	c := k.cache
-	r, err := k.read(ctx, key)
+func (v *view) readSynced(ctx context.Context, key string) (_ reading, othersSync bool, _ error) {
+	c := v.cache
+	r, err := v.read(ctx, key)
 	if err != nil {
 		return reading{}, false, err
 	}
@@ -89,12 +96,14 @@ func (k *Kind) readSynced(ctx context.Context, key string) (_ reading, othersSyn
 		return r, false, nil
 	}
 	began := c.now()
-	syncErr := c.sync(ctx, key)
+	syncErr := c.sync(ctx, v.id, key)
 	switch {
+	case errors.Is(syncErr, errOtherDatabase):
+		return reading{}, false, nil
 	case r.within(MaxStaleness - c.now().Sub(began)): // however the sync ended, the reading is fresh enough
 		return r, false, nil
 	case syncErr == nil:
-		r, err = k.read(ctx, key)
+		r, err = v.read(ctx, key)
 		return r, false, err
 	case errors.Is(syncErr, postgres.ErrUnavailable):
 		return reading{}, false, syncErr
@@ -103,33 +112,33 @@ func (k *Kind) readSynced(ctx context.Context, key string) (_ reading, othersSyn
 }
 
 // miss loads under a lease, and fills if the lease is still there.
-func (k *Kind) miss(ctx context.Context, key, id string) (Entry, error) {
-	token := k.cache.token()
+func (v *view) miss(ctx context.Context, key, id string) (Entry, error) {
+	token := v.cache.token()
 	// The bypass is read before the lease: if it has ended by now, a fresh watermark has seen the write.
-	bypassed := k.cache.bypass.has(key, k.cache.now)
-	l, err := k.script(ctx, key, token)
+	bypassed := v.cache.bypass.has(key, v.cache.now)
+	l, err := v.script(ctx, key, token)
 	if err == nil && l.refused() && !bypassed {
-		l, err = k.await(ctx, key, token)
+		l, err = v.await(ctx, key, token)
 	}
 	if err == nil && l.value != nil && !bypassed {
 		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process has filled it
 	}
-	e, loadErr := k.load(ctx, id)
+	e, loadErr := v.load(ctx, id)
 	switch {
 	case loadErr != nil && l.granted:
-		_ = k.cache.delete(ctx, []string{key}) // the lease: no reader waits for what is not there
+		_ = v.cache.delete(ctx, []string{key}) // the lease: no reader waits for what is not there
 		return e, loadErr
 	case loadErr != nil || err != nil || !l.granted:
 		return e, loadErr
 	}
-	k.fill(ctx, key, token, l.epoch, e)
+	v.fill(ctx, key, token, l, e)
 	return e, nil
 }
 
 // await asks for the lease again until another reader has filled, or the lease is free. That reader may be loading this
 // entity, or syncing. If the waiting readers loaded too, every process would load a popular key over and over.
-func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error) {
-	c := k.cache
+func (v *view) await(ctx context.Context, key, token string) (l lease, err error) {
+	c := v.cache
 	if until := c.noWaitUntil.Load(); until != nil && c.now().Before(*until) {
 		return lease{}, nil
 	}
@@ -141,7 +150,7 @@ func (k *Kind) await(ctx context.Context, key, token string) (l lease, err error
 			return lease{}, ctx.Err()
 		case <-timer.C:
 		}
-		if l, err = k.script(ctx, key, token); err != nil || !l.refused() {
+		if l, err = v.script(ctx, key, token); err != nil || !l.refused() {
 			return l, err
 		}
 		timer.Reset(waitStep)

@@ -10,8 +10,11 @@ import (
 )
 
 const (
-	watermarkKey = "wm"
-	lockKey      = "wm:lock"
+	// watermarkKey is followed by the tag of the database. lockSuffix follows that, in the key of a lock.
+	watermarkKey = "wm:"
+	lockSuffix   = ":lock"
+	// databasesKey lists the databases that use this Redis.
+	databasesKey = "wm:databases"
 	// buckets is how many watermarks a cluster has. A value and its watermark must share a slot, and a single bucket would
 	// put everything on one node. A single node has one bucket, without a tag.
 	buckets  = 16
@@ -21,7 +24,7 @@ const (
 // key names an entity in Redis: prefix + id on a single node, behind its bucket's tag in a cluster.
 func (c *Cache) key(prefix, id string) string {
 	if !c.cluster {
-		return prefix + id
+		return c.prefix + prefix + id
 	}
 	h := fnv.New32a()
 	h.Write([]byte(prefix))
@@ -34,19 +37,16 @@ func (c *Cache) bucket(key string) int {
 	if !c.cluster {
 		return 0
 	}
-	return int(key[1]-'0')*10 + int(key[2]-'0')
+	tag := key[len(c.prefix)+1:]
+	return int(tag[0]-'0')*10 + int(tag[1]-'0')
 }
 
 func (c *Cache) bucketKey(b int, name string) string {
 	if !c.cluster {
-		return name
+		return c.prefix + name
 	}
-	return fmt.Sprintf("{%02d}:%s", b, name)
+	return fmt.Sprintf("%s{%02d}:%s", c.prefix, b, name)
 }
-
-func (c *Cache) watermark(key string) string { return c.bucketKey(c.bucket(key), watermarkKey) }
-
-func leaseField(format string) string { return "l" + format }
 
 // token is unique to one lease or lock.
 func (c *Cache) token() string {

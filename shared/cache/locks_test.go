@@ -39,7 +39,7 @@ func TestSyncLockEnds(t *testing.T) {
 		x.age(t, cache.MaxStaleness/2)
 		for {
 			_, _ = x.kind.Get(t.Context(), "1") // syncs and fails, if it is this process's turn
-			left, err := e.Redis.Client.PTTL(t.Context(), "wm:lock").Result()
+			left, err := e.Redis.Client.PTTL(t.Context(), e.SyncLock(t)).Result()
 			switch {
 			case err != nil:
 				t.Fatal(err)

@@ -9,6 +9,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// view is a Kind in one database.
+type view struct {
+	*Kind
+	id           *identity
+	field, lease string // of the hash: the value, and its lease
+	lookups      sync.Pool
+}
+
+// in returns the Kind in the database of id.
+func (k *Kind) in(id *identity) *view {
+	if v := k.current.Load(); v != nil && v.id == id {
+		return v
+	}
+	field := k.format() + id.tag
+	v := &view{Kind: k, id: id, field: field, lease: "l" + field}
+	v.lookups.New = func() any { return v.newLookup() }
+	k.current.Store(v)
+	return v
+}
+
 // lookup is the three commands of a hit with the buffer for their replies. It is reused: new commands, and what go-redis
 // parses replies into, would be a third of a hit's allocations.
 type lookup struct {
@@ -16,18 +36,16 @@ type lookup struct {
 	key   *any
 	cmds  []redis.Cmder
 	reply bytes.Buffer
+	place []byte
 }
 
-// lookups keeps the idle lookups of one Kind.
-type lookups struct{ sync.Pool }
-
-func (k *Kind) newLookup() *lookup {
+func (v *view) newLookup() *lookup {
 	ctx := context.Background() // of the commands; the call has its own
-	l := &lookup{pipe: k.cache.client.Pipeline()}
-	hget := []any{"hget", "", k.format()}
+	l := &lookup{pipe: v.cache.client.Pipeline(), place: make([]byte, 0, 256)}
+	hget := []any{"hget", "", v.field}
 	l.key = &hget[1]
 	l.cmds = []redis.Cmder{
-		redis.NewRawWriteToCmd(ctx, &l.reply, "hmget", watermarkKey, "t", "e", "d"),
+		redis.NewRawWriteToCmd(ctx, &l.reply, "hmget", v.cache.watermark(v.id, 0), "t", "e", "d", "m"),
 		redis.NewRawWriteToCmd(ctx, &l.reply, hget...),
 		redis.NewRawWriteToCmd(ctx, &l.reply, "time"),
 	}
@@ -86,6 +104,15 @@ func (r *resp) number() int64 {
 	n, err := strconv.ParseInt(string(r.text()), 10, 64)
 	r.bad = r.bad || err != nil
 	return n
+}
+
+// wrongType reads an error reply that says a key has another type, if there is one.
+func (r *resp) wrongType() bool {
+	if !bytes.HasPrefix(r.rest, []byte("-WRONGTYPE ")) {
+		return false
+	}
+	_, r.rest, _ = bytes.Cut(r.rest, []byte("\r\n"))
+	return true
 }
 
 func (r *resp) array(n int) { r.bad = r.length('*') != n || r.bad }

@@ -11,7 +11,7 @@ import (
 // reading is what one lookup in Redis has found.
 type reading struct {
 	value []byte // nil: none of this epoch
-	bad   bool   // there is one, with a wrong checksum
+	bad   bool   // there is something else that this database has not sealed for this place, or too long ago
 	ms    int64  // the Redis clock at the lookup
 	t     int64  // the Redis clock when the watermark's sync began; 0: no watermark
 	d     int64  // the database's clock at t, or a little less
@@ -41,13 +41,13 @@ var errReply = errors.New("unexpected reply from redis")
 
 // read is the lookup of a hit: one round trip, with the watermark before the value and both before the clock. If the value
 // came first, a sync between the two would vouch for a value that it has just deleted.
-func (k *Kind) read(ctx context.Context, key string) (reading, error) {
-	c := k.cache
+func (v *view) read(ctx context.Context, key string) (reading, error) {
+	c := v.cache
 	if c.cluster {
-		l, err := k.script(ctx, key, "")
+		l, err := v.script(ctx, key, "")
 		return l.reading, err
 	}
-	l := k.lookups.Get().(*lookup)
+	l := v.lookups.Get().(*lookup)
 	call := context.Background()
 	if c.traced {
 		call = context.WithoutCancel(ctx)
@@ -56,38 +56,49 @@ func (k *Kind) read(ctx context.Context, key string) (reading, error) {
 	if c.report(err) != nil {
 		return reading{}, err
 	}
-	r, err := decodeRead(resp{rest: reply}, key)
-	k.lookups.Put(l)
+	r, err := v.decode(resp{rest: reply}, key, &l.place)
+	v.lookups.Put(l)
 	if err != nil { // an error reply, or garbage
 		c.stats.redisErrors.Add(1)
 	}
 	return r, err
 }
 
-// decodeRead reads the replies to HMGET wm t e d, HGET key fp and TIME. It ignores a watermark that no sync has written.
-func decodeRead(in resp, key string) (reading, error) {
-	in.array(3)
-	t, epoch, d := in.text(), in.text(), in.text()
-	value := in.text()
+// decode reads the replies to HMGET wm t e d m, HGET key field and TIME. It ignores a watermark that no sync of this
+// database has written.
+func (v *view) decode(in resp, key string, buffer *[]byte) (reading, error) {
+	var s stamp
+	if !in.wrongType() {
+		in.array(4)
+		s = stamp{in.text(), in.text(), in.text(), in.text()}
+	}
+	foreign := in.wrongType()
+	var value []byte
+	if !foreign {
+		value = in.text()
+	}
 	in.array(2)
-	r := reading{ms: in.number()*1000 + in.number()/1000}
+	r := reading{ms: in.number()*1000 + in.number()/1000, bad: foreign}
 	if in.bad {
 		return reading{}, errReply
 	}
-	if t == nil || d == nil || len(epoch) != epochLen {
+	if len(s.epoch) != epochLen || !v.id.authentic(s) || !r.setWatermark(string(s.t), string(s.d)) {
 		return r, nil
 	}
-	if !r.setWatermark(string(t), string(d)) {
-		return r, nil
-	}
-	if after, ok := bytes.CutPrefix(value, epoch); ok {
-		after, ok = verified(key, after)
-		r.bad = !ok
-		if ok {
-			r.value = append(make([]byte, 0, len(after)), after...) // the buffer is reused
-		}
+	if sealed, ok := bytes.CutPrefix(value, s.epoch); ok {
+		*buffer = place((*buffer)[:0], key, v.field, string(s.epoch))
+		v.open(&r, sealed, *buffer)
 	}
 	return r, nil
+}
+
+// open puts the value into r. It refuses one that is older than the cache keeps values, so that an old value cannot be put
+// back.
+func (v *view) open(r *reading, sealed, place []byte) {
+	value, at, ok := v.id.open(sealed, place)
+	if r.bad = !ok || at > r.ms || r.ms-at > v.cache.ttl.Milliseconds(); !r.bad {
+		r.value = value
+	}
 }
 
 // lease is the reply to a miss.
@@ -101,33 +112,31 @@ type lease struct {
 func (l *lease) refused() bool { return !l.granted && l.value == nil && !l.bad }
 
 // script is an atomic lookup. With a token it also takes the lease if there is no value.
-func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
-	c := k.cache
-	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(key)},
-		k.format(), leaseField(k.format()), token, c.budgets.Lease.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
+func (v *view) script(ctx context.Context, key, token string) (lease, error) {
+	c := v.cache
+	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(v.id, c.bucket(key))},
+		v.field, v.lease, token, c.budgets.Lease.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
 	if c.report(err) != nil {
 		return lease{}, err
 	}
-	if len(reply) != 6 {
+	if len(reply) != 7 {
 		return lease{}, errReply
 	}
 	state, ok1 := reply[0].(int64)
-	value, ok2 := reply[1].(string)
+	sealed, ok2 := reply[1].(string)
 	epoch, ok3 := reply[2].(string)
 	ms, ok4 := reply[3].(int64)
 	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return lease{}, errReply
 	}
+	t, d := text(reply[4]), text(reply[5])
 	l := lease{reading: reading{ms: ms}, epoch: epoch}
-	if !l.setWatermark(text(reply[4]), text(reply[5])) {
+	if !v.id.authentic(stamp{[]byte(t), []byte(epoch), []byte(d), []byte(text(reply[6]))}) || !l.setWatermark(t, d) {
 		return l, nil
 	}
 	l.granted = state == leaseGranted
 	if state == leaseValue {
-		v, ok := verified(key, []byte(value))
-		if l.bad = !ok; ok {
-			l.value = v
-		}
+		v.open(&l.reading, []byte(sealed), place(nil, key, v.field, epoch))
 	}
 	return l, nil
 }
@@ -135,18 +144,18 @@ func (k *Kind) script(ctx context.Context, key, token string) (lease, error) {
 func text(v any) string { s, _ := v.(string); return s }
 
 // fill writes the value if its lease is still there. A failure costs a later reader one load.
-func (k *Kind) fill(ctx context.Context, key, token, epoch string, e Entry) {
-	c := k.cache
+func (v *view) fill(ctx context.Context, key, token string, l lease, e Entry) {
+	c := v.cache
 	ttl := c.ttl
 	if e.TTL > 0 {
 		ttl = min(ttl, e.TTL)
 	}
-	var b bytes.Buffer
-	b.Grow(epochLen + checksumLen + len(e.Bytes))
-	b.WriteString(epoch)
-	writeChecksummed(&b, key, e.Bytes)
-	n, err := fillScript.Run(ctx, c.client, []string{key, c.watermark(key)},
-		k.format(), leaseField(k.format()), token, epoch, b.Bytes(), jitter(ttl).Milliseconds()).Int()
+	sealed, err := v.id.seal([]byte(l.epoch), l.ms, place(nil, key, v.field, l.epoch), e.Bytes)
+	if err != nil {
+		return
+	}
+	n, err := fillScript.Run(ctx, c.client, []string{key, c.watermark(v.id, c.bucket(key))},
+		v.field, v.lease, token, l.epoch, sealed, jitter(ttl).Milliseconds()).Int()
 	switch {
 	case c.report(err) != nil:
 	case n == 1:

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"slices"
 	"strconv"
@@ -19,13 +20,14 @@ const (
 )
 
 var (
-	errNotMine = errors.New("another sync is under way")
-	errBreaker = errors.New("redis is not asked: it did not answer the last calls")
+	errNotMine       = errors.New("another sync is under way")
+	errOtherDatabase = errors.New("the database is another one than before")
+	errBreaker       = errors.New("redis is not asked: it did not answer the last calls")
 )
 
-// sync applies to the node of key every committed change that the node has not seen, then publishes the watermark. It
-// returns nil if the watermark is fresh now.
-func (c *Cache) sync(ctx context.Context, key string) error {
+// sync applies to the node of key every committed change that the node has not seen, then publishes the watermark of the
+// database id. It returns nil if the watermark is fresh now.
+func (c *Cache) sync(ctx context.Context, id *identity, key string) error {
 	b := c.bucket(key)
 	next := &c.noSyncUntil[b]
 	now := c.now()
@@ -34,7 +36,7 @@ func (c *Cache) sync(ctx context.Context, key string) error {
 		return errNotMine
 	}
 	token := c.token()
-	w, fresh, err := c.begin(ctx, b, token)
+	w, fresh, err := c.begin(ctx, id, b, token)
 	if err != nil {
 		return err
 	}
@@ -44,33 +46,36 @@ func (c *Cache) sync(ctx context.Context, key string) error {
 	}
 	// The Redis clock was read before this snapshot: the watermark must not vouch for a commit that the snapshot lacks.
 	changes, err := c.db.Changes(ctx, w.snapshot)
-	if err != nil && w.snapshot != "" && !errors.Is(err, postgres.ErrUnavailable) && ctx.Err() == nil {
-		// No sync has written a snapshot that the database cannot read.
-		w.cluster = ""
-		changes, err = c.db.Changes(ctx, "")
-	}
 	if err != nil {
 		return err
 	}
+	if !id.is(changes) {
+		// A failover, a restart or a new secret: the next read uses the names of that database.
+		_, err := c.adopt(changes)
+		next.Store(nil)
+		return errors.Join(errOtherDatabase, err)
+	}
 	keys := c.keysOf(b, changes.Keys)
-	if w.snapshot == "" || len(w.epoch) != epochLen || w.cluster != changes.Cluster ||
+	if w.snapshot == "" ||
 		len(changes.Keys) > postgres.MaxChangedKeys || slices.Contains(changes.Keys, postgres.AllKeys) {
 		// It is unknown what changed, or too much to list: a new epoch makes every older value and lease worthless.
 		w.epoch, keys = randomHex(epochLen/2), nil
 		c.stats.newEpochs.Add(1)
 	}
-	return c.apply(ctx, b, token, w, changes, keys)
+	return c.apply(ctx, id, b, token, w, changes, keys)
 }
 
 // watermark is what a sync finds at its start.
 type watermark struct {
-	t                        string // the Redis clock now: t of the next watermark
-	snapshot, epoch, cluster string
+	t               string // the Redis clock now: t of the next watermark
+	found           string // the snapshot in Redis, whoever wrote it
+	snapshot, epoch string // empty if no sync of this database has written them
 }
 
 // begin takes the lock and reads the clock and the watermark. fresh reports that another process has just synced.
-func (c *Cache) begin(ctx context.Context, b int, token string) (w watermark, fresh bool, err error) {
-	reply, err := beginScript.Run(ctx, c.client, []string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)},
+func (c *Cache) begin(ctx context.Context, id *identity, b int, token string) (w watermark, fresh bool, err error) {
+	mark := c.watermark(id, b)
+	reply, err := beginScript.Run(ctx, c.client, []string{mark, mark + lockSuffix},
 		token, c.budgets.Lock.Milliseconds(), SyncAge.Milliseconds()).StringSlice()
 	switch {
 	case c.report(err) != nil:
@@ -82,30 +87,54 @@ func (c *Cache) begin(ctx context.Context, b int, token string) (w watermark, fr
 	case len(reply) != 4:
 		return watermark{}, false, errReply
 	}
-	return watermark{t: reply[0], snapshot: reply[1], epoch: reply[2], cluster: reply[3]}, false, nil
+	w = watermark{t: reply[0], found: reply[1]}
+	if epoch := reply[2]; len(epoch) == epochLen && hmac.Equal([]byte(reply[3]), id.mac([]byte(w.found), []byte(epoch))) {
+		w.snapshot, w.epoch = w.found, epoch
+	}
+	return w, false, nil
 }
 
 // apply deletes the changed keys and moves the watermark, unless another sync has moved it first.
-func (c *Cache) apply(ctx context.Context, b int, token string, w watermark, changes postgres.Changes, keys []string) error {
-	all := append([]string{c.bucketKey(b, watermarkKey), c.bucketKey(b, lockKey)}, keys...)
-	n, err := applyScript.Run(ctx, c.client, all, token, w.snapshot, changes.Snapshot, w.t, w.epoch, changes.Cluster,
-		strconv.FormatInt(changes.NowMS-clockMargin.Milliseconds(), 10)).Int()
+func (c *Cache) apply(ctx context.Context, id *identity, b int, token string, w watermark, changes postgres.Changes, keys []string) error {
+	d, err := c.databaseClock(ctx, b, w, changes)
+	if err != nil {
+		return err
+	}
+	mark := c.watermark(id, b)
+	all := append([]string{mark, mark + lockSuffix, c.bucketKey(b, databasesKey)}, keys...)
+	reply, err := applyScript.Run(ctx, c.client, all, token, w.found, changes.Snapshot, w.t, w.epoch, d,
+		id.mac([]byte(w.t), []byte(w.epoch), []byte(d)), id.mac([]byte(changes.Snapshot), []byte(w.epoch)),
+		c.ttl.Milliseconds(), id.tag).StringSlice()
 	if c.report(err) != nil {
 		return err
 	}
-	if n == 0 {
+	if len(reply) == 0 {
 		return errNotMine
 	}
 	c.stats.syncs.Add(1)
 	c.noSyncUntil[b].Store(nil)
+	c.shared.found(id.tag, w.t, reply)
 	return nil
 }
 
+// databaseClock returns d of the watermark: the database's clock at t, or a little before. That clock was read at some time
+// between t and now, so the time since t is subtracted.
+func (c *Cache) databaseClock(ctx context.Context, b int, w watermark, changes postgres.Changes) (string, error) {
+	now, err := clockScript.Run(ctx, c.client, []string{c.bucketKey(b, databasesKey)}).Int64()
+	if c.report(err) != nil {
+		return "", err
+	}
+	t, err := strconv.ParseInt(w.t, 10, 64)
+	if err != nil {
+		return "", errReply
+	}
+	return strconv.FormatInt(changes.NowMS-clockMargin.Milliseconds()-(now-t), 10), nil
+}
+
+func (c *Cache) watermark(id *identity, b int) string { return c.bucketKey(b, watermarkKey+id.tag) }
+
 // keysOf returns the changed keys of bucket b, as they are in Redis.
 func (c *Cache) keysOf(b int, changed []string) []string {
-	if !c.cluster {
-		return changed
-	}
 	var keys []string
 	for _, k := range changed {
 		if key := c.key("", k); c.bucket(key) == b {

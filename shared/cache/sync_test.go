@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 func wm(t testing.TB, e *testenv.Env, field string) string {
 	t.Helper()
-	return e.Redis.Client.HGet(t.Context(), "wm", field).Val()
+	return e.Redis.Client.HGet(t.Context(), e.Watermark(t), field).Val()
 }
 
 // What makes every older value worthless must also make it unreadable.
@@ -27,13 +28,13 @@ func TestNewEpoch(t *testing.T) {
 		"more changes than it pays to list": func(t *testing.T, x *entity) {
 			x.OwnerExec(t, `INSERT INTO game.cache_change SELECT 'thing:' || n, pg_current_xact_id() FROM generate_series(1, 10001) AS n`)
 		},
-		"another timeline": func(t *testing.T, x *entity) {
-			x.Redis.Client.HSet(t.Context(), "wm", "c", "7123/1/16384")
+		"a snapshot of another epoch": func(t *testing.T, x *entity) {
+			x.StampWatermark(t, 1, strings.Repeat("f", 16), 1)
 		},
-		"no snapshot":             func(t *testing.T, x *entity) { x.Redis.Client.HDel(t.Context(), "wm", "s") },
-		"a snapshot that is none": func(t *testing.T, x *entity) { x.Redis.Client.HSet(t.Context(), "wm", "s", "garbage") },
-		"no epoch":                func(t *testing.T, x *entity) { x.Redis.Client.HDel(t.Context(), "wm", "e") },
-		"no watermark":            func(t *testing.T, x *entity) { x.Redis.Client.Del(t.Context(), "wm") },
+		"no snapshot":             func(t *testing.T, x *entity) { x.Redis.Client.HDel(t.Context(), x.Watermark(t), "s") },
+		"a snapshot that is none": func(t *testing.T, x *entity) { x.Redis.Client.HSet(t.Context(), x.Watermark(t), "s", "garbage") },
+		"no epoch":                func(t *testing.T, x *entity) { x.Redis.Client.HDel(t.Context(), x.Watermark(t), "e") },
+		"no watermark":            func(t *testing.T, x *entity) { x.Redis.Client.Del(t.Context(), x.Watermark(t)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -119,12 +120,12 @@ func TestOvertakenSync(t *testing.T) {
 			}
 		}()
 		// Another process syncs meanwhile: it finds no lock, as if that had expired.
-		for e.Redis.Client.Exists(t.Context(), "wm:lock").Val() == 0 {
+		for e.Redis.Client.Exists(t.Context(), e.SyncLock(t)).Val() == 0 {
 			if t.Context().Err() != nil {
 				return
 			}
 		}
-		e.Redis.Client.HSet(t.Context(), "wm", "s", "1:1:", "t", "1", "c", wm(t, e, "c"))
+		e.Redis.Client.HSet(t.Context(), e.Watermark(t), "s", "1:1:", "t", "1", "c", wm(t, e, "c"))
 		close(held)
 		<-done
 		if got := wm(t, e, "s"); got != "1:1:" {
@@ -147,16 +148,16 @@ func TestNoSyncWithoutDatabase(t *testing.T) {
 		x.wantRead(t, "and not filled", 0, 1)
 		// The reader whose turn it is to sync learns that the database is down, and does not ask it twice.
 		for err := error(nil); !errors.Is(err, postgres.ErrUnavailable); {
-			x.Redis.Client.Del(t.Context(), "wm:lock")
+			x.Redis.Client.Del(t.Context(), x.SyncLock(t))
 			if _, err = x.kind.Get(t.Context(), "1"); t.Context().Err() != nil {
 				return
 			}
 		}
-		x.Redis.Client.Del(t.Context(), "wm:lock") // the pause after a failed sync
+		x.Redis.Client.Del(t.Context(), x.SyncLock(t)) // the pause after a failed sync
 		e.PGProxy.Accept()
 		for e.Program.Cache.Stats().Hits < 3 {
 			_, _ = x.kind.Get(t.Context(), "1") // until it has healed
-			x.Redis.Client.Del(t.Context(), "wm:lock")
+			x.Redis.Client.Del(t.Context(), x.SyncLock(t))
 		}
 	})
 }

@@ -27,6 +27,7 @@ type Config struct {
 	TLS         TLS
 	DatabaseURL string
 	RedisURL    string
+	RedisPrefix string // of every key
 	CacheTTL    time.Duration
 	LogLevel    slog.Level
 	LogFormat   string // "json", "text", or "" for text on a terminal
@@ -86,6 +87,7 @@ func Read(getenv func(string) string) (Config, error) {
 		TLS:         e.tls(),
 		DatabaseURL: e.text("DATABASE_URL", ""),
 		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
+		RedisPrefix: e.redisPrefix(),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
 		LogLevel:    e.logLevel(),
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
@@ -130,6 +132,16 @@ func checkRedisURL(url string, iam bool) error {
 		_ = client.Close() // it has no connection
 	}
 	return err
+}
+
+// redisPrefix refuses braces, which would choose the slot of a key in a cluster, and what glob patterns or logs may twist.
+func (e *env) redisPrefix() string {
+	p := e.text("REDIS_KEY_PREFIX", "")
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:/"
+	if len(p) > 64 || strings.Trim(p, letters) != "" {
+		e.wrong("REDIS_KEY_PREFIX", "is not a prefix: up to 64 letters, digits and _-.:/")
+	}
+	return p
 }
 
 func (e *env) listen() string {

@@ -12,6 +12,7 @@ type Changes struct {
 	Keys     []string // changed since then; at most MaxChangedKeys + 1
 	Snapshot string   // the snapshot of this answer; since of the next call
 	Cluster  string   // system identifier, timeline, start time and database: only snapshots with the same value can be compared
+	CacheKey []byte   // the secret under which the cache seals
 	NowMS    int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
 	Standby  bool
 }
@@ -44,6 +45,7 @@ SELECT
 		             FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r)
 		|| '/' || extract(epoch FROM pg_postmaster_start_time())
 		|| '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS cluster,
+	(SELECT key FROM game.cache_key) AS cache_key,
 	floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
 	pg_is_in_recovery() AS standby`
 

@@ -90,7 +90,7 @@ func around(args []any) (before, after Point) {
 		switch len(args) - 3 - keys {
 		case 3:
 			return BeforeBegin, AfterBegin
-		case 7:
+		case 10:
 			return BeforeApply, AfterApply
 		case 5:
 			return BeforeLease, AfterLease

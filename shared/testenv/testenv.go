@@ -76,6 +76,8 @@ type Env struct {
 	PGProxy *faultproxy.Proxy // between the program and PostgreSQL
 	RDProxy *faultproxy.Proxy // between the program and Redis
 	Program *app.Program
+
+	watermark watermark
 }
 
 // New starts an Env on a variant of the schema and a kind of Redis (see RedisKinds). It passes the changes to [Env.Open].

@@ -2,8 +2,6 @@ package users
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"time"
 
@@ -125,20 +123,19 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 // ByUsername returns the user with the lower-cased username.
 func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
 	bears := func(u *databasev1.User) bool { return u.Username == username }
-	return r.byPointer(ctx, "user:username:"+username, bears, selectUserByLoginSQL, postgres.Args{"login": username})
+	return r.byPointer(ctx, "user:username:", username, bears, selectUserByLoginSQL, postgres.Args{"login": username})
 }
 
-// ByEmail returns the user with the lower-cased e-mail. Redis contains only its hash.
+// ByEmail returns the user with the lower-cased e-mail. Redis never contains it.
 func (r *Repository) ByEmail(ctx context.Context, email string) (*databasev1.User, error) {
-	sum := sha256.Sum256([]byte(email))
 	has := func(u *databasev1.User) bool { return u.Email == email }
-	return r.byPointer(ctx, "user:email:"+hex.EncodeToString(sum[:]), has, selectUserByEmailSQL, postgres.Args{"email": email})
+	return r.byPointer(ctx, "user:email:", email, has, selectUserByEmailSQL, postgres.Args{"email": email})
 }
 
 // byPointer follows a cached pointer from a name to a user. The pointer is only a hint, because a name can move to
 // another user: if its user does not fit, byPointer asks the database.
-func (r *Repository) byPointer(ctx context.Context, key string, fits func(*databasev1.User) bool, sql string, args postgres.Args) (*databasev1.User, error) {
-	id, redisErr := r.cache.Pointer(ctx, key)
+func (r *Repository) byPointer(ctx context.Context, prefix, name string, fits func(*databasev1.User) bool, sql string, args postgres.Args) (*databasev1.User, error) {
+	id, redisErr := r.cache.Pointer(ctx, prefix, name)
 	if id != "" {
 		u, err := r.ByID(ctx, id)
 		if err == nil && fits(u) {
@@ -159,7 +156,7 @@ func (r *Repository) byPointer(ctx context.Context, key string, fits func(*datab
 	}
 	u := rows[0].proto()
 	if redisErr == nil && fits(u) { // no pointer from a name that replaces the username: it may become ambiguous
-		r.cache.SetPointer(ctx, key, u.Id)
+		r.cache.SetPointer(ctx, prefix, name, u.Id)
 	}
 	return weighBan(u, rows[0].Now), nil
 }

@@ -56,7 +56,7 @@ func meta(err error) map[string]string {
 // settle makes the next read sync the cache: it deletes the watermark, as an eviction would.
 func settle(t testing.TB, e *testenv.Env) {
 	t.Helper()
-	if err := e.Redis.Client.Del(t.Context(), "wm").Err(); err != nil {
+	if err := e.Redis.Client.Del(t.Context(), e.Watermark(t)).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

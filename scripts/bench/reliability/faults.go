@@ -73,8 +73,8 @@ func (i *injector) faults(kinds ...faultKind) []fault {
 	for _, f := range []fault{
 		{"FLUSHALL", redisFault, nil, i.flush},
 		{"DEL of a random key", redisFault, nil, i.deleteRandom},
-		{"DEL wm", redisFault, nil, i.deleteKey("wm")},
-		{"DEL wm:lock", redisFault, nil, i.deleteKey("wm:lock")},
+		{"DEL of the watermark", redisFault, nil, i.deleteKeys("wm:????????????????")},
+		{"DEL of the lock of a sync", redisFault, nil, i.deleteKeys("wm:*:lock")},
 		{"Redis hangs for one process", redisFault, nil, i.hold(1)},
 		{"Redis hangs for all", redisFault, nil, i.hold(len(i.processes))},
 		{"connections to Redis reset", redisFault, nil, i.reset},
@@ -137,8 +137,14 @@ func (i *injector) deleteRandom(ctx context.Context) error {
 	return i.w.Redis.Client.Del(ctx, key).Err()
 }
 
-func (i *injector) deleteKey(key string) func(context.Context) error {
-	return func(ctx context.Context) error { return i.w.Redis.Client.Del(ctx, key).Err() }
+func (i *injector) deleteKeys(pattern string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		keys, err := i.w.Redis.Client.Keys(ctx, pattern).Result()
+		if err != nil || len(keys) == 0 {
+			return err
+		}
+		return i.w.Redis.Client.Del(ctx, keys...).Err()
+	}
 }
 
 func (i *injector) hold(n int) func(context.Context) error {

@@ -13,12 +13,14 @@ const (
 	writers    = 3
 	maxCommits = writers
 	none       = 0xff
+	foreign    = 0xfe // in place of a version: a value of another database
 )
 
-// node is the cache's part of one Redis.
+// node is what a process finds in one Redis under the names of one database. Where PostgreSQL fails over, the two nodes are
+// one Redis under the names of both timelines.
 type node struct {
 	marked                  uint8 // 1: there is a watermark
-	t, seen, line, epoch    uint8 // of the watermark: clock, snapshot (a set of transaction ids), timeline, epoch
+	t, seen, epoch          uint8 // of the watermark: clock, snapshot (a set of transaction ids), epoch
 	held, valueEpoch, value uint8 // held 1: there is a value
 	lease, leaseEnd         uint8 // the token, none
 }
@@ -33,7 +35,7 @@ type reader struct {
 	again, marked, t, epoch, held, valueEpoch, value, fresh, hit, until uint8
 
 	// The sync: the watermark and the clock at its start, then the snapshot, and whether the change log names the entity.
-	foundMark, foundT, foundSeen, foundLine, foundEpoch, clock, seen, line, touched uint8
+	foundMark, foundT, foundSeen, foundEpoch, clock, seen, touched uint8
 
 	// The miss.
 	avoid, granted, leaseEpoch, loaded uint8 // avoid: do not take what Redis has, since the process bypasses the key
@@ -61,9 +63,10 @@ type state struct {
 	nextEpoch           uint8
 	own, acked          uint8          // the version of the own write, and the same once it is acknowledged; none
 	bypass              [readers]uint8 // before which tick each process reads from the database
+	known               [readers]uint8 // the timeline by which each process names what it stores
 	weak                uint8          // which readers need not see the acknowledged write: weakOthers, weakAll
 	faults              uint8          // that may still happen
-	_                   [1]uint8
+	_                   [5]uint8
 }
 
 const (
@@ -85,6 +88,7 @@ type world struct {
 	redisFails    bool  // a failover to a lagging replica, while the old node still serves
 	behind        uint8 // ticks that the replica's clock is behind
 	postgresFails bool  // a failover that loses the last commit
+	shared        bool  // another database uses the same Redis
 }
 
 // worlds are the explorations of one run. Each is explored completely.
@@ -94,7 +98,8 @@ var worlds = []world{
 	{name: "the same in one process", sameProcess: true, reads: [readers]uint8{1, 1}, ticks: 3, web: 1, own: true, faults: 1, lose: true, failDelete: true},
 	{name: "Redis fails over", reads: [readers]uint8{2, 1}, ticks: 4, web: 1, faults: 1, redisFails: true},
 	{name: "Redis fails over, the new clock is behind", reads: [readers]uint8{1, 1}, ticks: 4, web: 1, faults: 1, redisFails: true, behind: 1},
-	{name: "PostgreSQL fails over", reads: [readers]uint8{1, 1}, ticks: 4, web: 2, faults: 1, postgresFails: true},
+	{name: "PostgreSQL fails over", reads: [readers]uint8{2, 1}, ticks: 4, web: 2, faults: 1, postgresFails: true},
+	{name: "another database on the same Redis", reads: [readers]uint8{2, 1}, ticks: 4, web: 1, faults: 2, shared: true},
 }
 
 func initial(w world) state {

@@ -21,6 +21,7 @@ const (
 	bugValueFirst
 	bugNoAge
 	bugOldLookup
+	bugSharedNames
 	bugEnd
 )
 
@@ -40,6 +41,7 @@ var bugs = [bugEnd]string{
 	bugValueFirst:         "value-before-watermark",
 	bugNoAge:              "age-not-checked",
 	bugOldLookup:          "old-lookup-after-a-sync",
+	bugSharedNames:        "names-without-the-database",
 }
 
 func (b bug) String() string { return bugs[b] }
@@ -55,6 +57,8 @@ func (b bug) world() world {
 		return worlds[3]
 	case bugNoTimeline, bugMaxXid:
 		return worlds[5]
+	case bugSharedNames:
+		return worlds[6]
 	}
 	return worlds[1]
 }
@@ -91,6 +95,8 @@ const (
 	stepFailover
 	stepHeal
 	stepPromote
+	stepForeignDelete
+	stepForeignFill
 	stepEnd
 )
 
@@ -103,6 +109,7 @@ var steps = [stepEnd]string{
 	stepAnswer: "answers its caller", stepEvictEntity: "Redis evicts the entity", stepEvictMark: "Redis evicts wm",
 	stepFlush: "Redis is flushed", stepReplicate: "the replica catches up", stepFailover: "Redis fails over",
 	stepHeal: "the old Redis is gone", stepPromote: "PostgreSQL fails over and loses the last commit",
+	stepForeignDelete: "another database deletes the entity", stepForeignFill: "another database fills",
 }
 
 const actorShift = 6

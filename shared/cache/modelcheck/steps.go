@@ -80,6 +80,10 @@ func (x *explorer) bypassed(s *state, reader int) bool { return s.now < s.bypass
 // older than a write that the reader must see. A replica whose clock is behind makes the watermark seem younger by as
 // much, and reads staler.
 func (x *explorer) check(s *state, r *reader, version uint8, by step) {
+	if version == foreign {
+		x.violate("a value of another database", by)
+		return
+	}
 	if gone := s.db.gone[version]; version != s.db.current && gone != none && s.now > gone+staleness+x.world.behind {
 		x.violate("a read staler than MaxStaleness", by)
 	}
@@ -112,8 +116,13 @@ func (x *explorer) read(s *state, i int) {
 	}
 }
 
-// atEachNode takes a step on each node that the client may be connected to now.
+// atEachNode takes a step on each node that the client may be connected to now. A read keeps the names that it began with.
 func (x *explorer) atEachNode(s *state, i int, step func(*state, int)) {
+	if x.world.postgresFails {
+		t := *s
+		step(&t, i)
+		return
+	}
 	for _, node := range s.reachable() {
 		t := *s
 		t.readers[i].node = node
@@ -125,7 +134,11 @@ func (x *explorer) begin(s *state, i int) {
 	if s.readers[i].left == 0 {
 		return
 	}
-	for _, node := range s.reachable() {
+	nodes := s.reachable()
+	if x.world.postgresFails {
+		nodes = []uint8{s.known[x.process(i)]}
+	}
+	for _, node := range nodes {
 		t := *s
 		r := &t.readers[i]
 		r.left--

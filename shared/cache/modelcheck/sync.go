@@ -11,7 +11,7 @@ func (x *explorer) syncBegin(s *state, i int) {
 	if now := x.clock(s, r.node); n.marked == 1 && n.t <= now && now-n.t < syncAge {
 		x.synced(&t, i, true, stepSyncBegin)
 	} else {
-		r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = n.marked, n.t, n.seen, n.line, n.epoch
+		r.foundMark, r.foundT, r.foundSeen, r.foundEpoch = n.marked, n.t, n.seen, n.epoch
 		r.clock, r.pc = now, syncSnapshot
 	}
 	x.add(t, stepSyncBegin.of(i))
@@ -20,9 +20,14 @@ func (x *explorer) syncBegin(s *state, i int) {
 func (x *explorer) syncSnapshot(s *state, i int) {
 	t := *s
 	r := &t.readers[i]
-	r.seen, r.line = s.db.committed, s.db.line
+	r.seen = s.db.committed
 	r.touched = x.named(&s.db, r.foundSeen)
 	r.pc = syncApply
+	if x.world.postgresFails && r.node != s.db.line && x.bug != bugNoTimeline {
+		t.known[x.process(i)] = s.db.line // the next read uses its names
+		r.fresh, r.hit = 0, 0
+		x.synced(&t, i, false, stepSyncSnapshot)
+	}
 	x.add(t, stepSyncSnapshot.of(i))
 }
 
@@ -57,12 +62,12 @@ func (x *explorer) apply(t *state, i int, now uint8) bool {
 		return false
 	}
 	epoch := r.foundEpoch
-	if r.foundMark == 0 || r.foundLine != r.line && x.bug != bugNoTimeline {
+	if r.foundMark == 0 {
 		epoch = x.newEpoch(t)
 	} else if r.touched == 1 {
 		x.delete(n)
 	}
-	n.marked, n.t, n.seen, n.line, n.epoch = 1, r.clock, r.seen, r.line, epoch
+	n.marked, n.t, n.seen, n.epoch = 1, r.clock, r.seen, epoch
 	if x.bug == bugClockAfterSnapshot {
 		n.t = now
 	}
@@ -89,8 +94,8 @@ func (x *explorer) delete(n *node) {
 // synced goes on after this reader's sync: with the lookup if it is still fresh, with a second lookup, or without the cache.
 func (x *explorer) synced(s *state, i int, ok bool, by step) {
 	r := &s.readers[i]
-	r.foundMark, r.foundT, r.foundSeen, r.foundLine, r.foundEpoch = 0, 0, 0, 0, 0
-	r.clock, r.seen, r.line, r.touched = 0, 0, 0, 0
+	r.foundMark, r.foundT, r.foundSeen, r.foundEpoch = 0, 0, 0, 0
+	r.clock, r.seen, r.touched = 0, 0, 0
 	switch {
 	case r.fresh == 1 && (s.now <= r.until || x.bug == bugOldLookup):
 		if r.hit == 1 {

@@ -44,6 +44,9 @@ func (x *explorer) invalidate(s *state) {
 	for _, node := range s.reachable() {
 		t := *s
 		x.delete(&t.nodes[node])
+		if x.world.postgresFails {
+			x.delete(&t.nodes[1]) // the entity has the fields of all databases
+		}
 		t.writers[ownWriter].pc = deleted
 		x.add(t, stepDelete.of(ownWriter))
 	}
@@ -75,6 +78,9 @@ func (x *explorer) faults(s *state) {
 	if x.world.lose {
 		x.loseKeys(s)
 	}
+	if x.world.shared {
+		x.useByAnotherDatabase(s)
+	}
 	if x.world.redisFails && s.primary == 0 {
 		t := *s
 		t.faults--
@@ -83,6 +89,21 @@ func (x *explorer) faults(s *state) {
 	}
 	if x.world.postgresFails && s.db.versions > 0 && s.db.line == 0 {
 		x.losePrimary(s)
+	}
+}
+
+// useByAnotherDatabase is what another database's processes do to this database's entity of the same name.
+func (x *explorer) useByAnotherDatabase(s *state) {
+	t := *s
+	t.faults--
+	x.delete(&t.nodes[0])
+	x.add(t, stepForeignDelete)
+	if x.bug == bugSharedNames && s.nodes[0].marked == 1 {
+		t = *s
+		t.faults--
+		n := &t.nodes[0]
+		n.held, n.valueEpoch, n.value, n.lease, n.leaseEnd = 1, n.epoch, foreign, none, 0
+		x.add(t, stepForeignFill)
 	}
 }
 
@@ -96,7 +117,7 @@ func (x *explorer) loseKeys(s *state) {
 		t = *s
 		t.faults--
 		n = &t.nodes[node]
-		n.marked, n.t, n.seen, n.line, n.epoch = 0, 0, 0, 0, 0
+		n.marked, n.t, n.seen, n.epoch = 0, 0, 0, 0
 		x.add(t, stepEvictMark)
 		t = *s
 		t.faults--

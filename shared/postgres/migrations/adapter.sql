@@ -121,7 +121,7 @@ END $$;
 REVOKE ALL ON FUNCTION game.log_user_change(), game.log_character_change(), game.log_truncate() FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA game TO {{.Role}};
-GRANT SELECT ON game.migration, game.adapter, game.cache_change TO {{.Role}};
+GRANT SELECT ON game.migration, game.adapter, game.cache_change, game.cache_key TO {{.Role}};
 GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};
 
 {{if .UserTrigger -}}
