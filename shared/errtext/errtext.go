@@ -53,6 +53,12 @@ func advice(err error, code string) string {
 		return ": the server refuses the user or the password of DATABASE_URL"
 	case "3D000":
 		return ": the server has no database of the name in DATABASE_URL"
+	case "42501":
+		return ": a right is missing: GRANT the group role of local migrate (database_service) to the service's login, or run local migrate again"
+	case "42P01", "42703", "42883", "3F000", "42804", "42846", "42725":
+		return ": the database's schema is not the one that this program knows: run local migrate"
+	case "26000", "42P05":
+		return ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL"
 	case "42704":
 		if connecting {
 			return ": the server does not know a parameter of DATABASE_URL, so remove it"

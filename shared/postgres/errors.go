@@ -21,6 +21,9 @@ var (
 	ErrUnavailable = errors.New("database unavailable")
 	// ErrRetry is in every error of a transaction that the database rolled back because of a conflict with another one.
 	ErrRetry = errors.New("database asks to try again")
+	// ErrMisconfigured is in every error of a statement that the database refused for a reason that its operator must
+	// remove: a right is missing, or the schema is not the one of the last migration.
+	ErrMisconfigured = errors.New("database is not set up for this program")
 
 	errNoConnection = fmt.Errorf("no connection in time: %w", context.DeadlineExceeded)
 	errTooLate      = fmt.Errorf("too late to start a statement: %w", context.DeadlineExceeded)
@@ -34,7 +37,7 @@ type classified struct {
 func (e *classified) Error() string   { return e.err.Error() }
 func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 
-// classify adds ErrUnavailable or ErrRetry to err if one of them applies. ctx is the request's context: if it has
+// classify adds ErrUnavailable, ErrRetry or ErrMisconfigured to err if one of them applies. ctx is the request's context: if it has
 // ended, the caller gave up, and the error is not the database's.
 func classify(ctx context.Context, err error) error {
 	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, ErrOverloaded) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
@@ -71,6 +74,11 @@ func classOfState(code string) error {
 		"55000", // in recovery
 		"3D000": // no such database: not created yet, or renamed
 		return ErrUnavailable
+	case "42501", // missing right
+		"42P01", "42703", "42883", "3F000", // no such table, column, function or schema
+		"42804", "42846", "42725", // another type
+		"26000", "42P05": // no such prepared statement, or there is one: a pooler in transaction mode
+		return ErrMisconfigured
 	}
 	for _, class := range []string{"08", "28", "53", "58"} { // connection, authorization, resources, system
 		if strings.HasPrefix(code, class) {

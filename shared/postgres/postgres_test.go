@@ -36,7 +36,8 @@ func TestErrorClasses(t *testing.T) {
 		"25006": postgres.ErrUnavailable, "57P01": postgres.ErrUnavailable, "57P03": postgres.ErrUnavailable,
 		"57014": postgres.ErrUnavailable, "53300": postgres.ErrUnavailable, "53100": postgres.ErrUnavailable,
 		"08006": postgres.ErrUnavailable, "28P01": postgres.ErrUnavailable,
-		"23505": nil, "42P01": nil, "22P02": nil, "XX000": nil,
+		"42501": postgres.ErrMisconfigured, "42P01": postgres.ErrMisconfigured, "42703": postgres.ErrMisconfigured, "26000": postgres.ErrMisconfigured,
+		"23505": nil, "42601": nil, "22P02": nil, "XX000": nil,
 	}
 	for state, class := range classes {
 		t.Run(state, func(t *testing.T) {
@@ -45,7 +46,7 @@ func TestErrorClasses(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			for _, c := range []error{postgres.ErrRetry, postgres.ErrUnavailable} {
+			for _, c := range []error{postgres.ErrRetry, postgres.ErrUnavailable, postgres.ErrMisconfigured} {
 				if errors.Is(err, c) != (class == c) {
 					t.Errorf("%v: is %v: %v, want %v", err, c, errors.Is(err, c), class == c)
 				}

@@ -23,6 +23,7 @@ func InvalidArgument(field, msg string) twirp.Error {
 
 var (
 	errDatabase = Error(twirp.Unavailable, "DATABASE_UNAVAILABLE", "the database does not answer; try again")
+	errSetup    = Error(twirp.Unavailable, "DATABASE_MISCONFIGURED", "the database is not set up for this service; its operator must act")
 	errBusy     = Error(twirp.ResourceExhausted, "OVERLOADED", "too many requests at once; try again after a pause")
 	errRetry    = Error(twirp.Aborted, "RETRY", "a concurrent change won; try again")
 	errDeadline = Error(twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "not done within the time of a request")
@@ -38,6 +39,8 @@ func (c *call) public(ctx context.Context, err error) twirp.Error {
 	switch {
 	case errors.Is(err, postgres.ErrUnavailable):
 		return errDatabase
+	case errors.Is(err, postgres.ErrMisconfigured):
+		return errSetup
 	case errors.Is(err, postgres.ErrOverloaded):
 		return errBusy
 	case errors.Is(err, postgres.ErrRetry):
