@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -162,7 +161,7 @@ type cloudTemplate struct {
 			CodeURI        string `yaml:"CodeUri"`
 			DefinitionBody struct {
 				Paths map[string]map[string]struct {
-					Integration struct{ URI []any } `yaml:"x-amazon-apigateway-integration"`
+					Integration struct{ URI string } `yaml:"x-amazon-apigateway-integration"`
 				}
 			} `yaml:"DefinitionBody"`
 			FunctionName string `yaml:"FunctionName"`
@@ -235,13 +234,12 @@ func (c *cloudTemplate) permissions() map[string]string {
 	return allowed
 }
 
-// aliasIn finds X in the !Sub of an address with {Alias: !Ref X.Alias}.
-func aliasIn(sub []any) string {
-	text, _ := json.Marshal(sub) // cannot fail: the values come from YAML
-	_, after, _ := strings.Cut(string(text), `{"Alias":"`)
-	function, _, ok := strings.Cut(after, `.Alias"}`)
+// aliasIn finds X in an address that ends with ${X.Arn}:live/invocations.
+func aliasIn(uri string) string {
+	_, after, _ := strings.Cut(uri, "/functions/${")
+	function, ok := strings.CutSuffix(after, ".Arn}:live/invocations")
 	if !ok {
-		return "not to an alias: " + string(text)
+		return "not to an alias: " + uri
 	}
 	return function
 }
