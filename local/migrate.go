@@ -28,6 +28,13 @@ Run it before a new version starts, and after better-auth's own migration if /re
   -role NAME        group role that gets the rights (default ` + migrations.DefaultRole + `); the service's login
                     must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
   -auth-schema NAME schema of better-auth's tables; needed only if several schemas have them
+  -user-table NAME  better-auth's user table or a view of it, if it is not "user" or "users". A view can have no
+                    triggers: see -no-user-trigger
+  -session-table NAME
+                    the session table, if it is not "session" or "sessions"
+  -column user.FIELD=NAME, -column session.FIELD=NAME
+                    a column with another name than better-auth's, for example user.name=full_name; repeatable.
+                    Later runs remember these three
   -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
 
 Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
@@ -41,6 +48,19 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	f.StringVar(&o.Role, "role", migrations.DefaultRole, "")
 	f.StringVar(&o.AuthSchema, "auth-schema", "", "")
 	f.BoolVar(&o.NoUserTrigger, "no-user-trigger", false, "")
+	f.StringVar(&o.UserTable, "user-table", "", "")
+	f.StringVar(&o.SessionTable, "session-table", "", "")
+	f.Func("column", "", func(s string) error {
+		field, name, ok := strings.Cut(s, "=")
+		if !ok || field == "" || name == "" {
+			return errors.New("write user.FIELD=NAME or session.FIELD=NAME")
+		}
+		if o.Columns == nil {
+			o.Columns = map[string]string{}
+		}
+		o.Columns[field] = name
+		return nil
+	})
 	onlyPrint := f.Bool("print", false, "")
 	if err := parse(f, args, migrateUsage); err != nil {
 		return err

@@ -39,6 +39,15 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("got %q, want one migration and one \"nothing to do\"", both)
 		}
 	})
+	t.Run("other names", func(t *testing.T) {
+		t.Parallel()
+		d := testenv.NewEmptyDatabase(t, "plugins")
+		d.OwnerExec(t, `ALTER TABLE "user" RENAME TO auth_user; ALTER TABLE auth_user RENAME name TO full_name; ALTER TABLE session RENAME TO auth_session`)
+		wantText(t, &runToEnd(t, 1, owner(t, d), "migrate").stderr, "-user-table auth_user")
+		args := []string{"migrate", "-user-table", "auth_user", "-session-table", "auth_session", "-column", "user.name=full_name"}
+		wantText(t, &runToEnd(t, 0, owner(t, d), args...).stdout, `adapter to "public"."auth_user"`)
+		wantText(t, &runToEnd(t, 2, owner(t, d), "migrate", "-column", "full_name").stderr, "user.FIELD=NAME")
+	})
 	t.Run("print", func(t *testing.T) {
 		t.Parallel()
 		d := testenv.NewEmptyDatabase(t, "plugins")

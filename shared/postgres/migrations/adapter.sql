@@ -136,7 +136,7 @@ DO $$ BEGIN
 		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
 	END IF;
 END $$;
-{{- else -}}
+{{- else if not .User.IsView -}}
 DROP TRIGGER IF EXISTS database_service_log_change ON {{.User.Table}};
 DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
 {{- end}}
@@ -145,9 +145,10 @@ DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
 INSERT INTO game.cache_change AS c (key, xid) VALUES ('*', pg_current_xact_id())
 ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 
-INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, role, user_table, user_trigger)
-VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .RoleName}}, {{.Literal .User.Table}}, {{.UserTrigger}})
+ALTER TABLE game.adapter ADD COLUMN IF NOT EXISTS names text NOT NULL DEFAULT ''; -- of better-auth's tables and columns, JSON
+INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, role, user_table, user_trigger, names)
+VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .RoleName}}, {{.Literal .User.Table}}, {{.UserTrigger}}, {{.Literal .Names.String}})
 ON CONFLICT (one) DO UPDATE
 	SET version = excluded.version, fingerprint = excluded.fingerprint, sql_hash = excluded.sql_hash,
 	    auth_schema = excluded.auth_schema, role = excluded.role,
-	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, applied_at = now();
+	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, names = excluded.names, applied_at = now();

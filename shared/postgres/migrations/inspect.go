@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -21,6 +20,7 @@ type Querier interface {
 // because better-auth can name a field emailVerified, email_verified or emailverified.
 type table struct {
 	schema, name string
+	view         bool
 	columns      map[string]column
 	alias, zone  string
 }
@@ -42,7 +42,7 @@ var (
 // catalogSQL reads only catalogs that every role can read, including for tables that the role cannot read. The type of a
 // domain is its base type. Types of extensions have their schema, because search_path differs between roles.
 const catalogSQL = `
-SELECT n.nspname AS schema, c.relname AS table, a.attname AS column,
+SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attname AS column,
        CASE WHEN bn.nspname = 'pg_catalog' THEN format_type(b.oid, NULL) ELSE format('%I.%I', bn.nspname, b.typname) END AS type
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -50,11 +50,42 @@ SELECT n.nspname AS schema, c.relname AS table, a.attname AS column,
   JOIN pg_type AS t ON t.oid = a.atttypid
   JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
   JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
- WHERE c.relkind IN ('r', 'p')
-   AND lower(c.relname) IN ('user', 'users', 'session', 'sessions')
+ WHERE c.relkind IN ('r', 'p', 'v')
+   AND ($1::text[] IS NULL OR lower(c.relname) IN ('user', 'users', 'session', 'sessions') OR c.relname = ANY ($1))
+   AND ($2 = '' OR n.nspname = $2)
    AND n.nspname NOT IN ('game', 'information_schema')
    AND n.nspname !~ '^pg_'
  ORDER BY n.nspname, c.relname, a.attnum`
+
+// readCatalog returns tables and views, ordered by name: those whose names better-auth uses and those in named, or all if
+// named is nil.
+func readCatalog(ctx context.Context, q Querier, authSchema string, named []string) (found []*table, err error) {
+	rows, err := q.Query(ctx, catalogSQL, named, authSchema)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		Schema, Table, Column string
+		View                  bool
+		Type                  sqlType
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		last := len(found) - 1
+		if last < 0 || found[last].schema != r.Schema || found[last].name != r.Table {
+			found = append(found, &table{schema: r.Schema, name: r.Table, view: r.View, columns: map[string]column{}})
+			last++
+		}
+		found[last].columns[plain(r.Column)] = column{r.Column, r.Type}
+	}
+	return found, nil
+}
+
+// plain removes what better-auth's adapters vary in a name.
+func plain(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
 
 // authTables are better-auth's two tables that the service reads.
 type authTables struct {
@@ -62,53 +93,48 @@ type authTables struct {
 }
 
 // findAuth finds better-auth's tables, in authSchema or, if that is empty, in any schema.
-func findAuth(ctx context.Context, q Querier, authSchema string) (authTables, error) {
-	rows, err := q.Query(ctx, catalogSQL)
+func findAuth(ctx context.Context, q Querier, authSchema string, n Names) (authTables, error) {
+	found, err := readCatalog(ctx, q, authSchema, []string{n.UserTable, n.SessionTable})
 	if err != nil {
 		return authTables{}, err
 	}
-	type row struct {
-		Schema, Table, Column string
-		Type                  sqlType
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
+	user, err := n.pick(found, "user", n.UserTable, userCore)
 	if err != nil {
 		return authTables{}, err
 	}
-	found := map[string]*table{}
-	for _, r := range all {
-		if authSchema != "" && r.Schema != authSchema {
-			continue
-		}
-		t := found[r.Schema+"."+r.Table]
-		if t == nil {
-			t = &table{schema: r.Schema, name: r.Table, columns: map[string]column{}}
-			found[r.Schema+"."+r.Table] = t
-		}
-		t.columns[strings.ReplaceAll(strings.ToLower(r.Column), "_", "")] = column{r.Column, r.Type}
-	}
-	return pick(found)
-}
-
-func pick(found map[string]*table) (authTables, error) {
-	user, err := pickTable(found, "user", userCore)
+	session, err := n.pick(found, "session", n.SessionTable, sessionCore)
 	if err != nil {
 		return authTables{}, err
 	}
-	if user == nil {
-		return authTables{}, missing(`better-auth's user table is missing: there is no table "user" or "users" with the ` +
-			`columns ` + strings.Join(userCore, ", ") + `; let the web application run better-auth's migration first`)
-	}
-	session, err := pickTable(found, "session", sessionCore)
-	if err != nil {
-		return authTables{}, err
-	}
-	if session == nil {
-		return authTables{}, missing(`better-auth's session table is missing: with a secondary storage better-auth keeps ` +
-			`sessions there alone; set session.storeSessionInDatabase: true in the web application and run its migration`)
+	if user == nil || session == nil {
+		return authTables{}, notFound(ctx, q, authSchema, user == nil)
 	}
 	user.alias, session.alias = "u", "s"
 	return authTables{User: *user, Session: *session}, nil
+}
+
+// notFound explains why the user or the session table was not found. A table of another name may be it.
+func notFound(ctx context.Context, q Querier, authSchema string, user bool) error {
+	kind, core := "session", sessionCore
+	if user {
+		kind, core = "user", userCore
+	}
+	all, err := readCatalog(ctx, q, authSchema, nil)
+	if err != nil {
+		return err
+	}
+	const renamed = 2 // columns at most that may have other names as well
+	slices.SortStableFunc(all, func(a, b *table) int { return len(a.lacks(core)) - len(b.lacks(core)) })
+	if len(all) > 0 && len(all[0].lacks(core)) <= renamed {
+		return missing(fmt.Sprintf("there is no table %q, but %s has the columns of better-auth's %s table; if that is it, pass -%s-table %s", kind, all[0].Table(), kind, kind, all[0].name))
+	}
+	other := fmt.Sprintf(" If it has another name, pass -%s-table; for other names of columns -column", kind)
+	if user {
+		return missing(`better-auth's user table is missing: there is no table "user" or "users"; let the web application run ` +
+			`better-auth's migration first.` + other)
+	}
+	return missing(`better-auth's session table is missing: with a secondary storage better-auth keeps sessions there alone; ` +
+		`set session.storeSessionInDatabase: true in the web application and run its migration.` + other)
 }
 
 // missing is an error that the web application's migration, followed by this one, fixes.
@@ -116,23 +142,6 @@ type missing string
 
 func (m missing) Error() string        { return string(m) }
 func (m missing) Is(target error) bool { return target == ErrSchema }
-
-func pickTable(found map[string]*table, kind string, core []string) (*table, error) {
-	var fit []*table
-	for _, key := range slices.Sorted(maps.Keys(found)) {
-		t := found[key]
-		if strings.TrimSuffix(strings.ToLower(t.name), "s") == kind && t.has(core) {
-			fit = append(fit, t)
-		}
-	}
-	switch len(fit) {
-	case 0:
-		return nil, nil
-	case 1:
-		return fit[0], nil
-	}
-	return nil, ambiguous(kind, fit)
-}
 
 // ambiguous is the error for several tables that could be better-auth's. -auth-schema helps only if they are all in different
 // schemas.
@@ -146,17 +155,18 @@ func ambiguous(kind string, fit []*table) error {
 	if different := slices.Compact(slices.Clone(schemas)); len(different) == len(schemas) { // they are sorted
 		return missing(found + "name the schema of better-auth's tables with -auth-schema (" + strings.Join(different, " or ") + ")")
 	}
-	return missing(found + "only one is better-auth's, and modelName in its configuration says which: move the other one out of its schema " +
-		"(ALTER TABLE ... SET SCHEMA ...), and run this again with -auth-schema and the schema of better-auth's tables")
+	return missing(found + "only one is better-auth's, and modelName in its configuration says which: pass -" + kind + "-table NAME")
 }
 
-func (t *table) has(fields []string) bool {
+func (t *table) has(fields []string) bool { return len(t.lacks(fields)) == 0 }
+
+func (t *table) lacks(fields []string) (lacking []string) {
 	for _, f := range fields {
 		if _, ok := t.columns[f]; !ok {
-			return false
+			lacking = append(lacking, f)
 		}
 	}
-	return true
+	return lacking
 }
 
 // fingerprint changes if the adapter must be created again: it covers the names, columns and types that the adapter

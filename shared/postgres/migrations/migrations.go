@@ -37,6 +37,7 @@ type Options struct {
 	Role          string // group role that gets the rights; created if it is missing. Default: that of the last run, or DefaultRole
 	AuthSchema    string // schema of better-auth's tables. Default: that of the last run, or the only one that has them
 	AuthTimezone  string // zone of the times in columns without a zone; required if there are such columns
+	Names                // default: those of the last run
 	NoUserTrigger bool   // add no triggers to the user table: users are then cached for at most 10 s
 }
 
@@ -103,6 +104,7 @@ func plan(ctx context.Context, q Querier, o Options) (adapter, []step, error) {
 	}
 	o.Role = cmp.Or(o.Role, at.role, DefaultRole)
 	o.AuthSchema = cmp.Or(o.AuthSchema, at.schema)
+	o.Names = o.Names.or(at.names)
 	data, err := inspect(ctx, q, o)
 	if err != nil {
 		return adapter{}, nil, err
@@ -122,12 +124,20 @@ func plan(ctx context.Context, q Querier, o Options) (adapter, []step, error) {
 	hash := hex.EncodeToString(sum[:16])
 	intact := at.hash == hash && at.view && (!data.UserTrigger || at.triggers == 2)
 	if !intact {
-		steps = append(steps, step{"adapter to " + data.User.Table() + " and " + data.Session.Table(), strings.Replace(text, hashMark, hash, 1)})
+		steps = append(steps, step{data.stepName(), strings.Replace(text, hashMark, hash, 1)})
 	}
 	if len(steps) == 1 {
 		return data, nil, nil
 	}
 	return data, steps, nil
+}
+
+func (a adapter) stepName() string {
+	name := "adapter to " + a.User.Table() + " and " + a.Session.Table()
+	if a.User.view {
+		name += " (the first is a view, which can have no triggers: users are cached for at most 10 s)"
+	}
+	return name
 }
 
 // numberedSteps are the numbered files after version.
@@ -151,7 +161,10 @@ func numberedSteps(version int, data adapter) (steps []step, err error) {
 
 // inspect finds better-auth's tables. It returns an error if the database does not tell what it needs.
 func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
-	auth, err := findAuth(ctx, q, o.AuthSchema)
+	if err := o.Names.check(); err != nil {
+		return adapter{}, err
+	}
+	auth, err := findAuth(ctx, q, o.AuthSchema, o.Names)
 	if err != nil {
 		return adapter{}, err
 	}
@@ -163,7 +176,7 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 		return adapter{}, err
 	}
 	auth.User.zone, auth.Session.zone = o.AuthTimezone, o.AuthTimezone
-	data := adapter{authTables: auth, RoleName: o.Role, Role: pgx.Identifier{o.Role}.Sanitize(), UserTrigger: !o.NoUserTrigger, AdapterVersion: adapterVersion, Fingerprint: auth.fingerprint(), AuthSchema: o.AuthSchema}
+	data := adapter{authTables: auth, RoleName: o.Role, Role: pgx.Identifier{o.Role}.Sanitize(), UserTrigger: !o.NoUserTrigger && !auth.User.view, Names: o.Names, AdapterVersion: adapterVersion, Fingerprint: auth.fingerprint(), AuthSchema: o.AuthSchema}
 	if auth.User.schema == auth.Session.schema {
 		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}

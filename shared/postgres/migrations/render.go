@@ -11,6 +11,9 @@ import (
 // Table returns the qualified, quoted name.
 func (t table) Table() string { return pgx.Identifier{t.schema, t.name}.Sanitize() }
 
+// IsView reports whether it is a view: views cannot have the triggers.
+func (t table) IsView() bool { return t.view }
+
 // Name returns a column's quoted name.
 func (t table) Name(field string) string { return pgx.Identifier{t.columns[field].name}.Sanitize() }
 
@@ -73,6 +76,7 @@ type adapter struct {
 	AdapterVersion int
 	Fingerprint    string
 	AuthSchema     string
+	Names          Names
 }
 
 // Literal quotes a string.

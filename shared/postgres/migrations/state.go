@@ -19,6 +19,7 @@ type state struct {
 	view     bool   // game.users exists
 	triggers int    // number of the service's enabled triggers on the user table
 	logged   bool   // the last run was to add triggers
+	names    string // of better-auth's tables and columns, JSON
 }
 
 const (
@@ -37,7 +38,8 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
          WHERE '"' || n.nspname || '"."' || c.relname || '"' = a.user_table
            AND t.tgname IN ('database_service_log_change', 'database_service_log_truncate')
            AND t.tgenabled IN ('O', 'A')) AS triggers,
-       coalesce(a.user_trigger, false) AS logged
+       coalesce(a.user_trigger, false) AS logged,
+       coalesce(to_jsonb(a) ->> 'names', '') AS names -- an older adapter has no such column
   FROM (VALUES (1)) AS one
   LEFT JOIN game.adapter AS a ON true`
 )
@@ -55,7 +57,7 @@ func currentState(ctx context.Context, q Querier) (state, error) {
 		return state{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
-		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged)
+		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names)
 		return s, err
 	})
 }
@@ -89,7 +91,7 @@ func Check(ctx context.Context, q Querier) (Status, error) {
 	case at.logged && at.triggers != 2:
 		return Status{}, fmt.Errorf("the triggers on better-auth's user table are gone: %w", ErrSchema)
 	}
-	auth, err := findAuth(ctx, q, at.schema)
+	auth, err := findAuth(ctx, q, at.schema, Names{}.or(at.names))
 	if err != nil {
 		return Status{}, err
 	}
