@@ -50,17 +50,7 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	f.BoolVar(&o.NoUserTrigger, "no-user-trigger", false, "")
 	f.StringVar(&o.UserTable, "user-table", "", "")
 	f.StringVar(&o.SessionTable, "session-table", "", "")
-	f.Func("column", "", func(s string) error {
-		field, name, ok := strings.Cut(s, "=")
-		if !ok || field == "" || name == "" {
-			return errors.New("write user.FIELD=NAME or session.FIELD=NAME")
-		}
-		if o.Columns == nil {
-			o.Columns = map[string]string{}
-		}
-		o.Columns[field] = name
-		return nil
-	})
+	f.Func("column", "", func(s string) error { return addColumn(&o.Names, s) })
 	onlyPrint := f.Bool("print", false, "")
 	if err := parse(f, args, migrateUsage); err != nil {
 		return err
@@ -83,6 +73,19 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	for _, s := range steps {
 		fmt.Fprintln(w, s)
 	}
+	return nil
+}
+
+// addColumn adds a value of -column to n.
+func addColumn(n *migrations.Names, value string) error {
+	field, name, ok := strings.Cut(value, "=")
+	if !ok || field == "" || name == "" {
+		return errors.New("write user.FIELD=NAME or session.FIELD=NAME")
+	}
+	if n.Columns == nil {
+		n.Columns = map[string]string{}
+	}
+	n.Columns[field] = name
 	return nil
 }
 
