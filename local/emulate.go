@@ -17,7 +17,7 @@ import (
 
 const emulatorUsage = `Serves the services as Lambda functions behind API Gateway, on one port, without Docker or an AWS account.
 
-  local emulator [flags]
+  database-service emulator [flags]
 
   -template FILE     the template with routes, timeouts, memory and environment; default template.yaml
   -parameter K=V     value of a parameter of the template; may be repeated
@@ -28,17 +28,17 @@ const emulatorUsage = `Serves the services as Lambda functions behind API Gatewa
                      -functions DIR, the binaries in DIR run until the first change
   -gateway KIND      default gateway: v2 (HTTP API, default), v1 (REST API), furl (Function URL), alb, alb-multi
   -data DIR          keep the data of the embedded PostgreSQL in DIR; by default it is deleted at the end
-  -save DIR          write each event to a file, for local invoke and sam local invoke -e. Events contain the contents of
+  -save DIR          write each event to a file, for invoke and sam local invoke -e. Events contain the contents of
                      requests, including tokens
   -processes N       maximum number of processes of one function, default 64; each has a connection to the database
 
 A request chooses another gateway by the path /_gateway/KIND/... or by the header X-Emulator-Gateway: KIND. The AWS CLI and
-SDKs call functions with --endpoint-url http://127.0.0.1:50052. The environment is that of local (see local -h), except that the
+SDKs call functions with --endpoint-url http://127.0.0.1:50052. The environment is that of serving (see database-service -h), except that the
 default of LISTEN_ADDR is 127.0.0.1, because every caller that reaches the port may call every function. If the template
 declares a variable for a function and the variable is set here, the function gets this value.
 `
 
-// emulatorFlags are the flags of local emulator.
+// emulatorFlags are the flags of database-service emulator.
 type emulatorFlags struct {
 	options emulator.Options
 	watch   bool
@@ -94,7 +94,7 @@ func runEmulator(ctx context.Context, args []string) error {
 		c.Listen = strings.TrimPrefix(baseURL(c.Config), "http://")
 	}
 	if f.data != "" && c.DatabaseURL != "" {
-		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", usageError("local emulator"))
+		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", usageError("database-service emulator"))
 	}
 	closeTraces, err := trace(&c, true)
 	if err != nil {

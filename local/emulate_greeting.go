@@ -31,7 +31,7 @@ func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greetin
 	fmt.Fprintf(w, "  Invoke API  aws lambda invoke --endpoint-url %s --region us-east-1 --function-name PurgeFunction /dev/stdout\n", g.url)
 	fmt.Fprintln(w, "              (the AWS CLI requires credentials; any value works)")
 	if o.SaveTo != "" {
-		fmt.Fprintf(w, "  Events      in %s; replay with local invoke FUNCTION -e FILE\n", o.SaveTo)
+		fmt.Fprintf(w, "  Events      in %s; replay with database-service invoke FUNCTION -e FILE\n", o.SaveTo)
 	}
 	token := g.printBackends(w)
 	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))

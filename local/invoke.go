@@ -22,7 +22,7 @@ import (
 const invokeUsage = `Calls a function of a running emulator with an event, for example a saved one. It prints the response to stdout and the log to
 stderr.
 
-  local invoke FUNCTION [flags]
+  database-service invoke FUNCTION [flags]
 
   -e FILE    the event; - for stdin. The default event is {}. A service answers it with an empty 200, like the scheduled
              events that keep it warm
@@ -47,7 +47,7 @@ func runInvoke(ctx context.Context, args []string) error {
 		return err
 	}
 	if name == "" {
-		return fmt.Errorf("local invoke needs the name of a function: %w", helpOf(f))
+		return fmt.Errorf("database-service invoke needs the name of a function: %w", helpOf(f))
 	}
 	if *base == "" {
 		c, err := config.Read(os.Getenv)

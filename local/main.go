@@ -21,12 +21,14 @@ import (
 
 const usage = `The database service: users, characters and sessions on one port.
 
-  local [flags]           serve
-  local emulator [flags]  serve as Lambda functions behind API Gateway (see local emulator -h)
-  local invoke FUNCTION   call a function of a running emulator with a saved event (see local invoke -h)
-  local migrate [flags]   bring the database at DATABASE_URL up to date (see local migrate -h)
-  local healthcheck       exit with 0 if the service on this machine answers, else with 1
-  local version           print version, revision and Go version; also as -version
+  database-service [flags]           serve
+  database-service emulator [flags]  serve as Lambda functions behind API Gateway (see database-service emulator -h)
+  database-service invoke FUNCTION   call a function of a running emulator with a saved event (see database-service invoke -h)
+  database-service migrate [flags]   bring the database at DATABASE_URL up to date (see database-service migrate -h)
+  database-service healthcheck       exit with 0 if the service on this machine answers, else with 1
+  database-service version           print version, revision and Go version; also as -version
+
+In the repository, "go run ./local" is this program.
 
 Flags of serve:
   -data DIR   keep the data of the embedded PostgreSQL in DIR; without it, the data is removed at the end
@@ -51,14 +53,14 @@ type usageError string
 
 func (e usageError) Error() string { return "see " + string(e) + " -h" }
 
-const errUsage usageError = "local"
+const errUsage usageError = "database-service"
 
 // helpOf returns the usage error of the command that has the flags.
 func helpOf(f *flag.FlagSet) usageError {
 	if f.Name() == "local" {
 		return errUsage
 	}
-	return usageError("local " + f.Name())
+	return usageError("database-service " + f.Name())
 }
 
 func main() {
@@ -73,7 +75,7 @@ func execute(b app.Budgets) (code int) {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "local:", err)
+	fmt.Fprintln(os.Stderr, "database-service:", err)
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}

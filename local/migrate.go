@@ -17,7 +17,7 @@ import (
 
 const migrateUsage = `Brings the database at DATABASE_URL up to date: schema "game" and the adapter to better-auth's tables.
 
-  local migrate [flags]
+  database-service migrate [flags]
 
 DATABASE_URL must name a role that owns better-auth's tables, or has SELECT and TRIGGER on the user table and SELECT and
 UPDATE on the session table. The service's own role does not suffice. At the end it reads a user and a session as the
@@ -105,7 +105,7 @@ func printSQL(ctx context.Context, pool *pgxpool.Pool, o migrations.Options, w i
 // It returns pgx's errors unchanged, because they never contain the password.
 func openOwner(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
 	if strings.TrimSpace(databaseURL) == "" {
-		return nil, errors.New("DATABASE_URL is required: see local migrate -h")
+		return nil, errors.New("DATABASE_URL is required: see database-service migrate -h")
 	}
 	cfg, err := postgres.ParseURL(databaseURL)
 	if err != nil {

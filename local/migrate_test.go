@@ -95,7 +95,7 @@ func TestServeUnmigrated(t *testing.T) {
 	if code != http.StatusServiceUnavailable || answer["schema"] != "schema game is missing: run the migration" {
 		t.Errorf("/readyz: got %d %v, want 503 and what to do", code, answer)
 	}
-	wantText(t, &p.stdout, "local migrate")
+	wantText(t, &p.stdout, "database-service migrate")
 
 	runToEnd(t, 0, owner(t, d), "migrate", "-no-user-trigger")
 	eventually(t, "it to be ready", func() bool {

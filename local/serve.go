@@ -195,7 +195,7 @@ func announce(p *app.Program, b *backends, h *health) {
 	}
 	switch r := h.report(); {
 	case r.Schema != "ok":
-		g.note = "The database does not fit: " + r.Schema + " (local migrate)."
+		g.note = "The database does not fit: " + r.Schema + " (database-service migrate)."
 		p.Log.Warn("the database does not fit", "schema", r.Schema)
 	case !r.userTrigger:
 		g.note = "Changes of users are not logged in this database: users are cached for 10 s."

@@ -216,8 +216,8 @@ func TestRefuseToStart(t *testing.T) {
 		},
 		{"wrong REDIS_URL alone", 1, []string{"REDIS_URL=http://hidden"}, nil, []string{"REDIS_URL"}},
 		{"-data and DATABASE_URL", 2, []string{database}, []string{"-data", "x"}, []string{"-data", "DATABASE_URL"}},
-		{"unknown flag", 2, nil, []string{"-hidde"}, []string{"-hidde", "local -h"}},
-		{"unknown command", 2, nil, []string{"migrat"}, []string{"migrat", "local -h"}},
+		{"unknown flag", 2, nil, []string{"-hidde"}, []string{"-hidde", "database-service -h"}},
+		{"unknown command", 2, nil, []string{"migrat"}, []string{"migrat", "database-service -h"}},
 		{"no server to check", 1, nil, []string{"healthcheck"}, []string{"refused"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

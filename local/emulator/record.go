@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// recorder saves events as files for "local invoke -e" and "sam local invoke -e". The files contain what the requests contained,
+// recorder saves events as files for "invoke -e" and "sam local invoke -e". The files contain what the requests contained,
 // including tokens and bodies, so only their owner can read them.
 type recorder struct {
 	dir string
