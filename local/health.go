@@ -118,7 +118,7 @@ func checkDatabase(ctx context.Context, db *postgres.DB) readiness {
 	case errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded):
 		return readiness{Database: "down", Schema: "unknown"}
 	case refused:
-		return readiness{Database: "ok", Schema: "a right is missing: GRANT database_service (or the -role of local migrate) TO the service's login; if it has it, " + migrations.ErrSchema.Error()}
+		return readiness{Database: "ok", Schema: "a right is missing: GRANT database_service (or the -role of database-service migrate) TO the service's login; if it has it, " + migrations.ErrSchema.Error()}
 	case errors.Is(err, migrations.ErrSchema):
 		return readiness{Database: "ok", Schema: err.Error()} // this program's text
 	}

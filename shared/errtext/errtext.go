@@ -54,9 +54,9 @@ func advice(err error, code string) string {
 	case "3D000":
 		return ": the server has no database of the name in DATABASE_URL"
 	case "42501":
-		return ": a right is missing: GRANT the group role of local migrate (database_service) to the service's login, or run local migrate again"
+		return ": a right is missing: GRANT the group role of database-service migrate (database_service) to the service's login, or run database-service migrate again"
 	case "42P01", "42703", "42883", "3F000", "42804", "42846", "42725":
-		return ": the database's schema is not the one that this program knows: run local migrate"
+		return ": the database's schema is not the one that this program knows: run database-service migrate"
 	case "26000", "42P05":
 		return ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL"
 	case "42704":

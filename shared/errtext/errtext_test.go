@@ -28,8 +28,8 @@ func TestForLog(t *testing.T) {
 		{fmt.Errorf("insert %s: %w", secret, taken), "SQLSTATE 23505 character character_slot"},
 		{&net.OpError{Op: secret, Err: syscall.ECONNREFUSED}, "connection refused"},
 		{fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "timeout"},
-		{&pgconn.PgError{Code: "42501", Message: secret}, "SQLSTATE 42501: a right is missing: GRANT the group role of local migrate (database_service) to the service's login, or run local migrate again"},
-		{&pgconn.PgError{Code: "42703", Message: secret}, "SQLSTATE 42703: the database's schema is not the one that this program knows: run local migrate"},
+		{&pgconn.PgError{Code: "42501", Message: secret}, "SQLSTATE 42501: a right is missing: GRANT the group role of database-service migrate (database_service) to the service's login, or run database-service migrate again"},
+		{&pgconn.PgError{Code: "42703", Message: secret}, "SQLSTATE 42703: the database's schema is not the one that this program knows: run database-service migrate"},
 		{errors.New(secret), "*errors.errorString"},
 	} {
 		if got := errtext.ForLog(test.err); got != test.want {

@@ -19,8 +19,8 @@ import (
 func TestMisconfigured(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ what, sql, log string }{
-		{"a dropped session column", `ALTER TABLE public.session DROP COLUMN "userAgent"`, "run local migrate"},
-		{"a dropped function", `DROP FUNCTION game.session_by_token(text)`, "run local migrate"},
+		{"a dropped session column", `ALTER TABLE public.session DROP COLUMN "userAgent"`, "run database-service migrate"},
+		{"a dropped function", `DROP FUNCTION game.session_by_token(text)`, "run database-service migrate"},
 		{"a missing right", `REVOKE EXECUTE ON FUNCTION game.session_by_token(text) FROM database_service`, "GRANT"},
 		{"a missing right on the schema", `REVOKE USAGE ON SCHEMA game FROM database_service`, "GRANT"},
 	} {
