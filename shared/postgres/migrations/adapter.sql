@@ -1,8 +1,8 @@
--- The adapter: what the service sees of better-auth's tables, whatever their names, columns and types are here. It is
--- made again whenever they change. Reads of them go through the view and the functions only.
+-- The adapter: what the service sees of better-auth's tables, whatever their names, columns and types are. A migration
+-- makes it again whenever they change. The service reads them by the view and the functions only.
 
--- A caller's opaque user id as the column's own type, or NULL where it cannot be one. Only the form that the column
--- itself prints is taken: an id in another form would be cached under a key that no change ever clears.
+-- A caller's opaque user id in the type of the column, or NULL if it cannot be one. It accepts only the form that the
+-- column prints: an id in another form would be cached under a key that no change deletes.
 CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType.SQL}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 	$$ SELECT {{.UserIDCast "id"}} $$;
 
@@ -43,8 +43,8 @@ DROP FUNCTION IF EXISTS game.email_is;
 CREATE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN {{.EmailType.Equals "email_key" "email"}};
 
--- The only access to the session table. plpgsql, for a function in SQL that is SECURITY DEFINER is planned again at each
--- call. STABLE, so that it reads with the snapshot of the statement that calls it. No row: no such session.
+-- The only access to the session table. It is in plpgsql, because PostgreSQL plans a SECURITY DEFINER function in SQL anew
+-- at each call. It is STABLE, so that it reads with the snapshot of the calling statement. No row: no such session.
 DROP FUNCTION IF EXISTS game.session_by_token(text);
 CREATE FUNCTION game.session_by_token(p_token text)
 RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
@@ -70,10 +70,10 @@ BEGIN
 {{- end}}
 END $$;
 
--- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only where that gains at
--- least min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so that a revocation or a refresh
--- by better-auth that committed while this waited for the lock is seen. The 5 s: a web server whose clock is ahead
--- may have revoked the session by setting its expiry to its own "now".
+-- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only if that gains at least
+-- min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so they see a revocation or a refresh by
+-- better-auth that committed while this waited for the lock. The 5 s: a web server whose clock is ahead may have revoked
+-- the session by setting its expiry to its own "now".
 DROP FUNCTION IF EXISTS game.extend_session(text, interval, interval, interval);
 CREATE FUNCTION game.extend_session(p_id text, p_window interval, p_cap interval, p_min_gain interval)
 RETURNS TABLE (expires_at timestamptz, expires_in_seconds bigint)
@@ -110,14 +110,14 @@ BEGIN
 		ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 	END IF;
 	IF TG_OP = 'DELETE' THEN
-		-- A user who is gone has no characters: their names are free again, their rows stay for support.
+		-- A deleted user has no characters: their names are free again, and their rows stay for support.
 		UPDATE game.character AS c SET deleted_at = now(), version = c.version + 1, updated_at = now()
 		 WHERE c.user_id = OLD.{{.User.Name "id"}} AND c.deleted_at IS NULL;
 	END IF;
 	RETURN NULL;
 END $$;
 
--- They run as their owner, so only their triggers shall run them.
+-- They run as their owner, so only their triggers may run them.
 REVOKE ALL ON FUNCTION game.log_user_change(), game.log_character_change(), game.log_truncate() FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA game TO {{.Role}};
@@ -141,7 +141,7 @@ DROP TRIGGER IF EXISTS database_service_log_change ON {{.User.Table}};
 DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
 {{- end}}
 
--- Old values may be of users whose changes were not logged until now.
+-- Cached values may be of users whose changes were not logged until now.
 INSERT INTO game.cache_change AS c (key, xid) VALUES ('*', pg_current_xact_id())
 ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 
