@@ -1,7 +1,9 @@
 package systemtest_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/request"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -141,8 +144,19 @@ func faultScenarios() []faultScenario {
 			}
 		}},
 		{"INTERNAL", func(f *faulty) {
+			f.PGProxy.OnSend(func(statement []byte) { // which is then no SQL
+				for i := bytes.Index(statement, []byte("game.")); i >= 0; i = bytes.Index(statement, []byte("game.")) {
+					copy(statement[i:], "game!")
+				}
+			})
+			// Another program, because this one has prepared its statements.
+			url := serveProtocols(f, newEdge(io.Discard), services.New(f.Open(f)), asItIs)
+			f.all(f.seen.clients(f, url), fault{twirp.Internal, "INTERNAL"})
+			f.PGProxy.OnSend(nil)
+		}},
+		{"DATABASE_MISCONFIGURED", func(f *faulty) {
 			f.OwnerExec(f, `ALTER SCHEMA game RENAME TO elsewhere`)
-			f.all(f.clients, fault{twirp.Internal, "INTERNAL"})
+			f.all(f.clients, fault{twirp.Unavailable, "DATABASE_MISCONFIGURED"})
 			f.OwnerExec(f, `ALTER SCHEMA elsewhere RENAME TO game`)
 		}},
 		{"DATABASE_UNAVAILABLE", func(f *faulty) {

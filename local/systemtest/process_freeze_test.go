@@ -55,7 +55,7 @@ func TestProcessFrozenInside(t *testing.T) {
 				p.postgres.OnSend(holdOnce(p.postgres.Hold, held, who.id))
 			},
 			"before it fills": func(p *process, who *player, held func()) {
-				p.redis.OnSend(holdOnce(p.redis.Hold, held, who.name))
+				p.redis.OnSend(holdOnce(p.redis.Hold, held, fillCall))
 			},
 		} {
 			p, who := startProcess(t, e, realBudgets), newPlayer(t, e)
@@ -92,6 +92,9 @@ func TestProcessFrozenInside(t *testing.T) {
 		}
 	})
 }
+
+// fillCall begins the call of the fill script: only it has 6 arguments after its 2 keys.
+const fillCall = "*11\r\n$7\r\nevalsha\r\n"
 
 type frozenAnswer struct {
 	list []*databasev1.Character

@@ -79,13 +79,13 @@ func runCold(ctx context.Context, w *world, o options) (section, error) {
 }
 
 // startPair starts hello and b, in an order that changes with each round. Round 0 does not count.
-func (api *runtimeAPI) startPair(ctx context.Context, hello, b *binary, round int) error {
+func (a *runtimeAPI) startPair(ctx context.Context, hello, b *binary, round int) error {
 	pair := []*binary{hello, b}
 	if round%2 == 1 {
 		pair[0], pair[1] = b, hello
 	}
 	for _, one := range pair {
-		s, err := api.start(ctx, one)
+		s, err := a.start(ctx, one)
 		if err != nil {
 			return fmt.Errorf("%s (%s): %w", one.name, one.build, err)
 		}

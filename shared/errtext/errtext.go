@@ -134,7 +134,7 @@ const authority = " (PostgreSQL: sslrootcert=FILE; Redis: SSL_CERT_FILE)"
 func types(err error) (names []string) {
 	for err != nil {
 		names = append(names, fmt.Sprintf("%T", err))
-		if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only this error, not those that it wraps
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
 			if all := many.Unwrap(); len(all) > 0 {
 				return append(names, types(all[len(all)-1])...)
 			}

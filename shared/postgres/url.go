@@ -10,10 +10,10 @@ import (
 	"github.com/osirose-new/database-service/shared/connurl"
 )
 
-const exampleURL = "postgres://user:password@host:5432/database"
+const exampleURL = "postgres://user:password@host:5432/database" //nolint:gosec // the example names no real password
 
 // schemes says for each usual wrong scheme what to write instead.
-var schemes = map[string]string{
+var schemes = map[string]string{ //nolint:gosec // advice, no credentials
 	"jdbc:postgresql":        "is a JDBC URL: write " + exampleURL + ", with the user and the password in front of the host",
 	"prisma":                 "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
 	"prisma+postgres":        "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
@@ -33,7 +33,7 @@ var schemes = map[string]string{
 	"arn:aws:secretsmanager": "is the ARN of a secret, which belongs into DATABASE_SECRET_ARN",
 }
 
-var errForm = errors.New("is neither a URL (" + exampleURL + ") nor host=... user=... dbname=...")
+var errForm = errors.New("is neither a URL (" + exampleURL + ") nor host=NAME user=NAME dbname=NAME")
 
 // CheckURL returns the error that Open would return for databaseURL. login means that Options.Login is set; token is
 // Options.Token.

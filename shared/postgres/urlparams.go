@@ -50,7 +50,7 @@ var values = map[string]func(string) string{
 }
 
 // foreign are parameters of other programs that have no counterpart here, or another name.
-var foreign = map[string]string{
+var foreign = map[string]string{ //nolint:gosec // advice, no credentials
 	"pool_timeout":         "belongs to Prisma: remove it (a request waits at most 100 ms for a connection)",
 	"socket_timeout":       "belongs to Prisma: remove it (a statement has 500 ms)",
 	"statement_cache_size": "belongs to Prisma: write statement_cache_capacity, or remove it",

@@ -18,7 +18,6 @@ import (
 // watermark is what a test must know of the cache to read and to age the watermark of its database.
 type watermark struct {
 	mu   sync.Mutex
-	db   *postgres.DB      // connected to the server directly
 	tag  string            // the last one
 	keys map[string][]byte // by tag: what authenticates the watermark
 }
@@ -30,14 +29,13 @@ func (e *Env) CacheTag(t testing.TB) string {
 	w := &e.watermark
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.db == nil {
-		var err error
-		if w.db, err = postgres.Open(e.Owner.Config().ConnString(), postgres.Options{Budgets: Budgets().Database}); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(w.db.Close)
+	// It connects to the server directly, and keeps no connection: a server that shuts down would wait for it.
+	db, err := postgres.Open(e.Owner.Config().ConnString(), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	changes, err := w.db.Changes(context.WithoutCancel(t.Context()), "")
+	defer db.Close()
+	changes, err := db.Changes(context.WithoutCancel(t.Context()), "")
 	if err != nil && w.tag != "" {
 		return w.tag
 	}
