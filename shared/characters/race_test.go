@@ -150,7 +150,7 @@ func TestWriteDuringFill(t *testing.T) {
 func (e *env) writeDuringFill(t *testing.T, h *redisHook, deleteFails bool) bool {
 	c, known := e.mustCreate(t, e.user(t)), e.mustCreate(t, e.user(t))
 	e.untilHit(t, func() { e.mustGet(t, known) }) // after this Redis has the scripts
-	script := fmt.Sprintf(" 2 character:%d wm ", c.Id)
+	script := fmt.Sprintf(" 2 character:%d wm:", c.Id)
 	var scripts atomic.Int32
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	h.on(func(command string) error {

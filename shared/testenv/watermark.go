@@ -30,7 +30,7 @@ func (e *Env) CacheTag(t testing.TB) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// It connects to the server directly, and keeps no connection: a server that shuts down would wait for it.
-	db, err := postgres.Open(e.Owner.Config().ConnString(), postgres.Options{})
+	db, err := postgres.Open(e.Owner.Config().ConnString(), postgres.Options{Budgets: Budgets().Database})
 	if err != nil {
 		t.Fatal(err)
 	}
