@@ -144,7 +144,7 @@ func faultScenarios() []faultScenario {
 			}
 		}},
 		{"INTERNAL", func(f *faulty) {
-			f.PGProxy.OnSend(func(statement []byte) { // which is then no SQL
+			f.PGProxy.OnSend(func(statement []byte) { // so that it is no SQL
 				for i := bytes.Index(statement, []byte("game.")); i >= 0; i = bytes.Index(statement, []byte("game.")) {
 					copy(statement[i:], "game!")
 				}

@@ -33,7 +33,7 @@ type identity struct {
 
 func newIdentity(c postgres.Changes) (*identity, error) {
 	id := &identity{cluster: c.Cluster, secret: c.CacheKey}
-	tag := make([]byte, 0, tagLen/2)
+	var tag []byte
 	for use, key := range map[string]*[]byte{"tag": &tag, "watermark": &id.watermarkKey, "value": &id.valueKey, "name": &id.nameKey} {
 		var err error
 		if *key, err = hkdf.Key(sha256.New, c.CacheKey, []byte(c.Cluster), use, sha256.Size); err != nil {

@@ -27,7 +27,7 @@ func (c *Cache) Pointer(ctx context.Context, prefix, name string) (id string, er
 		return "", c.report(nil) // SetPointer replaces it
 	}
 	if err == nil {
-		if value, _, ok := database.open(sealed, place(nil, key, "", "")); ok {
+		if value, _, ok := database.open(sealed, place(nil, key, "", nil)); ok {
 			id = string(value)
 		}
 	}
@@ -41,7 +41,7 @@ func (c *Cache) SetPointer(ctx context.Context, prefix, name, id string) {
 		return
 	}
 	key := c.pointerKey(database, prefix, name)
-	if sealed, err := database.seal(nil, c.now().UnixMilli(), place(nil, key, "", ""), []byte(id)); err == nil {
+	if sealed, err := database.seal(nil, c.now().UnixMilli(), place(nil, key, "", nil), []byte(id)); err == nil {
 		_ = c.report(c.client.Set(ctx, key, sealed, jitter(c.ttl)).Err())
 	}
 }

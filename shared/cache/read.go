@@ -86,7 +86,7 @@ func (v *view) decode(in resp, key string, buffer *[]byte) (reading, error) {
 		return r, nil
 	}
 	if sealed, ok := bytes.CutPrefix(value, s.epoch); ok {
-		*buffer = place((*buffer)[:0], key, v.field, string(s.epoch))
+		*buffer = place((*buffer)[:0], key, v.field, s.epoch)
 		v.open(&r, sealed, *buffer)
 	}
 	return r, nil
@@ -136,7 +136,7 @@ func (v *view) script(ctx context.Context, key, token string) (lease, error) {
 	}
 	l.granted = state == leaseGranted
 	if state == leaseValue {
-		v.open(&l.reading, []byte(sealed), place(nil, key, v.field, epoch))
+		v.open(&l.reading, []byte(sealed), place(nil, key, v.field, []byte(epoch)))
 	}
 	return l, nil
 }
@@ -150,7 +150,7 @@ func (v *view) fill(ctx context.Context, key, token string, l lease, e Entry) {
 	if e.TTL > 0 {
 		ttl = min(ttl, e.TTL)
 	}
-	sealed, err := v.id.seal([]byte(l.epoch), l.ms, place(nil, key, v.field, l.epoch), e.Bytes)
+	sealed, err := v.id.seal([]byte(l.epoch), l.ms, place(nil, key, v.field, []byte(l.epoch)), e.Bytes)
 	if err != nil {
 		return
 	}

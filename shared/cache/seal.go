@@ -15,8 +15,8 @@ const (
 	timeLen   = 8
 	nonceLen  = 12
 	gcmTagLen = 16
-	// windowBits makes a window of time 2^22 ms (70 minutes) long. Each has a key of its own, since a key with random nonces
-	// is good for 2^32 values (NIST SP 800-38D, 8.3).
+	// windowBits makes a window of time 2^22 ms (70 minutes) long. Each has another key, because a key with random nonces is
+	// good for 2^32 values (NIST SP 800-38D, 8.3).
 	windowBits = 22
 )
 
@@ -73,8 +73,9 @@ func (id *identity) open(sealed, place []byte) (value []byte, at int64, ok bool)
 	return value, at, err == nil
 }
 
-// place names where a value is, for the cipher to authenticate. Neither keys nor fields have a zero byte.
-func place(dst []byte, key, field, epoch string) []byte {
+// place appends where a value is, for the cipher to authenticate. Fields and epochs have fixed lengths, so two places are
+// never equal.
+func place(dst []byte, key, field string, epoch []byte) []byte {
 	dst = append(append(dst, key...), 0)
 	dst = append(append(dst, field...), 0)
 	return append(dst, epoch...)

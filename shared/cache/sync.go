@@ -68,14 +68,14 @@ func (c *Cache) sync(ctx context.Context, id *identity, key string) error {
 // watermark is what a sync finds at its start.
 type watermark struct {
 	t               string // the Redis clock now: t of the next watermark
-	found           string // the snapshot in Redis, whoever wrote it
+	found           string // the snapshot in Redis, authentic or not
 	snapshot, epoch string // empty if no sync of this database has written them
 }
 
 // begin takes the lock and reads the clock and the watermark. fresh reports that another process has just synced.
 func (c *Cache) begin(ctx context.Context, id *identity, b int, token string) (w watermark, fresh bool, err error) {
-	mark := c.watermark(id, b)
-	reply, err := beginScript.Run(ctx, c.client, []string{mark, mark + lockSuffix},
+	name := c.watermark(id, b)
+	reply, err := beginScript.Run(ctx, c.client, []string{name, name + lockSuffix},
 		token, c.budgets.Lock.Milliseconds(), SyncAge.Milliseconds()).StringSlice()
 	switch {
 	case c.report(err) != nil:
@@ -100,8 +100,8 @@ func (c *Cache) apply(ctx context.Context, id *identity, b int, token string, w 
 	if err != nil {
 		return err
 	}
-	mark := c.watermark(id, b)
-	all := append([]string{mark, mark + lockSuffix, c.bucketKey(b, databasesKey)}, keys...)
+	name := c.watermark(id, b)
+	all := append([]string{name, name + lockSuffix, c.bucketKey(b, databasesKey)}, keys...)
 	reply, err := applyScript.Run(ctx, c.client, all, token, w.found, changes.Snapshot, w.t, w.epoch, d,
 		id.mac([]byte(w.t), []byte(w.epoch), []byte(d)), id.mac([]byte(changes.Snapshot), []byte(w.epoch)),
 		c.ttl.Milliseconds(), id.tag).StringSlice()

@@ -185,7 +185,7 @@ func checkPath(u *url.URL, cluster bool) error {
 		return errors.New("has a wrong database behind its host: " + database(path))
 	case cluster && path != "0":
 		return errClusterDatabase
-	case u.Hostname() == "" && u.User == nil && u.Host == "":
+	case u.Host == "" && u.User == nil:
 		return errors.New("has no host: write " + exampleURL)
 	}
 	return nil

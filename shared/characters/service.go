@@ -12,10 +12,12 @@ package characters
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -146,9 +148,7 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	}
 	n := creation{userID: r.UserId, name: r.Name, level: max(r.Level, startLevel), job: r.Job, money: r.Money, slots: s.slots, requestID: requestID}
 	if requestID != nil {
-		c := proto.CloneOf(r)
-		c.RequestId = ""
-		n.requestHash = hash(c)
+		n.requestHash = hash(r, "request_id")
 	}
 	if d.stats == nil {
 		d.stats = startStats()
@@ -160,9 +160,19 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	return n, err
 }
 
-// hash distinguishes a retry from another request with the same id.
-func hash(content proto.Message) []byte {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(content)
+// hash distinguishes a retry from another request with the same id. It leaves out some fields. It copies no section: a save
+// may have a megabyte.
+func hash(request proto.Message, without ...protoreflect.Name) []byte {
+	r := request.ProtoReflect()
+	content := r.New()
+	r.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if !slices.Contains(without, f.Name()) {
+			content.Set(f, v)
+		}
+		return true
+	})
+	content.SetUnknown(r.GetUnknown())
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(content.Interface())
 	if err != nil {
 		panic(err) // cannot happen: protobuf has decoded it
 	}
@@ -248,9 +258,7 @@ func checkSave(r *databasev1.SaveCharacterRequest) (saving, error) {
 		level: r.Level, job: r.Job, money: r.Money, addPlaySeconds: r.AddPlaySeconds,
 	}
 	if saveID != nil {
-		c := proto.CloneOf(r)
-		c.UserId, c.SaveId = "", ""
-		n.saveHash = hash(c)
+		n.saveHash = hash(r, "user_id", "save_id")
 	}
 	n.documents, err = d.columns()
 	return n, err

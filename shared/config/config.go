@@ -74,13 +74,7 @@ type Characters struct {
 // Read checks the environment that getenv returns. It ignores spaces and line breaks around a value. It checks the URLs only if another variable is wrong: otherwise
 // app.Open checks them, and a cold start parses them once.
 func Read(getenv func(string) string) (Config, error) {
-	e := env{get: func(name string) string {
-		value := getenv(name)
-		if strings.Contains(name, "AUTH_SECRET") { // authSecrets knows which spaces belong to a secret
-			return value
-		}
-		return strings.TrimSpace(value)
-	}}
+	e := env{get: getenv}
 	c := Config{
 		Listen:      e.listen(),
 		Admin:       e.address("ADMIN_ADDR", "127.0.0.1:50053"),

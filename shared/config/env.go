@@ -18,8 +18,11 @@ type env struct {
 
 func (e *env) wrong(name, what string) { e.errs = append(e.errs, errors.New(name+" "+what)) }
 
+// value returns a variable without the spaces around it.
+func (e *env) value(name string) string { return strings.TrimSpace(e.get(name)) }
+
 func (e *env) text(name, fallback string) string {
-	if v := e.get(name); v != "" {
+	if v := e.value(name); v != "" {
 		return v
 	}
 	return fallback
@@ -35,7 +38,7 @@ func (e *env) oneOf(name string, values ...string) string {
 }
 
 func (e *env) number(name string, fallback, least, most int) int {
-	v := e.get(name)
+	v := e.value(name)
 	if v == "" {
 		return fallback
 	}
@@ -48,7 +51,7 @@ func (e *env) number(name string, fallback, least, most int) int {
 
 // ratio checks that a variable is a number from 0 to 1, if it is set.
 func (e *env) ratio(name string) {
-	if v := e.get(name); v != "" {
+	if v := e.value(name); v != "" {
 		if n, err := strconv.ParseFloat(v, 64); err != nil || !(n >= 0 && n <= 1) {
 			e.wrong(name, "is not a number from 0 to 1")
 		}
@@ -57,7 +60,7 @@ func (e *env) ratio(name string) {
 
 // seconds reads a duration as whole seconds ("300") or with a unit ("5m").
 func (e *env) seconds(name string, fallback, least, most time.Duration) time.Duration {
-	v := e.get(name)
+	v := e.value(name)
 	if v == "" {
 		return fallback
 	}
@@ -107,7 +110,7 @@ func (e *env) aws(c Config) AWS {
 	if a.RedisIAMServerless && !strings.Contains(c.RedisURL, "cluster=true") {
 		e.wrong("REDIS_IAM_SERVERLESS", "needs ?cluster=true in REDIS_URL: a serverless cache is a cluster")
 	}
-	if region := e.text("AWS_REGION", e.get("AWS_DEFAULT_REGION")); region == "" && e.get("AWS_PROFILE") == "" && (a.DatabaseIAM || a.RedisIAMCache != "") {
+	if region := e.text("AWS_REGION", e.value("AWS_DEFAULT_REGION")); region == "" && e.value("AWS_PROFILE") == "" && (a.DatabaseIAM || a.RedisIAMCache != "") {
 		e.wrong("AWS_REGION", "is required for IAM authentication")
 	}
 	e.checkLinked(a)

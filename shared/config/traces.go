@@ -10,12 +10,12 @@ import (
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 func (e *env) traces() string {
 	name, suffix := "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", ""
-	to := e.get(name)
+	to := e.value(name)
 	if to == "" {
 		name, suffix = "OTEL_EXPORTER_OTLP_ENDPOINT", "/v1/traces"
-		to = strings.TrimSuffix(e.get(name), "/")
+		to = strings.TrimSuffix(e.value(name), "/")
 	}
-	if to == "" || strings.EqualFold(e.get("OTEL_SDK_DISABLED"), "true") || e.oneOf("OTEL_TRACES_EXPORTER", "otlp", "none") == "none" {
+	if to == "" || strings.EqualFold(e.value("OTEL_SDK_DISABLED"), "true") || e.oneOf("OTEL_TRACES_EXPORTER", "otlp", "none") == "none" {
 		return ""
 	}
 	u, err := url.Parse(to)

@@ -154,8 +154,12 @@ func (e *event) context(name, value string) {
 		e.domain = text(value)
 	case "authorizer":
 		e.authorizer = value
-	case "http", "identity":
-		if (name == "http") == (e.kind == v2) {
+	case "http":
+		if e.kind == v2 {
+			members(value, e.client)
+		}
+	case "identity":
+		if e.kind == v1 {
 			members(value, e.client)
 		}
 	}

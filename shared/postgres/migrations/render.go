@@ -102,7 +102,7 @@ func (a adapter) SessionUserID() string {
 // Equals returns the condition that a column equals a text expression. It compares in the column's type, so that an index
 // on the column serves it.
 func (t table) Equals(field, expression string) string {
-	return t.columns[field].typ.equals(t.ref(field), expression)
+	return t.columns[field].typ.Equals(t.ref(field), expression)
 }
 
 // SerialSessionIDs reports whether session ids are serial numbers, which can be guessed.

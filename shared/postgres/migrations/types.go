@@ -28,9 +28,7 @@ func (t sqlType) number() bool { return t == "integer" || t == "bigint" || t == 
 
 // Equals returns the condition that two expressions are equal: key of this type, and a text expression. The operator has
 // its schema, because the functions of the adapter do not search the extensions' schemas.
-func (t sqlType) Equals(key, text string) string { return t.equals(key, text) }
-
-func (t sqlType) equals(key, text string) string {
+func (t sqlType) Equals(key, text string) string {
 	if t.citext() {
 		return fmt.Sprintf("%s OPERATOR(%s.=) %s", key, strings.TrimSuffix(string(t), ".citext"), t.fromText(text))
 	}
