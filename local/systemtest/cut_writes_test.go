@@ -12,7 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/faultproxy"
 )
 
-// The steps between two cuts cut each message at another byte. cut_e2e_test.go cuts a save and a restore after every byte.
+// The steps between two cuts cut each message at another byte. full_e2e_test.go cuts a save and a restore after every byte.
 
 func TestCutSave(t *testing.T) {
 	t.Parallel()

@@ -27,10 +27,11 @@ type directory struct {
 	lock      *os.File
 }
 
-func openDirectory(path string) (*directory, error) {
+func openDirectory(path, tempDir string) (*directory, error) {
 	if path == "" {
-		temporaries().Sweep(sweepOne)
-		return makeTemporary()
+		kind := temporaries(tempDir)
+		kind.Sweep(sweepOne)
+		return makeTemporary(kind)
 	}
 	d, err := openKept(path)
 	if err != nil {
@@ -60,8 +61,8 @@ func openKept(path string) (*directory, error) {
 	return &directory{path: path, lock: lock}, nil
 }
 
-func makeTemporary() (*directory, error) {
-	made, err := temporaries().Make()
+func makeTemporary(kind tempdir.Kind) (*directory, error) {
+	made, err := kind.Make()
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +119,12 @@ func removeAll(path string) error {
 	}
 }
 
-// temporaries describes the temporary directories of this package.
-func temporaries() tempdir.Kind {
-	return tempdir.Kind{Base: realTempDir(), Prefix: "osirose-postgres-", Lock: "temporary.lock"}
+// temporaries describes the temporary directories of this package in base, or in the system's folder if base is empty.
+func temporaries(base string) tempdir.Kind {
+	if base == "" {
+		base = realTempDir()
+	}
+	return tempdir.Kind{Base: base, Prefix: "osirose-postgres-", Lock: "temporary.lock"}
 }
 
 // realTempDir returns the temporary folder without symbolic links, because the command line of a server contains none.

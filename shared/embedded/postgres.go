@@ -30,6 +30,9 @@ type PostgresOptions struct {
 	// use it. If Dir is empty, the data is in a temporary directory that Stop removes.
 	Dir string
 
+	// TempDir is the folder for the temporary directory, without symbolic links. The default is the system's.
+	TempDir string
+
 	// Trust lets every local process connect without a password, for tests. Otherwise the superuser has a random password,
 	// which is kept in Dir in a file that only its owner can read. Both kinds of start work on one Dir.
 	Trust bool
@@ -72,7 +75,7 @@ func StartPostgres(ctx context.Context, o PostgresOptions) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDirectory(o.Dir)
+	dir, err := openDirectory(o.Dir, o.TempDir)
 	if err != nil {
 		return nil, err
 	}

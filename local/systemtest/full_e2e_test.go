@@ -14,3 +14,8 @@ func TestCutRestoreAtEveryByte(t *testing.T) {
 	t.Parallel()
 	cutRestore(t, 1, 7)
 }
+
+func TestRedisRepliesInFull(t *testing.T) {
+	t.Parallel()
+	playRedisReplies(t, 1)
+}
