@@ -2,10 +2,11 @@ package testenv
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -45,20 +46,10 @@ func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultprox
 	}
 	// A cold copy serves as a base backup. Not every installation of the server has pg_basebackup.
 	dir := clusterDir(t)
-	if out, err := exec.Command("cp", "-a", first.dir+"/.", dir).CombinedOutput(); err != nil {
-		t.Fatalf("copy the data: %v: %s", err, out)
+	if err := copyFolder(first.dir, dir); err != nil {
+		t.Fatalf("copy the data: %v", err)
 	}
-	data := filepath.Join(dir, "data")
-	signal := filepath.Join(data, "standby.signal")
-	owner, err := os.Stat(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(signal, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	stat := owner.Sys().(*syscall.Stat_t)
-	if err := os.Chown(signal, int(stat.Uid), int(stat.Gid)); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "data", "standby.signal"), nil, 0o644); err != nil { //nolint:gosec // the server's user reads it
 		t.Fatal(err)
 	}
 	primary = startCluster(t, first.dir, map[string]string{"wal_keep_size": "64MB"})
@@ -69,10 +60,32 @@ func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultprox
 	return primary, standby, replication
 }
 
+// copyFolder copies files with their modes and owners.
+func copyFolder(from, to string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		copied := to + strings.TrimPrefix(path, from)
+		if err := os.Chmod(copied, info.Mode()); err != nil {
+			return err
+		}
+		stat := info.Sys().(*syscall.Stat_t)
+		return os.Lchown(copied, int(stat.Uid), int(stat.Gid))
+	})
+}
+
 // clusterDir makes a folder that the server's user can enter. It cannot enter t.TempDir.
 func clusterDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "osirose-cluster-")
+	dir, err := os.MkdirTemp(memoryDir(), "osirose-cluster-")
 	if err != nil {
 		t.Fatal(err)
 	}
