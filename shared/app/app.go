@@ -50,11 +50,11 @@ type Program struct {
 
 // Open assembles a Program, which connects on first use. The error names each missing or wrong URL.
 func Open(o Options) (*Program, error) {
-	db, client, err := connect(o)
+	log := Logger(o)
+	db, client, err := connect(o, log)
 	if err != nil {
 		return nil, err
 	}
-	log := Logger(o)
 	redis.SetLogger(redisLogger{log})
 	traced := o.Telemetry.TraceRedis != nil
 	if traced {
@@ -76,8 +76,10 @@ func Open(o Options) (*Program, error) {
 }
 
 // connect makes the pools of both servers. They connect on first use.
-func connect(o Options) (*postgres.DB, redis.UniversalClient, error) {
-	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database}
+func connect(o Options, log *slog.Logger) (*postgres.DB, redis.UniversalClient, error) {
+	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database, OnPooler: func() {
+		log.Warn("a pooler in transaction mode loses prepared statements, so no statement is prepared from now on; to do so from the start, add default_query_exec_mode=cache_describe to DATABASE_URL")
+	}}
 	redisOptions := cache.ConnectOptions{Concurrency: o.Concurrency, Observe: o.Telemetry.Redis, Budgets: o.Budgets.Redis}
 	addLogins(o.AWS, &dbOptions, &redisOptions)
 	var errs []error

@@ -25,16 +25,27 @@ func TestPgBouncer(t *testing.T) { //nolint:paralleltest // it needs the connect
 	const players, rounds = 32, 10
 	e := testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0])
 	address := testenv.StartPgBouncer(t, testenv.Postgres(t).Addr(), 8, "game_service").Addr
-	for _, mode := range poolerModes {
+	sessions := testenv.StartPgBouncerMode(t, "session", testenv.Postgres(t).Addr(), players, "game_service").Addr
+	for _, test := range []struct {
+		mode, address, params string
+		told                  int // lines about a pooler in transaction mode
+	}{
+		{"not told", address, "", 1},
+		{"session", sessions, "", 0},
+		{poolerModes[0], address, "&default_query_exec_mode=" + poolerModes[0], 0},
+		{poolerModes[1], address, "&default_query_exec_mode=" + poolerModes[1], 0},
+	} {
+		mode := test.mode
 		t.Run(mode, func(t *testing.T) {
-			var log bytes.Buffer
+			var log, own bytes.Buffer
 			url := serveAll(t, &log, e.Open(t, func(c *app.Options) {
-				c.DatabaseURL = fmt.Sprintf("postgres://game_service@%s/%s?sslmode=disable&pool_max_conns=%d&default_query_exec_mode=%s", address, e.Name, players, mode)
+				c.DatabaseURL = fmt.Sprintf("postgres://game_service@%s/%s?sslmode=disable&pool_max_conns=%d%s", test.address, e.Name, players, test.params)
+				c.LogTo = &own
 			}))
 			var all sync.WaitGroup
 			calls := make([]int, players)
 			for i := range players {
-				p := newPlayer(t, e, url, fmt.Sprintf("%s-%d", strings.ReplaceAll(mode, "_", "")[:4], i))
+				p := newPlayer(t, e, url, fmt.Sprintf("%s-%d", strings.NewReplacer("_", "", " ", "").Replace(mode)[:4], i))
 				all.Go(func() {
 					for round := range rounds {
 						if err := errors.Join(p.login(t.Context()), p.play(t.Context(), round)); err != nil {
@@ -56,6 +67,9 @@ func TestPgBouncer(t *testing.T) { //nolint:paralleltest // it needs the connect
 				if strings.Contains(line, "SQLSTATE") || strings.Contains(line, `"internal"`) {
 					t.Errorf("behind the pooler: %s", line)
 				}
+			}
+			if told := strings.Count(own.String(), "pooler in transaction mode"); told != test.told {
+				t.Errorf("%d lines about a pooler in transaction mode, want %d: %s", told, test.told, &own)
 			}
 		})
 	}

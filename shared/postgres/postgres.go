@@ -40,6 +40,7 @@ type DB struct {
 	liveness *liveness
 	limiter  *limiter
 	retries  *retries
+	prepare  *preparing
 	observe  func(waited, took time.Duration, err error)
 	urgent   bool
 }
@@ -57,6 +58,9 @@ type Options struct {
 	Observe func(waited, took time.Duration, err error)
 	// Tracer sees each statement. It may be nil.
 	Tracer pgx.QueryTracer
+	// OnPooler is called once, after the first statement that a pooler in transaction mode has lost: see pooler.go. It may
+	// be nil.
+	OnPooler func()
 	// Budgets bound each statement. The zero value means [DefaultBudgets].
 	Budgets Budgets
 }
@@ -86,6 +90,7 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	db := &DB{
 		login: o.Login, budgets: o.Budgets, liveness: &liveness{now: time.Now, ping: o.Budgets.Ping},
 		limiter: newLimiter(conns, reserved, o.Budgets), retries: newRetries(), observe: o.Observe,
+		prepare: newPreparing(cfg.ConnConfig, o.OnPooler),
 	}
 	cfg.ConnConfig.Tracer = o.Tracer
 	cfg.AfterConnect = db.liveness.connected
@@ -151,7 +156,7 @@ func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) 
 }
 
 // Write is Read for an f that changes something. It runs f once: after a broken connection it is unknown whether the
-// change took effect.
+// change took effect. f runs one statement: after a refusal that proves that its statement did not run, it runs again.
 func (db *DB) Write(ctx context.Context, f func(context.Context, Querier) error) error {
 	return classify(ctx, db.do(ctx, f))
 }
@@ -203,7 +208,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	if db.observe != nil {
 		ready = time.Now()
 	}
-	err = f(s, conn)
+	err = db.prepare.run(s, conn, f)
 	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	db.limiter.observe(err)
 	if db.observe != nil {

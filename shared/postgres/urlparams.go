@@ -36,7 +36,8 @@ var values = map[string]func(string) string{
 	"port":                 ports,
 	"gssencmode":           oneOf("disable", "prefer"),
 
-	"default_query_exec_mode":       oneOf("cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"),
+	// Not describe_exec: behind a pooler in transaction mode it can run another client's statement.
+	"default_query_exec_mode":       oneOf("cache_statement", "cache_describe", "exec", "simple_protocol"),
 	"statement_cache_capacity":      number(0, "statements"),
 	"description_cache_capacity":    number(0, "statements"),
 	"pool_max_conns":                number(1, "connections"),

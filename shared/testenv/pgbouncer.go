@@ -17,16 +17,22 @@ import (
 	"github.com/osirose-new/database-service/shared/childprocess"
 )
 
-// PgBouncer is a pooler in transaction mode.
+// PgBouncer is a pooler.
 type PgBouncer struct {
 	Addr string
 	dir  string
 	cmd  *exec.Cmd
 }
 
-// StartPgBouncer starts a pooler in front of the server, host:port. It opens up to size connections to each database and
-// accepts the users without a password. It ends with the test.
+// StartPgBouncer starts a pooler in transaction mode in front of the server, host:port. It opens up to size connections to
+// each database and accepts the users without a password. It ends with the test.
 func StartPgBouncer(t testing.TB, server string, size int, users ...string) *PgBouncer {
+	t.Helper()
+	return StartPgBouncerMode(t, "transaction", server, size, users...)
+}
+
+// StartPgBouncerMode is StartPgBouncer for another pool_mode.
+func StartPgBouncerMode(t testing.TB, mode, server string, size int, users ...string) *PgBouncer {
 	t.Helper()
 	host, port, err := net.SplitHostPort(server)
 	if err != nil {
@@ -41,8 +47,8 @@ func StartPgBouncer(t testing.TB, server string, size int, users ...string) *PgB
 	}
 	// Without server_login_retry it reports a server as unavailable for 15 s after the server is back.
 	config := fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
-		"auth_type = trust\nauth_file = %s/users\npool_mode = transaction\ndefault_pool_size = %d\nmax_client_conn = 1000\n"+
-		"server_login_retry = 0.2\nlogfile = %s/log\n", host, port, own, b.dir, size, b.dir)
+		"auth_type = trust\nauth_file = %s/users\npool_mode = %s\ndefault_pool_size = %d\nmax_client_conn = 1000\n"+
+		"server_login_retry = 0.2\nlogfile = %s/log\n", host, port, own, b.dir, mode, size, b.dir)
 	for name, text := range map[string]string{"pgbouncer.ini": config, "users": list.String()} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
