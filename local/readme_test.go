@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
@@ -28,10 +29,10 @@ import (
 func play(ctx context.Context, db databasev1.CharacterDbService, userID, name string) error {
 	made, err := db.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: userID, Name: name, RequestId: uuid.NewString()})
 	if err != nil {
-		return err // meta.reason: NAME_TAKEN, SLOTS_FULL, ...
+		return err // meta.reason: NAME_TAKEN, SLOTS_FULL, ...; if no answer came, the same RequestId may be sent again
 	}
 	again := []string{"", "RETRY", "DATABASE_UNAVAILABLE", "OVERLOADED", "DEADLINE_EXCEEDED"} // "": no answer came
-	for c, saveID := made.Character, uuid.NewString(); ; time.Sleep(100 * time.Millisecond) {
+	for c, saveID, lost := made.Character, uuid.NewString(), false; ; time.Sleep(100 * time.Millisecond) {
 		money := c.Money + 100 // what a save does not set stays as it is
 		_, err = db.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{
 			UserId: userID, CharacterId: c.Id, ExpectedVersion: c.Version, SaveId: saveID, Money: &money})
@@ -39,34 +40,43 @@ func play(ctx context.Context, db databasev1.CharacterDbService, userID, name st
 		switch {
 		case !errors.As(err, &e) || ctx.Err() != nil: // saved, or the caller's time is over
 			return err
-		case e.Meta("reason") == "VERSION_MISMATCH": // another server saved first: apply the change to what it saved
+		case e.Meta("reason") == "VERSION_MISMATCH" && !lost: // another server saved first: apply the change to what it saved
 			got, err := db.GetCharacter(ctx, &databasev1.GetCharacterRequest{UserId: userID, CharacterId: c.Id})
 			if err != nil {
 				return err
 			}
 			c, saveID = got.Character, uuid.NewString()
 		case !slices.Contains(again, e.Meta("reason")):
-			return err
-		} // else the same save goes out again, with the same id: it takes effect once
+			return err // VERSION_MISMATCH after a lost answer: another save came between, so load and compare
+		default:
+			lost = true // the same save goes out again, with the same id: it takes effect once
+		}
 	}
 }
 
-// rival is a second server: it saves before the first save of a character. It also loses the answer of the second save.
+// rival is a second server: it saves before a save of a character. It also loses the answer of a save.
 type rival struct {
 	databasev1.CharacterDbService
-	saves atomic.Int32
+	savesBefore, loses int32 // which save, from 1
+	saves              atomic.Int32
 }
 
 func (r *rival) SaveCharacter(ctx context.Context, s *databasev1.SaveCharacterRequest) (*databasev1.SaveCharacterResponse, error) {
 	n := r.saves.Add(1)
-	if n == 1 {
-		other := &databasev1.SaveCharacterRequest{UserId: s.UserId, CharacterId: s.CharacterId, ExpectedVersion: s.ExpectedVersion, Money: proto.Int64(7)}
+	if n == r.savesBefore {
+		c, err := r.GetCharacter(ctx, &databasev1.GetCharacterRequest{UserId: s.UserId, CharacterId: s.CharacterId})
+		if err != nil {
+			return nil, err
+		}
+		other := &databasev1.SaveCharacterRequest{
+			UserId: s.UserId, CharacterId: s.CharacterId, ExpectedVersion: c.Character.Version, Money: proto.Int64(c.Character.Money + 7),
+		}
 		if _, err := r.CharacterDbService.SaveCharacter(ctx, other); err != nil {
 			return nil, err
 		}
 	}
 	saved, err := r.CharacterDbService.SaveCharacter(ctx, s)
-	if n == 2 && err == nil {
+	if n == r.loses && err == nil {
 		return nil, twirp.InternalErrorWith(errors.New("the connection was lost"))
 	}
 	return saved, err
@@ -76,16 +86,30 @@ func TestReadmeFlow(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	url := testenv.Serve(t, services.New(e.Program).Twirp)
-	user := e.AddUser(t, "Player1")
-	db := &rival{CharacterDbService: databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient)}
-	if err := play(t.Context(), db, user, "Aldebaran"); err != nil {
-		t.Fatal(err)
+	service := databasev1.NewCharacterDbServiceProtobufClient(url, http.DefaultClient)
+	for i, test := range []struct {
+		name        string
+		savesBefore int32
+		loses       int32
+		saves       int32
+		reason      string
+	}{
+		{"a rival, then a lost answer", 1, 2, 3, ""},
+		{"a lost answer, then a rival", 2, 1, 2, "VERSION_MISMATCH"},
+	} {
+		user := e.AddUser(t, fmt.Sprintf("Player%d", i))
+		db := &rival{CharacterDbService: service, savesBefore: test.savesBefore, loses: test.loses}
+		err := play(t.Context(), db, user, fmt.Sprintf("Aldebaran%d", i))
+		if reason := reasonOf(err); reason != test.reason {
+			t.Errorf("%s: got %v, want the reason %q", test.name, err, test.reason)
+		}
+		list, err := db.GetCharacterList(t.Context(), &databasev1.GetCharacterListRequest{UserId: user})
+		if err != nil || len(list.Characters) != 1 || list.Characters[0].Money != 107 || db.saves.Load() != test.saves {
+			t.Errorf("%s: got %v, %v after %d saves, want one character with the rival's 7 and 100 coins after %d",
+				test.name, list, err, db.saves.Load(), test.saves)
+		}
 	}
-	list, err := db.GetCharacterList(t.Context(), &databasev1.GetCharacterListRequest{UserId: user})
-	if err != nil || len(list.Characters) != 1 || list.Characters[0].Money != 107 || db.saves.Load() != 3 {
-		t.Errorf("got %v, %v after %d saves, want one character with the rival's 7 and 100 coins after 3", list, err, db.saves.Load())
-	}
-	if _, err := db.CreateCharacter(t.Context(), &databasev1.CreateCharacterRequest{UserId: user, Name: "aldebaran"}); err == nil {
+	if _, err := service.CreateCharacter(t.Context(), &databasev1.CreateCharacterRequest{UserId: e.AddUser(t, "Late"), Name: "aldebaran0"}); err == nil {
 		t.Error("a taken name: got no error")
 	}
 	source, err := os.ReadFile("readme_test.go")
@@ -97,6 +121,13 @@ func TestReadmeFlow(t *testing.T) {
 	if text := readText(t, "../README.md"); !strings.Contains(text, "```go\n"+flow+"\n```\n") {
 		t.Errorf("README's function play differs from the one in local/readme_test.go:\n%s", flow)
 	}
+}
+
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[twirp.Error](err); ok {
+		return e.Meta("reason")
+	}
+	return ""
 }
 
 func readText(t *testing.T, file string) string {
