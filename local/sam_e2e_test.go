@@ -51,7 +51,10 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 	docker := startDocker(t)
 	docker.buildStandIn(t, "public.ecr.aws/lambda/provided:al2023-"+processor)
 	gateway := strings.TrimSpace(command(t, docker.env, "docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}"))
-	variables := w.variablesFile(t, gateway)
+	options := []string{
+		"-t", filepath.Join(dir, "template.yaml"), "--env-vars", w.variablesFile(t, gateway), "--skip-pull-image",
+		"--parameter-overrides", "Architecture=" + processor,
+	}
 	invoke := func(t *testing.T, function, event string) []byte {
 		file := filepath.Join(t.TempDir(), "event.json")
 		if err := os.WriteFile(file, w.event(t, event), 0o600); err != nil {
@@ -59,9 +62,8 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 		}
 		var answer string
 		for range 5 { // on a busy machine a function may time out while it connects
-			answer = lastLine(command(t, append(samEnvironment(), docker.env...), pythonTool(t, "sam"), "local", "invoke", function,
-				"-t", filepath.Join(dir, "template.yaml"), "-e", file, "--env-vars", variables, "--skip-pull-image",
-				"--parameter-overrides", "Architecture="+processor))
+			answer = lastLine(command(t, append(samEnvironment(), docker.env...), pythonTool(t, "sam"),
+				append([]string{"local", "invoke", function, "-e", file}, options...)...))
 			if !strings.Contains(answer, "DATABASE_UNAVAILABLE") && !strings.Contains(answer, `"errorMessage"`) {
 				break
 			}
@@ -76,6 +78,7 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 		}
 	}
 	w.wantPurge(t, func() { invoke(t, "PurgeFunction", "purge") })
+	w.wantStartAPI(t, docker, options)
 }
 
 // variablesFile writes a file for --env-vars, with addresses that a container can reach.
