@@ -1,19 +1,14 @@
 package app_test
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
-
-var update = flag.Bool("update", false, "write testdata/urls.txt")
 
 // secret stands where a wrong value has a password or a part of it.
 const secret = "hunter2canary"
@@ -79,7 +74,7 @@ var rightRedisURLs = []string{
 }
 
 // TestURLs checks the operator's two URLs: right ones are accepted, and a wrong one is refused with a sentence that has no part
-// of a password. The sentences stand in testdata/urls.txt.
+// of a password.
 func TestURLs(t *testing.T) {
 	t.Parallel()
 	const rightDatabase, rightRedis = "postgres://h/d", "redis://h"
@@ -100,7 +95,7 @@ func TestURLs(t *testing.T) {
 			t.Errorf("REDIS_URL=%q: %v", u, err)
 		}
 	}
-	var sentences []string
+	sentences := testenv.CollectSentences(t, "DATABASE_URL and REDIS_URL")
 	wrong := func(variable, value string, err error) {
 		if diff := cmp.Diff([]string{variable}, names(err)); diff != "" {
 			t.Errorf("%s=%q: %v names (-want +got):\n%s", variable, value, err, diff)
@@ -109,7 +104,7 @@ func TestURLs(t *testing.T) {
 			if strings.Contains(strings.ToLower(err.Error()), secret) {
 				t.Errorf("%s=%q: %v, which has a part of the password", variable, value, err)
 			}
-			sentences = append(sentences, err.Error())
+			sentences.Add(err.Error())
 		}
 	}
 	for _, u := range wrongDatabaseURLs {
@@ -117,26 +112,5 @@ func TestURLs(t *testing.T) {
 	}
 	for _, u := range wrongRedisURLs {
 		wrong("REDIS_URL", u, check(rightDatabase, u))
-	}
-	golden(t, "urls.txt", sentences)
-}
-
-// golden compares the distinct sentences with a file. go test -update writes it.
-func golden(t *testing.T, name string, sentences []string) {
-	t.Helper()
-	slices.Sort(sentences)
-	got := strings.Join(slices.Compact(sentences), "\n") + "\n"
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s (-want +got; go test -run %s -update ./shared/app writes it):\n%s", file, t.Name(), diff)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // environment returns the variables as a function for Read.
@@ -84,6 +85,7 @@ func TestReadWrong(t *testing.T) {
 
 	t.Run("each value", func(t *testing.T) {
 		t.Parallel()
+		sentences := testenv.CollectSentences(t, "Environment variables")
 		for name, values := range map[string][]string{
 			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]"},
 			"ADMIN_ADDR":             {"50053", "localhost", "localhost:", "localhost:0", "localhost:http", "::1:50053", "OFF", "h:65536"},
@@ -108,6 +110,9 @@ func TestReadWrong(t *testing.T) {
 				_, err := config.Read(environment(map[string]string{name: value}))
 				if diff := cmp.Diff([]string{name}, names(err)); diff != "" {
 					t.Errorf("Read(%s=%s) = %v names (-want +got):\n%s", name, value, err, diff)
+				}
+				if err != nil {
+					sentences.Add(err.Error())
 				}
 			}
 		}

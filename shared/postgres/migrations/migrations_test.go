@@ -115,6 +115,7 @@ func TestSQL(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
+	sentences := testenv.CollectSentences(t, "Migrate: better-auth's tables")
 	for _, test := range []struct {
 		name, schema, before string
 		options              migrations.Options
@@ -152,6 +153,9 @@ func TestRefusals(t *testing.T) {
 			_, err := migrations.Apply(t.Context(), connect(t, d), test.options)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Apply = %v, want an error with %q", err, test.want)
+			}
+			if err != nil {
+				sentences.Add(err.Error())
 			}
 			var there bool
 			if err := d.Owner.QueryRow(t.Context(), `SELECT to_regnamespace('game') IS NOT NULL`).Scan(&there); err != nil || there {

@@ -91,6 +91,7 @@ const rowSecurity = `ALTER TABLE "user" ENABLE ROW LEVEL SECURITY; ALTER TABLE s
 // TestProof checks that a run is refused, and changes nothing, if the service could not read what it needs.
 func TestProof(t *testing.T) {
 	t.Parallel()
+	sentences := testenv.CollectSentences(t, "Migrate: rights")
 	hides := `row-level security hides rows of "public"."%s" from the role "migrator_`
 	for name, test := range map[string]struct {
 		rights  string
@@ -118,6 +119,9 @@ func TestProof(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("Apply = %v, want an error with %q", err, want)
 				}
+			}
+			if err != nil {
+				sentences.Add(err.Error())
 			}
 			var there bool
 			if err := d.Owner.QueryRow(t.Context(), `SELECT to_regnamespace('game') IS NOT NULL`).Scan(&there); err != nil || there {
