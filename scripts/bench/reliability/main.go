@@ -70,6 +70,7 @@ type part struct {
 func allParts() []part {
 	return []part{
 		{"staleness", runStaleness},
+		{"shared", runShared},
 		{"sessions", runSessions},
 		{"redis", runRedisFaults},
 		{"postgres", runPostgresFaults},

@@ -38,6 +38,7 @@ func (h *history) acknowledge(by, version int) {
 // verdict is how stale the answer of a read was.
 type verdict struct {
 	invented bool // no writer wrote that version
+	foreign  bool // the answer is another database's
 	// age is how long before the start of the read a newer version was acknowledged; 0: no version was. The bound holds
 	// for it: the service guarantees it for the moment of the answer, which is later than the start.
 	age time.Duration
@@ -124,7 +125,7 @@ type tally struct {
 	users, characters ages
 	own, others       ages // how far behind a write through the same process, and through the other one
 	saves, updates    int
-	invented          int
+	invented, foreign int
 }
 
 func (t *tally) reads() int {
@@ -143,7 +144,7 @@ func (t *tally) addUser(v verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.users.add(v.age)
-	t.addInvented(v)
+	t.addWrong(v)
 }
 
 func (t *tally) addCharacter(v verdict) {
@@ -152,12 +153,15 @@ func (t *tally) addCharacter(v verdict) {
 	t.characters.add(v.age)
 	t.own.add(v.own)
 	t.others.add(v.others)
-	t.addInvented(v)
+	t.addWrong(v)
 }
 
-func (t *tally) addInvented(v verdict) {
+func (t *tally) addWrong(v verdict) {
 	if v.invented {
 		t.invented++
+	}
+	if v.foreign {
+		t.foreign++
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,9 @@ type load struct {
 	characters []*entity
 	byID       map[int64]*entity
 
+	// What the display name of each user and the name of each character begin with in this database.
+	userMark, characterMark string
+
 	phase atomic.Pointer[tally]
 
 	mu       sync.Mutex
@@ -59,7 +63,7 @@ type failure struct {
 const slice = 100 * time.Millisecond
 
 func newLoad(w *world, processes []*process) *load {
-	l := &load{w: w, start: time.Now(), processes: processes, byID: map[int64]*entity{}}
+	l := &load{w: w, start: time.Now(), processes: processes, byID: map[int64]*entity{}, userMark: "User", characterMark: "Hero"}
 	for i := range entities {
 		u := &entity{user: w.users[i], username: fmt.Sprintf("user%d", i+1), email: fmt.Sprintf("user%d@example.com", i+1)}
 		c := &entity{user: w.users[entities+i/2], character: w.characters[entities+i/2]}
@@ -128,6 +132,7 @@ func (l *load) readUser(ctx context.Context, via int, e *entity, kind int) {
 	}
 	version, _ := strconv.Atoi(u.GetUser().GetName()) // 0 is never a version
 	v := e.judge(via, version, began)
+	v.foreign = !strings.HasPrefix(u.GetUser().GetDisplayUsername(), l.userMark)
 	t.addUser(v)
 	l.note(began, v)
 }
@@ -139,6 +144,7 @@ func (l *load) readCharacter(ctx context.Context, via int, e *entity) {
 		return
 	}
 	v := e.judge(via, int(r.Character.Version), began)
+	v.foreign = !strings.HasPrefix(r.Character.Name, l.characterMark)
 	t.addCharacter(v)
 	l.note(began, v)
 }
@@ -154,7 +160,8 @@ func (l *load) readList(ctx context.Context, via int, user string) {
 	worst := verdict{invented: len(r.Characters) != 2}
 	for _, c := range r.Characters {
 		v := l.byID[c.Id].judge(via, int(c.Version), began)
-		worst = verdict{worst.invented || v.invented, max(worst.age, v.age), max(worst.own, v.own), max(worst.others, v.others)}
+		foreign := !strings.HasPrefix(c.Name, l.characterMark)
+		worst = verdict{worst.invented || v.invented, worst.foreign || foreign, max(worst.age, v.age), max(worst.own, v.own), max(worst.others, v.others)}
 	}
 	t.addCharacter(worst)
 	l.note(began, worst)
