@@ -167,7 +167,7 @@ func redisCommandName(words []string) string {
 		return name
 	}
 	keys, err := strconv.Atoi(words[2])
-	script := map[int]string{0: "now", 3: "begin", 5: "lease", 6: "fill", 10: "apply"}[len(words)-3-keys]
+	script := map[int]string{0: "now", 1: "delete", 3: "begin", 5: "lease", 6: "fill", 10: "apply"}[len(words)-3-keys]
 	if err != nil || script == "" {
 		return name
 	}

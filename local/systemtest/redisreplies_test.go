@@ -32,7 +32,7 @@ func redisTargets() map[string]redisTarget {
 		"begin":   {redisCommands("begin"), (*replies).ageWatermark, false},
 		"now":     {redisCommands("now"), (*replies).ageWatermark, false},
 		"apply":   {redisCommands("apply"), (*replies).ageWatermark, false},
-		"delete":  {redisCommands("DEL"), warm, true},
+		"delete":  {redisCommands("delete"), warm, true},
 		"pointer": {redisCommands("GET", "SET"), warm, false},
 	}
 }

@@ -17,9 +17,9 @@ const (
 
 // costs is a kind of call and its expected cost.
 type costs struct {
-	name             string
-	statements, dels int
-	call             call
+	name                  string
+	statements, deletions int
+	call                  call
 }
 
 func runQueries(ctx context.Context, w *world, _ options) (section, error) {
@@ -45,7 +45,7 @@ func runQueries(ctx context.Context, w *world, _ options) (section, error) {
 }
 
 func countAll(ctx context.Context, list []costs, pg, rd *wire) (section, error) {
-	s := section{title: "Statements and DELs per call", head: []string{"call", "calls", "statements", "want", "DEL", "want", "", "lookups in Redis",
+	s := section{title: "Statements and deletions per call", head: []string{"call", "calls", "statements", "want", "deletions", "want", "", "lookups in Redis",
 		"leases and fills", "syncs: statements + scripts", "seconds"}}
 	// The first reads find no watermark. The rows are about the later ones.
 	for range 2 {
@@ -105,19 +105,19 @@ func newCosts(w *world, p *process) []costs {
 
 func newWriteCosts(w *world, characters databasev1.CharacterDbService) []costs {
 	return []costs{
-		{name: "CreateCharacter", statements: 1, dels: 1, call: func(ctx context.Context, i int) error {
+		{name: "CreateCharacter", statements: 1, deletions: 1, call: func(ctx context.Context, i int) error {
 			_, err := characters.CreateCharacter(ctx, &databasev1.CreateCharacterRequest{UserId: w.users[withRoster+i], Name: fmt.Sprintf("Cost-%d", i)})
 			return err
 		}},
-		{name: "SaveCharacter", statements: 1, dels: 1, call: func(ctx context.Context, i int) error {
+		{name: "SaveCharacter", statements: 1, deletions: 1, call: func(ctx context.Context, i int) error {
 			_, err := characters.SaveCharacter(ctx, &databasev1.SaveCharacterRequest{UserId: w.users[i], CharacterId: w.characters[i], ExpectedVersion: 1, Money: new(int64(7))})
 			return err
 		}},
-		{name: "DeleteCharacter", statements: 1, dels: 1, call: func(ctx context.Context, i int) error {
+		{name: "DeleteCharacter", statements: 1, deletions: 1, call: func(ctx context.Context, i int) error {
 			_, err := characters.DeleteCharacter(ctx, &databasev1.DeleteCharacterRequest{UserId: w.users[i], CharacterId: w.characters[i]})
 			return err
 		}},
-		{name: "RestoreCharacter", statements: 1, dels: 1, call: func(ctx context.Context, i int) error {
+		{name: "RestoreCharacter", statements: 1, deletions: 1, call: func(ctx context.Context, i int) error {
 			_, err := characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: w.users[i], CharacterId: w.characters[i]})
 			return err
 		}},
@@ -139,8 +139,8 @@ func countCall(ctx context.Context, s *section, pg, rd *wire, c costs, d *syncs)
 	if r["HMGET"] > 0 { // the watermark ages in the pauses too
 		d.n, d.time = d.n+q[syncStatements], d.time+time.Since(pause)
 	}
-	counted := q[statements] == c.statements*queryCalls && r["DEL"] == c.dels*queryCalls
-	s.row(c.name, queryCalls, q[statements], c.statements*queryCalls, r["DEL"], c.dels*queryCalls, held(counted), r["HMGET"], r[scripts],
+	counted := q[statements] == c.statements*queryCalls && r[deletions] == c.deletions*queryCalls
+	s.row(c.name, queryCalls, q[statements], c.statements*queryCalls, r[deletions], c.deletions*queryCalls, held(counted), r["HMGET"], r[scripts],
 		fmt.Sprintf("%d + %d", q[syncStatements], r[syncScripts]), fmt.Sprintf("%.1f", took.Seconds()))
 	return counted, errors.Join(err1, err2)
 }

@@ -21,6 +21,7 @@ const (
 	syncStatements = "sync statements"
 	syncScripts    = "sync scripts"
 	scripts        = "scripts" // leases and fills
+	deletions      = "deletions"
 	pings          = "pings"
 )
 
@@ -145,8 +146,11 @@ func parseRedis(w *wire, r io.Reader) error {
 		}
 		name := strings.ToUpper(args[0])
 		if strings.HasPrefix(name, "EVAL") && len(args) > 3 {
-			if name = scripts; strings.HasPrefix(args[3], "wm:") {
+			switch name = scripts; {
+			case strings.HasPrefix(args[3], "wm:"):
 				name = syncScripts
+			case args[2] == strconv.Itoa(len(args)-4): // one argument follows the keys
+				name = deletions
 			}
 		}
 		w.count(name)

@@ -65,7 +65,7 @@ func Open(o Options) (*Program, error) {
 		Cache: cache.New(client, db, cache.Options{
 			TTL: o.CacheTTL, KeyPrefix: o.RedisPrefix, Traced: traced, Budgets: o.Budgets.Redis,
 			OnShared: func() {
-				log.Warn("another database uses the same redis; that is safe, but each of them costs the other hits: give each its own REDIS_URL or REDIS_KEY_PREFIX")
+				log.Warn("another database uses the same redis; that is safe, but they share its memory: give each its own REDIS_URL")
 			},
 		}),
 	}

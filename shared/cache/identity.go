@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	tagLen = 16 // hex digits
+	tagLen = 16 // hex digits, half of them the server's
 	macLen = 16 // bytes
 )
 
@@ -23,7 +23,7 @@ const (
 type identity struct {
 	cluster string
 	secret  []byte
-	tag     string // part of the names of watermarks and fields
+	tag     string // part of the names of watermarks and fields; it begins with the server's half
 
 	watermarkKey, valueKey, nameKey []byte
 
@@ -40,8 +40,15 @@ func newIdentity(c postgres.Changes) (*identity, error) {
 			return nil, err // FIPS mode refuses a short secret
 		}
 	}
-	id.tag = hex.EncodeToString(tag[:tagLen/2])
+	id.tag = serverTag(c.Server) + hex.EncodeToString(tag[:tagLen/4])
 	return id, nil
+}
+
+// serverTag is the half of a tag that stays when the server is promoted or restarted, or gets a new secret. A process that
+// has not learned of that still deletes the fields that the others use.
+func serverTag(server string) string {
+	sum := sha256.Sum256([]byte(server))
+	return hex.EncodeToString(sum[:tagLen/4])
 }
 
 func (id *identity) is(c postgres.Changes) bool {

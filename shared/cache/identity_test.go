@@ -79,6 +79,64 @@ func TestValueOfAnotherDatabase(t *testing.T) {
 	})
 }
 
+// A deletion and a sync leave what is not of this database: values of another one, and fields of another program's hash.
+func TestDeletionsOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*testing.T, *entity){
+		"by a write": func(t *testing.T, x *entity) { x.Program.Cache.Invalidate(t.Context(), x.key) },
+		"by a sync": func(t *testing.T, x *entity) {
+			x.log(t, x.key)
+			x.AgeWatermark(t, 2*cache.MaxStaleness)
+			read(t, x.open(x.Program, "v2")) // syncs, and fills another field
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+				one, two := twoDatabases(t, e)
+				one.warm(t)
+				two.warm(t)
+				e.Redis.Client.HSet(t.Context(), one.key, "name", "not ours")
+				field := func(x *entity) string { return e.Redis.Client.HGet(t.Context(), x.key, "v1"+x.CacheTag(t)).Val() }
+				remove(t, one)
+				if field(one) != "" {
+					t.Error("the value is still there")
+				}
+				if field(two) == "" {
+					t.Error("the other database's value is gone")
+				}
+				if got := e.Redis.Client.HGet(t.Context(), one.key, "name").Val(); got != "not ours" {
+					t.Errorf("the other program's field is %q", got)
+				}
+			})
+		})
+	}
+}
+
+// A process that has not learned yet that its server was promoted, or has a new secret, deletes what the others read.
+func TestDeletionUnderAnOldIdentity(t *testing.T) {
+	t.Parallel()
+	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
+		x := newEntity(t, e)
+		x.warm(t)
+		x.OwnerExec(t, "UPDATE game.cache_key SET key = DEFAULT")
+		knows := x.open(e.Open(t), "v1")
+		field := "v1" + x.CacheTag(t)
+		for range 1000 {
+			if read(t, knows); e.Redis.Client.HExists(t.Context(), x.key, field).Val() {
+				break
+			}
+		}
+		if !e.Redis.Client.HExists(t.Context(), x.key, field).Val() {
+			t.Fatal("1,000 reads under the new identity filled nothing")
+		}
+		x.Program.Cache.Invalidate(t.Context(), x.key)
+		if e.Redis.Client.HExists(t.Context(), x.key, field).Val() {
+			t.Error("the value under the new identity is still there")
+		}
+	})
+}
+
 // The log says once that another database uses the same Redis, and not that this one was restarted.
 func TestSharedIsReported(t *testing.T) {
 	t.Parallel()

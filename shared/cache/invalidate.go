@@ -24,26 +24,32 @@ func (c *Cache) Invalidate(ctx context.Context, keys ...string) {
 	c.bypass.add(c.now().Add(MaxStaleness), keys)
 }
 
+// delete deletes the values and leases of this database's processes, whatever version of the program they are. A process
+// that does not know its database yet deletes those of all databases.
 func (c *Cache) delete(ctx context.Context, keys []string) error {
+	server := ""
+	if id := c.identity.Load(); id != nil {
+		server = id.tag[:tagLen/2]
+	}
 	if !c.cluster {
-		return c.report(deleted(c.client.Del(ctx, keys...), len(keys)))
+		return c.report(deleted(deleteScript.Run(ctx, c.client, keys, server), len(keys)))
 	}
 	replies, err := c.client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, key := range keys {
-			p.Del(ctx, key)
+			deleteScript.Eval(ctx, p, []string{key}, server) // in a pipeline no text can follow an unknown SHA
 		}
 		return nil
 	})
 	for _, r := range replies {
-		err = errors.Join(err, deleted(r.(*redis.IntCmd), 1))
+		err = errors.Join(err, deleted(r.(*redis.Cmd), 1))
 	}
 	return c.report(err)
 }
 
-// deleted is nil only if the reply fits a DEL of that many keys. Nothing else proves that the value is gone.
-func deleted(reply *redis.IntCmd, keys int) error {
-	n, err := reply.Result()
-	if errors.Is(err, redis.Nil) || err == nil && (n < 0 || n > int64(keys)) {
+// deleted is nil only if the script has deleted that many keys. Nothing else proves that the values are gone.
+func deleted(reply *redis.Cmd, keys int) error {
+	n, err := reply.Int()
+	if errors.Is(err, redis.Nil) || err == nil && n != keys {
 		return errReply
 	}
 	return err

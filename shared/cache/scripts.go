@@ -53,6 +53,24 @@ if left < 0 or left > tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[1], ARGV
 return 1
 `)
 
+// forget is part of two scripts. It deletes the fields of one server's tag (see serverTag) from an entity, and all of them
+// without a tag. An entity of another type is not ours and makes room.
+const forget = `
+local function forget(key, server)
+	local fields = redis.pcall('HKEYS', key)
+	if fields.err or server == '' then return redis.call('DEL', key) end
+	for _, field in ipairs(fields) do
+		if string.sub(field, -16, -9) == server then redis.call('HDEL', key, field) end
+	end
+end
+`
+
+// KEYS: entities. ARGV: the server's tag. Reply: the number of keys.
+var deleteScript = redis.NewScript(forget + `
+for _, key in ipairs(KEYS) do forget(key, ARGV[1]) end
+return #KEYS
+`)
+
 // KEYS: wm, lock. ARGV: token, lock time ms, SyncAge ms. Reply: nil if another process is syncing, only now ms if another
 // has just synced, otherwise now ms, s, e, n. A watermark of another type, and a lock that no sync has set, are not ours and
 // make room.
@@ -84,10 +102,10 @@ return clock[1] * 1000 + math.floor(clock[2] / 1000)
 // KEYS: wm, lock, databases, entities. ARGV: token, the s that was read, new s, t, e, d, m, n, ttl ms, tag of the database.
 // m authenticates t, e and d, and n authenticates s and e. Reply: none if another sync was faster, otherwise which
 // databases use this Redis and the t of each. Without a sync the watermark ends with the last value.
-var applyScript = redis.NewScript(`
+var applyScript = redis.NewScript(forget + `
 local s = redis.pcall('HGET', KEYS[1], 's')
 if (s or '') ~= ARGV[2] then return {} end
-for i = 4, #KEYS do redis.call('DEL', KEYS[i]) end
+for i = 4, #KEYS do forget(KEYS[i], string.sub(ARGV[10], 1, 8)) end
 redis.call('HSET', KEYS[1], 's', ARGV[3], 't', ARGV[4], 'e', ARGV[5], 'd', ARGV[6], 'm', ARGV[7], 'n', ARGV[8])
 redis.call('PEXPIRE', KEYS[1], ARGV[9])
 if redis.pcall('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end

@@ -97,7 +97,7 @@ func TestTLSAndUser(t *testing.T) {
 		"--tls-cert-file", filepath.Join(dir, "cert.pem"), "--tls-key-file", filepath.Join(dir, "key.pem"),
 		"--user", "default", "off",
 		// What local/README.md says the service needs, and nothing else.
-		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hgetall", "+hset", "+hdel", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
+		"--user", "game", "on", ">s3cret", "~*", "+hmget", "+hget", "+hgetall", "+hset", "+hdel", "+hkeys", "+get", "+set", "+del", "+time", "+pttl", "+pexpire", "+eval", "+evalsha", "+ping")
 	e := testenv.New(t, "plugins", "miniredis")
 	p := e.Open(t, func(c *app.Options) {
 		c.RedisURL = fmt.Sprintf("rediss://game:s3cret@127.0.0.1:%d", port)

@@ -54,7 +54,7 @@ func TestCounts(t *testing.T) {
 		set := func(columns string) func() {
 			return func() { e.OwnerExec(t, "UPDATE game.character SET "+columns+" WHERE id = $1", c.Id) }
 		}
-		both := []string{fmt.Sprintf("del character:%d characters:%s", c.Id, user)}
+		both := []string{fmt.Sprintf("delete character:%d characters:%s", c.Id, user)}
 		for _, test := range []struct {
 			name    string
 			prepare func()
@@ -100,7 +100,7 @@ func TestCounts(t *testing.T) {
 				made = r.GetCharacter()
 				return err
 			})
-			want := cost{[]string{"INSERT"}, []string{fmt.Sprintf("del character:%d characters:%s", made.GetId(), user)}}
+			want := cost{[]string{"INSERT"}, []string{fmt.Sprintf("delete character:%d characters:%s", made.GetId(), user)}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("cost of a create (-want +got):\n%s", diff)
 			}
@@ -125,7 +125,7 @@ func (e *env) measure(t *testing.T, n *testenv.Counter, prepare func(), call fun
 		for _, sql := range n.Queries() {
 			c.Queries = append(c.Queries, strings.Fields(sql)[0])
 		}
-		c.Deletes = n.Commands("del")
+		c.Deletes = n.Commands("delete")
 		return c
 	}
 	t.Fatal("Redis does not answer in time")

@@ -244,7 +244,7 @@ func TestPurgeCache(t *testing.T) {
 		list := func() []*databasev1.Character {
 			return e.mustList(t, &databasev1.GetCharacterListRequest{UserId: user})
 		}
-		both := fmt.Sprintf("del character:%d characters:%s", c.Id, user)
+		both := fmt.Sprintf("delete character:%d characters:%s", c.Id, user)
 		_, _ = get(), list() // fill the cache, unless the machine is too busy
 		e.waitUntilHidden(t, c)
 		n.Reset()
@@ -255,7 +255,7 @@ func TestPurgeCache(t *testing.T) {
 				wantPurged(t, "Purge", e.purge(t), characters.Purged{Finished: 1})
 			}
 		}
-		if slices.Contains(n.Commands("del"), both) {
+		if slices.Contains(n.Commands("delete"), both) {
 			t.Errorf("the purge sent %q to Redis, want nothing", both)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/characters"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // redisHook calls a function before each Redis command. If it returns an error, the command is not sent.
@@ -40,7 +41,7 @@ func (h *redisHook) DialHook(next redis.DialHook) redis.DialHook {
 func (h *redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, command redis.Cmder) error {
 		if f := h.before.Load(); f != nil {
-			if err := (*f)(strings.Trim(fmt.Sprint(command.Args()), "[]")); err != nil {
+			if err := (*f)(testenv.CommandText(command)); err != nil {
 				command.SetErr(err)
 				return err
 			}
@@ -76,7 +77,7 @@ func TestDeleteInRedisFails(t *testing.T) {
 	t.Parallel()
 	eachRedis(t, func(t *testing.T, e *env) {
 		h := e.hookRedis()
-		isDelete := func(command string) bool { return strings.HasPrefix(command, "del character:") }
+		isDelete := func(command string) bool { return strings.HasPrefix(command, "delete character:") }
 		for _, test := range []struct {
 			name string
 			fail func()
@@ -100,7 +101,7 @@ func TestDeleteInRedisFails(t *testing.T) {
 			}, func() { h.off(); e.RDProxy.Accept() }},
 			{"connection broken on the way", func() {
 				e.RDProxy.OnSend(func(sent []byte) {
-					if bytes.Contains(sent, []byte("del\r\n")) {
+					if bytes.Contains(sent, []byte("\r\ncharacter:")) && bytes.Contains(sent, []byte("\r\ncharacters:")) {
 						e.RDProxy.Reset()
 					}
 				})
@@ -158,7 +159,7 @@ func (e *env) writeDuringFill(t *testing.T, h *redisHook, deleteFails bool) bool
 		case strings.Contains(command, script) && scripts.Add(1) == 2: // the lease, then the fill
 			close(arrived)
 			<-proceed
-		case strings.HasPrefix(command, "del") && deleteFails:
+		case strings.HasPrefix(command, "delete") && deleteFails:
 			return errors.New("planted")
 		}
 		return nil

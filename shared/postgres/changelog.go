@@ -11,6 +11,7 @@ import (
 type Changes struct {
 	Keys     []string // changed since then; at most MaxChangedKeys + 1
 	Snapshot string   // the snapshot of this answer; since of the next call
+	Server   string   // system identifier and database
 	Cluster  string   // system identifier, timeline, start time and database: only snapshots with the same value can be compared
 	CacheKey []byte   // the secret under which the cache seals
 	NowMS    int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
@@ -40,6 +41,8 @@ SELECT
 	            AND NOT pg_visible_in_snapshot(xid, coalesce(nullif(@since, ''), '1:1:')::pg_snapshot)
 	          LIMIT 10001) AS changed) AS keys,
 	pg_current_snapshot()::text AS snapshot,
+	(SELECT system_identifier::text FROM pg_control_system())
+		|| '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS server,
 	(SELECT system_identifier::text FROM pg_control_system())
 		|| '/' || (SELECT greatest(k.timeline_id, r.min_recovery_end_timeline)
 		             FROM pg_control_checkpoint() AS k, pg_control_recovery() AS r)

@@ -56,8 +56,8 @@ func (c *Counter) Syncs() int {
 	return c.syncs
 }
 
-// Commands returns the Redis commands of that name in order, with their arguments, for example "del user:1". An empty name
-// means all commands.
+// Commands returns the Redis commands of that name in order, with their arguments, for example "get user:1". An empty name
+// means all commands. The cache's deletion of a user is "delete user:1".
 func (c *Counter) Commands(name string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,6 +125,15 @@ func cString(b []byte) (s string, rest []byte) {
 	return string(before), after
 }
 
+// CommandText returns a Redis command with its arguments. The cache's script that deletes is "delete" with its keys.
+func CommandText(command redis.Cmder) string {
+	args := command.Args()
+	if before, _ := around(args); before == BeforeDelete {
+		args = append([]any{"delete"}, args[3:len(args)-1]...)
+	}
+	return strings.Trim(fmt.Sprint(args), "[]")
+}
+
 // hook records the commands of a Redis client.
 type hook struct{ c *Counter }
 
@@ -132,7 +141,10 @@ func (h hook) note(commands ...redis.Cmder) {
 	h.c.mu.Lock()
 	defer h.c.mu.Unlock()
 	for _, command := range commands {
-		h.c.commands = append(h.c.commands, strings.Trim(fmt.Sprint(command.Args()), "[]"))
+		if before, _ := around(command.Args()); before == BeforeDelete && command.Name() == "eval" {
+			continue // "evalsha" came first, for the same deletion
+		}
+		h.c.commands = append(h.c.commands, CommandText(command))
 	}
 }
 

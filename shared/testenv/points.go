@@ -83,11 +83,11 @@ func (p *Points) reach(at Point) error {
 // that follow the keys.
 func around(args []any) (before, after Point) {
 	switch args[0] {
-	case "del":
-		return BeforeDelete, AfterDelete
 	case "evalsha", "eval":
 		keys, _ := args[2].(int)
 		switch len(args) - 3 - keys {
+		case 1:
+			return BeforeDelete, AfterDelete
 		case 3:
 			return BeforeBegin, AfterBegin
 		case 10:

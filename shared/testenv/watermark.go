@@ -52,7 +52,8 @@ func (e *Env) CacheTag(t testing.TB) string {
 	if w.keys == nil {
 		w.keys = map[string][]byte{}
 	}
-	w.tag = hex.EncodeToString(derive("tag")[:8])
+	server := sha256.Sum256([]byte(changes.Server))
+	w.tag = hex.EncodeToString(append(server[:4:4], derive("tag")[:4]...))
 	w.keys[w.tag] = derive("watermark")
 	return w.tag
 }

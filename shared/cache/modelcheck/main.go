@@ -8,7 +8,7 @@
 // It takes about two minutes and 7 GB on two cores. A step of the model is one atomic act of the code: a command or a
 // script of Redis, or a statement of PostgreSQL. A process that dies takes no further step. The clock has ticks: see the
 // constants in model.go, which a test compares with those of package cache. Each world has one or two kinds of fault, and
-// one fault in a run. A read must see an own write unless a failover may have lost the write or its DEL.
+// one fault in a run. A read must see an own write unless a failover may have lost the write or its deletion.
 //
 // The model leaves out the database's clock (d of the watermark): deadlines do not decide what is stale.
 package main
