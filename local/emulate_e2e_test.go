@@ -41,6 +41,10 @@ func TestEmulatorFunctions(t *testing.T) {
 			}
 		}
 	})
+	t.Run("login from LocalStack", func(t *testing.T) {
+		t.Parallel()
+		wantLocalStackLogin(t, dir)
+	})
 	t.Run("watch", func(t *testing.T) {
 		t.Parallel()
 		wantWatch(t)
@@ -68,6 +72,30 @@ func wantFunctionsAsDirect(t *testing.T, dir string) {
 			p.signal(t, syscall.SIGTERM)
 			p.wantExit(t, 0)
 		})
+	}
+}
+
+// wantLocalStackLogin checks that the program and the functions read the database's login from LocalStack's Secrets Manager,
+// as functions/README.md shows.
+func wantLocalStackLogin(t *testing.T, dir string) {
+	e := testenv.New(t, "plugins", "miniredis")
+	user := e.AddUser(t, "Alice")
+	env := []string{"REDIS_URL=" + e.Program.Config.RedisURL}
+	databaseURL := strings.Replace(e.Program.Config.DatabaseURL, "@", ":unused@", 1) // a secret has a password
+	for name, value := range testenv.StartLocalStack(t, "..", databaseURL) {
+		env = append(env, name+"="+value)
+	}
+	for what, p := range map[string]*program{"program": start(t, env), "functions": startEmulator(t, env, "-functions", dir)} {
+		var code int
+		var answer map[string]any
+		for range 5 { // on a busy machine a function may time out while it connects
+			if code, answer = p.post(t, "UserService/GetUser", `{"user_id":"`+user+`"}`); code == http.StatusOK {
+				break
+			}
+		}
+		if at(answer, "user", "id") != user {
+			t.Errorf("%s: got %d %v", what, code, answer)
+		}
 	}
 }
 

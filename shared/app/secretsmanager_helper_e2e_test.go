@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,18 +24,18 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// cloud is a PostgreSQL with passwords, and moto's Secrets Manager at AWS_ENDPOINT_URL.
+// cloud is a PostgreSQL with passwords, and an emulator of Secrets Manager at AWS_ENDPOINT_URL.
 type cloud struct {
 	server  *embedded.Postgres
 	super   *pgx.Conn
-	proxy   *faultproxy.Proxy // in front of moto
+	proxy   *faultproxy.Proxy // in front of the emulator
 	secrets *secretsmanager.Client
 }
 
 // newCloud sets environment variables, so its tests are not parallel.
-func newCloud(t *testing.T) *cloud {
+func newCloud(t *testing.T, emulator string) *cloud {
 	t.Helper()
-	c := &cloud{proxy: testenv.NewProxy(t, startMoto(t))}
+	c := &cloud{proxy: testenv.NewProxy(t, emulator)}
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": "http://" + c.proxy.Addr(), "AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "test",
 		"AWS_SECRET_ACCESS_KEY": "test", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
@@ -55,6 +56,12 @@ func newCloud(t *testing.T) *cloud {
 	}
 	t.Cleanup(func() { _ = c.super.Close(context.Background()) })
 	return c
+}
+
+// startLocalStack also creates a secret, which these tests do not use.
+func startLocalStack(t *testing.T) (address string) {
+	t.Helper()
+	return strings.TrimPrefix(testenv.StartLocalStack(t, "../..", "postgres://u:p@h/d")["AWS_ENDPOINT_URL"], "http://")
 }
 
 func startMoto(t *testing.T) (address string) {

@@ -54,7 +54,7 @@ func startLoad(db *postgres.DB) *load {
 					return
 				default:
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // moto is slower than Secrets Manager
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // the emulators are slower than Secrets Manager
 				err := selectOne(ctx, db)
 				cancel()
 				switch {
@@ -100,8 +100,12 @@ func (l *load) more(t *testing.T, n int64) {
 }
 
 func TestSecretsManager(t *testing.T) { //nolint:paralleltest // it needs the machine to itself
-	c := newCloud(t)
+	for name, emulator := range map[string]func(*testing.T) (address string){"moto": startMoto, "LocalStack": startLocalStack} {
+		t.Run(name, func(t *testing.T) { testSecretsManager(t, newCloud(t, emulator(t))) })
+	}
+}
 
+func testSecretsManager(t *testing.T, c *cloud) {
 	t.Run("rotations under load", func(t *testing.T) {
 		arn := c.role(t, "rotating", "p", "p")
 		p := c.open(t, arn)
