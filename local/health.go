@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
@@ -26,11 +22,14 @@ const (
 // readiness is the answer of /readyz. Any caller may read it, so it contains no address and no SQL.
 type readiness struct {
 	Ready    bool   `json:"ready"`
-	Database string `json:"database"` // "ok" or "down"
+	Database string `json:"database"` // "ok", "busy", or "down", perhaps with why
 	Schema   string `json:"schema"`   // "ok", or what is wrong with it
 	Redis    string `json:"redis"`    // "ok" or "down": reads go to the database then
+	// Warning says what the operator should do, although calls work.
+	Warning string `json:"warning,omitempty"`
 
 	userTrigger bool
+	cause       error // for the log
 }
 
 // health answers /healthz and /readyz.
@@ -40,6 +39,7 @@ type health struct {
 	leaving  atomic.Bool // connections close after their next answer
 
 	mu      sync.Mutex // locked during a check, so that one runs at a time
+	schema  migrations.Checker
 	last    readiness
 	checked time.Time
 }
@@ -76,7 +76,9 @@ func (h *health) report() readiness {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if time.Since(h.checked) > checkAge {
-		h.last = check(h.program)
+		before := h.last
+		h.last = check(h.program, &h.schema)
+		h.last.logDatabase(h.program.Log, before)
 		h.checked = time.Now()
 	}
 	r := h.last
@@ -86,12 +88,12 @@ func (h *health) report() readiness {
 
 // check asks both servers at the same time. It has its own time limit, so a probe that hangs up does not fail the check for
 // others.
-func check(p *app.Program) readiness {
+func check(p *app.Program, schema *migrations.Checker) readiness {
 	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 	defer cancel()
 	redis := make(chan string, 1)
 	go func() { redis <- checkRedis(ctx, p) }()
-	r := checkDatabase(ctx, p.DB.Urgent())
+	r := checkDatabase(ctx, p.DB.Urgent(), schema)
 	r.Redis = <-redis
 	return r
 }
@@ -101,26 +103,4 @@ func checkRedis(ctx context.Context, p *app.Program) string {
 		return "down"
 	}
 	return "ok"
-}
-
-func checkDatabase(ctx context.Context, db *postgres.DB) readiness {
-	var status migrations.Status
-	err := db.Read(ctx, func(ctx context.Context, q postgres.Querier) (err error) {
-		status, err = migrations.Check(ctx, q)
-		return err
-	})
-	_, refused := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case err == nil:
-		return readiness{Ready: true, Database: "ok", Schema: "ok", userTrigger: status.UserTrigger}
-	case errors.Is(err, postgres.ErrOverloaded): // a busy instance stays in service
-		return readiness{Ready: true, Database: "busy", Schema: "unknown"}
-	case errors.Is(err, postgres.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded):
-		return readiness{Database: "down", Schema: "unknown"}
-	case refused:
-		return readiness{Database: "ok", Schema: "a right is missing: GRANT database_service (or the -role of database-service migrate) TO the service's login; if it has it, " + migrations.ErrSchema.Error()}
-	case errors.Is(err, migrations.ErrSchema):
-		return readiness{Database: "ok", Schema: err.Error()} // this program's text
-	}
-	return readiness{Database: "down", Schema: "unknown"}
 }

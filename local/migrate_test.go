@@ -92,7 +92,7 @@ func TestServeUnmigrated(t *testing.T) {
 	service := []string{fmt.Sprintf("DATABASE_URL=postgres://game_service@%s/%s?sslmode=disable", testenv.Postgres(t).Addr(), d.Name)}
 	p := start(t, service)
 	code, answer := p.ready(t)
-	if code != http.StatusServiceUnavailable || answer["schema"] != "schema game is missing: run the migration" {
+	if code != http.StatusServiceUnavailable || answer["schema"] != "schema game is missing: run database-service migrate" {
 		t.Errorf("/readyz: got %d %v, want 503 and what to do", code, answer)
 	}
 	wantText(t, &p.stdout, "database-service migrate")

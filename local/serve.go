@@ -195,8 +195,9 @@ func announce(p *app.Program, b *backends, h *health) {
 	}
 	switch r := h.report(); {
 	case r.Schema != "ok":
-		g.note = "The database does not fit: " + r.Schema + " (database-service migrate)."
-		p.Log.Warn("the database does not fit", "schema", r.Schema)
+		g.note = "The database does not fit: " + r.Schema + "."
+	case r.Warning != "":
+		g.note = r.Warning + "."
 	case !r.userTrigger:
 		g.note = "Changes of users are not logged in this database: users are cached for 10 s."
 		p.Log.Info("users are cached for 10 s: their changes are not logged in this database")

@@ -28,6 +28,9 @@ func ForLog(err error) string {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.TrimSpace(fmt.Sprintf("SQLSTATE %s %s %s", pgErr.Code, pgErr.TableName, pgErr.ConstraintName)) + advice(err, pgErr.Code)
 	}
+	if errors.Is(err, postgres.ErrStandby) {
+		return standby
+	}
 	if text := connection(err); text != "" {
 		return text
 	}
@@ -45,24 +48,43 @@ func ForLog(err error) string {
 	return strings.Join(types(err), " of ")
 }
 
+const (
+	standby = "the server is a standby, but the service needs the primary"
+	schema  = ": the database's schema is not the one that this program knows: run database-service migrate"
+)
+
+// advices say what the operator can do about a SQLSTATE.
+var advices = map[string]string{
+	"25006": ": the server is read-only (a standby, or the old primary after a failover), but DATABASE_URL must lead to the primary",
+	"28P01": ": the server refuses the user or the password of DATABASE_URL",
+	"28000": ": the server refuses the user or the password of DATABASE_URL",
+	"3D000": ": the server has no database of the name in DATABASE_URL",
+	"3F000": schema,
+	"42501": ": a right is missing: GRANT the group role of database-service migrate (database_service) to the service's login, or run database-service migrate again",
+	"53300": ": the server has no free connection: raise its max_connections, lower pool_max_conns, or put a pooler in front of it",
+	"26000": ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL",
+	"42P05": ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL",
+	"57P04": ": the database was dropped",
+}
+
+// whileConnecting are the advices about an answer to a new connection.
+var whileConnecting = map[string]string{
+	"42501": ": the service's login may not connect to the database: GRANT CONNECT ON DATABASE to it",
+	"42704": ": the server does not know a parameter of DATABASE_URL, so remove it",
+	"22023": ": the server refuses the value of a parameter of DATABASE_URL",
+	"08P01": ": a pooler refuses a parameter of DATABASE_URL (PgBouncer accepts few: remove it, or list it in ignore_startup_parameters)",
+}
+
 // advice says what the operator can do about a SQLSTATE, or "".
 func advice(err error, code string) string {
-	_, connecting := errors.AsType[*pgconn.ConnectError](err)
-	switch code {
-	case "28P01", "28000":
-		return ": the server refuses the user or the password of DATABASE_URL"
-	case "3D000":
-		return ": the server has no database of the name in DATABASE_URL"
-	case "42501":
-		return ": a right is missing: GRANT the group role of database-service migrate (database_service) to the service's login, or run database-service migrate again"
-	case "42P01", "42703", "42883", "3F000", "42804", "42846", "42725":
-		return ": the database's schema is not the one that this program knows: run database-service migrate"
-	case "26000", "42P05":
-		return ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL"
-	case "42704":
-		if connecting {
-			return ": the server does not know a parameter of DATABASE_URL, so remove it"
-		}
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting && whileConnecting[code] != "" {
+		return whileConnecting[code]
+	}
+	if known := advices[code]; known != "" {
+		return known
+	}
+	if strings.HasPrefix(code, "42") && code != "42601" {
+		return schema
 	}
 	return ""
 }
@@ -104,7 +126,7 @@ var handshake = []struct{ fragment, text string }{
 	{"GSSAPI", "the server asks for a login by Kerberos, which is not supported"},
 	{"does not support SCRAM-SHA-256", "the server asks for a login by a method that is not supported"},
 	{"unknown authentication message", "the server asks for a login by a method that is not supported"},
-	{"server is in standby mode", "the server is a standby, but the service needs the primary"},
+	{"server is in standby mode", standby},
 	{"read only connection", "the server is read-only, but the service needs the primary"},
 }
 

@@ -26,7 +26,8 @@ const (
 	MaxChangedKeys = 10_000
 )
 
-var errStandby = errors.New("the server is a standby")
+// ErrStandby is in every error of a server that is a standby.
+var ErrStandby = errors.New("the server is a standby")
 
 // After a promotion, pg_control_checkpoint() returns the old timeline until the first checkpoint, which may take
 // minutes. From the end of recovery until that checkpoint, min_recovery_end_timeline has the new one. The start time
@@ -57,7 +58,7 @@ SELECT
 func (db *DB) Changes(ctx context.Context, since string) (Changes, error) {
 	c, err := QueryOne(ctx, db, pgx.RowToStructByName[Changes], changesSQL, Args{"since": since})
 	if err == nil && c.Standby {
-		err = &classified{ErrUnavailable, errStandby}
+		err = &classified{ErrUnavailable, ErrStandby}
 	}
 	return c, err
 }

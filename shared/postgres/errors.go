@@ -22,7 +22,8 @@ var (
 	// ErrRetry is in every error of a transaction that the database rolled back because of a conflict with another one.
 	ErrRetry = errors.New("database asks to try again")
 	// ErrMisconfigured is in every error of a statement that the database refused for a reason that its operator must
-	// remove: a right is missing, or the schema is not the one of the last migration.
+	// remove: a right is missing, the schema is not the one of the last migration, or the URL names a database or a
+	// parameter that the server does not have.
 	ErrMisconfigured = errors.New("database is not set up for this program")
 
 	errNoConnection = fmt.Errorf("no connection in time: %w", context.DeadlineExceeded)
@@ -47,11 +48,12 @@ func classify(ctx context.Context, err error) error {
 		return &classified{ErrUnavailable, err}
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if class := classOfState(pgErr.Code); class != nil {
-			return &classified{class, err}
+		class := classOfState(pgErr.Code)
+		if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting && (class == nil || pgErr.Code == "08P01") {
+			class = ErrMisconfigured // for example an unknown parameter of the URL; 08P01 is PgBouncer's
 		}
-		if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting { // for example an unknown parameter of the URL
-			return &classified{ErrUnavailable, err}
+		if class != nil {
+			return &classified{class, err}
 		}
 		return err
 	}
@@ -71,13 +73,15 @@ func classOfState(code string) error {
 	case "25006", // read-only transaction: a standby, or the old primary after a failover
 		"57P01", "57P02", "57P03", "57P04", "57P05", // shut down, crashed, starting, database dropped, idle too long
 		"57014", // canceled: statement_timeout
-		"55000", // in recovery
-		"3D000": // no such database: not created yet, or renamed
+		"55000": // in recovery
 		return ErrUnavailable
-	case "42501", // missing right
-		"42P01", "42703", "42883", "3F000", // no such table, column, function or schema
-		"42804", "42846", "42725", // another type
-		"26000", "42P05": // no such prepared statement, or there is one: a pooler in transaction mode
+	case "42601": // a syntax error, which no operator can cause
+		return nil
+	case "3D000", "3F000", // no such database, as after it was renamed; no such schema
+		"26000": // no such prepared statement: a pooler in transaction mode
+		return ErrMisconfigured
+	}
+	if strings.HasPrefix(code, "42") { // a missing right; a table, column, function or type that is missing or another one
 		return ErrMisconfigured
 	}
 	for _, class := range []string{"08", "28", "53", "58"} { // connection, authorization, resources, system
@@ -92,13 +96,14 @@ func classOfState(code string) error {
 func ErrorClasses() []string { return []string{"ok", "error", "retry", "unavailable"} }
 
 // ErrorClass returns the error class of a use of a connection. "ok" is any answer, including no row. "error" is a
-// statement that the server refused, for example by a constraint. "retry" and "unavailable" are ErrRetry and
-// ErrUnavailable.
+// statement that the server refused, for example by a constraint. "retry" is ErrRetry. "unavailable" is ErrUnavailable, and any
+// error of a new connection.
 func ErrorClass(err error) string {
 	of := classify(context.Background(), err)
 	_, refused := errors.AsType[*pgconn.PgError](err)
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
 	switch {
-	case errors.Is(of, ErrUnavailable):
+	case errors.Is(of, ErrUnavailable), connecting:
 		return "unavailable"
 	case errors.Is(of, ErrRetry):
 		return "retry"

@@ -33,7 +33,7 @@ const lastUseKey = "lastUse"
 // From version 14 on, a server reports whether it is a standby.
 func (l *liveness) connected(_ context.Context, conn *pgx.Conn) error {
 	if conn.PgConn().ParameterStatus("in_hot_standby") == "on" {
-		return &classified{ErrUnavailable, errStandby}
+		return &classified{ErrUnavailable, ErrStandby}
 	}
 	conn.PgConn().CustomData()[lastUseKey] = &lastUse{l.now()}
 	return nil

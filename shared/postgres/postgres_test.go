@@ -37,6 +37,7 @@ func TestErrorClasses(t *testing.T) {
 		"57014": postgres.ErrUnavailable, "53300": postgres.ErrUnavailable, "53100": postgres.ErrUnavailable,
 		"08006": postgres.ErrUnavailable, "28P01": postgres.ErrUnavailable,
 		"42501": postgres.ErrMisconfigured, "42P01": postgres.ErrMisconfigured, "42703": postgres.ErrMisconfigured, "26000": postgres.ErrMisconfigured,
+		"3D000": postgres.ErrMisconfigured, "3F000": postgres.ErrMisconfigured, "42704": postgres.ErrMisconfigured, "42809": postgres.ErrMisconfigured,
 		"23505": nil, "42601": nil, "22P02": nil, "XX000": nil,
 	}
 	for state, class := range classes {

@@ -122,7 +122,11 @@ func plan(ctx context.Context, q Querier, o Options) (adapter, []step, error) {
 	}
 	sum := sha256.Sum256([]byte(text))
 	hash := hex.EncodeToString(sum[:16])
-	intact := at.hash == hash && at.view && (!data.UserTrigger || at.triggers == 2)
+	lacks, err := lacking(ctx, q, o.Role)
+	if err != nil {
+		return adapter{}, nil, err
+	}
+	intact := at.hash == hash && at.view && (!data.UserTrigger || at.triggers == 2) && len(ours(lacks)) == 0
 	if !intact {
 		steps = append(steps, step{data.stepName(), strings.Replace(text, hashMark, hash, 1)})
 	}

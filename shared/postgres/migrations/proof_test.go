@@ -143,8 +143,8 @@ func TestProofOfEveryVariant(t *testing.T) {
 				t.Errorf("Apply did %v, want nothing", done)
 			}
 			d.OwnerExec(t, `REVOKE SELECT ON game.users FROM `+migrations.DefaultRole)
-			if _, err := migrations.Apply(t.Context(), connect(t, d), utc); err == nil || !strings.Contains(err.Error(), "game.users cannot be read") {
-				t.Errorf("Apply without the right to read the view = %v, want an error that names it", err)
+			if done := apply(t, d, utc); len(done) == 0 || check(t, d) != nil {
+				t.Errorf("Apply without the right to read the view did %v, want that it grants the right", done)
 			}
 		})
 	}

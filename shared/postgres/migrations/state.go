@@ -2,8 +2,6 @@ package migrations
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -60,43 +58,4 @@ func currentState(ctx context.Context, q Querier) (state, error) {
 		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names)
 		return s, err
 	})
-}
-
-// ErrSchema is in every error of [Check] that a run of the migration fixes.
-var ErrSchema = errors.New("run the migration")
-
-// Status is the result of [Check] for a database that fits.
-type Status struct {
-	UserTrigger bool // changes of users are logged; otherwise users are cached for at most 10 s
-}
-
-// Check reports whether the database fits this program: it has all of the program's migrations, and the adapter fits
-// better-auth's tables as they are now. The service's rights are enough for it.
-func Check(ctx context.Context, q Querier) (Status, error) {
-	at, err := currentState(ctx, q)
-	if err != nil {
-		return Status{}, err
-	}
-	numbered, err := numberedFiles()
-	if err != nil {
-		return Status{}, err
-	}
-	switch {
-	case at.version == 0:
-		return Status{}, fmt.Errorf("schema game is missing: %w", ErrSchema)
-	case at.version < len(numbered):
-		return Status{}, fmt.Errorf("schema game is at version %d, this program needs %d: %w", at.version, len(numbered), ErrSchema)
-	case at.adapter < adapterVersion || !at.view:
-		return Status{}, fmt.Errorf("the adapter to better-auth's tables is missing or old: %w", ErrSchema)
-	case at.logged && at.triggers != 2:
-		return Status{}, fmt.Errorf("the triggers on better-auth's user table are gone: %w", ErrSchema)
-	}
-	auth, err := findAuth(ctx, q, at.schema, Names{}.or(at.names))
-	if err != nil {
-		return Status{}, err
-	}
-	if auth.fingerprint() != at.print {
-		return Status{}, fmt.Errorf("better-auth's tables have changed: %w", ErrSchema)
-	}
-	return Status{UserTrigger: at.logged}, nil
 }

@@ -1,0 +1,101 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrSchema is in every error of a [Checker] that a run of the migration fixes.
+	ErrSchema = errors.New("run database-service migrate")
+	// ErrRights is in every error of a [Checker] about a right that is missing. Its text says which one, and how to grant it.
+	ErrRights = errors.New("a right is missing")
+)
+
+// Status is the result of [Check] for a database that fits.
+type Status struct {
+	UserTrigger bool // changes of users are logged; otherwise users are cached for at most 10 s
+	// Warning says what an operator should do, although calls work. It is empty if there is nothing to do.
+	Warning string
+}
+
+// Checker checks whether a database fits this program. It remembers what it has proven. The zero value is ready for use,
+// by one goroutine at a time.
+type Checker struct {
+	proven string // fingerprint of changed tables that still work
+}
+
+// Check is [Checker.Check] for one time.
+func Check(ctx context.Context, q Querier) (Status, error) { return new(Checker).Check(ctx, q) }
+
+// Check returns an error if calls would fail: the database lacks a migration of this program or a right of the service, or
+// the view or a function fails when it is used. It uses them as the service does, with an id that no row has. If
+// better-auth's tables have changed since the migration and everything works, that is a warning.
+func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
+	if err := checkRights(ctx, q); err != nil {
+		return Status{}, err
+	}
+	at, err := currentState(ctx, q)
+	if err != nil {
+		return Status{}, err
+	}
+	if err := at.complete(); err != nil {
+		return Status{}, err
+	}
+	s := Status{UserTrigger: at.logged}
+	auth, changed, err := at.changed(ctx, q)
+	if err != nil {
+		return Status{}, err
+	}
+	err = use(ctx, q, auth)
+	if key := auth.fingerprint(); err == nil && changed != nil && c.proven != key {
+		if err = useExisting(ctx, q); err == nil {
+			c.proven = key
+		}
+	}
+	switch {
+	case slow(err):
+		s.Warning = "calls may wait: better-auth's tables do not answer in time (a lock on them?)"
+	case err != nil && changed != nil:
+		return Status{}, fmt.Errorf("%w, and calls fail: %w", changed, err)
+	case err != nil:
+		return Status{}, err
+	case changed != nil:
+		s.Warning = fmt.Sprintf("%v; calls still work, so the service stays ready: %v", changed, ErrSchema)
+	}
+	return s, nil
+}
+
+// complete returns an error if the database lacks a migration.
+func (at state) complete() error {
+	numbered, err := numberedFiles()
+	if err != nil {
+		return err
+	}
+	switch {
+	case at.version == 0:
+		return fmt.Errorf("schema game is missing: %w", ErrSchema)
+	case at.version < len(numbered):
+		return fmt.Errorf("schema game is at version %d, this program needs %d: %w", at.version, len(numbered), ErrSchema)
+	case at.adapter < adapterVersion:
+		return fmt.Errorf("the adapter to better-auth's tables is missing or old: %w", ErrSchema)
+	case !at.view:
+		return fmt.Errorf("the view game.users is missing: %w", ErrSchema)
+	case at.logged && at.triggers != 2:
+		return fmt.Errorf("the triggers on better-auth's user table are gone: %w", ErrSchema)
+	}
+	return nil
+}
+
+// changed returns better-auth's tables, and an error that says how they differ from those of the migration.
+func (at state) changed(ctx context.Context, q Querier) (auth authTables, changed, err error) {
+	auth, err = findAuth(ctx, q, at.schema, Names{}.or(at.names))
+	if errors.Is(err, ErrSchema) {
+		return auth, err, nil
+	}
+	if err == nil && auth.fingerprint() != at.print {
+		changed = missing("better-auth's tables have changed")
+	}
+	return auth, changed, err
+}
