@@ -49,7 +49,7 @@ func NewStandby(t testing.TB) (primary, standby *Cluster, replication *faultprox
 	if err := copyFolder(first.dir, dir); err != nil {
 		t.Fatalf("copy the data: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "data", "standby.signal"), nil, 0o644); err != nil { //nolint:gosec // the server's user reads it
+	if err := os.WriteFile(filepath.Join(dir, "data", "standby.signal"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	primary = startCluster(t, first.dir, map[string]string{"wal_keep_size": "64MB"})
