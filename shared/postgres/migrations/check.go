@@ -29,9 +29,9 @@ type Checker struct {
 // Check is [Checker.Check] for one time.
 func Check(ctx context.Context, q Querier) (Status, error) { return new(Checker).Check(ctx, q) }
 
-// Check returns an error if calls would fail: the database lacks a migration of this program or a right of the service, or
-// the view or a function fails when it is used. It uses them as the service does, with an id that no row has. If
-// better-auth's tables have changed since the migration and everything works, that is a warning.
+// Check returns an error if calls would fail: the database lacks a migration of this program or a right of the service,
+// the view or a function fails when it is used, or row-level security hides rows. It uses them as the service does, with an
+// id that no row has. If better-auth's tables have changed since the migration and everything works, that is a warning.
 func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
 	if err := checkRights(ctx, q); err != nil {
 		return Status{}, err
@@ -48,7 +48,9 @@ func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	err = use(ctx, q, auth)
+	if err = use(ctx, q, auth); err == nil {
+		err = auth.proveVisible(ctx, q)
+	}
 	if key := auth.fingerprint(); err == nil && changed != nil && c.proven != key {
 		if err = useExisting(ctx, q); err == nil {
 			c.proven = key

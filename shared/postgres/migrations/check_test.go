@@ -33,6 +33,8 @@ func TestCheckNamesRights(t *testing.T) {
 		{"all rights", `REVOKE ALL ON ALL TABLES IN SCHEMA game FROM database_service`, "more; or run database-service migrate", true},
 		{"the cluster's identity", `REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`,
 			"GRANT EXECUTE ON FUNCTION pg_control_system() TO database_service", false},
+		{"the rows of users", `ALTER TABLE "user" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; ALTER VIEW game.users OWNER TO web_application`,
+			`row-level security hides rows of "public"."user" from the role "web_application"`, false},
 		{"the owner's SELECT on the session table", `ALTER FUNCTION game.session_by_token(text) OWNER TO game_service`,
 			"the function game.session_by_token fails: permission denied for table session: grant the owner of the schema game SELECT", false},
 	} {
