@@ -25,8 +25,8 @@ service does; if that fails, it says why and changes nothing. It is safe to run 
 Run it before a new version starts, and after better-auth's own migration if /readyz says so.
 
   -print            write the missing SQL to stdout, for psql, and run nothing
-  -role NAME        group role that gets the rights (default ` + migrations.DefaultRole + `); the service's login
-                    must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
+  -role NAME        group role that gets the rights (default: that of the last run, or ` + migrations.DefaultRole + `);
+                    the service's login must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
   -auth-schema NAME schema of better-auth's tables; needed only if several schemas have them
   -user-table NAME  better-auth's user table or a view of it, if it is not "user" or "users". A view can have no
                     triggers: see -no-user-trigger
@@ -35,6 +35,12 @@ Run it before a new version starts, and after better-auth's own migration if /re
   -column user.FIELD=NAME, -column session.FIELD=NAME
                     a column with another name than better-auth's, for example user.name=full_name; repeatable.
                     Later runs remember these three
+  -username-normalization lower|upper|none
+                    how better-auth's username plugin stores usernames (its usernameNormalization): in lower case
+                    (default), in upper case, or as typed. Later runs remember it
+  -session-token plain|sha256
+                    how the web application stores session tokens: as they are (default), or sha256(token) in hex.
+                    With sha256 no token is sent to PostgreSQL. Later runs remember it
   -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
 
 Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
@@ -45,11 +51,13 @@ and Prisma): a name such as UTC or Europe/Berlin.
 func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	o := migrations.Options{AuthTimezone: os.Getenv("AUTH_TIMEZONE")}
 	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
-	f.StringVar(&o.Role, "role", migrations.DefaultRole, "")
+	f.StringVar(&o.Role, "role", "", "")
 	f.StringVar(&o.AuthSchema, "auth-schema", "", "")
 	f.BoolVar(&o.NoUserTrigger, "no-user-trigger", false, "")
 	f.StringVar(&o.UserTable, "user-table", "", "")
 	f.StringVar(&o.SessionTable, "session-table", "", "")
+	f.StringVar(&o.UsernameNormalization, "username-normalization", "", "")
+	f.StringVar(&o.SessionToken, "session-token", "", "")
 	f.Func("column", "", func(s string) error { return addColumn(&o.Names, s) })
 	onlyPrint := f.Bool("print", false, "")
 	if err := parse(f, args, migrateUsage); err != nil {

@@ -48,6 +48,21 @@ func TestMigrate(t *testing.T) {
 		wantText(t, &runToEnd(t, 0, owner(t, d), args...).stdout, `adapter to "public"."auth_user"`)
 		wantText(t, &runToEnd(t, 2, owner(t, d), "migrate", "-column", "full_name").stderr, "user.FIELD=NAME")
 	})
+	t.Run("settings", func(t *testing.T) {
+		t.Parallel()
+		d := testenv.NewEmptyDatabase(t, "plugins")
+		d.OwnerExec(t, `INSERT INTO "user" (id, name, email, username, "emailVerified") VALUES ('u1', 'P', 'p@example.com', 'Player', true)`)
+		env := owner(t, d)
+		wantText(t, &runToEnd(t, 1, env, "migrate", "-username-normalization", "title").stderr, `no such value "title"; there are lower, upper, none`)
+		wantText(t, &runToEnd(t, 0, env, "migrate").stdout, "adapter to", "note: 1 of 1 usernames", "-username-normalization none")
+		wantText(t, &runToEnd(t, 0, env, "migrate", "-username-normalization", "none", "-session-token", "sha256", "-role", "game_readers_"+d.Name).stdout, "adapter to")
+		defer func() { d.OwnerExec(t, "DROP OWNED BY game_readers_"+d.Name+"; DROP ROLE game_readers_"+d.Name) }()
+		if got := runToEnd(t, 0, env, "migrate").stdout.String(); got != "nothing to do\n" {
+			t.Errorf("a run without the flags: got %q, want that all of them are kept", got)
+		}
+		d.OwnerExec(t, `INSERT INTO session (id, token, "userId", "expiresAt", "updatedAt") VALUES ('s1', 'plain', 'u1', now(), now())`)
+		wantText(t, &runToEnd(t, 1, env, "migrate").stderr, "-session-token sha256: 1 of 1 values")
+	})
 	t.Run("print", func(t *testing.T) {
 		t.Parallel()
 		d := testenv.NewEmptyDatabase(t, "plugins")

@@ -71,7 +71,7 @@ func (s selectSession) GetSession(ctx context.Context, r *databasev1.GetSessionR
 	var live bool
 	err := s.pool.QueryRow(ctx, `SELECT s.id, s.user_id, s.created_at, s.updated_at, s.expires_at, s.live, s.expires_in_seconds,
        coalesce(s.ip_address, ''), coalesce(s.user_agent, ''), s.impersonated
-  FROM game.session_by_token($1) AS s`, r.GetToken()).Scan(&e.Id, &e.UserId, &createdAt, &updatedAt, &expiresAt, &live,
+  FROM game.session_by_token_as($1, false) AS s`, r.GetToken()).Scan(&e.Id, &e.UserId, &createdAt, &updatedAt, &expiresAt, &live,
 		&e.ExpiresInSeconds, &e.IpAddress, &e.UserAgent, &e.Impersonated)
 	e.CreatedAt, e.UpdatedAt, e.ExpiresAt = timestamppb.New(createdAt), timestamppb.New(updatedAt), timestamppb.New(expiresAt)
 	return &databasev1.GetSessionResponse{Session: e}, err

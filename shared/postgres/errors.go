@@ -119,6 +119,13 @@ func isReadOnly(err error) bool {
 	return ok && pgErr.Code == "25006"
 }
 
+// isReplaced reports whether the server could not use a function, table or plan that it had looked up before, because a
+// migration replaced it in between. A new attempt finds the new one.
+func isReplaced(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == "0A000" || pgErr.Code == "XX000") // "cached plan must not change result type", "cache lookup failed"
+}
+
 // isSlow reports whether a budget ran out.
 func isSlow(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.Timeout(err)

@@ -143,13 +143,15 @@ func (db *DB) Address() string {
 //   - 250 ms of them until there is a connection.
 //   - 100 ms of these until a connection becomes free, if all are in use.
 //
-// If the connection is dead, f runs once more on another one, so f must only read. At most one call in ten is retried,
-// plus a burst of 32. An error contains [ErrUnavailable], [ErrOverloaded] or [ErrRetry] if one of them applies.
+// If the connection is dead, f runs once more on another one, so f must only read. f also runs once more if a migration
+// replaced what the statement uses. At most one call in ten is retried, plus a burst of 32. An error contains
+// [ErrUnavailable], [ErrOverloaded] or [ErrRetry] if one of them applies.
 func (db *DB) Read(ctx context.Context, f func(context.Context, Querier) error) error {
 	db.retries.earn()
 	err := db.do(ctx, f)
 	_, refused := refusedPassword(err)
-	if err != nil && isBroken(err) && !isSlow(err) && !refused && ctx.Err() == nil && db.retries.spend() {
+	again := isReplaced(err) || isBroken(err) && !isSlow(err) && !refused
+	if err != nil && again && ctx.Err() == nil && db.retries.spend() {
 		err = db.do(ctx, f)
 	}
 	return classify(ctx, err)

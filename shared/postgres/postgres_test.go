@@ -12,6 +12,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -88,6 +89,22 @@ func TestDeadConnection(t *testing.T) {
 	}
 	if err := query(t.Context(), db, `SELECT 'healed'`); err != nil {
 		t.Errorf("the next statement: %v", err)
+	}
+}
+
+// TestReplaced checks that a read is repeated if a migration has replaced what its plan uses.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	db := e.Program.DB
+	e.OwnerExec(t, `CREATE TABLE game.of_test AS SELECT 'before' AS value; GRANT SELECT ON game.of_test TO `+migrations.DefaultRole)
+	const statement = `SELECT * FROM game.of_test`
+	if err := query(t.Context(), db, statement); err != nil {
+		t.Fatal(err)
+	}
+	e.OwnerExec(t, `ALTER TABLE game.of_test ALTER value TYPE varchar`)
+	if err := query(t.Context(), db, statement); err != nil { // "cached plan must not change result type"
+		t.Errorf("Read after a change of the result's type: %v, want the retry's answer", err)
 	}
 }
 

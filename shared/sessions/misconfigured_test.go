@@ -21,7 +21,7 @@ func TestMisconfigured(t *testing.T) {
 	const migrate = "run database-service migrate"
 	for _, test := range []struct{ what, sql, log string }{
 		{"a dropped session column", `ALTER TABLE public.session DROP COLUMN "userAgent"`, migrate},
-		{"a dropped function", `DROP FUNCTION game.session_by_token(text)`, migrate},
+		{"a dropped function", `DROP FUNCTION game.session_by_token_as(text, boolean)`, migrate},
 		{"a renamed session column", `ALTER TABLE public.session RENAME COLUMN token TO secret`, migrate},
 		{"another type of a compared column", `ALTER TABLE public.session ALTER COLUMN token TYPE bytea USING token::bytea`, migrate},
 		{"another type of a returned column", `ALTER TABLE public.session ALTER COLUMN "ipAddress" TYPE inet USING NULL`, migrate},
@@ -31,8 +31,8 @@ func TestMisconfigured(t *testing.T) {
 		{"a dropped view", `DROP VIEW game.users`, migrate},
 		{"another view", `DROP VIEW game.users; CREATE VIEW game.users AS SELECT 1 AS id; GRANT SELECT ON game.users TO database_service`, migrate},
 		{"a dropped schema", `DROP SCHEMA game CASCADE`, migrate},
-		{"a missing right of the functions' owner", `ALTER FUNCTION game.session_by_token(text) OWNER TO game_service`, "GRANT"},
-		{"a missing right", `REVOKE EXECUTE ON FUNCTION game.session_by_token(text) FROM database_service`, "GRANT"},
+		{"a missing right of the functions' owner", `ALTER FUNCTION game.session_by_token_as(text, boolean) OWNER TO game_service`, "GRANT"},
+		{"a missing right", `REVOKE EXECUTE ON FUNCTION game.session_by_token_as(text, boolean) FROM database_service`, "GRANT"},
 		{"a missing right on the schema", `REVOKE USAGE ON SCHEMA game FROM database_service`, "GRANT"},
 	} {
 		t.Run(test.what, func(t *testing.T) {

@@ -93,7 +93,7 @@ func TestRights(t *testing.T) {
 			}
 		}
 		// The functions' results contain no token.
-		for _, sql := range []string{"SELECT to_jsonb(s)::text FROM game.session_by_token($1) AS s", "SELECT to_jsonb(u)::text FROM game.users AS u WHERE $1 <> ''"} {
+		for _, sql := range []string{"SELECT to_jsonb(s)::text FROM game.session_by_token_as($1, false) AS s", "SELECT to_jsonb(u)::text FROM game.users AS u WHERE $1 <> ''"} {
 			var got string
 			if err := conn.QueryRow(t.Context(), sql, token).Scan(&got); err != nil || strings.Contains(got, token) || !strings.Contains(got, user) {
 				t.Errorf("%s = %s, %v, want the user %s and no token", sql, got, err, user)

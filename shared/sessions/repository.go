@@ -19,16 +19,19 @@ const minGain = 5 * time.Minute
 // Repository reads and extends sessions through database functions. They are the role's only access to the session
 // table.
 type Repository struct {
-	db *postgres.DB
+	db     *postgres.DB
+	reader *sessiontoken.Reader
 }
 
 // NewRepository returns a Repository on db. Its statements are urgent.
-func NewRepository(db *postgres.DB) *Repository { return &Repository{db: db.Urgent()} }
+func NewRepository(db *postgres.DB) *Repository {
+	return &Repository{db: db.Urgent(), reader: sessiontoken.NewReader(db)}
+}
 
-// A statement with one argument takes it by position.
+// The key of a session is taken by position; see sessiontoken.Select.
 const (
 	selectByTokenSQL = `SELECT ` + sessiontoken.Columns + `
-  FROM game.session_by_token($1) AS s`
+  FROM game.session_by_token_as($1, $2) AS s`
 
 	selectByIDSQL = `SELECT ` + sessiontoken.Columns + `
   FROM game.session_by_id($1) AS s`
@@ -37,7 +40,7 @@ const (
        game.ban_holds(u.banned, u.ban_expires_at, now()) AS banned, now() AS now`
 
 	selectWithBanByTokenSQL = `SELECT ` + sessiontoken.Columns + banColumns + `
-  FROM game.session_by_token($1) AS s
+  FROM game.session_by_token_as($1, $2) AS s
   JOIN game.users AS u ON u.id = s.user_id`
 
 	selectWithBanByIDSQL = `SELECT ` + sessiontoken.Columns + banColumns + `
@@ -64,7 +67,7 @@ func proto(r *sessiontoken.Row) *databasev1.Session {
 
 // ByKey returns the session if it is live.
 func (r *Repository) ByKey(ctx context.Context, k sessiontoken.Key) (*sessiontoken.Row, error) {
-	row, err := sessiontoken.Select(ctx, r.db, k, sessiontoken.Scan, selectByTokenSQL, selectByIDSQL)
+	row, err := sessiontoken.Select(ctx, r.reader, k, sessiontoken.Scan, selectByTokenSQL, selectByIDSQL)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ func (r *Repository) Extend(ctx context.Context, k sessiontoken.Key, window, lim
 
 // extendable returns the session if it may be extended: it is live and not impersonated, and its user is not banned.
 func (r *Repository) extendable(ctx context.Context, k sessiontoken.Key) (*sessionBanRow, error) {
-	row, err := sessiontoken.Select(ctx, r.db, k, pgx.RowToAddrOfStructByName[sessionBanRow], selectWithBanByTokenSQL, selectWithBanByIDSQL)
+	row, err := sessiontoken.Select(ctx, r.reader, k, pgx.RowToAddrOfStructByName[sessionBanRow], selectWithBanByTokenSQL, selectWithBanByIDSQL)
 	switch {
 	case err != nil:
 		return nil, err

@@ -1,18 +1,13 @@
 package sessiontoken
 
 import (
-	"context"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"github.com/osirose-new/database-service/shared/postgres"
 )
 
-// Columns are the columns of a [Row], in the order of its fields. s is game.session_by_token or game.session_by_id, which
+// Columns are the columns of a [Row], in the order of its fields. s is game.session_by_token_as or game.session_by_id, which
 // are the only access of the service's role to the session table.
 const Columns = `s.id AS session_id, s.user_id::text AS session_user_id, s.created_at AS session_created_at,
        s.updated_at AS session_updated_at, s.expires_at, s.live, s.expires_in_seconds,
@@ -46,22 +41,4 @@ func Scan(row pgx.CollectableRow) (*Row, error) {
 	r := &Row{}
 	return r, row.Scan(&r.ID, &r.UserID, &r.CreatedAt, &r.UpdatedAt, &r.ExpiresAt, &r.Live, &r.ExpiresInSeconds,
 		&r.IPAddress, &r.UserAgent, &r.Impersonated)
-}
-
-// Select runs byToken or byID with the key as the only argument, and collects the row with fn. Its errors include
-// [ErrNotFound] and [ErrIDRefused].
-func Select[T any](ctx context.Context, db *postgres.DB, k Key, fn pgx.RowToFunc[*T], byToken, byID string) (*T, error) {
-	sql, argument := byToken, k.Token
-	if k.ID != "" {
-		sql, argument = byID, k.ID
-	}
-	row, err := postgres.QueryOne(ctx, db, fn, sql, argument)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	// The adapter raises OS001 if session ids are serial numbers.
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "OS001" {
-		return nil, ErrIDRefused
-	}
-	return row, err
 }

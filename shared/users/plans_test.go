@@ -28,20 +28,20 @@ func TestPlans(t *testing.T) {
 			conn, plans := explained(t, o.open(t).Database)
 			for _, lookup := range []struct {
 				what, sql string
-				arg       any
+				args      []any
 				indexed   []string // columns
 			}{
-				{"by id", users.SelectUserSQL, postgres.Args{"id": o.id}, []string{"id"}},
-				{"by username", users.SelectUserByLoginSQL, postgres.Args{"login": "player"}, []string{"username"}},
-				{"by e-mail", users.SelectUserByEmailSQL, postgres.Args{"email": "player@example.com"}, []string{"email"}},
-				{"by token", users.SelectUserBySessionTokenSQL, o.token, []string{"token", "id"}},
-				{"by session_id", users.SelectUserBySessionIDSQL, o.sessionID, []string{"id"}},
+				{"by id", users.SelectUserSQL, []any{postgres.Args{"id": o.id}}, []string{"id"}},
+				{"by username", users.SelectUserByLoginSQL, []any{postgres.Args{"typed": "Player", "lower": "player", "upper": "PLAYER"}}, []string{"username"}},
+				{"by e-mail", users.SelectUserByEmailSQL, []any{postgres.Args{"email": "player@example.com"}}, []string{"email"}},
+				{"by token", users.SelectUserBySessionTokenSQL, []any{o.token, false}, []string{"token", "id"}},
+				{"by session_id", users.SelectUserBySessionIDSQL, []any{o.sessionID}, []string{"id"}},
 			} {
-				if lookup.arg == "" {
+				if lookup.args[0] == "" {
 					continue // ids of sessions are serial numbers
 				}
 				plans.Reset()
-				rows, err := conn.Query(t.Context(), lookup.sql, lookup.arg)
+				rows, err := conn.Query(t.Context(), lookup.sql, lookup.args...)
 				if err == nil {
 					rows.Close()
 					err = rows.Err()

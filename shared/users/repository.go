@@ -3,6 +3,7 @@ package users
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,15 +21,15 @@ const unloggedTTL = 10 * time.Second
 
 // Repository reads users through the cache. It never caches sessions.
 type Repository struct {
-	db     *postgres.DB
-	urgent *postgres.DB // for sessions
-	cache  *cache.Cache
-	users  *cache.Kind
+	db       *postgres.DB
+	sessions *sessiontoken.Reader
+	cache    *cache.Cache
+	users    *cache.Kind
 }
 
 // NewRepository returns a Repository on db and c.
 func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
-	r := &Repository{db: db, urgent: db.Urgent(), cache: c}
+	r := &Repository{db: db, sessions: sessiontoken.NewReader(db), cache: c}
 	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load)
 	return r
 }
@@ -46,12 +47,12 @@ const (
  WHERE u.id = game.user_id(@id)`
 
 	// The login is the username, which is unique. Without the username plugin it is the name, which need not be unique.
-	selectUserByLoginSQL = `SELECT` + userColumns + `
+	selectUserByLoginSQL = `SELECT` + userColumns + `, u.login_form
   FROM game.users AS u
- WHERE game.login_is(u.login_key, @login)
+ WHERE game.login_matches(u.login_key, @typed, @lower, @upper)
  LIMIT 2`
 
-	selectUserByEmailSQL = `SELECT` + userColumns + `
+	selectUserByEmailSQL = `SELECT` + userColumns + `, u.login_form
   FROM game.users AS u
  WHERE game.email_is(u.email_key, @email)`
 )
@@ -120,32 +121,46 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 	return e, err
 }
 
-// ByUsername returns the user with the lower-cased username.
+// ByUsername returns the user with the username in the form that better-auth stores: in lower case, in upper case, or as
+// it is. The database knows which; a migration sets it.
 func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
-	bears := func(u *databasev1.User) bool { return u.Username == username }
-	return r.byPointer(ctx, "user:username:", username, bears, selectUserByLoginSQL, postgres.Args{"login": username})
+	small, large := lower(username), upper(username)
+	bears := func(u *databasev1.User, form string) bool {
+		stored := map[string]string{"lower": small, "upper": large, "none": username}[form]
+		return stored != "" && u.Username == stored
+	}
+	args := postgres.Args{"typed": username, "lower": small, "upper": large}
+	return r.byPointer(ctx, "user:username:", small, bears, selectUserByLoginSQL, args)
 }
 
-// ByEmail returns the user with the lower-cased e-mail. Redis never contains it.
+// ByEmail returns the user with the e-mail. better-auth stores it in lower case, always. Redis never contains it.
 func (r *Repository) ByEmail(ctx context.Context, email string) (*databasev1.User, error) {
-	has := func(u *databasev1.User) bool { return u.Email == email }
+	email = lower(email)
+	has := func(u *databasev1.User, _ string) bool { return u.Email == email }
 	return r.byPointer(ctx, "user:email:", email, has, selectUserByEmailSQL, postgres.Args{"email": email})
 }
 
-// byPointer follows a cached pointer from a name to a user. The pointer is only a hint, because a name can move to
-// another user: if its user does not fit, byPointer asks the database.
-func (r *Repository) byPointer(ctx context.Context, prefix, name string, fits func(*databasev1.User) bool, sql string, args postgres.Args) (*databasev1.User, error) {
-	id, redisErr := r.cache.Pointer(ctx, prefix, name)
-	if id != "" {
+// namedRow is a user who was found by a name. LoginForm is the form in which usernames are stored.
+type namedRow struct {
+	userRow
+	LoginForm string
+}
+
+// byPointer follows a cached pointer, form:id, from a name to a user. The pointer is only a hint, because a name can move
+// to another user: if its user does not fit the name in that form, byPointer asks the database. A migration that changes
+// the form also changes the keys of all pointers.
+func (r *Repository) byPointer(ctx context.Context, prefix, name string, fits func(u *databasev1.User, form string) bool, sql string, args postgres.Args) (*databasev1.User, error) {
+	pointer, redisErr := r.cache.Pointer(ctx, prefix, name)
+	if form, id, ok := strings.Cut(pointer, ":"); ok {
 		u, err := r.ByID(ctx, id)
-		if err == nil && fits(u) {
+		if err == nil && fits(u, form) {
 			return u, nil
 		}
 		if err != nil && !errors.Is(err, errNotFound) {
 			return nil, err
 		}
 	}
-	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToStructByName[userRow], sql, args)
+	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToStructByName[namedRow], sql, args)
 	switch {
 	case err != nil:
 		return nil, err
@@ -155,8 +170,8 @@ func (r *Repository) byPointer(ctx context.Context, prefix, name string, fits fu
 		return nil, errAmbiguous
 	}
 	u := rows[0].proto()
-	if redisErr == nil && fits(u) { // no pointer from a name that replaces the username: it may become ambiguous
-		r.cache.SetPointer(ctx, prefix, name, u.Id)
+	if redisErr == nil && fits(u, rows[0].LoginForm) { // no pointer from a name that replaces the username: it may become ambiguous
+		r.cache.SetPointer(ctx, prefix, name, rows[0].LoginForm+":"+u.Id)
 	}
 	return weighBan(u, rows[0].Now), nil
 }
@@ -164,7 +179,7 @@ func (r *Repository) byPointer(ctx context.Context, prefix, name string, fits fu
 const (
 	selectUserBySessionTokenSQL = `SELECT` + userColumns + `,
        ` + sessiontoken.Columns + `
-  FROM game.session_by_token($1) AS s
+  FROM game.session_by_token_as($1, $2) AS s
   JOIN game.users AS u ON u.id = s.user_id`
 
 	selectUserBySessionIDSQL = `SELECT` + userColumns + `,
@@ -180,7 +195,7 @@ type userSessionRow struct {
 
 // BySession returns the live session of k and its user from the primary.
 func (r *Repository) BySession(ctx context.Context, k sessiontoken.Key) (*databasev1.User, *databasev1.Session, error) {
-	row, err := sessiontoken.Select(ctx, r.urgent, k, pgx.RowToAddrOfStructByName[userSessionRow], selectUserBySessionTokenSQL, selectUserBySessionIDSQL)
+	row, err := sessiontoken.Select(ctx, r.sessions, k, pgx.RowToAddrOfStructByName[userSessionRow], selectUserBySessionTokenSQL, selectUserBySessionIDSQL)
 	switch {
 	case err != nil:
 		return nil, nil, err

@@ -9,6 +9,7 @@ package users
 import (
 	"context"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
@@ -52,7 +53,7 @@ func (s *Service) GetUserByUsername(ctx context.Context, r *databasev1.GetUserBy
 	if err := rpcserver.CheckText("username", r.Username, maxArgument); err != nil {
 		return nil, err
 	}
-	u, err := s.repository.ByUsername(ctx, lower(r.Username))
+	u, err := s.repository.ByUsername(ctx, r.Username)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +65,7 @@ func (s *Service) GetUserByEmail(ctx context.Context, r *databasev1.GetUserByEma
 	if err := rpcserver.CheckText("email", r.Email, maxArgument); err != nil {
 		return nil, err
 	}
-	u, err := s.repository.ByEmail(ctx, lower(r.Email))
+	u, err := s.repository.ByEmail(ctx, r.Email)
 	if err != nil {
 		return nil, err
 	}
@@ -97,10 +98,25 @@ func (s *Service) sessionKey(r *databasev1.GetUserBySessionRequest) (sessiontoke
 // lower returns s in lower case as better-auth stores usernames and e-mails: by JavaScript's toLowerCase, whose
 // mappings can depend on the context.
 func lower(s string) string {
+	if ascii(s) {
+		return strings.ToLower(s)
+	}
+	return cases.Lower(language.Und).String(s)
+}
+
+// upper is the same for JavaScript's toUpperCase, which some web applications prefer for usernames.
+func upper(s string) string {
+	if ascii(s) {
+		return strings.ToUpper(s)
+	}
+	return cases.Upper(language.Und).String(s)
+}
+
+func ascii(s string) bool {
 	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return cases.Lower(language.Und).String(s)
+		if s[i] >= utf8.RuneSelf {
+			return false
 		}
 	}
-	return strings.ToLower(s)
+	return true
 }

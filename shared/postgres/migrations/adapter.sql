@@ -1,102 +1,9 @@
 -- The adapter: what the service sees of better-auth's tables, whatever their names, columns and types are. A migration
 -- makes it again whenever they change. The service reads them by the view and the functions only.
-
--- A caller's opaque user id in the type of the column, or NULL if it cannot be one. It accepts only the form that the
--- column prints: an id in another form would be cached under a key that no change deletes.
-CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType.SQL}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-	$$ SELECT {{.UserIDCast "id"}} $$;
-
--- The ban rule: a ban without an end holds, and one with an end holds until then. Package users has it in Go as well, for
--- cached users.
-CREATE OR REPLACE FUNCTION game.ban_holds(banned boolean, ban_expires_at timestamptz, at timestamptz)
-RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(banned AND coalesce(ban_expires_at > at, true), false) $$;
-
-DROP VIEW IF EXISTS game.users;
-CREATE VIEW game.users AS
-SELECT
-	u.{{.User.Name "id"}}                 AS id,
-	{{.User.Text "username"}}        AS username,
-	{{.Login}}           AS login, -- lower case; not unique where it is the name
-	{{.LoginKey}}        AS login_key, -- for game.login_is
-	{{.User.Text "email"}}           AS email,
-	u.{{.User.Name "email"}}         AS email_key, -- for game.email_is
-	{{.User.Text "role"}}            AS role,
-	{{.User.Text "name"}}            AS name,
-	{{.User.Text "displayusername"}} AS display_username,
-	{{.User.Bool "emailverified"}}   AS email_verified,
-	{{.User.Text "image"}}           AS image,
-	{{.User.Bool "banned"}}          AS banned,
-	{{.User.Text "banreason"}}       AS ban_reason,
-	{{.User.Time "banexpires"}}      AS ban_expires_at,
-	{{.User.Time "createdat"}}       AS created_at,
-	{{.User.Time "updatedat"}}       AS updated_at,
-	{{.UserTrigger}}     AS change_logged
-FROM {{.User.Table}} AS u;
-GRANT SELECT ON game.users TO {{.Role}};
-
--- These compare in the type of the column, so that its index serves the lookup. PostgreSQL inlines them. The standard body
--- binds the operator now: it may be in the schema of an extension.
-DROP FUNCTION IF EXISTS game.login_is;
-CREATE FUNCTION game.login_is(login_key {{.LoginType.SQL}}, login text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN {{.LoginType.Equals "login_key" "login"}};
-DROP FUNCTION IF EXISTS game.email_is;
-CREATE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN {{.EmailType.Equals "email_key" "email"}};
-
--- The only access to the session table. It is in plpgsql, because PostgreSQL plans a SECURITY DEFINER function in SQL anew
--- at each call. It is STABLE, so that it reads with the snapshot of the calling statement. No row: no such session.
-DROP FUNCTION IF EXISTS game.session_by_token(text);
-CREATE FUNCTION game.session_by_token(p_token text)
-RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
-	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
-	 WHERE {{.Session.Equals "token" "p_token"}} AND {{.SessionUserID}} IS NOT NULL;
-END $$;
-
-DROP FUNCTION IF EXISTS game.session_by_id(text);
-CREATE FUNCTION game.session_by_id(p_id text)
-RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
-	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-{{- if .SerialSessionIDs}}
-	-- Serial numbers can be guessed, and an id alone opens the session.
-	RAISE EXCEPTION 'session ids are serial numbers here' USING ERRCODE = 'OS001';
-{{- else}}
-	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
-	 WHERE {{.Session.Equals "id" "p_id"}} AND {{.SessionUserID}} IS NOT NULL;
-{{- end}}
-END $$;
-
--- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only if that gains at least
--- min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so they see a revocation or a refresh by
--- better-auth that committed while this waited for the lock. The 5 s: a web server whose clock is ahead may have revoked
--- the session by setting its expiry to its own "now".
-DROP FUNCTION IF EXISTS game.extend_session(text, interval, interval, interval);
-CREATE FUNCTION game.extend_session(p_id text, p_window interval, p_cap interval, p_min_gain interval)
-RETURNS TABLE (expires_at timestamptz, expires_in_seconds bigint)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	RETURN QUERY
-	UPDATE {{.Session.Table}} AS s
-	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + p_window, %s + p_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}
-	  FROM {{.User.Table}} AS u
-	 WHERE {{.Session.Equals "id" "p_id"}}
-	   AND u.{{.User.Name "id"}} = {{.SessionUserID}}
-	   AND {{.Session.Time "expiresat"}} > clock_timestamp() + interval '5 seconds'
-	   AND least(clock_timestamp() + p_window, {{.Session.Time "createdat"}} + p_cap) >= {{.Session.Time "expiresat"}} + p_min_gain
-	   AND {{.Session.Time "createdat"}} IS NOT NULL -- least() would ignore it, and with it the cap
-	   AND {{.Session.Text "impersonatedby"}} IS NULL
-	   AND NOT game.ban_holds({{.User.Bool "banned"}}, {{.User.Time "banexpires"}}, clock_timestamp())
-	RETURNING {{.Session.Time "expiresat"}}, floor(extract(epoch FROM {{.Session.Time "expiresat"}} - clock_timestamp()))::bigint;
-END $$;
-
-REVOKE ALL ON FUNCTION game.session_by_token(text), game.session_by_id(text),
-	game.extend_session(text, interval, interval, interval) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION game.user_id(text), game.login_is, game.email_is, game.ban_holds(boolean, timestamptz, timestamptz), game.session_by_token(text), game.session_by_id(text),
-	game.extend_session(text, interval, interval, interval) TO {{.Role}};
+--
+-- The service calls all this while it is replaced. A dropped function can fail a call that has already looked it up, so
+-- functions are replaced and never dropped; a function with another signature gets another name. The order matters too:
+-- first the lock on the user table, which may have to wait, and last the view, whose readers wait until the commit.
 
 CREATE OR REPLACE FUNCTION game.log_user_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -120,9 +27,28 @@ END $$;
 -- They run as their owner, so only their triggers may run them.
 REVOKE ALL ON FUNCTION game.log_user_change(), game.log_character_change(), game.log_truncate() FROM PUBLIC;
 
-GRANT USAGE ON SCHEMA game TO {{.Role}};
-GRANT SELECT ON game.migration, game.adapter, game.cache_change, game.cache_key TO {{.Role}};
-GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};
+-- Triggers of an earlier run, on another table or before -no-user-trigger. On a table that is no longer the user table they
+-- would release the characters of users that still exist.
+DO $$
+DECLARE
+	t record;
+BEGIN
+	FOR t IN
+		SELECT g.tgname, g.tgrelid::regclass AS place
+		  FROM pg_trigger AS g
+		 WHERE g.tgname IN ('database_service_log_change', 'database_service_log_truncate')
+		   AND g.tgfoid IN ('game.log_user_change()'::regprocedure, 'game.log_truncate()'::regprocedure)
+		   AND g.tgparentid = 0 -- else it goes with that of the partitioned table
+{{- if .UserTrigger}}
+		   AND g.tgrelid <> {{.Literal .User.Table}}::regclass
+{{- end}}
+	LOOP
+		EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.place);
+	END LOOP;
+EXCEPTION WHEN insufficient_privilege THEN
+	RAISE EXCEPTION 'an earlier run made the trigger % on %, which only the owner of that table can drop: run this as the owner once',
+		t.tgname, t.place USING ERRCODE = 'insufficient_privilege';
+END $$;
 
 {{if .UserTrigger -}}
 CREATE OR REPLACE TRIGGER database_service_log_change AFTER INSERT OR UPDATE OR DELETE ON {{.User.Table}}
@@ -136,19 +62,183 @@ DO $$ BEGIN
 		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
 	END IF;
 END $$;
-{{- else if not .User.IsView -}}
-DROP TRIGGER IF EXISTS database_service_log_change ON {{.User.Table}};
-DROP TRIGGER IF EXISTS database_service_log_truncate ON {{.User.Table}};
 {{- end}}
+
+-- A caller's opaque user id in the type of the column, or NULL if it cannot be one. It accepts only the form that the
+-- column prints: an id in another form would be cached under a key that no change deletes.
+CREATE OR REPLACE FUNCTION game.user_id(id text) RETURNS {{.UserIDType.SQL}} LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+	$$ SELECT {{.UserIDCast "id"}} $$;
+
+-- The ban rule: a ban without an end holds, and one with an end holds until then. Package users has it in Go as well, for
+-- cached users.
+CREATE OR REPLACE FUNCTION game.ban_holds(banned boolean, ban_expires_at timestamptz, at timestamptz)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(banned AND coalesce(ban_expires_at > at, true), false) $$;
+
+-- These compare in the type of the column, so that its index serves the lookup. PostgreSQL inlines them. The standard body
+-- binds the operator now: it may be in the schema of an extension.
+CREATE OR REPLACE FUNCTION game.login_is(login_key {{.LoginType.SQL}}, login text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN {{.LoginType.Equals "login_key" "login"}};
+-- The same, for a caller who does not know the setting: of the name as it came, in lower and in upper case, it takes the form
+-- that better-auth stores.
+CREATE OR REPLACE FUNCTION game.login_matches(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginType.Equals "login_key" .LoginArgument}};
+CREATE OR REPLACE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN {{.EmailType.Equals "email_key" "email"}};
+
+-- The only access to the session table. It is in plpgsql, because PostgreSQL plans a SECURITY DEFINER function in SQL anew
+-- at each call. It is STABLE, so that it reads with the snapshot of the calling statement. No row: no such session. The caller
+-- says whether p_token is a hash, which must be as the tokens are stored.
+CREATE OR REPLACE FUNCTION game.session_by_token_as(p_token text, p_hashed boolean)
+RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF p_hashed IS DISTINCT FROM {{.TokensHashed}} THEN
+		RAISE EXCEPTION 'session tokens are {{if not .TokensHashed}}not {{end}}stored as hashes here' USING ERRCODE = 'OS002';
+	END IF;
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
+	 WHERE {{.Session.Equals "token" "p_token"}} AND {{.SessionUserID}} IS NOT NULL;
+END $$;
+
+-- For programs from before session_by_token_as. They send the token as it came.
+CREATE OR REPLACE FUNCTION game.session_by_token(p_token text)
+RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+{{- if .TokensHashed}}
+	RAISE EXCEPTION 'session tokens are stored as hashes here' USING ERRCODE = 'OS002';
+{{- else}}
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
+	 WHERE {{.Session.Equals "token" "p_token"}} AND {{.SessionUserID}} IS NOT NULL;
+{{- end}}
+END $$;
+
+CREATE OR REPLACE FUNCTION game.session_by_id(p_id text)
+RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+{{- if .SerialSessionIDs}}
+	-- Serial numbers can be guessed, and an id alone opens the session.
+	RAISE EXCEPTION 'session ids are serial numbers here' USING ERRCODE = 'OS001';
+{{- else}}
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
+	 WHERE {{.Session.Equals "id" "p_id"}} AND {{.SessionUserID}} IS NOT NULL;
+{{- end}}
+END $$;
+
+-- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only if that gains at least
+-- min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so they see a revocation or a refresh by
+-- better-auth that committed while this waited for the lock. The 5 s: a web server whose clock is ahead may have revoked
+-- the session by setting its expiry to its own "now".
+CREATE OR REPLACE FUNCTION game.extend_session(p_id text, p_window interval, p_cap interval, p_min_gain interval)
+RETURNS TABLE (expires_at timestamptz, expires_in_seconds bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY
+	UPDATE {{.Session.Table}} AS s
+	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + p_window, %s + p_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}
+	  FROM {{.User.Table}} AS u
+	 WHERE {{.Session.Equals "id" "p_id"}}
+	   AND u.{{.User.Name "id"}} = {{.SessionUserID}}
+	   AND {{.Session.Time "expiresat"}} > clock_timestamp() + interval '5 seconds'
+	   AND least(clock_timestamp() + p_window, {{.Session.Time "createdat"}} + p_cap) >= {{.Session.Time "expiresat"}} + p_min_gain
+	   AND isfinite({{.Session.Time "createdat"}}) -- least() would ignore NULL and infinity, and with them the cap
+	   AND {{.Session.Text "impersonatedby"}} IS NULL
+	   AND NOT game.ban_holds({{.User.Bool "banned"}}, {{.User.Time "banexpires"}}, clock_timestamp())
+	RETURNING {{.Session.Time "expiresat"}}, floor(extract(epoch FROM {{.Session.Time "expiresat"}} - clock_timestamp()))::bigint;
+END $$;
+
+REVOKE ALL ON FUNCTION game.session_by_token_as(text, boolean), game.session_by_token(text), game.session_by_id(text),
+	game.extend_session(text, interval, interval, interval) FROM PUBLIC;
+-- They have the rights of the role that runs this, as if they were new.
+ALTER FUNCTION game.session_by_token_as(text, boolean) OWNER TO CURRENT_USER;
+ALTER FUNCTION game.session_by_token(text) OWNER TO CURRENT_USER;
+ALTER FUNCTION game.session_by_id(text) OWNER TO CURRENT_USER;
+ALTER FUNCTION game.extend_session(text, interval, interval, interval) OWNER TO CURRENT_USER;
+ALTER FUNCTION game.log_user_change() OWNER TO CURRENT_USER;
+GRANT EXECUTE ON FUNCTION game.user_id(text), game.login_is({{.LoginType.SQL}}, text), game.email_is({{.EmailType.SQL}}, text),
+	game.login_matches({{.LoginType.SQL}}, text, text, text), game.ban_holds(boolean, timestamptz, timestamptz),
+	game.session_by_token_as(text, boolean), game.session_by_token(text), game.session_by_id(text),
+	game.extend_session(text, interval, interval, interval) TO {{.Role}};
+
+GRANT USAGE ON SCHEMA game TO {{.Role}};
+GRANT SELECT ON game.migration, game.adapter, game.cache_change, game.cache_key TO {{.Role}};
+GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};
+
+-- Pointers from usernames were made by the other rule. Under another key they are not found.
+UPDATE game.cache_key SET key = DEFAULT
+ WHERE EXISTS (SELECT FROM game.adapter WHERE username_normalization <> {{.Literal .UsernameNormalization}});
 
 -- Cached values may be of users whose changes were not logged until now.
 INSERT INTO game.cache_change AS c (key, xid) VALUES ('*', pg_current_xact_id())
 ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 
-ALTER TABLE game.adapter ADD COLUMN IF NOT EXISTS names text NOT NULL DEFAULT ''; -- of better-auth's tables and columns, JSON
-INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, role, user_table, user_trigger, names)
-VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .RoleName}}, {{.Literal .User.Table}}, {{.UserTrigger}}, {{.Literal .Names.String}})
+INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, role, user_table, user_trigger, names,
+	username_normalization, session_token)
+VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .RoleName}}, {{.Literal .User.Table}}, {{.UserTrigger}}, {{.Literal .Names.String}},
+	{{.Literal .UsernameNormalization}}, {{.Literal .SessionToken}})
 ON CONFLICT (one) DO UPDATE
 	SET version = excluded.version, fingerprint = excluded.fingerprint, sql_hash = excluded.sql_hash,
 	    auth_schema = excluded.auth_schema, role = excluded.role,
-	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, names = excluded.names, applied_at = now();
+	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, names = excluded.names,
+	    username_normalization = excluded.username_normalization, session_token = excluded.session_token, applied_at = now();
+
+-- Readers of the view wait for its replacement until the commit, so it is replaced only if it changed. Its comment tells:
+-- the hash of its text, the table that the text means now, and the owner.
+DO $adapter$
+DECLARE
+	query constant text := $query$
+SELECT
+	u.{{.User.Name "id"}}                 AS id,
+	{{.User.Text "username"}}        AS username,
+	{{.Login}}           AS login, -- not unique where it is the name
+	{{.LoginKey}}        AS login_key, -- for game.login_is
+	{{.User.Text "email"}}           AS email,
+	u.{{.User.Name "email"}}         AS email_key, -- for game.email_is
+	{{.User.Text "role"}}            AS role,
+	{{.User.Text "name"}}            AS name,
+	{{.User.Text "displayusername"}} AS display_username,
+	{{.User.Bool "emailverified"}}   AS email_verified,
+	{{.User.Text "image"}}           AS image,
+	{{.User.Bool "banned"}}          AS banned,
+	{{.User.Text "banreason"}}       AS ban_reason,
+	{{.User.End "banexpires"}}      AS ban_expires_at,
+	{{.User.Past "createdat"}}       AS created_at,
+	{{.User.Past "updatedat"}}       AS updated_at,
+	{{.UserTrigger}}     AS change_logged,
+	{{.Literal .LoginForm}}::text    AS login_form -- which form of a name game.login_matches takes
+FROM {{.User.Table}} AS u$query$;
+	mark constant text := format('database-service migrate: %s %s %s', encode(sha256(convert_to(query, 'UTF8')), 'hex'),
+		{{.Literal .User.Table}}::regclass::oid, current_user);
+BEGIN
+	IF obj_description(to_regclass('game.users'), 'pg_class') = mark THEN
+		RETURN;
+	END IF;
+	BEGIN
+		EXECUTE 'CREATE OR REPLACE VIEW game.users AS' || query;
+	EXCEPTION WHEN invalid_table_definition THEN -- a column has another type
+		DROP VIEW game.users;
+		EXECUTE 'CREATE VIEW game.users AS' || query;
+	END;
+	ALTER VIEW game.users OWNER TO CURRENT_USER;
+	EXECUTE format('COMMENT ON VIEW game.users IS %L', mark);
+END $adapter$;
+GRANT SELECT ON game.users TO {{.Role}};
+
+-- A column had another type. No statement uses these any more: it would have the view in use.
+DO $$
+DECLARE
+	old regprocedure;
+BEGIN
+	FOR old IN
+		SELECT p.oid
+		  FROM pg_proc AS p
+		 WHERE p.pronamespace = 'game'::regnamespace
+		   AND (p.proname IN ('login_is', 'login_matches') AND p.proargtypes[0] <> {{.Literal .LoginType.SQL}}::regtype
+		        OR p.proname = 'email_is' AND p.proargtypes[0] <> {{.Literal .EmailType.SQL}}::regtype)
+	LOOP
+		EXECUTE format('DROP FUNCTION %s', old);
+	END LOOP;
+END $$;

@@ -21,8 +21,8 @@ func TestCheckNamesRights(t *testing.T) {
 		name, take, want string
 		migrate          bool // a run of the migration gives it back
 	}{
-		{"EXECUTE on a function", `REVOKE EXECUTE ON FUNCTION game.session_by_token(text) FROM database_service`,
-			"the role database_service lacks rights: GRANT EXECUTE ON FUNCTION game.session_by_token(text) TO database_service", true},
+		{"EXECUTE on a function", `REVOKE EXECUTE ON FUNCTION game.session_by_token_as(text,boolean) FROM database_service`,
+			"the role database_service lacks rights: GRANT EXECUTE ON FUNCTION game.session_by_token_as(text,boolean) TO database_service", true},
 		{"EXECUTE on an inlined function", `REVOKE EXECUTE ON FUNCTION game.user_id(text) FROM database_service, PUBLIC`,
 			"GRANT EXECUTE ON FUNCTION game.user_id(text) TO database_service", true},
 		{"USAGE on the schema", `REVOKE USAGE ON SCHEMA game FROM database_service`, "GRANT USAGE ON SCHEMA game TO database_service", true},
@@ -35,8 +35,8 @@ func TestCheckNamesRights(t *testing.T) {
 			"GRANT EXECUTE ON FUNCTION pg_control_system() TO database_service", false},
 		{"the rows of users", `ALTER TABLE "user" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; ALTER VIEW game.users OWNER TO web_application`,
 			`row-level security hides rows of "public"."user" from the role "web_application"`, false},
-		{"the owner's SELECT on the session table", `ALTER FUNCTION game.session_by_token(text) OWNER TO game_service`,
-			"the function game.session_by_token fails: permission denied for table session: grant the owner of the schema game SELECT", false},
+		{"the owner's SELECT on the session table", `ALTER FUNCTION game.session_by_token_as(text,boolean) OWNER TO game_service`,
+			"the function game.session_by_token_as fails: permission denied for table session: grant the owner of the schema game SELECT", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

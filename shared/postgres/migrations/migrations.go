@@ -16,8 +16,10 @@ import (
 	"io/fs"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 //go:embed *.sql
@@ -25,9 +27,14 @@ var files embed.FS
 
 const (
 	// adapterVersion increases with every change of adapter.sql that the program needs.
-	adapterVersion = 3
+	adapterVersion = 4
 	hashMark       = "{{hash}}"
 	lockSQL        = "SELECT pg_advisory_xact_lock(7305419223680118015)"
+	// While the migration waits for a lock, statements of the service and of the web application queue behind it. So it
+	// waits for less than the time that a statement of the service has, and then starts again, for about 10 s.
+	lockTimeoutSQL = "SET LOCAL lock_timeout = '200ms';\n"
+	lockAttempts   = 30
+	lockPause      = 150 * time.Millisecond
 	// DefaultRole is the group role with the service's rights. The service's login is a member of it.
 	DefaultRole = "database_service"
 )
@@ -38,6 +45,7 @@ type Options struct {
 	AuthSchema    string // schema of better-auth's tables. Default: that of the last run, or the only one that has them
 	AuthTimezone  string // zone of the times in columns without a zone; required if there are such columns
 	Names                // default: those of the last run
+	Settings             // the same, one by one
 	NoUserTrigger bool   // add no triggers to the user table: users are then cached for at most 10 s
 }
 
@@ -50,7 +58,22 @@ type Conn interface {
 // Apply migrates the database and returns one line for each step; none if there was nothing to do. The connection's
 // role must own better-auth's tables, or have SELECT and TRIGGER on the user table and SELECT and UPDATE on the session
 // table. At the end Apply uses the adapter as the service does. If that fails, nothing has changed.
-func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
+func Apply(ctx context.Context, conn Conn, o Options) (done []string, err error) {
+	for range lockAttempts {
+		done, err = apply(ctx, conn, o)
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "55P03" { // lock not available
+			return done, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
+	return nil, fmt.Errorf("a long transaction uses a table that must change; wait for its end, or end it, and run this again: %w", err)
+}
+
+func apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return nil, err
@@ -59,7 +82,7 @@ func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	if _, err := tx.Exec(ctx, lockSQL); err != nil {
 		return nil, err
 	}
-	data, steps, err := plan(ctx, tx, o)
+	data, steps, note, err := plan(ctx, tx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -73,13 +96,16 @@ func Apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	if err := data.prove(ctx, tx); err != nil {
 		return nil, err
 	}
+	if note != "" {
+		done = append(done, note)
+	}
 	return done, tx.Commit(ctx)
 }
 
 // SQL returns the text that Apply would run, so that the owner of the database can read it and run it with psql. It is
 // empty if there is nothing to do.
 func SQL(ctx context.Context, q Querier, o Options) (string, error) {
-	_, steps, err := plan(ctx, q, o)
+	_, steps, _, err := plan(ctx, q, o)
 	if err != nil || len(steps) == 0 {
 		return "", err
 	}
@@ -96,44 +122,52 @@ type step struct {
 	name, sql string
 }
 
-// plan returns what the database is like and the missing steps.
-func plan(ctx context.Context, q Querier, o Options) (adapter, []step, error) {
+// plan returns what the database is like, the missing steps, and what the operator should know.
+func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step, note string, err error) {
 	at, err := currentState(ctx, q)
 	if err != nil {
-		return adapter{}, nil, err
+		return adapter{}, nil, "", err
 	}
+	chosen := o.Settings
 	o.Role = cmp.Or(o.Role, at.role, DefaultRole)
 	o.AuthSchema = cmp.Or(o.AuthSchema, at.schema)
 	o.Names = o.Names.or(at.names)
-	data, err := inspect(ctx, q, o)
-	if err != nil {
-		return adapter{}, nil, err
+	o.Settings = o.Settings.or(at.Settings)
+	if data, err = inspect(ctx, q, o); err != nil {
+		return adapter{}, nil, "", err
 	}
+	if note, err = data.compare(ctx, q, chosen); err != nil {
+		return adapter{}, nil, "", err
+	}
+	lacks, err := lacking(ctx, q, o.Role)
+	if err != nil {
+		return adapter{}, nil, "", err
+	}
+	steps, err = missingSteps(at, data, len(ours(lacks)) == 0)
+	return data, steps, note, err
+}
+
+// missingSteps are the steps from at to data. granted: the role has its rights.
+func missingSteps(at state, data adapter, granted bool) ([]step, error) {
 	missing, err := numberedSteps(at.version, data)
 	if err != nil {
-		return adapter{}, nil, err
+		return nil, err
 	}
-	// If better-auth's table is in use, the migration gives up after 5 s, because the web application's statements
-	// would queue behind it.
-	steps := append([]step{{"role " + data.Role, "SET LOCAL lock_timeout = '5s';\n" + roleSQL(data.Role)}}, missing...)
+	steps := append([]step{{"role " + data.Role, lockTimeoutSQL + roleSQL(data.Role)}}, missing...)
 	text, err := render("adapter.sql", data)
 	if err != nil {
-		return adapter{}, nil, err
+		return nil, err
 	}
 	sum := sha256.Sum256([]byte(text))
 	hash := hex.EncodeToString(sum[:16])
-	lacks, err := lacking(ctx, q, o.Role)
-	if err != nil {
-		return adapter{}, nil, err
-	}
-	intact := at.hash == hash && at.view && (!data.UserTrigger || at.triggers == 2) && len(ours(lacks)) == 0
+	intact := at.hash == hash && at.view && (!data.UserTrigger || at.triggers == 2) && granted
 	if !intact {
 		steps = append(steps, step{data.stepName(), strings.Replace(text, hashMark, hash, 1)})
 	}
 	if len(steps) == 1 {
-		return data, nil, nil
+		return nil, nil
 	}
-	return data, steps, nil
+	return steps, nil
 }
 
 func (a adapter) stepName() string {
@@ -184,7 +218,8 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	if auth.User.schema == auth.Session.schema {
 		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}
-	return data, data.checkTypes()
+	data.Settings = o.Settings
+	return data, errors.Join(data.checkTypes(), data.check())
 }
 
 // checkTimezone accepts names only. In PostgreSQL "UTC+2" is two hours west of Greenwich, and a wrong zone changes how long

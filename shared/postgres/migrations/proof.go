@@ -31,7 +31,7 @@ func (a adapter) prove(ctx context.Context, tx pgx.Tx) error {
 	if err := a.proveUsers(ctx, use); err != nil {
 		return err
 	}
-	return proveSessions(ctx, use, token, id)
+	return a.proveSessions(ctx, use, token, id)
 }
 
 // become takes the service's role. Without the right to do that, the proof runs as the current role. That proves almost
@@ -116,7 +116,7 @@ func (a adapter) sampleSession(ctx context.Context, tx pgx.Tx) (token, id string
 // foundSQL looks one user up as the service does.
 const foundSQL = `
 SELECT EXISTS (SELECT FROM game.users AS u WHERE u.id = game.user_id(one.id)),
-       one.login IS NULL OR EXISTS (SELECT FROM game.users AS u WHERE game.login_is(u.login_key, one.login)),
+       one.login IS NULL OR EXISTS (SELECT FROM game.users AS u WHERE game.login_matches(u.login_key, one.login, one.login, one.login)),
        one.email IS NULL OR EXISTS (SELECT FROM game.users AS u WHERE game.email_is(u.email_key, one.email))
   FROM (SELECT u.id::text AS id, u.login, u.email FROM game.users AS u LIMIT 1) AS one`
 
@@ -170,12 +170,12 @@ func (a adapter) failingColumn(ctx context.Context, tx pgx.Tx) string {
 }
 
 // proveSessions calls the three functions. A window of nothing extends no session.
-func proveSessions(ctx context.Context, tx pgx.Tx, token, id string) error {
+func (a adapter) proveSessions(ctx context.Context, tx pgx.Tx, token, id string) error {
 	for _, call := range []struct {
 		name, sql string
 		arg       string
 	}{
-		{"session_by_token", "SELECT * FROM game.session_by_token($1)", token},
+		{"session_by_token_as", fmt.Sprintf("SELECT * FROM game.session_by_token_as($1, %t)", a.TokensHashed()), token},
 		{"session_by_id", "SELECT * FROM game.session_by_id($1)", id},
 		{"extend_session", "SELECT * FROM game.extend_session($1, interval '0', interval '0', interval '1 hour')", id},
 	} {

@@ -86,6 +86,21 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// TestAnotherRoleMigrates checks that the adapter has the rights of the role that migrated last: the first one may have lost its own.
+func TestAnotherRoleMigrates(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	d.OwnerExec(t, aUser)
+	if _, err := migrations.Apply(t.Context(), as(t, d, readmeRights), migrations.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	d.OwnerExec(t, strings.NewReplacer("GRANT", "REVOKE", "TO ME", "FROM migrator_"+d.Name).Replace(readmeRights)+`UPDATE game.adapter SET sql_hash = ''`)
+	apply(t, d, migrations.Options{})
+	if !found(t, d) {
+		t.Error("the service does not find the user or the session")
+	}
+}
+
 const rowSecurity = `ALTER TABLE "user" ENABLE ROW LEVEL SECURITY; ALTER TABLE session ENABLE ROW LEVEL SECURITY; `
 
 // TestProof checks that a run is refused, and changes nothing, if the service could not read what it needs.

@@ -60,6 +60,22 @@ func (t table) Time(field string) string {
 	return t.ref(field)
 }
 
+// bounded returns a time as a caller can get it: the years 1 to 9999. expression is not NULL. The literals take its type: if
+// the column loses its time zone later, the function must fail and not convert by the zone of the session.
+func bounded(expression string) string {
+	return "greatest('0001-01-01 00:00:00+00', least(" + expression + ", '9999-12-31 23:59:59+00'))"
+}
+
+// Past returns the expression of a time that something happened; NULL if it is infinite.
+func (t table) Past(field string) string {
+	return "CASE WHEN isfinite(" + t.Time(field) + ") THEN " + bounded(t.Time(field)) + " END"
+}
+
+// End returns the expression of a time that something ends; NULL if it never ends.
+func (t table) End(field string) string {
+	return "CASE WHEN " + t.Time(field) + " < 'infinity' THEN " + bounded(t.Time(field)) + " END"
+}
+
 // FromTZ converts a timestamptz expression to the column's type.
 func (t table) FromTZ(field, expression string) string {
 	if t.columns[field].typ == "timestamp without time zone" {
@@ -77,6 +93,7 @@ type adapter struct {
 	Fingerprint    string
 	AuthSchema     string
 	Names          Names
+	Settings
 }
 
 // Literal quotes a string.
@@ -143,17 +160,31 @@ func (a adapter) LoginType() sqlType {
 	return "text"
 }
 
+// LoginForm is the form in which the service must give a login. A name that stands in for the username is compared in
+// lower case.
+func (a adapter) LoginForm() string {
+	if a.loginField() == "username" {
+		return a.UsernameNormalization
+	}
+	return lower
+}
+
+// LoginArgument is the argument of game.login_matches with that form.
+func (a adapter) LoginArgument() string {
+	return map[string]string{lower: "in_lower", upper: "in_upper", asTyped: "as_typed"}[a.LoginForm()]
+}
+
 // EmailType is the type of the e-mail column.
 func (a adapter) EmailType() sqlType { return a.User.columns["email"].typ }
 
 // SessionColumns returns the select list of the session functions. A session without an end has ended, as in better-auth.
 func (a adapter) SessionColumns() string {
 	s := a.Session
+	ends := bounded("coalesce(" + s.Time("expiresat") + ", 'epoch')")
 	return strings.Join([]string{
-		s.Text("id"), a.SessionUserID(), s.Time("createdat"), s.Time("updatedat"),
-		"coalesce(" + s.Time("expiresat") + ", 'epoch')",
+		s.Text("id"), a.SessionUserID(), s.Past("createdat"), s.Past("updatedat"), ends,
 		"coalesce(" + s.Time("expiresat") + " > now(), false)",
-		"greatest(0, floor(extract(epoch FROM " + s.Time("expiresat") + " - now())))::bigint",
+		"greatest(0, floor(extract(epoch FROM " + ends + " - now())))::bigint",
 		s.Text("ipaddress"), s.Text("useragent"), s.Text("impersonatedby") + " IS NOT NULL",
 	}, ", ")
 }

@@ -18,6 +18,7 @@ type state struct {
 	triggers int    // number of the service's enabled triggers on the user table
 	logged   bool   // the last run was to add triggers
 	names    string // of better-auth's tables and columns, JSON
+	Settings        // of the last run; empty before migration 0004
 }
 
 const (
@@ -37,7 +38,10 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
            AND t.tgname IN ('database_service_log_change', 'database_service_log_truncate')
            AND t.tgenabled IN ('O', 'A')) AS triggers,
        coalesce(a.user_trigger, false) AS logged,
-       coalesce(to_jsonb(a) ->> 'names', '') AS names -- an older adapter has no such column
+       -- An older adapter does not have these columns.
+       coalesce(to_jsonb(a) ->> 'names', '') AS names,
+       coalesce(to_jsonb(a) ->> 'username_normalization', '') AS username_normalization,
+       coalesce(to_jsonb(a) ->> 'session_token', '') AS session_token
   FROM (VALUES (1)) AS one
   LEFT JOIN game.adapter AS a ON true`
 )
@@ -55,7 +59,8 @@ func currentState(ctx context.Context, q Querier) (state, error) {
 		return state{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
-		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names)
+		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names,
+			&s.UsernameNormalization, &s.SessionToken)
 		return s, err
 	})
 }

@@ -17,9 +17,9 @@ import (
 // use in a session, so it fails although it finds nothing.
 var uses = []struct{ what, sql string }{
 	{"the view game.users", `SELECT EXISTS (SELECT FROM game.users AS u WHERE u.id = game.user_id(''))`},
-	{"the lookup of usernames", `SELECT EXISTS (SELECT FROM game.users AS u WHERE game.login_is(u.login_key, ''))`},
+	{"the lookup of usernames", `SELECT EXISTS (SELECT FROM game.users AS u WHERE game.login_matches(u.login_key, '', '', ''))`},
 	{"the lookup of e-mails", `SELECT EXISTS (SELECT FROM game.users AS u WHERE game.email_is(u.email_key, ''))`},
-	{"the function game.session_by_token", `SELECT EXISTS (SELECT FROM game.session_by_token(''))`},
+	{"the function game.session_by_token_as", `SELECT EXISTS (SELECT FROM game.adapter AS a, game.session_by_token_as('', a.session_token = 'sha256'))`},
 	{"the function game.session_by_id", `SELECT EXISTS (SELECT FROM game.session_by_id(''))`},
 	{"the function game.extend_session", `SELECT EXISTS (SELECT FROM game.extend_session('', interval '0', interval '0', interval '1 hour'))`},
 	{"the function game.ban_holds", `SELECT game.ban_holds(false, NULL, now())`},

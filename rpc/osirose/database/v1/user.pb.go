@@ -29,7 +29,7 @@ const (
 type User struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`             // opaque: text, a UUID or a decimal number, depending on better-auth's configuration
-	Username        string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"` // lower case; empty if the user has none or the username plugin is not installed
+	Username        string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"` // mostly lower case, as better-auth is configured; empty if the user has none or the username plugin is not installed
 	Email           string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`       // lower case
 	Role            string                 `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`         // as the admin plugin stores it, with commas between several roles; empty without the plugin
 	Name            string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
@@ -39,7 +39,7 @@ type User struct {
 	Banned          bool                   `protobuf:"varint,9,opt,name=banned,proto3" json:"banned,omitempty"`                                   // a ban is in force at the time of this answer, by the database's clock
 	BanReason       string                 `protobuf:"bytes,10,opt,name=ban_reason,json=banReason,proto3" json:"ban_reason,omitempty"`            // of the last ban, even if it has ended
 	BanExpiresAt    *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ban_expires_at,json=banExpiresAt,proto3" json:"ban_expires_at,omitempty"` // not set: the ban does not end
-	CreatedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`            // not set: NULL in better-auth's table; also updated_at
+	CreatedAt       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`            // not set: NULL or infinite in better-auth's table; also updated_at
 	UpdatedAt       *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache

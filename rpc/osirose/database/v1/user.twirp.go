@@ -44,8 +44,8 @@ type UserService interface {
 	// Errors: invalid_argument ARGUMENT (user_id: empty, over 256 bytes, or with a NUL), not_found USER_NOT_FOUND.
 	GetUser(context.Context, *GetUserRequest) (*GetUserResponse, error)
 
-	// Returns the user with a username; case does not matter. Without better-auth's username plugin there are no usernames:
-	// then the rpc looks up the user's name, which need not be unique.
+	// Returns the user with a username; case does not matter, except in a deployment that stores usernames as typed. Without
+	// better-auth's username plugin there are no usernames: then the rpc looks up the user's name, which need not be unique.
 	// Errors: invalid_argument ARGUMENT (username, as user_id above), not_found USER_NOT_FOUND,
 	// failed_precondition AMBIGUOUS_USERNAME (more than one user has that name; only without the plugin).
 	GetUserByUsername(context.Context, *GetUserByUsernameRequest) (*GetUserByUsernameResponse, error)

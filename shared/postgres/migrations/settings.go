@@ -1,0 +1,142 @@
+package migrations
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Settings say how the web application has configured better-auth, where its tables do not show it. An empty field means
+// that of the last run.
+type Settings struct {
+	// UsernameNormalization is how the username plugin stores a name: in "lower" case, which is the default, in "upper"
+	// case, or as typed ("none").
+	UsernameNormalization string
+	// SessionToken is how sessions' tokens are stored: "plain", which is the default, or "sha256" in hex.
+	SessionToken string
+}
+
+const (
+	lower   = "lower"
+	upper   = "upper"
+	asTyped = "none"
+	plainly = "plain"
+	hashed  = "sha256"
+)
+
+// or returns s, completed by the settings of the last run and the defaults.
+func (s Settings) or(last Settings) Settings {
+	return Settings{
+		UsernameNormalization: cmp.Or(s.UsernameNormalization, last.UsernameNormalization, lower),
+		SessionToken:          cmp.Or(s.SessionToken, last.SessionToken, plainly),
+	}
+}
+
+// TokensHashed reports whether tokens are stored as hashes.
+func (s Settings) TokensHashed() bool { return s.SessionToken == hashed }
+
+func (s Settings) check() error {
+	for _, f := range []struct {
+		flag, value string
+		known       []string
+	}{
+		{"-username-normalization", s.UsernameNormalization, []string{lower, upper, asTyped}},
+		{"-session-token", s.SessionToken, []string{plainly, hashed}},
+	} {
+		if !slices.Contains(f.known, f.value) {
+			return fmt.Errorf("%s: no such value %q; there are %s", f.flag, f.value, strings.Join(f.known, ", "))
+		}
+	}
+	return nil
+}
+
+// compare compares the settings with the rows that are there. It returns what is worth a note, and an error if sessions
+// could not be found. chosen are the settings of this run alone. A column that the role may not read is the proof's business.
+func (a adapter) compare(ctx context.Context, q Querier, chosen Settings) (note string, err error) {
+	if err := a.compareTokens(ctx, q, chosen); err != nil {
+		return "", err
+	}
+	return a.compareUsernames(ctx, q)
+}
+
+// compareTokens refuses what would find no session, and what looks so unless this run has chosen it.
+func (a adapter) compareTokens(ctx context.Context, q Querier, chosen Settings) error {
+	column := a.Session.Table() + "." + a.Session.Name("token")
+	if typ := a.Session.columns["token"].typ; a.TokensHashed() && !slices.Contains(textTypes, typ) && !typ.citext() {
+		return fmt.Errorf("-session-token sha256: %s is of type %s, which cannot hold a hash", column, typ)
+	}
+	n, err := a.Session.count(ctx, q, "token", a.Session.Text("token")+" ~ '^[0-9a-f]{64}$'", "false")
+	switch hashes := n.first; {
+	case err != nil:
+		return err
+	case a.TokensHashed() && hashes < n.all:
+		return fmt.Errorf("-session-token sha256: %d of %d values of %s are no sha256 in hex (64 characters, 0-9 and a-f). If the web application "+
+			"stores hashes now, delete its sessions from before; if it stores the tokens, pass -session-token plain", n.all-hashes, n.all, column)
+	case !a.TokensHashed() && hashes > 0 && chosen.SessionToken == "":
+		return fmt.Errorf("%d of %d values of %s look like sha256 in hex. If the web application stores hashes, pass -session-token sha256; "+
+			"if these are the tokens, pass -session-token plain", hashes, n.all, column)
+	}
+	return nil
+}
+
+// compareUsernames tells of usernames that cannot be found. ASCII letters suffice to see how they are stored.
+func (a adapter) compareUsernames(ctx context.Context, q Querier) (note string, err error) {
+	if a.loginField() != "username" || a.LoginType().citext() {
+		return "", nil
+	}
+	name := a.User.Text("username") + ` COLLATE "C"`
+	n, err := a.User.count(ctx, q, "username", name+" <> lower("+name+")", name+" <> upper("+name+")")
+	if err != nil {
+		return "", err
+	}
+	const pass = "pass -username-normalization "
+	wrong, advice := 0, ""
+	switch a.UsernameNormalization {
+	case lower:
+		wrong, advice = n.first, pass+asTyped+" if the web application sets usernameNormalization to false"
+		if n.second == 0 {
+			advice = pass + upper + " if the web application makes them upper case"
+		}
+	case upper:
+		wrong, advice = n.second, pass+asTyped+" if the web application sets usernameNormalization to false"
+		if n.first == 0 {
+			advice = pass + lower + " if the web application makes them lower case, as better-auth does by default"
+		}
+	}
+	if wrong == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("note: %d of %d usernames in %s are not in %s case, so GetUserByUsername cannot find them: %s",
+		wrong, n.all, a.User.Table(), a.UsernameNormalization, advice), nil
+}
+
+// counts are numbers of rows: all, and those that meet a condition.
+type counts struct{ all, first, second int }
+
+// count counts the rows whose column is not NULL. It returns zeros if the role may not read the column.
+func (t table) count(ctx context.Context, q Querier, field, first, second string) (counts, error) {
+	rows, err := q.Query(ctx, `SELECT has_column_privilege($1::text, $2::text, 'SELECT')`, t.Table(), t.columns[field].name)
+	if err != nil {
+		return counts{}, err
+	}
+	may, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	if err != nil || !may {
+		return counts{}, err
+	}
+	rows, err = q.Query(ctx, fmt.Sprintf("SELECT count(*), count(*) FILTER (WHERE %s), count(*) FILTER (WHERE %s) FROM %s AS %s WHERE %s IS NOT NULL",
+		first, second, t.Table(), t.alias, t.ref(field)))
+	if err != nil {
+		return counts{}, fmt.Errorf("%s cannot be read: %w", t.Table(), reason(err))
+	}
+	n, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (n counts, err error) {
+		return n, row.Scan(&n.all, &n.first, &n.second)
+	})
+	if err != nil {
+		return counts{}, fmt.Errorf("%s cannot be read: %w", t.Table(), reason(err))
+	}
+	return n, nil
+}
