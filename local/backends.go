@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/embedded"
 	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -86,11 +89,35 @@ func (b *backends) ready(ctx context.Context, p *app.Program) error {
 	if err != nil {
 		return fmt.Errorf("DATABASE_URL: PostgreSQL at %s does not answer: %s", p.DB.Address(), describeDatabase(err))
 	}
-	err = patiently(ctx, func() error { return p.Redis.Ping(ctx).Err() })
-	if err != nil {
-		return fmt.Errorf("REDIS_URL: Redis at %s does not answer: %s", redisAddress(p.Config.RedisURL), describeRedis(err))
+	if p.Redis != nil {
+		if err := b.redisReady(ctx, p); err != nil {
+			return err
+		}
 	}
 	return b.demo.addCharacters(ctx, p)
+}
+
+// redisReady refuses a Redis that does not answer, and one that REDIS_URL must not lead to. Any other is served without a
+// cache until it can be used.
+func (b *backends) redisReady(ctx context.Context, p *app.Program) error {
+	err := patiently(ctx, func() error {
+		err := p.Redis.Ping(ctx).Err()
+		if _, refused := errors.AsType[redis.Error](err); refused {
+			return nil // the check says why
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: Redis at %s does not answer: %s", redisAddress(p.Config.RedisURL), describeRedis(err, p.Config.RedisURL))
+	}
+	if unusable, is := errors.AsType[*cache.Unusable](p.Cache.Check(ctx)); is && unusable.WrongURL {
+		return fmt.Errorf("REDIS_URL: Redis at %s cannot be used: %w", redisAddress(p.Config.RedisURL), unusable)
+	}
+	if b.redis != nil && b.postgres == nil {
+		p.Log.Warn("REDIS_URL is not set, so this process has its own embedded Redis. If there are several processes, each sees the others' " +
+			"writes up to 1 s late: set REDIS_URL for all of them, or REDIS_URL=off")
+	}
+	return nil
 }
 
 // patiently retries for a while if there was no answer in time: a first connection, for example over TLS, may take longer
@@ -124,10 +151,18 @@ func describeDatabase(err error) string {
 	return errtext.ForLog(err)
 }
 
-// describeRedis returns an error reply unchanged: it contains no secret, and for example "WRONGPASS" is clear.
-func describeRedis(err error) string {
-	if reply, ok := errors.AsType[redis.Error](err); ok {
-		return reply.Error()
+// describeRedis says why Redis has not answered. It guesses whether the URL and the port differ in TLS: then a Redis closes the
+// connection or is silent.
+func describeRedis(err error, redisURL string) string {
+	text := errtext.ForLog(err)
+	secure := strings.HasPrefix(redisURL, "rediss:") || strings.HasPrefix(redisURL, "valkeys:")
+	switch {
+	case errors.Is(err, cache.ErrGarbage):
+		return "what it sends is no reply of Redis (if the port speaks TLS, write rediss://)"
+	case !secure && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)):
+		return text + " (if the port speaks TLS, write rediss://)"
+	case secure && errors.Is(err, context.DeadlineExceeded):
+		return text + " (if the port speaks no TLS, write redis://)"
 	}
-	return errtext.ForLog(err)
+	return text
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/osirose-new/database-service/shared/config"
 )
 
 // greeting is the text on stdout when the service has started.
@@ -12,7 +14,7 @@ type greeting struct {
 	url      string
 	admin    string // empty: no admin address
 	database string // its address
-	redis    string // its address
+	redis    string // its address, or off
 	backends *backends
 	note     string
 }
@@ -38,9 +40,12 @@ func (g greeting) printBackends(w io.Writer) (token string) {
 		fmt.Fprintf(w, "  PostgreSQL  %s, embedded, at %s, %s\n", b.postgres.Version(), g.database, b.kept())
 		fmt.Fprintf(w, "              psql '%s'\n", b.postgres.URL(databaseName))
 	}
-	if b.redis == nil {
+	switch {
+	case g.redis == config.RedisOff:
+		fmt.Fprintln(w, "  Redis       off: every read goes to PostgreSQL")
+	case b.redis == nil:
 		fmt.Fprintf(w, "  Redis       at %s\n", g.redis)
-	} else {
+	default:
 		fmt.Fprintf(w, "  Redis       embedded (miniredis), at %s\n", g.redis)
 	}
 	if b.demo.token == "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
@@ -24,7 +27,7 @@ type readiness struct {
 	Ready    bool   `json:"ready"`
 	Database string `json:"database"` // "ok", "busy", or "down", perhaps with why
 	Schema   string `json:"schema"`   // "ok", or what is wrong with it
-	Redis    string `json:"redis"`    // "ok" or "down": reads go to the database then
+	Redis    string `json:"redis"`    // "ok", or why reads go to the database: "down", "off", or what Redis lacks
 	// Warning says what the operator should do, although calls work.
 	Warning string `json:"warning,omitempty"`
 
@@ -99,7 +102,14 @@ func check(p *app.Program, schema *migrations.Checker) readiness {
 }
 
 func checkRedis(ctx context.Context, p *app.Program) string {
-	if p.Redis.Ping(ctx).Err() != nil {
+	err := p.Cache.Check(ctx)
+	unusable, answered := errors.AsType[*cache.Unusable](err)
+	switch {
+	case p.Redis == nil:
+		return config.RedisOff
+	case answered:
+		return "the cache is off: " + unusable.Error()
+	case err != nil:
 		return "down"
 	}
 	return "ok"

@@ -38,7 +38,7 @@ Flags of serve:
 Environment (local/README.md lists all variables):
   DATABASE_URL   postgres://user:password@host:5432/database of a migrated database
                  not set: an embedded PostgreSQL (installed or fetched) with demo data
-  REDIS_URL      redis://host:6379, rediss:// for TLS; not set: an embedded Redis
+  REDIS_URL      redis://host:6379, rediss:// for TLS; not set: an embedded Redis; off: no cache
   LISTEN_ADDR    default 0.0.0.0
   SERVICE_PORT   default 50052
   ADMIN_ADDR     host:port of /metrics, or off; default 127.0.0.1:50053

@@ -42,7 +42,7 @@ type Program struct {
 	Config    config.Config
 	Telemetry Telemetry
 	DB        *postgres.DB
-	Redis     redis.UniversalClient
+	Redis     redis.UniversalClient // nil: REDIS_URL is off
 	Cache     *cache.Cache
 	Log       *slog.Logger
 	edge      *rpcserver.Server
@@ -56,23 +56,37 @@ func Open(o Options) (*Program, error) {
 		return nil, err
 	}
 	redis.SetLogger(redisLogger{log})
-	traced := o.Telemetry.TraceRedis != nil
+	traced := o.Telemetry.TraceRedis != nil && client != nil
 	if traced {
 		o.Telemetry.TraceRedis(client)
 	}
 	p := &Program{
 		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, edge: newEdge(o, log),
-		Cache: cache.New(client, db, cache.Options{
-			TTL: o.CacheTTL, KeyPrefix: o.RedisPrefix, Traced: traced, Budgets: o.Budgets.Redis,
-			OnShared: func() {
-				log.Warn("another database uses the same redis; that is safe, but they share its memory: give each its own REDIS_URL")
-			},
-		}),
+		Cache: cache.New(client, db, cacheOptions(o, log, traced)),
+	}
+	if client == nil {
+		log.Info("there is no cache, because REDIS_URL is off: every read goes to the database")
 	}
 	if o.Telemetry.Started != nil {
 		o.Telemetry.Started(p)
 	}
 	return p, nil
+}
+
+func cacheOptions(o Options, log *slog.Logger, traced bool) cache.Options {
+	return cache.Options{
+		TTL: o.CacheTTL, KeyPrefix: o.RedisPrefix, Traced: traced, Budgets: o.Budgets.Redis,
+		OnShared: func() {
+			log.Warn("another database uses the same redis; that is safe, but they share its memory: give each its own REDIS_URL")
+		},
+		OnUnusable: func(u *cache.Unusable) {
+			if u == nil {
+				log.Info("the cache is on again")
+				return
+			}
+			log.Warn("the cache is off: every read goes to the database", "cause", u.Error())
+		},
+	}
 }
 
 // connect makes the pools of both servers. They connect on first use.
@@ -90,9 +104,11 @@ func connect(o Options, log *slog.Logger) (*postgres.DB, redis.UniversalClient, 
 	case err != nil:
 		errs = append(errs, fmt.Errorf("DATABASE_URL %w", err))
 	}
-	client, err := cache.Connect(o.RedisURL, redisOptions)
-	if err != nil {
-		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
+	var client redis.UniversalClient
+	if o.RedisURL != config.RedisOff {
+		if client, err = cache.Connect(o.RedisURL, redisOptions); err != nil {
+			errs = append(errs, fmt.Errorf("REDIS_URL %w", err))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		if db != nil {
@@ -120,7 +136,9 @@ func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
 // Close closes the connections.
 func (p *Program) Close() {
 	p.DB.Close()
-	_ = p.Redis.Close() // nothing is buffered, so nothing is lost
+	if p.Redis != nil {
+		_ = p.Redis.Close() // nothing is buffered, so nothing is lost
+	}
 }
 
 // redisLogger logs go-redis's own messages. It omits their arguments, which contain addresses.

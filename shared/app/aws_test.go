@@ -49,6 +49,7 @@ func TestAWS(t *testing.T) {
 		"Redis without a user":     {map[string]string{"REDIS_IAM_CACHE": "cache", "DATABASE_URL": database, "REDIS_URL": "rediss://cache", "AWS_REGION": "x"}, []string{"REDIS_URL"}},
 		"Redis with a password":    {map[string]string{"REDIS_IAM_CACHE": "cache", "DATABASE_URL": database, "REDIS_URL": "rediss://u:hunter2canary@cache", "AWS_REGION": "x"}, []string{"REDIS_URL"}},
 		"not a cache's name":       {map[string]string{"REDIS_IAM_CACHE": "hunter2canary.example", "DATABASE_URL": database, "REDIS_URL": redis, "AWS_REGION": "x"}, []string{"REDIS_IAM_CACHE"}},
+		"a cache that is off":      {map[string]string{"REDIS_IAM_CACHE": "c", "DATABASE_URL": database, "REDIS_URL": "off", "AWS_REGION": "x"}, []string{"REDIS_IAM_CACHE"}},
 		"no cache":                 {map[string]string{"REDIS_IAM_SERVERLESS": "true", "DATABASE_URL": database, "REDIS_URL": redis + "?cluster=true"}, []string{"REDIS_IAM_SERVERLESS"}},
 		"serverless, no cluster":   {map[string]string{"REDIS_IAM_CACHE": "c", "REDIS_IAM_SERVERLESS": "true", "DATABASE_URL": database, "REDIS_URL": redis, "AWS_REGION": "x"}, []string{"REDIS_IAM_SERVERLESS"}},
 		"a missing certificate":    {map[string]string{"DATABASE_SECRET_ARN": secretARN, "DATABASE_URL": "postgres://db/d?sslrootcert=/hunter2canary"}, []string{"DATABASE_URL"}},

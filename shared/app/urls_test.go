@@ -56,7 +56,7 @@ var rightDatabaseURLs = []string{
 }
 
 var wrongRedisURLs = []string{
-	`"redis://:hunter2canary@h"`, "'redis://h'", "REDIS_URL=redis://h", "$REDIS_URL", "redis-cli -u redis://:hunter2canary@h", "redis://h\nx", "h", "h:6379", "127.0.0.1:6379", "redis:/h", "redis:h", "localhost", "none", "false",
+	`"redis://:hunter2canary@h"`, "'redis://h'", "REDIS_URL=redis://h", "$REDIS_URL", "redis-cli -u redis://:hunter2canary@h", "redis://h\nx", "h", "h:6379", "127.0.0.1:6379", "redis:/h", "redis:h", "localhost", "none", "false", "OFF", "redis://off?cluster=maybe",
 	"redis-sentinel://h:26379/mymaster", "redis+sentinel://:hunter2canary@h:26379/mymaster/0", "sentinel://h", "redis://h1:26379,h2:26379/mymaster", "redis://h?master_name=x", "redis://h?sentinelMasterId=mymaster", "redis://h?sentinel=true",
 	"redis-cluster://h", "redis+cluster://h", "redis+tls://h", "redis+ssl://h", "redis+unix:///s", "redis-socket:///s", "tcp://h:6379", "tls://h", "http://h", "https://h.upstash.io", "memcached://h", "postgres://u:hunter2canary@h/d", "amqp://u:hunter2canary@h",
 	"redis://:hunter2canary%@h", "redis://:p/hunter2canary@h", "redis://:p?hunter2canary@h", "redis://:p#hunter2canary@h", "redis://:p[hunter2canary@h", "redis://:hunter2canary", "redis://h:port", "redis://h:65536", "redis://::1:6379", "redis://[::1", "redis://:p hunter2canary@h", "redis://:hunter2canary@<host>",
@@ -70,7 +70,7 @@ var rightRedisURLs = []string{
 	"redis://h", "redis://h:6379", "redis://h:6379/", "redis://h/3", "redis://h?db=3", "redis://:p@h", "redis://u:p@h", "redis://u@h", "redis://:p%40q@h", "redis://:p@q@h", "redis://:p:q@h", "rediss://h", "rediss://u:p@h:6380/0", "valkey://h", "valkeys://u:p@h", "VALKEY://h", "REDIS://h",
 	" redis://h ", "redis://h\n", "redis://[::1]:6379", "redis://127.0.0.1", "redis://", "redis://:6379", "redis://h?cluster=true", "redis://h?cluster=1", "redis://h?cluster=false", "redis://h/0?cluster=true", "rediss://u:p@h?cluster=true&addr=h2:6379", "redis://h?read_timeout=100ms&write_timeout=1", "redis://h?pool_size=5", "redis://h?pipeline_pool_size=-1",
 	"redis://h?client_name=x", "rediss://h?skip_verify=true", "unix:///run/redis.sock", "unix://u:p@/run/redis.sock?db=2", "redis://h?conn_max_idle_time=1m&conn_max_lifetime=1h", "redis://h?protocol=2", "redis://h?dial_timeout=0", "redis://h?cluster=true&max_redirects=3", "redis://h?pool_timeout=1s",
-	"redis://h?min_idle_conns=1",
+	"redis://h?min_idle_conns=1", "off", " off\n", "redis://off",
 }
 
 // TestURLs checks the operator's two URLs: right ones are accepted, and a wrong one is refused with a sentence that has no part

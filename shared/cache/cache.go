@@ -57,6 +57,9 @@ type Options struct {
 	KeyPrefix string
 	// OnShared is called once, when the cache finds that another database uses the same Redis. It may be nil.
 	OnShared func()
+	// OnUnusable is called when Redis answers and cannot be the cache: once for each kind of reason. It is called with nil if
+	// a later [Cache.Check] finds that all is well again. It may be nil.
+	OnUnusable func(*Unusable)
 	// Traced says that the client's hooks need the request's context at each call. Otherwise a hit does without it.
 	Traced bool
 	// Budgets bound locks and leases. The zero value means [DefaultBudgets].
@@ -69,14 +72,18 @@ type Cache struct {
 	db      *postgres.DB
 	cluster bool
 	prefix  string
-	traced  bool
-	ttl     time.Duration
-	budgets Budgets
-	now     func() time.Time
+	// databases is the name of the list of the databases that use this Redis.
+	databases string
+	traced    bool
+	ttl       time.Duration
+	budgets   Budgets
+	now       func() time.Time
 
 	identity atomic.Pointer[identity] // nil: not asked for yet
 	asking   singleflight.Group       // for the identity
 	shared   shared
+	notices  notices
+	kinds    kinds
 
 	breaker breaker
 	bypass  bypass
@@ -90,12 +97,14 @@ type Cache struct {
 	stats       counters
 }
 
-// New returns a Cache over client (see [Connect]). It reads the change log from db. It does not dial.
+// New returns a Cache over client (see [Connect]). It reads the change log from db. It does not dial. Without a client every
+// read goes to the database.
 func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	_, cluster := client.(*redis.ClusterClient)
 	return &Cache{
 		client: client, db: db.Urgent(), cluster: cluster, traced: o.Traced, ttl: cmp.Or(o.TTL, DefaultTTL), now: time.Now,
-		budgets: cmp.Or(o.Budgets, DefaultBudgets()), prefix: o.KeyPrefix, shared: shared{report: o.OnShared},
+		budgets: cmp.Or(o.Budgets, DefaultBudgets()), prefix: o.KeyPrefix, databases: databasesKey,
+		shared: shared{report: o.OnShared}, notices: notices{report: o.OnUnusable},
 		tokenPrefix: randomHex(epochLen / 2),
 	}
 }
@@ -127,5 +136,6 @@ type Kind struct {
 // Kind returns the entities whose keys are prefix + id. The format identifies the format of their bytes (see
 // [Fingerprint]): it must change whenever the meaning of the bytes does. It is called at the first use.
 func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
+	c.kinds.add(prefix)
 	return &Kind{cache: c, prefix: prefix, format: sync.OnceValue(format), load: load}
 }

@@ -24,6 +24,7 @@ func (c *Cache) report(err error) error {
 		return nil
 	}
 	c.stats.redisErrors.Add(1)
+	c.notices.found(diagnose(err, c.cluster))
 	if _, answered := errors.AsType[redis.Error](err); !answered && !errors.Is(err, context.Canceled) {
 		c.breaker.failure(c.now)
 	}

@@ -28,10 +28,13 @@ func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
 	defer c.readers.Add(-1)
 	var e Entry
 	var err error
-	if c.readers.Add(1) > maxDirectLookups {
+	switch readers := c.readers.Add(1); {
+	case c.client == nil:
+		e, err = k.loads.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+	case readers > maxDirectLookups:
 		note(ctx, Shared)
 		e, err = k.loads.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
-	} else {
+	default:
 		e, err = k.get(ctx, key, id, k.loads.do)
 	}
 	// After a freeze a context learns late that its time is over, so this asks the clock: the entity may be too old by now.

@@ -15,7 +15,8 @@ const (
 	maxLine  = 64 << 10
 )
 
-var errGarbage = errors.New("redis sent bytes that are no reply")
+// ErrGarbage is the error of a connection on which a server has sent what is no reply of Redis.
+var ErrGarbage = errors.New("redis sent bytes that are no reply")
 
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -55,7 +56,7 @@ type systemGuard struct {
 func (g *guard) Read(b []byte) (int, error) {
 	n, err := g.Conn.Read(b)
 	if n > 0 && !g.follow(b[:n]) {
-		return 0, errGarbage
+		return 0, ErrGarbage
 	}
 	return n, err
 }

@@ -12,6 +12,9 @@ import (
 // answer, this process reads those keys from the database for MaxStaleness. Every other process learns of the change from
 // the change log within MaxStaleness.
 func (c *Cache) Invalidate(ctx context.Context, keys ...string) {
+	if c.client == nil {
+		return
+	}
 	for i, key := range keys {
 		keys[i] = c.key("", key)
 	}

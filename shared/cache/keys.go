@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	mathrand "math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -20,6 +22,26 @@ const (
 	buckets  = 16
 	epochLen = 16
 )
+
+// kinds are the prefixes of the kinds of entities.
+type kinds struct {
+	mu       sync.Mutex
+	prefixes []string
+}
+
+func (k *kinds) add(prefix string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !slices.Contains(k.prefixes, prefix) {
+		k.prefixes = append(k.prefixes, prefix)
+	}
+}
+
+func (k *kinds) all() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.prefixes)
+}
 
 // key names an entity in Redis: prefix + id on a single node, behind its bucket's tag in a cluster.
 func (c *Cache) key(prefix, id string) string {

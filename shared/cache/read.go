@@ -57,10 +57,11 @@ func (v *view) read(ctx context.Context, key string) (reading, error) {
 		return reading{}, err
 	}
 	r, err := v.decode(resp{rest: reply}, key, &l.place)
-	v.lookups.Put(l)
 	if err != nil { // an error reply, or garbage
 		c.stats.redisErrors.Add(1)
+		c.notices.reply(reply, c.cluster)
 	}
+	v.lookups.Put(l)
 	return r, err
 }
 

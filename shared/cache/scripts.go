@@ -94,10 +94,12 @@ return {string.format('%.0f', now), w[1] or '', w[2] or '', w[3] or ''}
 `)
 
 // KEYS: any of the node. Reply: now ms.
-var clockScript = redis.NewScript(`
+var clockScript = redis.NewScript(clockSource)
+
+const clockSource = `
 local clock = redis.call('TIME')
 return clock[1] * 1000 + math.floor(clock[2] / 1000)
-`)
+`
 
 // KEYS: wm, lock, databases, entities. ARGV: token, the s that was read, new s, t, e, d, m, n, ttl ms, tag of the database.
 // m authenticates t, e and d, and n authenticates s and e. Reply: none if another sync was faster, otherwise which

@@ -101,7 +101,7 @@ func (c *Cache) apply(ctx context.Context, id *identity, b int, token string, w 
 		return err
 	}
 	name := c.watermark(id, b)
-	all := append([]string{name, name + lockSuffix, c.bucketKey(b, databasesKey)}, keys...)
+	all := append([]string{name, name + lockSuffix, c.bucketKey(b, c.databases)}, keys...)
 	reply, err := applyScript.Run(ctx, c.client, all, token, w.found, changes.Snapshot, w.t, w.epoch, d,
 		id.mac([]byte(w.t), []byte(w.epoch), []byte(d)), id.mac([]byte(changes.Snapshot), []byte(w.epoch)),
 		c.ttl.Milliseconds(), id.tag).StringSlice()
@@ -120,7 +120,7 @@ func (c *Cache) apply(ctx context.Context, id *identity, b int, token string, w 
 // databaseClock returns d of the watermark: the database's clock at t, or a little before. That clock was read at some time
 // between t and now, so the time since t is subtracted.
 func (c *Cache) databaseClock(ctx context.Context, b int, w watermark, changes postgres.Changes) (string, error) {
-	now, err := clockScript.Run(ctx, c.client, []string{c.bucketKey(b, databasesKey)}).Int64()
+	now, err := clockScript.Run(ctx, c.client, []string{c.bucketKey(b, c.databases)}).Int64()
 	if c.report(err) != nil {
 		return "", err
 	}

@@ -84,7 +84,7 @@ func parseURL(redisURL string) (u *url.URL, cluster bool, err error) {
 	scheme, rest, isURL := strings.Cut(raw, "://")
 	switch scheme = strings.ToLower(scheme); {
 	case !isURL:
-		return nil, false, errors.New("is not a URL: write " + exampleURL + ", or rediss:// for TLS")
+		return nil, false, errors.New("is not a URL: write " + exampleURL + ", rediss:// for TLS, or off for no cache")
 	case scheme == "valkey" || scheme == "valkeys":
 		scheme = strings.Replace(scheme, "valkey", "redis", 1)
 	case scheme == "unix":

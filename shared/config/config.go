@@ -20,6 +20,9 @@ import (
 // DefaultRedisURL is the Redis of a program whose REDIS_URL is not set.
 const DefaultRedisURL = "redis://127.0.0.1:6379"
 
+// RedisOff is the REDIS_URL of a program without a cache.
+const RedisOff = "off"
+
 // Config is the environment, checked.
 type Config struct {
 	Listen      string // host:port of the services
@@ -108,6 +111,9 @@ func (c Config) CheckURLs() error {
 		if err := postgres.CheckURL(c.DatabaseURL, c.AWS.DatabaseSecretARN != "" || c.AWS.DatabaseIAM, c.AWS.DatabaseIAM); err != nil {
 			errs = append(errs, fmt.Errorf("DATABASE_URL %w", err))
 		}
+	}
+	if c.RedisURL == RedisOff {
+		return errors.Join(errs...)
 	}
 	if err := checkRedisURL(c.RedisURL, c.AWS.RedisIAMCache != ""); err != nil {
 		errs = append(errs, fmt.Errorf("REDIS_URL %w", err))

@@ -64,6 +64,7 @@ func TestRead(t *testing.T) {
 		},
 		"an IPv6 address":  {map[string]string{"LISTEN_ADDR": "::1"}, func(c config.Config) config.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
 		"no admin address": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) config.Config { c.Admin = ""; return c }(defaults)},
+		"no cache":         {map[string]string{"REDIS_URL": " off\n"}, func(c config.Config) config.Config { c.RedisURL = config.RedisOff; return c }(defaults)},
 		"a host's name":    {map[string]string{"LISTEN_ADDR": "localhost"}, func(c config.Config) config.Config { c.Listen = "localhost:50052"; return c }(defaults)},
 	} {
 		got, err := config.Read(environment(test.environment))

@@ -107,7 +107,10 @@ func (e *env) aws(c Config) AWS {
 	if a.RedisIAMServerless && a.RedisIAMCache == "" {
 		e.wrong("REDIS_IAM_SERVERLESS", "needs REDIS_IAM_CACHE, which is not set")
 	}
-	if a.RedisIAMServerless && !strings.Contains(c.RedisURL, "cluster=true") {
+	if a.RedisIAMCache != "" && c.RedisURL == RedisOff {
+		e.wrong("REDIS_IAM_CACHE", "names a cache, but REDIS_URL is off: unset one of them")
+	}
+	if a.RedisIAMServerless && !strings.Contains(c.RedisURL, "cluster=true") && !strings.Contains(c.RedisURL, "cluster=1") {
 		e.wrong("REDIS_IAM_SERVERLESS", "needs ?cluster=true in REDIS_URL: a serverless cache is a cluster")
 	}
 	if region := e.text("AWS_REGION", e.value("AWS_DEFAULT_REGION")); region == "" && e.value("AWS_PROFILE") == "" && (a.DatabaseIAM || a.RedisIAMCache != "") {
