@@ -22,7 +22,7 @@ const (
 	checkAge = time.Second
 )
 
-// readiness is the answer of /readyz. Any caller may read it, so it contains no address and no SQL.
+// readiness is the answer of /readyz. Any caller may read it, so it contains no address, no statement of the service and no value.
 type readiness struct {
 	Ready    bool   `json:"ready"`
 	Database string `json:"database"` // "ok", "busy", or "down", perhaps with why

@@ -126,8 +126,13 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
 	small, large := lower(username), upper(username)
 	bears := func(u *databasev1.User, form string) bool {
-		stored := map[string]string{"lower": small, "upper": large, "none": username}[form]
-		return stored != "" && u.Username == stored
+		switch form {
+		case "lower":
+			return u.Username == small
+		case "upper":
+			return u.Username == large
+		}
+		return form == "none" && u.Username == username
 	}
 	args := postgres.Args{"typed": username, "lower": small, "upper": large}
 	return r.byPointer(ctx, "user:username:", small, bears, selectUserByLoginSQL, args)
