@@ -67,15 +67,11 @@ func TestLine(t *testing.T) {
 		session := event(t, "SessionService/GetSession", &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: token}})
 		for _, statements := range []float64{2, 1} { // the first token also asks how tokens are stored
 			wantAnswer(t, "GetSession", invoke(t, f.session, session), `"statusCode":200`)
-			if l := f.one(t, "GetSession"); l.metrics["Statements"] != statements {
-				t.Errorf("GetSession wrote %s, want %v statements", l.raw, statements)
+			l := f.one(t, "GetSession")
+			want(t, l, "SessionService/GetSession", "ok", "protobuf", "Statements", "StatementTime", "StatementWait", "PoolInUse", "PoolMax")
+			if l.metrics["PoolMax"] != 8 || l.metrics["Statements"] != statements {
+				t.Errorf("GetSession wrote %s, want %v statements, and at most 8 connections", l.raw, statements)
 			}
-		}
-		invoke(t, f.session, session)
-		l := f.one(t, "GetSession")
-		want(t, l, "SessionService/GetSession", "ok", "protobuf", "Statements", "StatementTime", "StatementWait", "PoolInUse", "PoolMax")
-		if l.metrics["PoolMax"] != 8 {
-			t.Errorf("GetSession wrote %s, want at most 8 connections", l.raw)
 		}
 
 		e.RDProxy.Refuse()
