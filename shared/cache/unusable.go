@@ -46,7 +46,7 @@ var refusals = []struct {
 	{"CLUSTERDOWN", "", Unusable{false, "slots", "the Redis Cluster is down, or some slots have no node: repair it (CLUSTER INFO)"}},
 	{"", "max number of clients", Unusable{false, "clients", "Redis accepts no more connections: raise maxclients, or lower pool_size in REDIS_URL"}},
 	{"DENIED", "", Unusable{true, "protected", "Redis is in protected mode and answers only its own machine: set a password, or protected-mode no"}},
-	{"", "DB index is out of range", Unusable{true, "database", "Redis has no database of the number in REDIS_URL: write a lower number or none, or raise databases in redis.conf"}},
+	{"", "DB index is out of range", Unusable{true, "database", "Redis has no database of the number in REDIS_URL: write a lower number or none, or raise databases in redis.conf (in a cluster remove the number and add ?cluster=true)"}},
 	{"", "SELECT is not allowed in cluster mode", Unusable{true, "cluster", "Redis is a cluster, which has only the database 0: remove the number from REDIS_URL and add ?cluster=true"}},
 	{"", "cluster support disabled", Unusable{true, "no cluster", "the server is no Redis Cluster: remove cluster=true from REDIS_URL"}},
 }

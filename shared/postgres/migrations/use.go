@@ -75,7 +75,7 @@ func failing(what string, err error, auth authTables) error {
 
 var (
 	columnOfText  = regexp.MustCompile(`\b([us])\.("(?:[^"]|"")+")`)
-	columnOfReply = regexp.MustCompile(`in column (\d+)`)
+	columnOfReply = regexp.MustCompile(`in column (?:".*" \(position )?(\d+)`) // PostgreSQL 18 also has the name
 	// replied are the columns of the session functions' answers.
 	replied = []string{"id", "userid", "createdat", "updatedat", "expiresat", "expiresat", "expiresat", "ipaddress", "useragent", "impersonatedby"}
 )
