@@ -146,10 +146,12 @@ func parseRedis(w *wire, r io.Reader) error {
 		}
 		name := strings.ToUpper(args[0])
 		if strings.HasPrefix(name, "EVAL") && len(args) > 3 {
-			switch name = scripts; {
+			switch {
 			case strings.HasPrefix(args[3], "wm:"):
 				name = syncScripts
-			case args[2] == strconv.Itoa(len(args)-4): // one argument follows the keys
+			case args[2] != strconv.Itoa(len(args)-4):
+				name = scripts
+			case name == "EVALSHA": // one argument follows the keys; EVAL would be the same deletion again
 				name = deletions
 			}
 		}

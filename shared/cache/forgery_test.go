@@ -13,9 +13,7 @@ import (
 func TestForgery(t *testing.T) {
 	t.Parallel()
 	field := func(t *testing.T, x *entity) string { return "v1" + x.CacheTag(t) }
-	value := func(t *testing.T, x *entity) string {
-		return x.Redis.Client.HGet(t.Context(), x.key, field(t, x)).Val()
-	}
+	value := func(t *testing.T, x *entity) string { return sealed(t, x, field(t, x)) }
 	put := func(t *testing.T, x *entity, v string) { x.Redis.Client.HSet(t.Context(), x.key, field(t, x), v) }
 	for name, forge := range map[string]func(*testing.T, *entity){
 		"a changed bit of the value": func(t *testing.T, x *entity) {
@@ -77,11 +75,21 @@ func TestOldValueIsPutBack(t *testing.T) {
 	e.Redis.Mini.SetTime(now)
 	x.warm(t)
 	field := "v1" + x.CacheTag(t)
-	old := e.Redis.Client.HGet(t.Context(), x.key, field).Val()
+	old := sealed(t, x, field)
 	x.value.Store(7)
 	later := now.Add(cache.DefaultTTL + time.Millisecond)
 	e.Redis.Mini.SetTime(later)
 	e.StampWatermark(t, later.UnixMilli(), old[:16], later.UnixMilli())
 	e.Redis.Client.HSet(t.Context(), x.key, field, old)
 	x.wantRead(t, "the old value put back", 7, 1)
+}
+
+// sealed returns the epoch and the sealed value of a field in Redis.
+func sealed(t *testing.T, x *entity, field string) string {
+	t.Helper()
+	v := x.Redis.Client.HGet(t.Context(), x.key, field).Val()
+	if len(v) < 16 {
+		t.Fatalf("the field %s of %s has %q, want an epoch and a value", field, x.key, v)
+	}
+	return v
 }

@@ -12,12 +12,13 @@ func TestLeaseOfADeadReader(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		x := newEntity(t, e)
+		lease := "lv1" + e.CacheTag(t)
 		stats := e.Program.Cache.Stats
 		for before := stats(); stats().Fills == before.Fills; {
 			read(t, x.open(e.Program, "other")) // there is a watermark
 			before = stats()
 			e.Redis.Client.Del(t.Context(), x.key)
-			if err := e.Redis.Client.HSet(t.Context(), x.key, "lv1", "dead|1").Err(); err != nil {
+			if err := e.Redis.Client.HSet(t.Context(), x.key, lease, "dead|1").Err(); err != nil {
 				t.Fatal(err)
 			}
 			read(t, x.kind)
