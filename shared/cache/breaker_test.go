@@ -57,18 +57,28 @@ func TestErrorRepliesOpenNoBreaker(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
 		c := e.Program.Cache
-		c.SetPointer(t.Context(), "user:username:", "alice", "1")
-		key := e.Redis.Client.Keys(t.Context(), "user:username:*").Val()[0]
-		e.Redis.Client.Del(t.Context(), key)
-		e.Redis.Client.RPush(t.Context(), key, "not ours")
-		for range 10 {
-			if id, err := c.Pointer(t.Context(), "user:username:", "alice"); id != "" || err != nil {
-				t.Fatalf("Pointer of a list = %q, %v, want none", id, err)
+		full := func(is bool) {
+			switch {
+			case e.Redis.Mini != nil && is:
+				e.Redis.Mini.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+			case e.Redis.Mini != nil:
+				e.Redis.Mini.SetError("")
+			default:
+				e.Redis.Client.ConfigSet(t.Context(), "maxmemory", map[bool]string{true: "1", false: "0"}[is])
 			}
 		}
-		c.SetPointer(t.Context(), "user:username:", "alice", "2")
-		if id, err := c.Pointer(t.Context(), "user:username:", "alice"); id != "2" || err != nil {
-			t.Errorf("Pointer after error replies = %q, %v, want 2", id, err)
+		c.SetPointer(t.Context(), "user:username:", "alice", "1") // asks for the database's identity
+		before := c.Stats().RedisErrors
+		full(true)
+		for range 10 {
+			c.SetPointer(t.Context(), "user:username:", "alice", "1")
+		}
+		full(false)
+		if n := c.Stats().RedisErrors - before; n < 10 {
+			t.Fatalf("%d error replies, want 10", n)
+		}
+		if id, err := c.Pointer(t.Context(), "user:username:", "alice"); id != "1" || err != nil {
+			t.Errorf("Pointer after error replies = %q, %v, want 1", id, err)
 		}
 	})
 }

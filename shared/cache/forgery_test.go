@@ -33,8 +33,12 @@ func TestForgery(t *testing.T) {
 			x.StampWatermark(t, now, epoch, now)
 		},
 		"a value of another format": func(t *testing.T, x *entity) {
-			read(t, x.open(x.Program, "v2"))
-			put(t, x, x.Redis.Client.HGet(t.Context(), x.key, "v2"+x.CacheTag(t)).Val())
+			x.value.Store(5)
+			for v2 := x.open(x.Program, "v2"); !x.Redis.Client.HExists(t.Context(), x.key, "v2"+x.CacheTag(t)).Val(); {
+				read(t, v2)
+			}
+			x.value.Store(7)
+			put(t, x, sealed(t, x, "v2"+x.CacheTag(t)))
 		},
 		"a value in the clear": func(t *testing.T, x *entity) { put(t, x, value(t, x)[:16]+"7") },
 		"a watermark that is kept young": func(t *testing.T, x *entity) {
