@@ -125,8 +125,9 @@ func TestMetricsOfPostgresThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	p, admin := startWithAdmin(t, append(outside(e), realBudgets, "DATABASE_URL="+e.Program.Config.DatabaseURL+"&pool_max_conns=1"))
-	e.PGProxy.Hold()
 	ask := func() { p.post(t, "SessionService/GetSession", `{"token":"none"}`) }
+	ask() // the process learns how tokens are stored
+	e.PGProxy.Hold()
 	var all sync.WaitGroup
 	more := func() {
 		for range 4 {
