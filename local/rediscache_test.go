@@ -62,27 +62,25 @@ func TestReadyzSaysWhyTheCacheIsOff(t *testing.T) {
 	e := testenv.New(t, "plugins", "miniredis")
 	user := e.AddUser(t, "Alice")
 	database := "DATABASE_URL=" + e.Program.Config.DatabaseURL
-	t.Run("no right to run scripts", func(t *testing.T) {
-		t.Parallel()
-		r := testenv.StartRedis(t, "redis-server", "--user", "default", "on", "nopass", "~*", "+@all", "-eval", "-evalsha")
-		p := start(t, []string{database, "REDIS_URL=redis://" + r.Addr})
-		wantCacheOff(t, p, user, "lacks +eval +evalsha")
-		wantOneLine(t, p, "lacks +eval +evalsha")
-	})
-	t.Run("no right for keys", func(t *testing.T) {
-		t.Parallel()
-		r := testenv.StartRedis(t, "redis-server", "--user", "default", "on", "nopass", "~wm:*", "~user:*", "+@all")
-		p := start(t, []string{database, "REDIS_URL=redis://" + r.Addr})
-		wantCacheOff(t, p, user, "lacks ~character:* ~characters:*")
-		wantOneLine(t, p, "lacks ~character:* ~characters:*")
-	})
-	t.Run("a cluster without the flag", func(t *testing.T) {
-		t.Parallel()
-		r := testenv.StartRedisCluster(t, 1)[0]
-		p := start(t, []string{database, "REDIS_URL=redis://" + r.Addr})
-		wantCacheOff(t, p, user, "add ?cluster=true")
-		wantOneLine(t, p, "add ?cluster=true")
-	})
+	server := func(args ...string) func(*testing.T) *testenv.Redis {
+		return func(t *testing.T) *testenv.Redis { return testenv.StartRedis(t, "redis-server", args...) }
+	}
+	for name, test := range map[string]struct {
+		start func(*testing.T) *testenv.Redis
+		want  string
+	}{
+		"no right to run scripts":    {server("--user", "default", "on", "nopass", "~*", "+@all", "-eval", "-evalsha"), "lacks +eval +evalsha"},
+		"no right for keys":          {server("--user", "default", "on", "nopass", "~wm:*", "~user:*", "+@all"), "lacks ~character:* ~characters:*"},
+		"a cluster without the flag": {func(t *testing.T) *testenv.Redis { return testenv.StartRedisCluster(t, 1)[0] }, "add ?cluster=true"},
+		"full":                       {server("--maxmemory", "1", "--maxmemory-policy", "noeviction"), "maxmemory-policy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, []string{database, "REDIS_URL=redis://" + test.start(t).Addr})
+			wantCacheOff(t, p, user, test.want)
+			wantOneLine(t, p, test.want)
+		})
+	}
 	t.Run("a cluster with cluster=1", func(t *testing.T) {
 		t.Parallel()
 		r := testenv.StartRedisCluster(t, 1)[0]
@@ -90,13 +88,6 @@ func TestReadyzSaysWhyTheCacheIsOff(t *testing.T) {
 		if _, answer := p.ready(t); answer["redis"] != "ok" {
 			t.Errorf("/readyz says %v, want ok", answer)
 		}
-	})
-	t.Run("full", func(t *testing.T) {
-		t.Parallel()
-		r := testenv.StartRedis(t, "redis-server", "--maxmemory", "1", "--maxmemory-policy", "noeviction")
-		p := start(t, []string{database, "REDIS_URL=redis://" + r.Addr})
-		wantCacheOff(t, p, user, "maxmemory-policy")
-		wantOneLine(t, p, "maxmemory-policy")
 	})
 	t.Run("becomes a replica, and a primary again", func(t *testing.T) {
 		t.Parallel()

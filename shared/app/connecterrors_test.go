@@ -74,6 +74,12 @@ type pgServer struct {
 
 func (s pgServer) listen(t *testing.T) (address string) {
 	t.Helper()
+	return serveConns(t, s.serve)
+}
+
+// serveConns starts a server that calls serve with each connection.
+func serveConns(t *testing.T, serve func(net.Conn)) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +91,7 @@ func (s pgServer) listen(t *testing.T) (address string) {
 			if err != nil {
 				return
 			}
-			go s.serve(c)
+			go serve(c)
 		}
 	}()
 	return l.Addr().String()

@@ -78,37 +78,23 @@ func TestRedisReplies(t *testing.T) {
 // redisThatSays starts a server that answers the command to, or each if to is empty, with an error.
 func redisThatSays(t *testing.T, reply, to string) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
+	return serveConns(t, func(c net.Conn) {
+		defer c.Close()
+		for r := bufio.NewReader(c); ; {
+			switch command, err := readCommand(r); {
+			case err != nil:
 				return
+			case to == "" || to == command:
+				_, _ = io.WriteString(c, "-"+reply+"\r\n")
+			case command == "hello": // of a new connection; Redis 5 refuses it
+				_, _ = io.WriteString(c, "-ERR unknown command `hello`\r\n")
+			case command == "evalsha":
+				_, _ = io.WriteString(c, "*0\r\n")
+			default:
+				_, _ = io.WriteString(c, ":1\r\n")
 			}
-			go func() {
-				defer c.Close()
-				for r := bufio.NewReader(c); ; {
-					switch command, err := readCommand(r); {
-					case err != nil:
-						return
-					case to == "" || to == command:
-						_, _ = io.WriteString(c, "-"+reply+"\r\n")
-					case command == "hello": // of a new connection; Redis 5 refuses it
-						_, _ = io.WriteString(c, "-ERR unknown command `hello`\r\n")
-					case command == "evalsha":
-						_, _ = io.WriteString(c, "*0\r\n")
-					default:
-						_, _ = io.WriteString(c, ":1\r\n")
-					}
-				}
-			}()
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // readCommand reads an array of strings and returns the first.

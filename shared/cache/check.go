@@ -86,7 +86,7 @@ func (c *Cache) bucketOfEachNode(ctx context.Context) (found []int, err error) {
 	return found, nil
 }
 
-// probe is what a check uses in a bucket. Its Cache has counts and a breaker of its own.
+// probe is what a check uses in a bucket. Its Cache is not the one that serves, so it has other counts and another breaker.
 type probe struct {
 	*Cache
 	id       *identity
@@ -177,7 +177,7 @@ func (r *refused) run(ctx context.Context, p *probe, commands [][]any) error {
 			r.unknown = add(r.unknown, name)
 		case u.class == classRights && notPermitted.MatchString(err.Error()):
 			r.lacking = add(r.lacking, notPermitted.FindStringSubmatch(err.Error())[1])
-		case u.class == classRights && strings.Contains(err.Error(), "key"):
+		case u.class == classRights && strings.Contains(err.Error(), "key"): // one code for commands and keys
 			r.prefixes = add(r.prefixes, p.prefixOf(commands[i]))
 		case r.other == nil || r.other.class == classRights:
 			r.other = u // a later reply may say more than that some right is missing

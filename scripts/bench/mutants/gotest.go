@@ -55,7 +55,7 @@ func (r *runner) compile(ctx context.Context, pkg, overlay, dir string) (tests, 
 		dir:     filepath.Join(r.root, pkg),
 		timeout: r.timeout,
 	}
-	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", t.binary} // half of the linker's time goes into symbols
+	args := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", t.binary} // stack traces need no symbols
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

@@ -106,12 +106,7 @@ RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, upd
 	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-{{- if .TokensHashed}}
-	RAISE EXCEPTION 'session tokens are stored as hashes here' USING ERRCODE = 'OS002';
-{{- else}}
-	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
-	 WHERE {{.Session.Equals "token" "p_token"}} AND {{.SessionUserID}} IS NOT NULL;
-{{- end}}
+	RETURN QUERY SELECT * FROM game.session_by_token_as(p_token, false);
 END $$;
 
 CREATE OR REPLACE FUNCTION game.session_by_id(p_id text)

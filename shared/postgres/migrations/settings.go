@@ -55,7 +55,8 @@ func (s Settings) check() error {
 }
 
 // compare compares the settings with the rows that are there. It returns what is worth a note, and an error if sessions
-// could not be found. chosen are the settings of this run alone. A column that the role may not read is the proof's business.
+// could not be found. chosen are the settings of this run alone. A column that the role may not read is not compared: the proof
+// reports it.
 func (a adapter) compare(ctx context.Context, q Querier, chosen Settings) (note string, err error) {
 	if err := a.compareTokens(ctx, q, chosen); err != nil {
 		return "", err
@@ -63,7 +64,8 @@ func (a adapter) compare(ctx context.Context, q Querier, chosen Settings) (note 
 	return a.compareUsernames(ctx, q)
 }
 
-// compareTokens refuses what would find no session, and what looks so unless this run has chosen it.
+// compareTokens refuses a setting with which no session would be found. It also refuses rows that look like hashes, unless this
+// run says that they are tokens.
 func (a adapter) compareTokens(ctx context.Context, q Querier, chosen Settings) error {
 	column := a.Session.Table() + "." + a.Session.Name("token")
 	if typ := a.Session.columns["token"].typ; a.TokensHashed() && !slices.Contains(textTypes, typ) && !typ.citext() {
