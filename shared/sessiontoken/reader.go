@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 )
@@ -17,6 +18,7 @@ import (
 type Reader struct {
 	db     *postgres.DB
 	hashed atomic.Pointer[bool] // nil: not known yet
+	asking singleflight.Group
 }
 
 // NewReader returns a Reader on db. Its statements are urgent.
@@ -31,12 +33,20 @@ func (r *Reader) tokensHashed(ctx context.Context) (bool, error) {
 	if hashed := r.hashed.Load(); hashed != nil {
 		return *hashed, nil
 	}
-	hashed, err := postgres.QueryOne(ctx, r.db, pgx.RowTo[bool], selectHashedSQL)
-	if err != nil {
-		return false, err
+	asked := r.asking.DoChan("", func() (any, error) {
+		hashed, err := postgres.QueryOne(context.WithoutCancel(ctx), r.db, pgx.RowTo[bool], selectHashedSQL) // its own time limits end it
+		if err == nil {
+			r.hashed.Store(&hashed)
+		}
+		return hashed, err
+	})
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case answer := <-asked:
+		hashed, _ := answer.Val.(bool)
+		return hashed, answer.Err
 	}
-	r.hashed.Store(&hashed)
-	return hashed, nil
 }
 
 // Select collects with fn the row of k. byToken has two arguments, the token and whether it is a hash, for
@@ -48,6 +58,7 @@ func Select[T any](ctx context.Context, r *Reader, k Key, fn pgx.RowToFunc[*T], 
 	row, err := selectByToken(ctx, r, k.Token, fn, byToken)
 	// After a migration with another setting the database refuses what this process has learned before.
 	if stateOf(err) == "OS002" {
+		r.asking.Forget("") // a question that is under way may get the old answer
 		r.hashed.Store(nil)
 		row, err = selectByToken(ctx, r, k.Token, fn, byToken)
 	}
