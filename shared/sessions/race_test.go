@@ -68,6 +68,30 @@ func TestRefreshDuringWebWrite(t *testing.T) {
 	})
 }
 
+// TestBanWhileARefreshWaits bans the user while the refresh waits for the session's row. The refresh read the user before.
+func TestBanWhileARefreshWaits(t *testing.T) {
+	t.Parallel()
+	for _, variant := range []string{"plugins", "snake"} {
+		e := testenv.New(t, variant, testenv.RedisKinds()[0])
+		user, id, token := addSession(t, e, "10 minutes")
+		before := readRow(t, e, id)
+		tx := begin(t, e, "SELECT 1 FROM {session} WHERE id::text = $1 FOR UPDATE", id)
+		var err error
+		var wg sync.WaitGroup
+		wg.Go(func() { _, err = client(t, e.Program, nil).RefreshSession(t.Context(), refreshToken(token)) })
+		waitBlocked(t, e)
+		e.WebExec(t, "UPDATE {user} SET [banned] = true WHERE id = $1", user)
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		wantError(t, "RefreshSession", err, twirp.PermissionDenied, "USER_BANNED", "")
+		if after := readRow(t, e, id); !after.ExpiresAt.Equal(before.ExpiresAt) {
+			t.Errorf("%s: the session now ends at %v, want as before the ban: %v", variant, after.ExpiresAt, before.ExpiresAt)
+		}
+	}
+}
+
 // begin runs a statement on a session in an open transaction of the web application, which holds the row's lock.
 func begin(t testing.TB, e *testenv.Env, sql, id string) pgx.Tx {
 	t.Helper()

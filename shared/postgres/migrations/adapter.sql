@@ -131,6 +131,8 @@ CREATE OR REPLACE FUNCTION game.extend_session(p_id text, p_window interval, p_c
 RETURNS TABLE (expires_at timestamptz, expires_in_seconds bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+	-- A statement sees other rows as they were when it began. So the wait for this row, in which the user may be banned, comes first.
+	PERFORM FROM {{.Session.Table}} AS s WHERE {{.Session.Equals "id" "p_id"}} FOR NO KEY UPDATE;
 	RETURN QUERY
 	UPDATE {{.Session.Table}} AS s
 	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + p_window, %s + p_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}

@@ -49,7 +49,8 @@ type SessionService interface {
 
 	// Moves the expiry of a live session to now + window (1 h, configurable), at most to 30 days (configurable) after its
 	// creation. The expiry never moves to an earlier time. If the gain is under 5 minutes, or the session has under 5 seconds
-	// left, nothing is written: then extended is false, and the answer is the unchanged session.
+	// left, nothing is written: then extended is false, and the answer is the unchanged session. A ban that is committed while
+	// the call writes may come too late for that call.
 	// Errors: as GetSession; invalid_argument ARGUMENT (extend_seconds is negative), permission_denied USER_BANNED,
 	// failed_precondition SESSION_IMPERSONATED (an administrator impersonates the user).
 	RefreshSession(context.Context, *RefreshSessionRequest) (*RefreshSessionResponse, error)
