@@ -67,11 +67,22 @@ func main() {
 	os.Exit(execute(app.Budgets{}))
 }
 
+// untilSignal returns a context that ends at the first signal. From then on, a second one ends the process at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals) // before the context ends: what follows can be seen from outside, and the second signal may come then
+		cancel()
+	}()
+	return ctx
+}
+
 // execute runs the command of the arguments and returns the exit code.
 func execute(b app.Budgets) (code int) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second signal then ends the process at once
-	err := run(ctx, os.Args[1:], b)
+	err := run(untilSignal(), os.Args[1:], b)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}

@@ -112,10 +112,7 @@ func TestDrain(t *testing.T) {
 		t.Parallel()
 		p := start(t, outside(testenv.New(t, "plugins", "miniredis")), "-grace", "1h")
 		p.signal(t, syscall.SIGTERM)
-		eventually(t, "not ready", func() bool {
-			code, _ := p.ready(t)
-			return code == http.StatusServiceUnavailable
-		})
+		eventually(t, "not ready", func() bool { return notReady(t, p) })
 		p.signal(t, syscall.SIGTERM)
 		<-p.exited
 		status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -129,11 +126,14 @@ func TestGrace(t *testing.T) {
 	t.Parallel()
 	p := start(t, outside(testenv.New(t, "plugins", "miniredis")), "-grace", "1s")
 	p.signal(t, syscall.SIGTERM)
-	eventually(t, "not ready", func() bool {
-		code, answer := p.ready(t)
-		return code == http.StatusServiceUnavailable && answer["ready"] == false && answer["database"] == "ok"
-	})
+	eventually(t, "not ready", func() bool { return notReady(t, p) })
 	p.wantExit(t, 0)
+}
+
+// notReady reports whether the program is not ready because it leaves.
+func notReady(t *testing.T, p *program) bool {
+	code, answer := p.ready(t)
+	return code == http.StatusServiceUnavailable && answer["ready"] == false && answer["database"] == "ok"
 }
 
 // blocked is a program with one request that waits in the database.
