@@ -14,14 +14,18 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// wallClock is a clock whose monotonic reading stands still during a gap, as on a frozen machine.
-type wallClock struct{ gap atomic.Int64 }
+// wallClock is a clock whose monotonic reading stands still during a gap, as on a frozen machine. Otherwise it stands, so that
+// a connection is idle only during the gap, on a slow machine too.
+type wallClock struct {
+	start time.Time
+	gap   atomic.Int64
+}
 
 func (c *wallClock) now() time.Time {
 	if gap := c.gap.Load(); gap > 0 {
-		return time.Now().Round(0).Add(time.Duration(gap))
+		return c.start.Round(0).Add(time.Duration(gap))
 	}
-	return time.Now()
+	return c.start
 }
 
 // frozen is a program after a gap. All connections in its pool are dead.
@@ -32,10 +36,10 @@ type frozen struct {
 	clock wallClock
 }
 
-func freeze(t *testing.T, n int, gap time.Duration) *frozen {
+func freeze(t *testing.T, n int, gap time.Duration, changes ...func(*app.Options)) *frozen {
 	t.Helper()
-	f := &frozen{Env: testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)}
-	f.db = f.Env.Open(t, testenv.RealBudgets, func(c *app.Options) { c.Concurrency = n }).DB
+	f := &frozen{Env: testenv.New(t, "plugins", "miniredis"), clock: wallClock{start: time.Now()}}
+	f.db = f.Env.Open(t, append(changes, func(c *app.Options) { c.Concurrency = n })...).DB
 	f.db.SetNow(f.clock.now)
 	use(t, f.db, n)
 	if open, _ := f.db.Open(); open != n {
@@ -106,9 +110,9 @@ func TestLivenessAfterFreeze(t *testing.T) {
 
 	t.Run("connections that live", func(t *testing.T) {
 		t.Parallel()
-		e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
-		var clock wallClock
-		db := e.Open(t, testenv.RealBudgets, func(c *app.Options) { c.Concurrency = 4 }).DB
+		e := testenv.New(t, "plugins", "miniredis")
+		clock := wallClock{start: time.Now()}
+		db := e.Open(t, func(c *app.Options) { c.Concurrency = 4 }).DB
 		db.SetNow(clock.now)
 		use(t, db, 4)
 		clock.gap.Store(int64(time.Hour))
@@ -123,7 +127,7 @@ func TestLivenessAfterFreeze(t *testing.T) {
 // its statement is unknown. It does not delay the next request, although the pool has only one connection.
 func TestConnectionDiesBetweenRequests(t *testing.T) {
 	t.Parallel()
-	f := freeze(t, 1, 0)
+	f := freeze(t, 1, 0, testenv.RealBudgets) // else the statement would wait 20 times as long
 	err := f.db.Write(t.Context(), func(ctx context.Context, q postgres.Querier) error {
 		_, err := q.Exec(ctx, `SELECT 1`)
 		return err

@@ -79,7 +79,7 @@ func NewEmptyDatabase(t testing.TB, schema string) *Database {
 func newDatabase(t testing.TB, how string) *Database {
 	t.Helper()
 	d := &Database{Name: fmt.Sprintf("test_%d", names.Add(1))}
-	if err := runSQL(t.Context(), server.started, "postgres", "CREATE DATABASE "+d.Name+" "+how); err != nil {
+	if err := clone(t.Context(), server.started, d.Name, how); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -90,6 +90,20 @@ func newDatabase(t testing.TB, how string) *Database {
 	d.Owner = pool(t, server.started.URL(d.Name))
 	d.Web = pool(t, server.started.UserURL(webRole, "", d.Name))
 	return d
+}
+
+// clone creates a database by copying files, which takes half the CPU of copying through the log.
+func clone(ctx context.Context, p *embedded.Postgres, name, how string) error {
+	conn, err := pgx.Connect(ctx, p.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	if !strings.HasPrefix(conn.PgConn().ParameterStatus("server_version"), "14.") { // it only copies files
+		how += " STRATEGY file_copy"
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+name+" "+how)
+	return err
 }
 
 func pool(t testing.TB, url string) *pgxpool.Pool {

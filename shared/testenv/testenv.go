@@ -13,6 +13,8 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,6 +35,7 @@ const Secret = "a-secret-of-the-tests-that-signs-cookies"
 // Main runs the tests of a package and stops what they started. Every TestMain calls it.
 func Main(m *testing.M) {
 	flag.Parse()
+	runAtLeast(4)
 	code := m.Run()
 	if s := server.started; s != nil {
 		if err := s.Stop(); err != nil {
@@ -41,6 +44,19 @@ func Main(m *testing.M) {
 		}
 	}
 	os.Exit(code)
+}
+
+// runAtLeast lets n tests of the package run at once, also on a machine of few cores, unless -parallel says otherwise. Tests wait
+// for servers and programs more than they compute.
+func runAtLeast(n int) {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given || runtime.GOMAXPROCS(0) >= n {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		log.Fatal(err)
+	}
 }
 
 var server struct {
