@@ -39,7 +39,7 @@ func TestDeadline(t *testing.T) {
 // testDeadline calls a method that waits for the end of its context. callers is the caller's timeout; 0 means none.
 func testDeadline(t *testing.T, callers, want time.Duration) {
 	has, entered := time.Time{}, make(chan time.Time, 1)
-	d, log := serveFake(t, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	d, log := serveFakeWithin(t, rpcserver.Budget, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 		has, _ = ctx.Deadline()
 		entered <- time.Now()
 		<-ctx.Done()
@@ -91,7 +91,7 @@ func silent(ctx context.Context, t *testing.T, d *protocol) grpc.ClientStream {
 
 func TestMissingMessage(t *testing.T) {
 	t.Parallel()
-	d, log := serveFake(t, func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	d, log := serveFakeWithin(t, rpcserver.Budget, func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 		t.Error("the method was called")
 		return nil, errors.New("not to be called")
 	})
@@ -102,8 +102,8 @@ func TestMissingMessage(t *testing.T) {
 	stream := silent(ctx, t, d)
 	a := answerOf(stream.RecvMsg(&databasev1.GetUserResponse{}))
 	wantAnswer(t, "GetUser", a, codes.DeadlineExceeded, "")
-	if took := time.Since(began); took < rpcserver.Budget || took > 10*rpcserver.Budget {
-		t.Errorf("GetUser took %v, want about %v", took, rpcserver.Budget)
+	if took := time.Since(began); took < rpcserver.Budget {
+		t.Errorf("GetUser took %v, want at least %v", took, rpcserver.Budget)
 	}
 	wantLine(t, "GetUser", log.next(t), "WARN", "UserService/GetUser", "deadline_exceeded")
 
@@ -117,7 +117,7 @@ func TestMissingMessage(t *testing.T) {
 func TestCallerCancels(t *testing.T) {
 	t.Parallel()
 	entered, ended := make(chan struct{}), make(chan error, 1)
-	d, log := serveFake(t, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	d, log := serveFakeWithin(t, rpcserver.Budget, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
 		close(entered)
 		<-ctx.Done()
 		ended <- ctx.Err()
@@ -149,7 +149,7 @@ func stalled(ctx context.Context, t *testing.T, log io.Writer) (d *protocol, end
 			<-released
 		}
 	})
-	d = serve(t, edgeTo(log), always, all(e.Program)...)
+	d = serve(t, edgeWithin(rpcserver.Budget, log), always, all(e.Program)...)
 	answers := make(chan answer, 1)
 	go func() {
 		request := &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: token}}
@@ -191,7 +191,7 @@ func TestSlowDatabase(t *testing.T) {
 		bodies[name] = request(t)
 	}
 	log := make(lines, 100)
-	d := serve(t, edgeTo(log), always, all(e.Program)...)
+	d := serve(t, edgeWithin(rpcserver.Budget, log), always, all(e.Program)...)
 	e.PGProxy.Hold()
 	defer e.PGProxy.Release()
 	var wg sync.WaitGroup

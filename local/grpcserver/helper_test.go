@@ -80,9 +80,16 @@ func (d *protocol) dial(t testing.TB, options ...grpc.DialOption) *grpc.ClientCo
 	return c
 }
 
-// edgeTo returns an edge that logs to w.
+// edgeTo returns an edge that logs to w. Its requests have the stretched budget.
 func edgeTo(w io.Writer) *rpcserver.Server {
-	return rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	return edgeWithin(testenv.RequestBudget, w)
+}
+
+// edgeWithin returns an edge whose requests have the budget.
+func edgeWithin(budget time.Duration, w io.Writer) *rpcserver.Server {
+	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
+	edge.SetBudget(budget)
+	return edge
 }
 
 // all returns the services of p.
@@ -108,7 +115,15 @@ const (
 )
 
 // serveFake serves the method and returns the log. The test must read all of the log's lines.
-func serveFake(t testing.TB, f func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)) (*protocol, lines) {
+func serveFake(t testing.TB, f getUserFunc) (*protocol, lines) {
+	t.Helper()
+	return serveFakeWithin(t, testenv.RequestBudget, f)
+}
+
+type getUserFunc func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error)
+
+// serveFakeWithin is serveFake with another budget.
+func serveFakeWithin(t testing.TB, budget time.Duration, f getUserFunc) (*protocol, lines) {
 	t.Helper()
 	log := make(lines, 10_000)
 	t.Cleanup(func() { // after the server has stopped
@@ -116,7 +131,7 @@ func serveFake(t testing.TB, f func(context.Context, *databasev1.GetUserRequest)
 			t.Errorf("one line too many in the log: %s", <-log)
 		}
 	})
-	return serve(t, edgeTo(log), always, grpcserver.Users(fake{getUser: f})), log
+	return serve(t, edgeWithin(budget, log), always, grpcserver.Users(fake{getUser: f})), log
 }
 
 // nothing returns an empty answer.

@@ -91,7 +91,7 @@ func TestShutdownTimeout(t *testing.T) {
 // Silent streams do not delay the shutdown: a reflection stream, a health check without a request, or any other call.
 func TestShutdownWithSilentStreams(t *testing.T) {
 	t.Parallel()
-	d, log := serveFake(t, nothing)
+	d, log := serveFakeWithin(t, rpcserver.Budget, nothing)
 	reflection, err := reflectionv1.NewServerReflectionClient(d.conn).ServerReflectionInfo(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"runtime"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,9 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	crashIfAsked()
-	// The command line overrides both.
-	_ = flag.Set("rapid.checks", "30")                                   // each check makes many calls
-	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))) // many tests wait for a server or a time
+	_ = flag.Set("rapid.checks", "30") // each check makes many calls. The command line overrides it
 	testenv.Main(m)
 }
 
