@@ -78,30 +78,18 @@ func (l *load) run(t *testing.T, conns []*grpc.ClientConn, user string) {
 // runTwirp makes calls on one connection until the server closes it.
 func (l *load) runTwirp(t *testing.T, url, user string) {
 	l.all.Go(func() {
-		c := &lastConnection{transport: &http.Transport{MaxConnsPerHost: 1}}
-		defer c.transport.CloseIdleConnections()
+		c := testenv.NewOneConnection()
+		defer c.Close()
 		users := databasev1.NewUserServiceProtobufClient(url, &http.Client{Transport: c})
-		for !c.closed {
+		for !c.Closed() {
 			_, err := users.GetUser(context.WithoutCancel(t.Context()), &databasev1.GetUserRequest{UserId: user})
-			if e, ok := err.(twirp.Error); ok && e.Meta("reason") == "" {
+			if e, ok := err.(twirp.Error); ok && e.Meta("reason") == "" && !c.Closed() {
 				l.failed(err)
 				return
 			}
 			l.twirp.Add(1)
 		}
 	})
-}
-
-// lastConnection records that the server closes the connection after an answer.
-type lastConnection struct {
-	transport *http.Transport
-	closed    bool
-}
-
-func (c *lastConnection) RoundTrip(q *http.Request) (*http.Response, error) {
-	r, err := c.transport.RoundTrip(q)
-	c.closed = err == nil && r.Close
-	return r, err
 }
 
 // TestTerminatedUnderLoad stops a program under gRPC and Twirp load. No call is lost: the program answers the calls

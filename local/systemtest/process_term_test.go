@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // A process gets SIGTERM at full load. It answers every request on its accepted connections and exits with 0.
@@ -45,13 +46,16 @@ func terminate(t testing.TB, p *process, players []*player, n int64) termination
 	var term sync.Once
 	for _, who := range players {
 		all.Go(func() {
-			c := &lastConnection{transport: &http.Transport{MaxConnsPerHost: 1}}
-			defer c.transport.CloseIdleConnections()
+			c := testenv.NewOneConnection()
+			defer c.Close()
 			users := databasev1.NewUserServiceProtobufClient(p.url, &http.Client{Transport: c})
-			for isAccepted := false; !c.closed; {
+			for isAccepted := false; !c.Closed(); {
 				a, err := users.GetUser(context.WithoutCancel(t.Context()), &databasev1.GetUserRequest{UserId: who.id})
 				if err == nil && a.User.Id != who.id {
 					err = errors.New("another user")
+				}
+				if c.Closed() && err != nil {
+					return
 				}
 				if err != nil {
 					failed.Add(1)
@@ -75,16 +79,4 @@ func terminate(t testing.TB, p *process, players []*player, n int64) termination
 		r.first = *e
 	}
 	return r
-}
-
-// lastConnection records that the server closes the connection after an answer.
-type lastConnection struct {
-	transport *http.Transport
-	closed    bool
-}
-
-func (c *lastConnection) RoundTrip(q *http.Request) (*http.Response, error) {
-	r, err := c.transport.RoundTrip(q)
-	c.closed = err == nil && r.Close
-	return r, err
 }
