@@ -16,7 +16,7 @@ import (
 
 func TestCutSave(t *testing.T) {
 	t.Parallel()
-	cutSave(t, 11, 7)
+	cutSave(t, 23, 13)
 }
 
 func cutSave(t *testing.T, sent, received int) {
@@ -50,7 +50,7 @@ func TestCutSaveOnce(t *testing.T) {
 	before := c.Version
 	saved := func(t *testing.T) int { return int(r.truth(t)[c.Id].n - before) }
 	eachDirection(t, r, cutWrite{
-		sent: 31, received: 7,
+		sent: 31, received: 13,
 		arrange: func(t *testing.T, n int) func(context.Context) error {
 			before = r.truth(t)[c.Id].n
 			return func(ctx context.Context) error {
@@ -73,7 +73,7 @@ func TestCutCreate(t *testing.T) {
 	t.Parallel()
 	r := newCutRig(t)
 	eachDirection(t, r, cutWrite{
-		sent: 23, received: 41,
+		sent: 47, received: 83,
 		arrange: func(t *testing.T, n int) func(context.Context) error {
 			r.changed(t, `DELETE FROM game.character WHERE user_id = $1`, r.user)
 			request := &databasev1.CreateCharacterRequest{UserId: r.user, Name: newName(), RequestId: cutUUID(n)}
@@ -101,7 +101,7 @@ func TestCutDelete(t *testing.T) {
 			r := newCutRig(t)
 			c := r.make(t)
 			eachDirection(t, r, cutWrite{
-				sent: 13, received: 41,
+				sent: 29, received: 83,
 				arrange: func(t *testing.T, n int) func(context.Context) error {
 					r.reset(t, c, `NULL`)
 					return func(ctx context.Context) error {
@@ -121,7 +121,7 @@ func TestCutDelete(t *testing.T) {
 
 func TestCutRestore(t *testing.T) {
 	t.Parallel()
-	cutRestore(t, 11, 29)
+	cutRestore(t, 23, 53)
 }
 
 func cutRestore(t *testing.T, sent, received int) {
@@ -154,7 +154,7 @@ func TestCutRefresh(t *testing.T) {
 		return err
 	}
 	eachDirection(t, r, cutWrite{
-		sent: 17, received: 23,
+		sent: 37, received: 47,
 		arrange: func(t *testing.T, n int) func(context.Context) error {
 			id, _ = r.AddSession(t, r.user, 10*time.Minute)
 			return func(ctx context.Context) error { return refresh(ctx, id) }

@@ -19,3 +19,10 @@ func TestRedisRepliesInFull(t *testing.T) {
 	t.Parallel()
 	playRedisReplies(t, 1)
 }
+
+func init() { machineChecks = "30" }
+
+func TestStateMachineInFull(t *testing.T) {
+	t.Parallel()
+	playMachine(t)
+}

@@ -20,9 +20,12 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
+// machineChecks is the number of random histories in TestStateMachine. Each makes many calls.
+var machineChecks = "10"
+
 func TestMain(m *testing.M) {
 	crashIfAsked()
-	_ = flag.Set("rapid.checks", "30") // each check makes many calls. The command line overrides it
+	_ = flag.Set("rapid.checks", machineChecks) // the command line overrides it
 	testenv.Main(m)
 }
 

@@ -32,10 +32,10 @@ func TestHerd(t *testing.T) {
 			readers int
 			prepare func()
 		}{
-			{"a cold key", 1000, func() {}},
-			{"a cold key, a slow load", 1000, func() { e.PGProxy.Delay(20 * time.Millisecond) }},
-			{"an old watermark", 1000, func() { e.AgeWatermark(t, 5*time.Second) }},
-			{"an empty Redis", 4000, func() { e.Redis.Client.FlushAll(t.Context()) }},
+			{"a cold key", 400, func() {}},
+			{"a cold key, a slow load", 400, func() { e.PGProxy.Delay(20 * time.Millisecond) }},
+			{"an old watermark", 400, func() { e.AgeWatermark(t, 5*time.Second) }},
+			{"an empty Redis", 1600, func() { e.Redis.Client.FlushAll(t.Context()) }},
 		} {
 			p := newPlayer(t, e)
 			herdOf.prepare()

@@ -21,9 +21,14 @@ type machine struct {
 }
 
 // TestStateMachine makes random calls, changes by the web application and faults of Redis. At each step a store without a cache,
-// a store with a cache that two programs share, and the model must give the same answer.
+// a store with a cache that two programs share, and the model must give the same answer. With the tag e2e it makes more.
 func TestStateMachine(t *testing.T) {
 	t.Parallel()
+	playMachine(t)
+}
+
+func playMachine(t *testing.T) {
+	t.Helper()
 	uncached, cached := newMachineStore(t, "uncached", 1), newMachineStore(t, "cached", 2)
 	uncached.RDProxy.Refuse()
 	rapid.Check(t, func(t *rapid.T) {

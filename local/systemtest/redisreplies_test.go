@@ -42,10 +42,10 @@ func redisCommands(names ...string) func(string) bool {
 }
 
 // Redis gives wrong or missing replies. No request fails, no answer is wrong, no request sends a command twice, and the
-// cache is used again when Redis works again. Each command gets every third reply; with the tag e2e it gets each.
+// cache is used again when Redis works again. Each command gets every sixth reply; with the tag e2e it gets each.
 func TestRedisReplies(t *testing.T) {
 	t.Parallel()
-	playRedisReplies(t, 3)
+	playRedisReplies(t, 6)
 }
 
 // playRedisReplies gives each command every nth reply. With n > 1 the commands begin at different replies.
