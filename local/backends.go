@@ -42,7 +42,7 @@ func startBackends(ctx context.Context, c *app.Options, data string) (*backends,
 		if b.postgres, err = embedded.StartPostgres(ctx, embedded.PostgresOptions{Dir: data}); err != nil {
 			return b, fmt.Errorf("DATABASE_URL is not set, and the embedded PostgreSQL does not start: %w", err)
 		}
-		if c.DatabaseURL, err = prepareDatabase(ctx, b.postgres); err != nil {
+		if c.DatabaseURL, err = prepareDatabase(ctx, b.postgres, c.Schema); err != nil {
 			return b, fmt.Errorf("prepare the embedded database: %w", err)
 		}
 		if b.demo, err = addDemo(ctx, b.postgres); err != nil {

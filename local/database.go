@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/osirose-new/database-service/shared/embedded"
+	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
@@ -19,7 +20,7 @@ const (
 
 // prepareDatabase creates the database, better-auth's tables, the service's schema and its login, each if it is missing. It
 // returns the URL for the login. It also completes a start that was killed.
-func prepareDatabase(ctx context.Context, p *embedded.Postgres) (serviceURL string, err error) {
+func prepareDatabase(ctx context.Context, p *embedded.Postgres, own postgres.Schema) (serviceURL string, err error) {
 	if err := createDatabase(ctx, p); err != nil {
 		return "", err
 	}
@@ -31,7 +32,7 @@ func prepareDatabase(ctx context.Context, p *embedded.Postgres) (serviceURL stri
 	if err := loadAuthTables(ctx, conn); err != nil {
 		return "", err
 	}
-	if _, err := migrations.Apply(ctx, conn, migrations.Options{}); err != nil {
+	if _, err := migrations.Apply(ctx, conn, migrations.Options{Schema: own}); err != nil {
 		return "", fmt.Errorf("migrate: %w", err)
 	}
 	password := rand.Text() // new at each start; letters and digits only

@@ -47,7 +47,9 @@ type health struct {
 	checked time.Time
 }
 
-func newHealth(p *app.Program) *health { return &health{program: p} }
+func newHealth(p *app.Program) *health {
+	return &health{program: p, schema: migrations.Checker{Schema: p.DB.Schema()}}
+}
 
 // closeWhileLeaving closes each connection of net/http after its answer once leaving is set.
 func (h *health) closeWhileLeaving(next http.Handler) http.Handler {

@@ -15,7 +15,7 @@ import (
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
 
-const migrateUsage = `Brings the database at DATABASE_URL up to date: schema "game" and the adapter to better-auth's tables.
+const migrateUsage = `Brings the database at DATABASE_URL up to date: the schema "game" and the adapter to better-auth's tables.
 
   database-service migrate [flags]
 
@@ -24,6 +24,8 @@ UPDATE on the session table. The service's own role does not suffice. At the end
 service does; if that fails, it says why and changes nothing. It is safe to run this again, or twice at the same time.
 Run it before a new version starts, and after better-auth's own migration if /readyz says so.
 
+  -schema NAME      the service's own schema (default: DATABASE_SCHEMA, or game); the service needs the same
+                    DATABASE_SCHEMA. Several schemas may be in one database, each with its own characters
   -print            write the missing SQL to stdout, for psql, and run nothing
   -role NAME        group role that gets the rights (default: that of the last run, or ` + migrations.DefaultRole + `);
                     the service's login must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
@@ -43,7 +45,7 @@ Run it before a new version starts, and after better-auth's own migration if /re
                     With sha256 no token is sent to PostgreSQL. Later runs remember it
   -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
 
-Environment: DATABASE_URL; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
+Environment: DATABASE_URL; DATABASE_SCHEMA; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
 and Prisma): a name such as UTC or Europe/Berlin.
 `
 
@@ -51,6 +53,10 @@ and Prisma): a name such as UTC or Europe/Berlin.
 func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	o := migrations.Options{AuthTimezone: os.Getenv("AUTH_TIMEZONE")}
 	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
+	f.Func("schema", "", func(s string) error {
+		o.Schema = postgres.Schema(s)
+		return o.Schema.Check()
+	})
 	f.StringVar(&o.Role, "role", "", "")
 	f.StringVar(&o.AuthSchema, "auth-schema", "", "")
 	f.BoolVar(&o.NoUserTrigger, "no-user-trigger", false, "")
@@ -62,6 +68,12 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	onlyPrint := f.Bool("print", false, "")
 	if err := parse(f, args, migrateUsage); err != nil {
 		return err
+	}
+	if o.Schema == "" {
+		o.Schema = postgres.Schema(strings.TrimSpace(os.Getenv("DATABASE_SCHEMA")))
+		if err := o.Schema.Check(); err != nil {
+			return fmt.Errorf("DATABASE_SCHEMA %w", err)
+		}
 	}
 	pool, err := openOwner(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {

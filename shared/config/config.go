@@ -29,6 +29,7 @@ type Config struct {
 	Admin       string // host:port for health and metrics; empty: no listener
 	TLS         TLS
 	DatabaseURL string
+	Schema      postgres.Schema // of the service, in the database
 	RedisURL    string
 	RedisPrefix string // of every key
 	CacheTTL    time.Duration
@@ -83,6 +84,7 @@ func Read(getenv func(string) string) (Config, error) {
 		Admin:       e.address("ADMIN_ADDR", "127.0.0.1:50053"),
 		TLS:         e.tls(),
 		DatabaseURL: e.text("DATABASE_URL", ""),
+		Schema:      e.schema(),
 		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
 		RedisPrefix: e.redisPrefix(),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
@@ -132,6 +134,14 @@ func checkRedisURL(url string, iam bool) error {
 		_ = client.Close() // it has no connection
 	}
 	return err
+}
+
+func (e *env) schema() postgres.Schema {
+	s := postgres.Schema(e.text("DATABASE_SCHEMA", ""))
+	if err := s.Check(); err != nil {
+		e.wrong("DATABASE_SCHEMA", err.Error())
+	}
+	return s
 }
 
 // redisPrefix refuses braces, which would choose the slot of a key in a cluster, and what glob patterns or logs may twist.

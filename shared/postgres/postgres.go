@@ -41,6 +41,8 @@ type DB struct {
 	limiter  *limiter
 	retries  *retries
 	prepare  *preparing
+	schema   Schema
+	inSchema *inSchema // nil: the default schema
 	observe  func(waited, took time.Duration, err error)
 	urgent   bool
 }
@@ -61,6 +63,8 @@ type Options struct {
 	// OnPooler is called once, after the first statement that a pooler in transaction mode has lost: see pooler.go. It may
 	// be nil.
 	OnPooler func()
+	// Schema is the service's schema. Statements name DefaultSchema, whatever it is: see [Schema.In].
+	Schema Schema
 	// Budgets bound each statement. The zero value means [DefaultBudgets].
 	Budgets Budgets
 }
@@ -90,7 +94,7 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	db := &DB{
 		login: o.Login, budgets: o.Budgets, liveness: &liveness{now: time.Now, ping: o.Budgets.Ping},
 		limiter: newLimiter(conns, reserved, o.Budgets), retries: newRetries(), observe: o.Observe,
-		prepare: newPreparing(cfg.ConnConfig, o.OnPooler),
+		prepare: newPreparing(cfg.ConnConfig, o.OnPooler), schema: o.Schema, inSchema: newInSchema(o.Schema),
 	}
 	cfg.ConnConfig.Tracer = o.Tracer
 	cfg.AfterConnect = db.liveness.connected
@@ -130,6 +134,9 @@ func (db *DB) Stats() Stats {
 		Waiting: int(db.limiter.waiting.Load()), Refused: db.limiter.refused.Load(),
 	}
 }
+
+// Schema returns the service's schema.
+func (db *DB) Schema() Schema { return db.schema }
 
 // Address returns host:port/database without user and password, for a log line.
 func (db *DB) Address() string {
@@ -210,7 +217,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	if db.observe != nil {
 		ready = time.Now()
 	}
-	err = db.prepare.run(s, conn, f)
+	err = db.prepare.run(s, db.inSchema.on(conn), f)
 	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	db.limiter.observe(err)
 	if db.observe != nil {

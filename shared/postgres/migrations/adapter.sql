@@ -36,7 +36,7 @@ BEGIN
 	FOR t IN
 		SELECT g.tgname, g.tgrelid::regclass AS place
 		  FROM pg_trigger AS g
-		 WHERE g.tgname IN ('database_service_log_change', 'database_service_log_truncate')
+		 WHERE g.tgname IN ('{{.Trigger "change"}}', '{{.Trigger "truncate"}}')
 		   AND g.tgfoid IN ('game.log_user_change()'::regprocedure, 'game.log_truncate()'::regprocedure)
 		   AND g.tgparentid = 0 -- else it goes with that of the partitioned table
 {{- if .UserTrigger}}
@@ -51,15 +51,15 @@ EXCEPTION WHEN insufficient_privilege THEN
 END $$;
 
 {{if .UserTrigger -}}
-CREATE OR REPLACE TRIGGER database_service_log_change AFTER INSERT OR UPDATE OR DELETE ON {{.User.Table}}
+CREATE OR REPLACE TRIGGER {{.Trigger "change"}} AFTER INSERT OR UPDATE OR DELETE ON {{.User.Table}}
 	FOR EACH ROW EXECUTE FUNCTION game.log_user_change();
-CREATE OR REPLACE TRIGGER database_service_log_truncate AFTER TRUNCATE ON {{.User.Table}}
+CREATE OR REPLACE TRIGGER {{.Trigger "truncate"}} AFTER TRUNCATE ON {{.User.Table}}
 	FOR EACH STATEMENT EXECUTE FUNCTION game.log_truncate();
 -- ALWAYS: the triggers also fire for rows that replication applies. Only the owner of the table may do this.
 DO $$ BEGIN
 	IF pg_has_role((SELECT c.relowner FROM pg_class AS c WHERE c.oid = {{.Literal .User.Table}}::regclass), 'USAGE') THEN
-		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_change;
-		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER database_service_log_truncate;
+		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER {{.Trigger "change"}};
+		ALTER TABLE {{.User.Table}} ENABLE ALWAYS TRIGGER {{.Trigger "truncate"}};
 	END IF;
 END $$;
 {{- end}}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 var (
@@ -20,10 +22,11 @@ type Status struct {
 	Warning string
 }
 
-// Checker checks whether a database fits this program. It remembers what it has proven. The zero value is ready for use,
-// by one goroutine at a time.
+// Checker checks whether a database fits this program. It remembers what it has proven. It is for one goroutine at a
+// time. The zero value checks the default schema.
 type Checker struct {
-	proven string // fingerprint of changed tables that still work
+	Schema postgres.Schema // of the service
+	proven string          // fingerprint of changed tables that still work
 }
 
 // Check is [Checker.Check] for one time.
@@ -33,10 +36,10 @@ func Check(ctx context.Context, q Querier) (Status, error) { return new(Checker)
 // the view or a function fails when it is used, or row-level security hides rows. It uses them as the service does, with an
 // id that no row has. If better-auth's tables have changed since the migration and everything works, that is a warning.
 func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
-	if err := checkRights(ctx, q); err != nil {
+	if err := checkRights(ctx, q, c.Schema); err != nil {
 		return Status{}, err
 	}
-	at, err := currentState(ctx, q)
+	at, err := currentState(ctx, q, c.Schema)
 	if err != nil {
 		return Status{}, err
 	}
@@ -52,7 +55,7 @@ func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
 		err = auth.proveVisible(ctx, q)
 	}
 	if key := auth.fingerprint(); err == nil && changed != nil && c.proven != key {
-		if err = useExisting(ctx, q); err == nil {
+		if err = useExisting(ctx, q, c.Schema); err == nil {
 			c.proven = key
 		}
 	}
@@ -64,7 +67,7 @@ func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
 	case err != nil:
 		return Status{}, err
 	case changed != nil:
-		s.Warning = fmt.Sprintf("%v; calls still work, so the service stays ready: %v", changed, ErrSchema)
+		s.Warning = fmt.Sprintf("%v; calls still work, so the service stays ready: %v", changed, again(c.Schema))
 	}
 	return s, nil
 }
@@ -77,22 +80,30 @@ func (at state) complete() error {
 	}
 	switch {
 	case at.version == 0:
-		return fmt.Errorf("schema game is missing: %w", ErrSchema)
+		return fmt.Errorf("schema %s is missing: %w", at.own, again(at.own))
 	case at.version < len(numbered):
-		return fmt.Errorf("schema game is at version %d, this program needs %d: %w", at.version, len(numbered), ErrSchema)
+		return fmt.Errorf("schema %s is at version %d, this program needs %d: %w", at.own, at.version, len(numbered), again(at.own))
 	case at.adapter < adapterVersion:
-		return fmt.Errorf("the adapter to better-auth's tables is missing or old: %w", ErrSchema)
+		return fmt.Errorf("the adapter to better-auth's tables is missing or old: %w", again(at.own))
 	case !at.view:
-		return fmt.Errorf("the view game.users is missing: %w", ErrSchema)
+		return fmt.Errorf("the view %s.users is missing: %w", at.own, again(at.own))
 	case at.logged && at.triggers != 2:
-		return fmt.Errorf("the triggers on better-auth's user table are gone: %w", ErrSchema)
+		return fmt.Errorf("the triggers on better-auth's user table are gone: %w", again(at.own))
 	}
 	return nil
 }
 
+// again is the advice to run the migration of a schema. It is [ErrSchema].
+func again(own postgres.Schema) error {
+	if own.IsDefault() {
+		return ErrSchema
+	}
+	return missing(ErrSchema.Error() + " -schema " + own.String())
+}
+
 // changed returns better-auth's tables, and an error that says how they differ from those of the migration.
 func (at state) changed(ctx context.Context, q Querier) (auth authTables, changed, err error) {
-	auth, err = findAuth(ctx, q, at.schema, Names{}.or(at.names))
+	auth, err = findAuth(ctx, q, at.own, at.schema, Names{}.or(at.names))
 	if errors.Is(err, ErrSchema) {
 		return auth, err, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // Querier is a connection or a transaction.
@@ -55,12 +57,14 @@ SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attna
    AND ($2 = '' OR n.nspname = $2)
    AND n.nspname NOT IN ('game', 'information_schema')
    AND n.nspname !~ '^pg_'
+   -- The view users of another schema of the service is no table of better-auth.
+   AND (SELECT count(*) FROM pg_class AS own WHERE own.relnamespace = n.oid AND own.relname IN ('migration', 'adapter', 'cache_change')) < 3
  ORDER BY n.nspname, c.relname, a.attnum`
 
 // readCatalog returns tables and views, ordered by name: those whose names better-auth uses and those in named, or all if
 // named is nil.
-func readCatalog(ctx context.Context, q Querier, authSchema string, named []string) (found []*table, err error) {
-	rows, err := q.Query(ctx, catalogSQL, named, authSchema)
+func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema string, named []string) (found []*table, err error) {
+	rows, err := q.Query(ctx, own.In(catalogSQL), named, authSchema)
 	if err != nil {
 		return nil, err
 	}
@@ -89,37 +93,38 @@ func plain(name string) string { return strings.ReplaceAll(strings.ToLower(name)
 
 // authTables are better-auth's two tables that the service reads.
 type authTables struct {
+	own           postgres.Schema // of the service, which reads them
 	User, Session table
 }
 
 // findAuth finds better-auth's tables, in authSchema or, if that is empty, in any schema.
-func findAuth(ctx context.Context, q Querier, authSchema string, n Names) (authTables, error) {
-	found, err := readCatalog(ctx, q, authSchema, []string{n.UserTable, n.SessionTable})
+func findAuth(ctx context.Context, q Querier, own postgres.Schema, authSchema string, n Names) (authTables, error) {
+	found, err := readCatalog(ctx, q, own, authSchema, []string{n.UserTable, n.SessionTable})
 	if err != nil {
-		return authTables{}, err
+		return authTables{own: own}, err
 	}
 	user, err := n.pick(found, "user", n.UserTable, userCore)
 	if err != nil {
-		return authTables{}, err
+		return authTables{own: own}, err
 	}
 	session, err := n.pick(found, "session", n.SessionTable, sessionCore)
 	if err != nil {
-		return authTables{}, err
+		return authTables{own: own}, err
 	}
 	if user == nil || session == nil {
-		return authTables{}, notFound(ctx, q, authSchema, user == nil)
+		return authTables{own: own}, notFound(ctx, q, own, authSchema, user == nil)
 	}
 	user.alias, session.alias = "u", "s"
-	return authTables{User: *user, Session: *session}, nil
+	return authTables{own: own, User: *user, Session: *session}, nil
 }
 
 // notFound explains why the user or the session table was not found. A table of another name may be it.
-func notFound(ctx context.Context, q Querier, authSchema string, user bool) error {
+func notFound(ctx context.Context, q Querier, own postgres.Schema, authSchema string, user bool) error {
 	kind, core := "session", sessionCore
 	if user {
 		kind, core = "user", userCore
 	}
-	all, err := readCatalog(ctx, q, authSchema, nil)
+	all, err := readCatalog(ctx, q, own, authSchema, nil)
 	if err != nil {
 		return err
 	}

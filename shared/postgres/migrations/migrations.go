@@ -1,4 +1,4 @@
-// Package migrations creates and changes the service's part of the database: the schema "game", by numbered
+// Package migrations creates and changes the service's part of the database: the schema "game" or one of another name, by numbered
 // forward-only migrations, and the adapter, which is created again if better-auth's tables have changed. It never
 // changes those tables, except that it adds two triggers to the user table. A run is one transaction under an advisory
 // lock, so concurrent runs are safe: the second one finds nothing to do.
@@ -20,6 +20,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 //go:embed *.sql
@@ -41,12 +43,13 @@ const (
 
 // Options of a run.
 type Options struct {
-	Role          string // group role that gets the rights; created if it is missing. Default: that of the last run, or DefaultRole
-	AuthSchema    string // schema of better-auth's tables. Default: that of the last run, or the only one that has them
-	AuthTimezone  string // zone of the times in columns without a zone; required if there are such columns
-	Names                // default: those of the last run
-	Settings             // the same, one by one
-	NoUserTrigger bool   // add no triggers to the user table: users are then cached for at most 10 s
+	Schema        postgres.Schema // the service's own; created if it is missing. Default: postgres.DefaultSchema
+	Role          string          // group role that gets the rights; created if it is missing. Default: that of the last run, or DefaultRole
+	AuthSchema    string          // schema of better-auth's tables. Default: that of the last run, or the only one that has them
+	AuthTimezone  string          // zone of the times in columns without a zone; required if there are such columns
+	Names                         // default: those of the last run
+	Settings                      // the same, one by one
+	NoUserTrigger bool            // add no triggers to the user table: users are then cached for at most 10 s
 }
 
 // Conn is the part of *pgx.Conn that a run needs.
@@ -124,8 +127,11 @@ type step struct {
 
 // plan returns what the database is like, the missing steps, and what the operator should know.
 func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step, note string, err error) {
-	at, err := currentState(ctx, q)
+	at, err := currentState(ctx, q, o.Schema)
 	if err != nil {
+		return adapter{}, nil, "", err
+	}
+	if err := at.checkSchema(ctx, q); err != nil {
 		return adapter{}, nil, "", err
 	}
 	chosen := o.Settings
@@ -139,7 +145,7 @@ func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step
 	if note, err = data.compare(ctx, q, chosen); err != nil {
 		return adapter{}, nil, "", err
 	}
-	lacks, err := lacking(ctx, q, o.Role)
+	lacks, err := lacking(ctx, q, o.Schema, o.Role)
 	if err != nil {
 		return adapter{}, nil, "", err
 	}
@@ -192,7 +198,7 @@ func numberedSteps(version int, data adapter) (steps []step, err error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, step{name, text + fmt.Sprintf("INSERT INTO game.migration (version) VALUES (%d);\n", i+1)})
+		steps = append(steps, step{name, text + fmt.Sprintf("INSERT INTO %s.migration (version) VALUES (%d);\n", data.own, i+1)})
 	}
 	return steps, nil
 }
@@ -202,7 +208,7 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	if err := o.Names.check(); err != nil {
 		return adapter{}, err
 	}
-	auth, err := findAuth(ctx, q, o.AuthSchema, o.Names)
+	auth, err := findAuth(ctx, q, o.Schema, o.AuthSchema, o.Names)
 	if err != nil {
 		return adapter{}, err
 	}
@@ -251,7 +257,12 @@ func numberedFiles() ([]string, error) {
 }
 
 func render(name string, data adapter) (string, error) {
-	t, err := template.ParseFS(files, name)
+	text, err := files.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	// The schema's name comes first: what the template adds is data, for example a table of the web application.
+	t, err := template.New(name).Parse(data.own.In(string(text)))
 	if err != nil {
 		return "", err
 	}

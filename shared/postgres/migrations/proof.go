@@ -31,7 +31,7 @@ func (a adapter) prove(ctx context.Context, tx pgx.Tx) error {
 	if err := a.proveUsers(ctx, use); err != nil {
 		return err
 	}
-	return proveSessions(ctx, use, token, id)
+	return a.proveSessions(ctx, use, token, id)
 }
 
 // become takes the service's role. Without the right to do that, the proof runs as the current role. That proves almost
@@ -74,7 +74,7 @@ func (a authTables) proveVisible(ctx context.Context, q Querier) error {
 		commands []string // of pg_policy
 		policy   string
 	}{{a.User, []string{"r"}, "SELECT"}, {a.Session, []string{"r", "w"}, "ALL"}} {
-		rows, err := q.Query(ctx, hiddenSQL, part.t.schema, part.t.name, part.commands)
+		rows, err := q.Query(ctx, a.own.In(hiddenSQL), part.t.schema, part.t.name, part.commands)
 		if err != nil {
 			return err
 		}
@@ -121,18 +121,18 @@ SELECT EXISTS (SELECT FROM game.users AS u WHERE u.id = game.user_id(one.id)),
   FROM (SELECT u.id::text AS id, u.login, u.email FROM game.users AS u LIMIT 1) AS one`
 
 func (a adapter) proveUsers(ctx context.Context, tx pgx.Tx) error {
-	if err := attempt(ctx, tx, "SELECT * FROM game.users LIMIT 1"); err != nil {
-		return fmt.Errorf("the view game.users cannot be read%s: %w", a.failingColumn(ctx, tx), reason(err))
+	if err := attempt(ctx, tx, a.own.In("SELECT * FROM game.users LIMIT 1")); err != nil {
+		return fmt.Errorf("the view %s.users cannot be read%s: %w", a.own, a.failingColumn(ctx, tx), reason(err))
 	}
 	var byID, byLogin, byEmail bool
-	err := tx.QueryRow(ctx, foundSQL).Scan(&byID, &byLogin, &byEmail)
+	err := tx.QueryRow(ctx, a.own.In(foundSQL)).Scan(&byID, &byLogin, &byEmail)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil // no users
 	case err != nil:
 		return fmt.Errorf("a user cannot be looked up: %w", reason(err))
 	case !byID:
-		return errors.New("a user cannot be found by its own id: the id is not in a form that game.user_id accepts")
+		return fmt.Errorf("a user cannot be found by its own id: the id is not in a form that %s.user_id accepts", a.own)
 	case !byLogin:
 		return errors.New("a user cannot be found by its own username")
 	case !byEmail:
@@ -152,7 +152,7 @@ func (a adapter) failingColumn(ctx context.Context, tx pgx.Tx) string {
 			continue
 		}
 		var may bool
-		err := tx.QueryRow(ctx, `SELECT has_column_privilege(v.relowner, $1, $2, 'SELECT') FROM pg_class AS v WHERE v.oid = 'game.users'::regclass`,
+		err := tx.QueryRow(ctx, a.own.In(`SELECT has_column_privilege(v.relowner, $1, $2, 'SELECT') FROM pg_class AS v WHERE v.oid = 'game.users'::regclass`),
 			a.User.Table(), c.name).Scan(&may)
 		switch {
 		case err != nil:
@@ -170,7 +170,7 @@ func (a adapter) failingColumn(ctx context.Context, tx pgx.Tx) string {
 }
 
 // proveSessions calls the three functions. A window of nothing extends no session.
-func proveSessions(ctx context.Context, tx pgx.Tx, token, id string) error {
+func (a adapter) proveSessions(ctx context.Context, tx pgx.Tx, token, id string) error {
 	for _, call := range []struct {
 		name, sql string
 		arg       string
@@ -179,12 +179,12 @@ func proveSessions(ctx context.Context, tx pgx.Tx, token, id string) error {
 		{"session_by_id", "SELECT * FROM game.session_by_id($1)", id},
 		{"extend_session", "SELECT * FROM game.extend_session($1, interval '0', interval '0', interval '1 hour')", id},
 	} {
-		err := attempt(ctx, tx, call.sql, call.arg)
+		err := attempt(ctx, tx, a.own.In(call.sql), call.arg)
 		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "OS001" {
 			continue // session ids are serial numbers
 		}
 		if err != nil {
-			return fmt.Errorf("the function game.%s fails: %w", call.name, reason(err))
+			return fmt.Errorf("the function %s.%s fails: %w", a.own, call.name, reason(err))
 		}
 	}
 	return nil

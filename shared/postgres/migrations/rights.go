@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // lackingSQL lists the rights that the role $1 lacks, or the current role if $1 is empty, as "SELECT ON game.users". It
@@ -15,20 +17,20 @@ import (
 const lackingSQL = `
 WITH role AS (
 	SELECT CASE WHEN $1 = '' THEN quote_ident(current_user)::regrole ELSE to_regrole(quote_ident($1)) END::oid AS id
-), game AS (
+), own AS (
 	SELECT oid FROM pg_namespace WHERE nspname = 'game'
 ), needed (n, privilege, granted) AS (
-	SELECT 1, 'USAGE ON SCHEMA game', has_schema_privilege(role.id, game.oid, 'USAGE') FROM role, game
+	SELECT 1, 'USAGE ON SCHEMA game', has_schema_privilege(role.id, own.oid, 'USAGE') FROM role, own
 	UNION ALL
 	SELECT 2, p.privilege || ' ON game.' || c.relname, has_table_privilege(role.id, c.oid, p.privilege)
-	  FROM role, game, pg_class AS c,
+	  FROM role, own, pg_class AS c,
 	       (VALUES ('users', 'SELECT'), ('migration', 'SELECT'), ('adapter', 'SELECT'), ('cache_change', 'SELECT'), ('cache_key', 'SELECT'),
 	               ('character', 'SELECT'), ('character', 'INSERT'), ('character', 'UPDATE'), ('character', 'DELETE')) AS p (name, privilege)
-	 WHERE c.relnamespace = game.oid AND c.relname = p.name
+	 WHERE c.relnamespace = own.oid AND c.relname = p.name
 	UNION ALL
 	SELECT 3, 'EXECUTE ON FUNCTION ' || f.oid::regprocedure, has_function_privilege(role.id, f.oid, 'EXECUTE')
-	  FROM role, game, pg_proc AS f
-	 WHERE f.pronamespace = game.oid AND f.prorettype <> 'trigger'::regtype
+	  FROM role, own, pg_proc AS f
+	 WHERE f.pronamespace = own.oid AND f.prorettype <> 'trigger'::regtype
 	    OR f.pronamespace = 'pg_catalog'::regnamespace AND f.proname IN ('pg_control_system', 'pg_control_checkpoint', 'pg_control_recovery')
 )
 SELECT privilege FROM needed WHERE granted IS NOT TRUE ORDER BY n, privilege`
@@ -45,8 +47,8 @@ SELECT r.rolname AS role, pg_has_role(r.oid, 'MEMBER') AS member, pg_has_role(r.
  ORDER BY count(*) DESC, r.rolname = $1 DESC
  LIMIT 1`
 
-func lacking(ctx context.Context, q Querier, role string) ([]string, error) {
-	rows, err := q.Query(ctx, lackingSQL, role)
+func lacking(ctx context.Context, q Querier, own postgres.Schema, role string) ([]string, error) {
+	rows, err := q.Query(ctx, own.In(lackingSQL), role)
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +64,12 @@ func (r right) Is(target error) bool { return target == ErrRights }
 const login = "the service's login" // its name is not for every reader of /readyz
 
 // checkRights returns an error if the current role lacks a right.
-func checkRights(ctx context.Context, q Querier) error {
-	lacks, err := lacking(ctx, q, "")
+func checkRights(ctx context.Context, q Querier, own postgres.Schema) error {
+	lacks, err := lacking(ctx, q, own, "")
 	if err != nil || len(lacks) == 0 {
 		return err
 	}
-	rows, err := q.Query(ctx, serviceRoleSQL, DefaultRole)
+	rows, err := q.Query(ctx, own.In(serviceRoleSQL), DefaultRole)
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func checkRights(ctx context.Context, q Querier) error {
 	}
 	advice := ""
 	if len(ours(lacks)) > 0 {
-		advice = "; or run database-service migrate"
+		advice = "; or " + again(own).Error()
 	}
 	return right(fmt.Sprintf("the role %s lacks rights: %s%s", role, grants(lacks, role), advice))
 }

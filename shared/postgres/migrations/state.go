@@ -4,10 +4,13 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // state is the state of a database's migrations.
 type state struct {
+	own      postgres.Schema
 	version  int    // of the numbered migrations; 0: no schema
 	adapter  int    // version of the adapter
 	hash     string // of the adapter's SQL
@@ -35,7 +38,7 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
           JOIN pg_class AS c ON c.oid = t.tgrelid
           JOIN pg_namespace AS n ON n.oid = c.relnamespace
          WHERE '"' || n.nspname || '"."' || c.relname || '"' = a.user_table
-           AND t.tgname IN ('database_service_log_change', 'database_service_log_truncate')
+           AND t.tgfoid IN (to_regprocedure('game.log_user_change()'), to_regprocedure('game.log_truncate()'))
            AND t.tgenabled IN ('O', 'A')) AS triggers,
        coalesce(a.user_trigger, false) AS logged,
        -- An older adapter does not have these columns.
@@ -46,19 +49,20 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
   LEFT JOIN game.adapter AS a ON true`
 )
 
-func currentState(ctx context.Context, q Querier) (state, error) {
-	rows, err := q.Query(ctx, hasSchemaSQL)
+func currentState(ctx context.Context, q Querier, own postgres.Schema) (state, error) {
+	rows, err := q.Query(ctx, own.In(hasSchemaSQL))
 	if err != nil {
 		return state{}, err
 	}
 	has, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
 	if err != nil || !has {
-		return state{}, err
+		return state{own: own}, err
 	}
-	if rows, err = q.Query(ctx, stateSQL); err != nil {
+	if rows, err = q.Query(ctx, own.In(stateSQL)); err != nil {
 		return state{}, err
 	}
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
+		s.own = own
 		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names,
 			&s.UsernameNormalization, &s.SessionToken)
 		return s, err

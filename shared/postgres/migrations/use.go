@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // uses are what the service's statements need, with an id that no row has. A function plans its statements at each first
@@ -29,17 +31,17 @@ var uses = []struct{ what, sql string }{
 // use uses the adapter as the current role. auth is for the names in errors; it may be empty.
 func use(ctx context.Context, q Querier, auth authTables) error {
 	for _, u := range uses {
-		if err := ask(ctx, q, u.sql); err != nil {
-			return failing(u.what, err, auth)
+		if err := ask(ctx, q, auth.own.In(u.sql)); err != nil {
+			return failing(auth.own.In(u.what), err, auth)
 		}
 	}
 	return nil
 }
 
 // useExisting looks an existing user up. The service cannot list sessions.
-func useExisting(ctx context.Context, q Querier) error {
-	if err := ask(ctx, q, foundSQL); err != nil {
-		return failing("the lookup of a user", err, authTables{})
+func useExisting(ctx context.Context, q Querier, own postgres.Schema) error {
+	if err := ask(ctx, q, own.In(foundSQL)); err != nil {
+		return failing("the lookup of a user", err, authTables{own: own})
 	}
 	return nil
 }
@@ -64,11 +66,11 @@ func failing(what string, err error, auth authTables) error {
 	}
 	switch {
 	case e.Code == "42501": // the service's own rights have been checked
-		return right(fmt.Sprintf("%s fails: %s: grant the owner of the schema game SELECT on the user table, and SELECT and UPDATE on the session table", what, e.Message))
+		return right(fmt.Sprintf("%s fails: %s: grant the owner of the schema %s SELECT on the user table, and SELECT and UPDATE on the session table", what, e.Message, auth.own))
 	case strings.HasPrefix(e.Code, "42"), e.Code == "3F000":
-		return fmt.Errorf("%s fails%s: %s: %w", what, auth.column(e), e.Message, ErrSchema)
+		return fmt.Errorf("%s fails%s: %s: %w", what, auth.column(e), e.Message, again(auth.own))
 	case strings.HasPrefix(e.Code, "22"): // its message may quote a value
-		return fmt.Errorf("%s fails: SQLSTATE %s: %w", what, e.Code, ErrSchema)
+		return fmt.Errorf("%s fails: SQLSTATE %s: %w", what, e.Code, again(auth.own))
 	}
 	return err
 }
@@ -83,7 +85,7 @@ var (
 // column returns " (column ...)": the column that a session function failed on, or "". PostgreSQL names a missing column
 // itself. For a wrong type it tells the position in the function's statement, or the number of the answer's column.
 func (a authTables) column(e *pgconn.PgError) string {
-	if m := columnOfReply.FindStringSubmatch(e.Detail); m != nil && strings.Contains(e.Where, "game.session_by") {
+	if m := columnOfReply.FindStringSubmatch(e.Detail); m != nil && strings.Contains(e.Where, a.own.String()+".session_by") {
 		if n, err := strconv.Atoi(m[1]); err == nil && n >= 1 && n <= len(replied) {
 			if c, ok := a.Session.columns[replied[n-1]]; ok {
 				return " (column " + a.Session.Table() + "." + pgx.Identifier{c.name}.Sanitize() + ")"
