@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 		"nothing is set": {nil, defaults},
 		"everything is set": {
 			map[string]string{
-				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "ADMIN_ADDR": "0.0.0.0:2", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
+				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "DATABASE_SCHEMA": "other", "ADMIN_ADDR": "0.0.0.0:2", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
 				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
 				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
 				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
@@ -53,7 +53,7 @@ func TestRead(t *testing.T) {
 				"AWS_LAMBDA_FUNCTION_VERSION": "7",
 			},
 			config.Config{
-				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
+				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", Schema: "other", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
 				LogLevel: slog.LevelDebug, LogFormat: "text",
 				Metrics:  config.EmbeddedMetrics{On: true, Stage: "live", Version: "7"},
 				Sessions: config.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
@@ -90,6 +90,7 @@ func TestReadWrong(t *testing.T) {
 		for name, values := range map[string][]string{
 			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]"},
 			"ADMIN_ADDR":             {"50053", "localhost", "localhost:", "localhost:0", "localhost:http", "::1:50053", "OFF", "h:65536"},
+			"DATABASE_SCHEMA":        {"Game", "9a", "a b", "pg_game", "public", "information_schema", strings.Repeat("x", 64)},
 			"SERVICE_PORT":           {"0", "65536", "-1", "http", "5e4", "99999999999999999999"},
 			"CACHE_TTL":              {"0", "-5", "0.5", "25h", "soon", "99999999999999999999", "10000000000000", "5x"},
 			"LOG_LEVEL":              {"loud", "5"},
@@ -121,12 +122,12 @@ func TestReadWrong(t *testing.T) {
 
 	t.Run("all at once, and no value", func(t *testing.T) {
 		t.Parallel()
-		const canary = "hunter2canary"
+		const canary = "Hunter2canary"
 		wrong := map[string]string{
 			"LISTEN_ADDR": canary + ":80", "DATABASE_URL": "postgres://user:" + canary + "@[", "REDIS_URL": "redis://:" + canary + "@[",
 		}
 		for _, name := range []string{
-			"SERVICE_PORT", "ADMIN_ADDR", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
+			"SERVICE_PORT", "ADMIN_ADDR", "DATABASE_SCHEMA", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
 			"CHARACTER_SLOTS", "CHARACTER_DELETE_DELAY", "CHARACTER_NAME_MIN", "CHARACTER_NAME_MAX",
 		} {
 			wrong[name] = canary

@@ -127,6 +127,9 @@ type step struct {
 
 // plan returns what the database is like, the missing steps, and what the operator should know.
 func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step, note string, err error) {
+	if err := o.Schema.Check(); err != nil {
+		return adapter{}, nil, "", fmt.Errorf("%q %w", o.Schema, err)
+	}
 	at, err := currentState(ctx, q, o.Schema)
 	if err != nil {
 		return adapter{}, nil, "", err

@@ -21,9 +21,6 @@ SELECT EXISTS (SELECT FROM pg_namespace AS n WHERE n.nspname = $1) AS there,
 // checkSchema refuses a schema that a run cannot create or change.
 func (at state) checkSchema(ctx context.Context, q Querier) error {
 	name := at.own.String()
-	if err := at.own.Check(); err != nil {
-		return fmt.Errorf("%s %w", name, err)
-	}
 	rows, err := q.Query(ctx, ownSQL, name)
 	if err != nil {
 		return err
@@ -36,7 +33,7 @@ func (at state) checkSchema(ctx context.Context, q Querier) error {
 	case own.Reserved:
 		return fmt.Errorf("%s is a reserved word of PostgreSQL: choose another name for the service's schema", name)
 	case own.There && at.version == 0:
-		return fmt.Errorf("the schema %s is there already, and this program has not made it: choose another name with -schema, or drop that schema", name)
+		return fmt.Errorf("the schema %s is there already, and this program has not made it: choose another name with -schema, or drop it if it is empty", name)
 	case own.Renamed:
 		return fmt.Errorf("the schema %s was renamed, and its functions still name the old one: rename it back; a new name needs a new schema", name)
 	}
