@@ -96,8 +96,8 @@ func TestKeptData(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs PostgreSQL, and -short is set")
 	}
-	dir := filepath.Join(openDir(t), "data")
-	first := start(t, nil, "-data", dir)
+	dir, env := filepath.Join(openDir(t), "data"), []string{"DATABASE_SCHEMA=other"} // the embedded database has the chosen schema
+	first := start(t, env, "-data", dir)
 	_, alice := first.try(t)
 	id := at(alice, "user", "id").(string)
 	made, answer := first.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Survivor"}`)
@@ -107,7 +107,7 @@ func TestKeptData(t *testing.T) {
 	first.signal(t, syscall.SIGKILL)
 	<-first.exited
 
-	second := start(t, nil, "-data", dir)
+	second := start(t, env, "-data", dir)
 	code, again := second.try(t)
 	if code != http.StatusOK || at(again, "user", "id") != id {
 		t.Errorf("the new token: got %d %v, want alice with id %s", code, again, id)
@@ -120,7 +120,7 @@ func TestKeptData(t *testing.T) {
 		t.Errorf("characters: got %v, want the two of the demo and Survivor", list)
 	}
 
-	busy := runToEnd(t, 1, nil, "-data", dir)
+	busy := runToEnd(t, 1, env, "-data", dir)
 	wantText(t, &busy.stderr, dir, "in use")
 
 	second.signal(t, syscall.SIGINT)

@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 func TestSchemaNames(t *testing.T) {
@@ -37,5 +39,33 @@ func TestSchemaIn(t *testing.T) {
 		if got := postgres.Schema("game").In(text); got != text {
 			t.Errorf("In(%q) = %q in the default schema, want the same", text, got)
 		}
+	}
+}
+
+// TestSchemaOfStatements runs statements of each kind, also behind a pooler that loses prepared statements.
+func TestSchemaOfStatements(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "")
+	d.OwnerExec(t, `CREATE SCHEMA other; CREATE TABLE other.written (n int); GRANT USAGE ON SCHEMA other TO PUBLIC; GRANT ALL ON other.written TO PUBLIC`)
+	for _, params := range []string{"", "&default_query_exec_mode=cache_describe", "&description_cache_capacity=0"} {
+		t.Run(params, func(t *testing.T) {
+			d.OwnerExec(t, `TRUNCATE other.written`)
+			db, err := postgres.Open(fmt.Sprintf("postgres://game_service@%s/%s?sslmode=disable&pool_max_conns=1%s", testenv.Postgres(t).Addr(), d.Name, params),
+				postgres.Options{Budgets: testenv.Budgets().Database, Schema: "other"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			for i := range 4 {
+				exec(t, db, `INSERT INTO game.written VALUES ($1)`, i)
+				exec(t, db.Urgent(), `INSERT INTO game.written VALUES (@n)`, postgres.Args{"n": i})
+				if n := one[int](t, db, `SELECT count(*)::int FROM game.written WHERE n <= @n`, postgres.Args{"n": i}); n != 2*(i+1) {
+					t.Errorf("round %d: %d rows, want %d", i, n, 2*(i+1))
+				}
+				if i == 1 {
+					exec(t, db, `DEALLOCATE ALL`)
+				}
+			}
+		})
 	}
 }
