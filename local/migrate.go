@@ -53,10 +53,7 @@ and Prisma): a name such as UTC or Europe/Berlin.
 func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	o := migrations.Options{AuthTimezone: os.Getenv("AUTH_TIMEZONE")}
 	f := flag.NewFlagSet("migrate", flag.ContinueOnError)
-	f.Func("schema", "", func(s string) error {
-		o.Schema = postgres.Schema(s)
-		return o.Schema.Check()
-	})
+	own := schemaFlag(f)
 	f.StringVar(&o.Role, "role", "", "")
 	f.StringVar(&o.AuthSchema, "auth-schema", "", "")
 	f.BoolVar(&o.NoUserTrigger, "no-user-trigger", false, "")
@@ -69,11 +66,9 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	if err := parse(f, args, migrateUsage); err != nil {
 		return err
 	}
-	if o.Schema == "" {
-		o.Schema = postgres.Schema(strings.TrimSpace(os.Getenv("DATABASE_SCHEMA")))
-		if err := o.Schema.Check(); err != nil {
-			return fmt.Errorf("DATABASE_SCHEMA %w", err)
-		}
+	var err error
+	if o.Schema, err = own(); err != nil {
+		return err
 	}
 	pool, err := openOwner(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {
@@ -94,6 +89,25 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 		fmt.Fprintln(w, s)
 	}
 	return nil
+}
+
+// schemaFlag adds -schema to f. After parsing, the result returns its value or that of DATABASE_SCHEMA.
+func schemaFlag(f *flag.FlagSet) func() (postgres.Schema, error) {
+	var s postgres.Schema
+	f.Func("schema", "", func(value string) error {
+		s = postgres.Schema(value)
+		return s.Check()
+	})
+	return func() (postgres.Schema, error) {
+		if s != "" {
+			return s, nil
+		}
+		s = postgres.Schema(strings.TrimSpace(os.Getenv("DATABASE_SCHEMA")))
+		if err := s.Check(); err != nil {
+			return "", fmt.Errorf("DATABASE_SCHEMA %w", err)
+		}
+		return s, nil
+	}
 }
 
 // addColumn adds a value of -column to n.

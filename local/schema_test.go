@@ -289,15 +289,12 @@ func TestTwoSchemasAtOnce(t *testing.T) {
 		}
 	}
 	d.WebExec(t, `UPDATE {user} SET name = 'Changed' WHERE id = $1`, user)
-	for i, c := range both {
+	for _, c := range both {
 		eventually(t, "the change of a user in each program", func() bool {
 			return call(t, c.users.GetUser, &databasev1.GetUserRequest{UserId: user}).User.Name == "Changed"
 		})
-		if t.Failed() {
-			t.Logf("program %d", i)
-		}
 	}
-	if code := runToEnd(t, 0, owner(t, d), "migrate").stdout.String(); code != "nothing to do\n" {
-		t.Errorf("migrate of the schema game after that of other: %q, want nothing to do", code)
+	if text := runToEnd(t, 0, owner(t, d), "migrate").stdout.String(); text != "nothing to do\n" {
+		t.Errorf("migrate of the schema game after that of other: %q, want nothing to do", text)
 	}
 }
