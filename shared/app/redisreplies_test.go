@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,7 +65,9 @@ func TestRedisReplies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = p.Cache.Check(t.Context())
+		for err = p.Cache.Check(t.Context()); errors.Is(err, os.ErrDeadlineExceeded); { // on a starved machine
+			err = p.Cache.Check(t.Context())
+		}
 		p.Close()
 		u, is := errors.AsType[*cache.Unusable](err)
 		if !is || !strings.Contains(u.Error(), test.want) || u.WrongURL != test.wrongURL || strings.Contains(u.Error(), "10.0.0.7") {
