@@ -171,7 +171,7 @@ func TestMessages(t *testing.T) {
 		"compressed, no encoding":   {framed(1, ""), nil, codes.Internal},
 		"compressed":                {framed(1, zipped(t, 0)), []string{"Grpc-Encoding", "gzip"}, codes.OK},
 		"not gzip":                  {framed(1, "x"), []string{"Grpc-Encoding", "gzip"}, codes.Internal},
-		"gzip of 100 MiB":           {framed(1, zipped(t, 100<<20)), []string{"Grpc-Encoding", "gzip"}, codes.ResourceExhausted},
+		"gzip of 10 MiB":            {framed(1, zipped(t, 10<<20)), []string{"Grpc-Encoding", "gzip"}, codes.ResourceExhausted},
 		"an encoding, uncompressed": {good, []string{"Grpc-Encoding", "gzip"}, codes.OK},
 		"an unknown encoding":       {good, []string{"Grpc-Encoding", "zstd"}, codes.Unimplemented},
 	} {

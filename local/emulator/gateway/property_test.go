@@ -45,7 +45,7 @@ func TestGatewayIsIdentity(t *testing.T) {
 			})
 			client := &http.Transport{DisableCompression: true}
 			defer client.CloseIdleConnections()
-			for n := range 300 {
+			for n := range 100 {
 				now = g.exchange()
 				wantAnswer, wantRequest := now.do(t, client, direct.URL), got
 				got = nil
