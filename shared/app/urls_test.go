@@ -34,7 +34,7 @@ var wrongDatabaseURLs = []string{
 	"postgres://h/d?sslrootcert=/hunter2canary", "postgres://h/d?sslrootcert=/", "postgres://h/d?sslrootcert=" + noPEM, "postgres://h/d?sslcert=" + caFile,
 	"postgres://h/d?sslkey=/hunter2canary&sslcert=" + caFile, "postgres://h/d?sslcertmode=x", "postgres://h/d?sslnegotiation=x", "postgres://h/d?channel_binding=yes",
 	"postgres://h/d?min_protocol_version=2", "postgres://h/d?target_session_attrs=standby", "postgres://h/d?target_session_attrs=master", "postgres://h/d?connect_timeout=5s",
-	"postgres://h/d?default_query_exec_mode=transaction", "postgres://h/d?statement_cache_capacity=-1", "postgres://h/d?pool_max_conns=0", "postgres://h/d?pool_max_conns=hunter2canary",
+	"postgres://h/d?default_query_exec_mode=transaction", "postgres://h/d?default_query_exec_mode=simple_protocol", "postgres://h/d?statement_cache_capacity=-1", "postgres://h/d?pool_max_conns=0", "postgres://h/d?pool_max_conns=hunter2canary",
 	"postgres://h/d?pool_max_conn_lifetime=60", "postgres://h/d?pool_health_check_period=hunter2canary", "postgres://h/d?connection_limit=0", "postgres://h/d?port=x", "postgres://h/d?gssencmode=require",
 	"postgres://h/d?pool_timeout=10", "postgres://h/d?socket_timeout=5", "postgres://h/d?statement_cache_size=0", "postgres://h/d?sslaccept=strict", "postgres://h/d?sslidentity=x",
 	"postgres://h/d?uselibpqcompat=true", "postgres://h/d?max=5", "postgres://h/d?encoding=utf8", "postgres://h/d?supa=base-pooler.x", "postgres://h/d?currentSchema=x",

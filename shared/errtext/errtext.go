@@ -118,12 +118,17 @@ func connection(err error) string {
 	return ""
 }
 
+const kerberos = "the server asks for a login by Kerberos, which is not supported"
+
 // handshake describes errors by parts of pgx's messages, because they have no types. The first that fits counts.
 var handshake = []struct{ fragment, text string }{
 	{"server refused TLS connection", "the server offers no TLS, which the URL's sslmode requires (without TLS: sslmode=disable)"},
 	{"channel binding", "channel binding is required, but the connection has none: it needs TLS and SCRAM-SHA-256 (without it: channel_binding=prefer)"},
+	{"requested md5 authentication", "the server asks for an MD5 hash of the password, which a server in between could use: store the password by SCRAM (password_encryption = 'scram-sha-256', then set it again), in PgBouncer auth_type = scram-sha-256; or allow it by require_auth=md5 in DATABASE_URL"},
+	{"requested password authentication", "the server asks for the password itself, which a server in between could keep: use scram-sha-256 in pg_hba.conf; or, with sslmode=verify-full, allow it by require_auth=password in DATABASE_URL"},
+	{"requested gss authentication", kerberos},
 	{"require_auth", "the server asks for a login by a method that the URL's require_auth excludes"},
-	{"GSSAPI", "the server asks for a login by Kerberos, which is not supported"},
+	{"GSSAPI", kerberos},
 	{"does not support SCRAM-SHA-256", "the server asks for a login by a method that is not supported"},
 	{"unknown authentication message", "the server asks for a login by a method that is not supported"},
 	{"server is in standby mode", standby},

@@ -13,3 +13,6 @@ func (db *DB) Open() (open int, made int64) {
 
 // MaxConns is the pool's limit.
 func (db *DB) MaxConns() int { return int(db.pool.Config().MaxConns) }
+
+// IsPlaintext is for tests.
+var IsPlaintext = isPlaintext

@@ -29,9 +29,9 @@ type lastUse struct{ at time.Time }
 
 const lastUseKey = "lastUse"
 
-// connected is pgxpool's AfterConnect. It refuses a standby, which may lack commits that the primary has acknowledged.
+// connected begins the life of a connection. It refuses a standby, which may lack commits that the primary has acknowledged.
 // From version 14 on, a server reports whether it is a standby.
-func (l *liveness) connected(_ context.Context, conn *pgx.Conn) error {
+func (l *liveness) connected(conn *pgx.Conn) error {
 	if conn.PgConn().ParameterStatus("in_hot_standby") == "on" {
 		return &classified{ErrUnavailable, ErrStandby}
 	}

@@ -112,6 +112,9 @@ func (t *target) config() (*pgxpool.Config, error) {
 	if t.token && (len(cfg.ConnConfig.Fallbacks) > 0 || !verified(cfg.ConnConfig.TLSConfig)) {
 		return nil, errors.New("needs one host and sslmode=verify-full (or verify-ca), because IAM authentication sends the token itself, not a hash")
 	}
+	if !t.token {
+		requireAuth(&cfg.ConnConfig.Config)
+	}
 	return cfg, nil
 }
 

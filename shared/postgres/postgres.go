@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,6 +66,8 @@ type Options struct {
 	OnPooler func()
 	// Schema is the service's schema. Statements name DefaultSchema, whatever it is: see [Schema.In].
 	Schema Schema
+	// OnPlaintext is called once, after the first connection to another machine without TLS. It may be nil.
+	OnPlaintext func()
 	// Budgets bound each statement. The zero value means [DefaultBudgets].
 	Budgets Budgets
 }
@@ -97,7 +100,13 @@ func Open(databaseURL string, o Options) (*DB, error) {
 		prepare: newPreparing(cfg.ConnConfig, o.OnPooler), schema: o.Schema, inSchema: newInSchema(o.Schema),
 	}
 	cfg.ConnConfig.Tracer = o.Tracer
-	cfg.AfterConnect = db.liveness.connected
+	var told sync.Once
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		if o.OnPlaintext != nil && isPlaintext(conn.PgConn().Conn()) {
+			told.Do(o.OnPlaintext)
+		}
+		return db.liveness.connected(conn)
+	}
 	// The pool's own ping would keep the place of a dead connection while pgx tries to close it properly: see
 	// acquireLive.
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }

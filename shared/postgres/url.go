@@ -61,6 +61,7 @@ func parse(databaseURL string, login, token bool) (*pgxpool.Config, *target, err
 		if err != nil {
 			return nil, nil, errForm
 		}
+		requireAuth(&cfg.ConnConfig.Config)
 		return cfg, nil, nil
 	}
 	t, err := parseTarget(databaseURL, token)

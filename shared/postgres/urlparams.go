@@ -36,8 +36,9 @@ var values = map[string]func(string) string{
 	"port":                 ports,
 	"gssencmode":           oneOf("disable", "prefer"),
 
-	// Not describe_exec: behind a pooler in transaction mode it can run another client's statement.
-	"default_query_exec_mode":       oneOf("cache_statement", "cache_describe", "exec", "simple_protocol"),
+	// Not describe_exec: behind a pooler in transaction mode it can run another client's statement. Not simple_protocol: it writes
+	// session tokens into the text of statements, which pg_stat_activity and the server's log show.
+	"default_query_exec_mode":       oneOf("cache_statement", "cache_describe", "exec"),
 	"statement_cache_capacity":      number(0, "statements"),
 	"description_cache_capacity":    number(0, "statements"),
 	"pool_max_conns":                number(1, "connections"),
