@@ -34,7 +34,7 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	mux.Handle("GET /metrics", m.Handler())
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
-	a := &admin{newServer(p, mux)}
+	a := &admin{newServer(p, refusePages(mux))}
 	go func() {
 		if err := a.server.Serve(l); err != http.ErrServerClosed {
 			p.Log.Error("the admin address no longer answers", "cause", errtext.ForLog(err))

@@ -89,10 +89,8 @@ func runEmulator(ctx context.Context, args []string) error {
 		return err
 	}
 	c.EmbedMetrics(os.Stdout)
-	c.TLS = config.TLS{}                // the AWS CLI and SDKs call this port without TLS
-	if os.Getenv("LISTEN_ADDR") == "" { // the Invoke API has no authentication
-		c.Listen = strings.TrimPrefix(baseURL(c.Config), "http://")
-	}
+	c.TLS = config.TLS{} // the AWS CLI and SDKs call this port without TLS
+	listenHere(&c)       // the Invoke API has no authentication
 	if f.data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", usageError("database-service emulator"))
 	}
@@ -125,7 +123,7 @@ func emulate(ctx context.Context, c app.Options, b *backends, f emulatorFlags) e
 		return err
 	}
 	h := newHealth(p)
-	server := newServer(p, besideHealth(h, e))
+	server := newServer(p, refusePages(besideHealth(h, e)))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if f.watch {

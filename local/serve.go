@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/grpclog"
@@ -54,12 +55,22 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 	if *data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", errUsage)
 	}
+	if c.DatabaseURL == "" { // demo data, for a developer
+		listenHere(&c)
+	}
 	if !app.OnTerminal(os.Stderr) {
 		log := app.NewLogBuffer(os.Stderr)
 		defer log.Close()
 		c.LogTo = log
 	}
 	return withBackends(ctx, c, *data, func(c app.Options, b *backends) error { return serve(ctx, c, b, *grace) })
+}
+
+// listenHere makes the port listen on this machine's own address only, unless LISTEN_ADDR says otherwise.
+func listenHere(c *app.Options) {
+	if _, port, err := net.SplitHostPort(c.Listen); err == nil && strings.TrimSpace(os.Getenv("LISTEN_ADDR")) == "" {
+		c.Listen = net.JoinHostPort("127.0.0.1", port)
+	}
 }
 
 // withBackends starts the servers, runs f, and stops them.
@@ -114,7 +125,7 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 		return err
 	}
 	defer a.stop()
-	s, err := listen(p, h)
+	s, err := listen(p, h, b.postgres != nil)
 	if err != nil {
 		return err
 	}
@@ -147,8 +158,9 @@ type server struct {
 	grpc *grpcserver.Server
 }
 
-// listen opens the port. Twirp and gRPC share the services and their edge.
-func listen(p *app.Program, h *health) (*server, error) {
+// listen opens the port. Twirp and gRPC share the services and their edge. demo means that a developer's browser must not be able to
+// call it; a browser cannot call gRPC.
+func listen(p *app.Program, h *health, demo bool) (*server, error) {
 	var secure *tls.Config
 	if files := p.Config.TLS; files.CertFile != "" {
 		var err error
@@ -162,9 +174,13 @@ func listen(p *app.Program, h *health) (*server, error) {
 	}
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
 	edge, all := p.Edge(), services.New(p)
+	twirp := routes(edge, all, h)
+	if demo {
+		twirp = refusePages(twirp)
+	}
 	return &server{
 		port: connmux.Split(l, secure),
-		http: serveHTTP2(newServer(p, h.closeWhileLeaving(refuseGRPC(routes(edge, all, h))))),
+		http: serveHTTP2(newServer(p, h.closeWhileLeaving(refuseGRPC(twirp)))),
 		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
 	}, nil
 }
