@@ -89,15 +89,21 @@ func cacheOptions(o Options, log *slog.Logger, traced bool) cache.Options {
 	}
 }
 
+func databaseOptions(o Options, log *slog.Logger) postgres.Options {
+	return postgres.Options{
+		MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database, Schema: o.Schema,
+		OnPlaintext: func() {
+			log.Warn("the connection to PostgreSQL on another machine is not encrypted: everybody on the way can read players' data and session tokens; add sslmode=verify-full to DATABASE_URL, or let only a private network lie between")
+		},
+		OnPooler: func() {
+			log.Warn("a pooler in transaction mode loses prepared statements, so no statement is prepared from now on; to do so from the start, add default_query_exec_mode=cache_describe to DATABASE_URL")
+		},
+	}
+}
+
 // connect makes the pools of both servers. They connect on first use.
 func connect(o Options, log *slog.Logger) (*postgres.DB, redis.UniversalClient, error) {
-	dbOptions := postgres.Options{MaxConns: o.Concurrency, Observe: o.Telemetry.Statement, Tracer: o.Telemetry.Queries, Budgets: o.Budgets.Database, Schema: o.Schema}
-	dbOptions.OnPlaintext = func() {
-		log.Warn("the connection to PostgreSQL on another machine is not encrypted: everybody on the way can read players' data and session tokens; add sslmode=verify-full to DATABASE_URL, or let only a private network lie between")
-	}
-	dbOptions.OnPooler = func() {
-		log.Warn("a pooler in transaction mode loses prepared statements, so no statement is prepared from now on; to do so from the start, add default_query_exec_mode=cache_describe to DATABASE_URL")
-	}
+	dbOptions := databaseOptions(o, log)
 	redisOptions := cache.ConnectOptions{Concurrency: o.Concurrency, Observe: o.Telemetry.Redis, Budgets: o.Budgets.Redis}
 	addLogins(o.AWS, &dbOptions, &redisOptions)
 	var errs []error
