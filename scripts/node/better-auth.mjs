@@ -40,12 +40,15 @@
 //                        snake    plugins, with plural tables and snake_case columns
 //                        uuid     plugins, with uuid ids
 //                        serial   plugins, with integer ids
+//   BA_USERNAMES         how the username plugin normalizes: lower (default: better-auth's own), none or upper
+//   BA_SESSION_TOKENS    plain (default: better-auth's own) or sha256: the session table has sha256(token) in hex
 //   BA_PASSWORD_HASH     fast (default: one SHA-256) or scrypt (better-auth's own)
 //   TZ                   the zone in which node-postgres writes times to columns of type `timestamp` without zone
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import { betterAuth } from "better-auth";
 import { makeSignature } from "better-auth/crypto";
+import { getAdapter } from "better-auth/db/adapter";
 import { getMigrations } from "better-auth/db/migration";
 import { admin, bearer, username } from "better-auth/plugins";
 import pg from "pg";
@@ -67,6 +70,8 @@ const oneOf = (name, values) => {
 
 const secret = env("BETTER_AUTH_SECRET");
 const schema = oneOf("BA_SCHEMA", ["plugins", "core", "snake", "uuid", "serial"]);
+const usernames = oneOf("BA_USERNAMES", ["lower", "none", "upper"]);
+const tokens = oneOf("BA_SESSION_TOKENS", ["plain", "sha256"]);
 const hashing = oneOf("BA_PASSWORD_HASH", ["fast", "scrypt"]);
 
 const snakeCase = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
@@ -75,11 +80,16 @@ const columns = (...names) => (schema === "snake" ? { fields: Object.fromEntries
 const table = (modelName, ...names) => (schema === "snake" ? { modelName, ...columns(...names) } : {});
 
 const plugins = [
-  username({ schema: { user: columns("displayUsername") } }),
+  username({
+    schema: { user: columns("displayUsername") },
+    ...(usernames === "none" && { usernameNormalization: false }),
+    ...(usernames === "upper" && { usernameNormalization: (name) => name.toUpperCase() }),
+  }),
   admin({ schema: { user: columns("banReason", "banExpires"), session: columns("impersonatedBy") } }),
   bearer(),
 ];
-const fastHash = (password) => createHash("sha256").update(password).digest("hex");
+const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+const storedToken = (token) => (tokens === "sha256" ? sha256(token) : token);
 
 const pool = new pg.Pool({ connectionString: env("DATABASE_URL"), max: 4 });
 pool.on("error", (err) => console.error(`idle connection: ${err.message}`));
@@ -103,7 +113,7 @@ const options = {
   emailAndPassword: {
     enabled: true,
     ...(hashing === "fast" && {
-      password: { hash: async (p) => fastHash(p), verify: async ({ hash, password }) => hash === fastHash(password) },
+      password: { hash: async (p) => sha256(p), verify: async ({ hash, password }) => hash === sha256(password) },
     }),
   },
   advanced: { database: schema === "uuid" || schema === "serial" ? { generateId: schema } : {} },
@@ -111,7 +121,38 @@ const options = {
   telemetry: { enabled: false },
   logger: { level: "error", log: (level, message, ...rest) => console.error(`better-auth ${level}: ${message}`, ...rest) },
 };
-const auth = betterAuth(options);
+
+// Stores the hashes of tokens. better-auth has no option for that, and the hook session.create.before cannot do it: better-auth
+// gives its client the token that the row has, which then is the hash, and looks up what the client sends as it is. So the
+// adapter hashes tokens on their way to the table, and gives better-auth back the token that it has asked for.
+function hashingTokens(adapter) {
+  const call = (method) => async (args) => {
+    if (args.model !== "session") return adapter[method](args);
+    const clear = new Map();
+    const stored = (token) => clear.set(storedToken(token), token) && storedToken(token);
+    const hashed = { ...args };
+    if (args.where) {
+      hashed.where = args.where.map((w) =>
+        w.field === "token" ? { ...w, value: Array.isArray(w.value) ? w.value.map(stored) : stored(w.value) } : w,
+      );
+    }
+    for (const part of ["data", "update"]) {
+      if (args[part]?.token) hashed[part] = { ...args[part], token: stored(args[part].token) };
+    }
+    const inClear = (row) => (clear.has(row?.token) ? { ...row, token: clear.get(row.token) } : row);
+    const found = await adapter[method](hashed);
+    return Array.isArray(found) ? found.map(inClear) : inClear(found);
+  };
+  const methods = ["create", "findOne", "findMany", "count", "update", "updateMany", "delete", "deleteMany"];
+  return {
+    ...adapter,
+    ...Object.fromEntries(methods.map((method) => [method, call(method)])),
+    transaction: (run) => adapter.transaction((inside) => run(hashingTokens(inside))),
+  };
+}
+
+const adapter = tokens === "sha256" && hashingTokens(await getAdapter(options));
+const auth = betterAuth(adapter ? { ...options, database: () => adapter } : options);
 const context = await auth.$context;
 
 async function signedToken({ token }) {
@@ -203,7 +244,7 @@ const operations = {
     const [name, column] = schema === "snake" ? ["sessions", "expires_at"] : ["session", '"expiresAt"'];
     const { rows } = await pool.query(
       `UPDATE ${name} SET ${column} = ${column} - make_interval(secs => $2) WHERE token = $1 RETURNING ${column} AS at`,
-      [token, seconds],
+      [storedToken(token), seconds],
     );
     if (rows.length === 0) throw new Error("no session has that token");
     return { expiresAt: rows[0].at };
