@@ -161,7 +161,7 @@ func newEmulator(p *app.Program, o emulator.Options, address string) (*emulator.
 	}
 	e, err := emulator.New(o)
 	if errors.Is(err, emulator.ErrNoHandler) {
-		err = fmt.Errorf("%w: local/emulate_functions.go", err)
+		err = fmt.Errorf("%w: add one to inProcess in local/emulate_functions.go", err)
 	}
 	return e, err
 }

@@ -31,7 +31,7 @@ stderr.
 The exit code is 1 if the function failed.
 `
 
-var errFunctionFailed = errors.New("the function failed")
+var errFunctionFailed = errors.New("the function failed: see its answer and its log above")
 
 // runInvoke invokes a function and prints its response to stdout.
 func runInvoke(ctx context.Context, args []string) error {
@@ -84,7 +84,7 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 	client := http.Client{Transport: &http.Transport{}} // ignores HTTP_PROXY
 	response, err := client.Do(r)
 	if err != nil {
-		return err
+		return fmt.Errorf("the emulator at %s does not answer: %w; start it with database-service emulator, or name its URL with -url", base, errors.Unwrap(err))
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
@@ -95,10 +95,10 @@ func invoke(ctx context.Context, base, name string, event []byte) error {
 		_, _ = os.Stderr.Write(log)
 	}
 	if response.StatusCode == http.StatusNotFound && isBadRoute(answer) {
-		return fmt.Errorf("%s has no Invoke API: is this an emulator?", base)
+		return fmt.Errorf("the server at %s is no emulator: name the URL of a database-service emulator with -url", base)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", response.Status, bytes.TrimSpace(answer))
+		return fmt.Errorf("the emulator answers %s: %s", response.Status, bytes.TrimSpace(answer))
 	}
 	fmt.Printf("%s\n", answer)
 	if response.Header.Get("X-Amz-Function-Error") != "" {

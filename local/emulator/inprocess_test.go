@@ -100,7 +100,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		"no handler":   {emulator.Options{Template: inProcess, Handlers: handlers}, "no handler for GoodFunction"},
 		"no program":   {emulator.Options{Template: template, Binaries: t.TempDir(), Address: "127.0.0.1:1"}, "the program of BrokenFunction"},
-		"no source":    {emulator.Options{Template: template, Handlers: handlers}, "template.yaml:9: CodeUri: stat "},
+		"no source":    {emulator.Options{Template: template, Handlers: handlers}, "template.yaml:9: CodeUri leads to nothing: stat "},
 		"no address":   {emulator.Options{Template: template, Binaries: "."}, "address"},
 		"no template":  {emulator.Options{Template: "nowhere.yaml"}, "nowhere.yaml"},
 		"no parameter": {emulator.Options{Template: template, Parameters: map[string]string{"Size": "1"}}, "no parameter Size"},

@@ -41,7 +41,7 @@ func (a *Account) configuration(ctx context.Context) (aws.Config, error) {
 	}
 	c, err := a.load(ctx)
 	if err != nil {
-		return aws.Config{}, &postgres.LoginError{What: "the AWS configuration cannot be loaded", Err: err}
+		return aws.Config{}, &postgres.LoginError{What: "the AWS configuration cannot be loaded: check AWS_PROFILE, AWS_CONFIG_FILE and the files in ~/.aws", Err: err}
 	}
 	a.config = &c
 	return c, nil
@@ -54,7 +54,7 @@ func (a *Account) signing(ctx context.Context) (aws.Config, aws.Credentials, err
 		return c, aws.Credentials{}, err
 	}
 	if c.Region == "" {
-		return c, aws.Credentials{}, &postgres.LoginError{What: "AWS_REGION is not set"}
+		return c, aws.Credentials{}, &postgres.LoginError{What: "AWS_REGION is not set: set it to the region of the database or the cache"}
 	}
 	if c.Credentials == nil {
 		return c, aws.Credentials{}, errNoCredentials
@@ -66,15 +66,32 @@ func (a *Account) signing(ctx context.Context) (aws.Config, aws.Credentials, err
 	return c, credentials, nil
 }
 
-var errNoCredentials = &postgres.LoginError{What: "there are no AWS credentials"}
+var errNoCredentials = &postgres.LoginError{What: "there are no AWS credentials: give the process a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"}
 
-// describe returns an error with AWS's error code, for example "AccessDeniedException", but without AWS's message.
-func describe(what string, err error) error {
+// refusals say what the operator can do about an error code of Secrets Manager.
+var refusals = map[string]string{
+	"ResourceNotFoundException":   "has no such secret, or the secret has no value: check DATABASE_SECRET_ARN",
+	"AccessDeniedException":       "refuses access to the secret: grant secretsmanager:GetSecretValue to the process's role, and kms:Decrypt if the secret has its own key",
+	"DecryptionFailure":           "cannot decrypt the secret: enable its key, and grant kms:Decrypt to the process's role",
+	"InvalidRequestException":     "cannot read the secret in its state: restore it if it is being deleted",
+	"UnrecognizedClientException": "does not know the AWS credentials: renew them",
+	"InvalidSignatureException":   "refuses the signature: check AWS_SECRET_ACCESS_KEY and the machine's clock",
+	"ExpiredTokenException":       "refuses the AWS credentials, because they have expired: renew them",
+	"ThrottlingException":         "gets too many requests of this account: wait, or raise the account's quota",
+}
+
+// describe says why Secrets Manager gave no secret. It contains AWS's error code, for example "AccessDeniedException", but not
+// AWS's message.
+func describe(err error) error {
+	const who = "Secrets Manager "
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		return &postgres.LoginError{What: what + ": " + e.ErrorCode(), Err: err}
+		if what := refusals[e.ErrorCode()]; what != "" {
+			return &postgres.LoginError{What: who + what + " (" + e.ErrorCode() + ")", Err: err}
+		}
+		return &postgres.LoginError{What: who + "answers with an error: " + e.ErrorCode(), Err: err}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &postgres.LoginError{What: what + ": timeout", Err: err}
+		return &postgres.LoginError{What: who + "does not answer in time: in a VPC it needs an endpoint or NAT", Err: err}
 	}
-	return &postgres.LoginError{What: what + ": no answer", Err: err}
+	return &postgres.LoginError{What: who + "cannot be reached: check the network and AWS_ENDPOINT_URL", Err: err}
 }

@@ -20,10 +20,12 @@ import (
 // manager answers GetSecretValue as Secrets Manager does. The end-to-end tests use moto's.
 type manager struct {
 	account *awslogin.Account
+	server  *httptest.Server
 
 	mu      sync.Mutex
 	stages  map[string]string // the secret's text by stage
 	down    bool
+	code    string   // AWS's error code; empty: an answer
 	asked   []string // stages
 	hold    chan struct{}
 	elapsed time.Duration
@@ -34,6 +36,7 @@ func newManager(t *testing.T) *manager {
 	t.Helper()
 	m := &manager{stages: map[string]string{}}
 	server := httptest.NewServer(m)
+	m.server = server
 	t.Cleanup(server.Close)
 	begin := time.Now()
 	m.account = awslogin.NewTestAccount(func(ctx context.Context) (aws.Config, error) {
@@ -83,7 +86,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hold := m.hold
 	m.asked = append(m.asked, request.VersionStage)
 	text, ok := m.stages[request.VersionStage]
-	down := m.down
+	down, code := m.down, m.code
 	if m.then != nil {
 		m.then(request.VersionStage)
 	}
@@ -95,6 +98,9 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case down:
 		w.WriteHeader(http.StatusServiceUnavailable)
+	case code != "":
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "Message": "hidden"})
 	case !ok || request.SecretId != secretARN || !strings.Contains(r.Header.Get("Authorization"), "/ap-south-1/secretsmanager/"):
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"__type": "ResourceNotFoundException", "Message": "hidden"}`)

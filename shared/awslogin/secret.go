@@ -109,7 +109,7 @@ func (s *Secret) fetch(ctx context.Context, refused string) error {
 	case <-f.done:
 		return f.err
 	case <-ctx.Done():
-		return &postgres.LoginError{What: "no secret in time", Err: ctx.Err()}
+		return &postgres.LoginError{What: "the secret did not arrive within the request's time: a later request uses it, or says why there is none", Err: ctx.Err()}
 	}
 }
 
@@ -158,7 +158,7 @@ func (s *Secret) version(ctx context.Context, stage string) (login *postgres.Cre
 	}
 	out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &s.arn, VersionStage: &stage})
 	if err != nil {
-		return nil, false, describe("secrets manager", err)
+		return nil, false, describe(err)
 	}
 	login, err = parseSecret(aws.ToString(out.SecretString))
 	if err != nil {
@@ -191,6 +191,9 @@ func (s *Secret) secretsManager(ctx context.Context) (*secretsmanager.Client, er
 	return s.client, nil
 }
 
+// form is what a secret must be.
+const form = `write {"username": "...", "password": "..."}`
+
 // parseSecret accepts the port as a number or as a string.
 func parseSecret(text string) (*postgres.Credentials, error) {
 	var fields struct {
@@ -198,10 +201,10 @@ func parseSecret(text string) (*postgres.Credentials, error) {
 		Port                             json.RawMessage
 	}
 	if err := json.Unmarshal([]byte(text), &fields); err != nil {
-		return nil, &postgres.LoginError{What: "the secret is not a JSON object with strings"} // err may contain the secret
+		return nil, &postgres.LoginError{What: "the secret is not a JSON object of strings: " + form} // err may contain the secret
 	}
 	if fields.Username == "" || fields.Password == "" {
-		return nil, &postgres.LoginError{What: "the secret has no username or no password"}
+		return nil, &postgres.LoginError{What: "the secret has no username or no password: " + form}
 	}
 	c := &postgres.Credentials{User: fields.Username, Password: fields.Password, Host: fields.Host, Database: fields.DBName}
 	if port := string(fields.Port); port != "" && port != "null" && port != `""` {
@@ -210,7 +213,7 @@ func parseSecret(text string) (*postgres.Credentials, error) {
 		}
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
-			return nil, &postgres.LoginError{What: "the secret's port is not a number from 1 to 65535"}
+			return nil, &postgres.LoginError{What: "the port in the secret is not a number from 1 to 65535: correct or remove it"}
 		}
 		c.Port = uint16(n)
 	}

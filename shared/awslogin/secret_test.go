@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/osirose-new/database-service/shared/awslogin"
@@ -160,24 +161,84 @@ func TestSecret(t *testing.T) {
 	})
 }
 
-func TestSecretWrong(t *testing.T) {
+// loginSentences is the section of the sentences of this package.
+const loginSentences = "Log: a login by AWS"
+
+// wantSentence reads by a login that fails, and adds what the log says. It must say want, and no "hidden".
+func wantSentence(t *testing.T, sentences *testenv.Sentences, what, url string, o postgres.Options, want string) {
+	t.Helper()
+	db, err := postgres.Open(url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = selectOne(t.Context(), db)
+	said := errtext.ForLog(err)
+	if !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(err.Error()+said, "hidden") || !strings.Contains(said, want) {
+		t.Errorf("%s: Read = %v (%s), want ErrUnavailable and %q, without the secret", what, err, said, want)
+	}
+	sentences.Add(said)
+}
+
+// TestLoginSentences makes a login fail in each way that an operator can meet.
+func TestLoginSentences(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{
-		"", "hidden", "[]", `{"username": "hidden"}`, `{"password": "hidden"}`, `{"username": "u", "password": 1}`,
-		`{"username": "u", "password": "hidden", "port": "hidden"}`, `{"username": "u", "password": "hidden", "port": 70000}`,
+	sentences := testenv.CollectSentences(t, loginSentences)
+	const noStrings, missing, port = "not a JSON object of strings", "no username or no password", "a number from 1 to 65535"
+	for text, want := range map[string]string{
+		"": noStrings, "hidden": noStrings, "[]": noStrings, `{"username": "u", "password": 1}`: noStrings,
+		`{"username": "hidden"}`: missing, `{"password": "hidden"}`: missing,
+		`{"username": "u", "password": "hidden", "port": "hidden"}`: port, `{"username": "u", "password": "hidden", "port": 70000}`: port,
 	} {
 		m := newManager(t)
 		m.set(map[string]string{"AWSCURRENT": text}, false, 0)
-		db, err := postgres.Open("", postgres.Options{Login: m.account.Secret(secretARN)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = selectOne(t.Context(), db)
-		if !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(err.Error()+errtext.ForLog(err), "hidden") {
-			t.Errorf("Read with the secret %s = %v, want ErrUnavailable without it", text, err)
-		}
-		db.Close()
+		wantSentence(t, sentences, "the secret "+text, "", postgres.Options{Login: m.account.Secret(secretARN)}, want)
 	}
+	for code, want := range map[string]string{
+		"": "has no such secret", "AccessDeniedException": "grant secretsmanager:GetSecretValue", "DecryptionFailure": "kms:Decrypt",
+		"InvalidRequestException": "being deleted", "UnrecognizedClientException": "renew", "InvalidSignatureException": "clock",
+		"ExpiredTokenException": "have expired", "ThrottlingException": "too many", "InternalServiceError": "InternalServiceError",
+	} {
+		m := newManager(t)
+		m.code = code // empty: the manager has no secret
+		wantSentence(t, sentences, "Secrets Manager says "+code, "", postgres.Options{Login: m.account.Secret(secretARN)}, want)
+	}
+	away := newManager(t)
+	away.server.Close()
+	wantSentence(t, sentences, "Secrets Manager is away", "", postgres.Options{Login: away.account.Secret(secretARN)}, "cannot be reached")
+
+	slow := newManager(t)
+	slow.hold = make(chan struct{})
+	s := slow.account.Secret(secretARN)
+	gone, leave := context.WithTimeout(t.Context(), 0)
+	defer leave()
+	err := s.Ready(gone)
+	if said := errtext.ForLog(err); !strings.Contains(said, "within the request's time") {
+		t.Errorf("Ready in no time = %v (%s)", err, said)
+	}
+	sentences.Add(errtext.ForLog(err))
+	err = s.Ready(t.Context()) // the fetch has its own time
+	close(slow.hold)
+	if said := errtext.ForLog(err); !strings.Contains(said, "does not answer in time") {
+		t.Errorf("Ready of a silent Secrets Manager = %v (%s)", err, said)
+	}
+	sentences.Add(errtext.ForLog(err))
+
+	for name, test := range map[string]struct {
+		load func(context.Context) (aws.Config, error)
+		want string
+	}{
+		"no region":      {func(context.Context) (aws.Config, error) { return aws.Config{}, nil }, "AWS_REGION"},
+		"no credentials": {func(context.Context) (aws.Config, error) { return aws.Config{Region: region}, nil }, "no AWS credentials"},
+		"no file":        {func(context.Context) (aws.Config, error) { return aws.Config{}, errors.New("hidden path") }, "cannot be loaded"},
+	} {
+		wantSentence(t, sentences, name, "postgres://u@h/d", postgres.Options{Login: awslogin.NewTestAccount(test.load, time.Now).RDS(), Token: true}, test.want)
+	}
+	_, err = awslogin.NewTestAccount(role, time.Now).ElastiCache("no name", false)(t.Context(), "u")
+	if said := errtext.ForLog(err); !strings.Contains(said, "REDIS_IAM_CACHE") {
+		t.Errorf("a token for a name with a space: %v (%s)", err, said)
+	}
+	sentences.Add(errtext.ForLog(err))
 }
 
 // TestSecretHost uses a secret with the server's host. The server must have a certificate for this name.

@@ -44,7 +44,7 @@ func (r *RDS) Credentials(ctx context.Context, host string, port uint16, user st
 	}
 	token, err := auth.BuildAuthToken(ctx, net.JoinHostPort(host, strconv.Itoa(int(port))), c.Region, user, c.Credentials)
 	if err != nil {
-		return postgres.Credentials{}, &postgres.LoginError{What: "the token cannot be signed", Err: err}
+		return postgres.Credentials{}, &postgres.LoginError{What: "the token cannot be signed: check the AWS credentials", Err: err}
 	}
 	return postgres.Credentials{User: user, Password: token}, nil
 }
@@ -67,11 +67,11 @@ func (a *Account) ElastiCache(name string, serverless bool) func(ctx context.Con
 		}
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+name+"/?"+query.Encode(), nil)
 		if err != nil {
-			return "", &postgres.LoginError{What: "the cache's name is not valid in a token"}
+			return "", &postgres.LoginError{What: "REDIS_IAM_CACHE is no name of a cache: write the name of the replication group or of the serverless cache"}
 		}
 		signed, _, err := v4.NewSigner().PresignHTTP(ctx, credentials, request, emptyBody, "elasticache", c.Region, a.now().UTC())
 		if err != nil {
-			return "", &postgres.LoginError{What: "the token cannot be signed", Err: err}
+			return "", &postgres.LoginError{What: "the token cannot be signed: check the AWS credentials", Err: err}
 		}
 		return strings.TrimPrefix(signed, "http://"), nil
 	}

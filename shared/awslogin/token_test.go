@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/osirose-new/database-service/shared/awslogin"
 	"github.com/osirose-new/database-service/shared/cache"
-	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -120,21 +118,6 @@ func TestRDSRefuses(t *testing.T) {
 		if db, err := postgres.Open(u, postgres.Options{Login: account.RDS(), Token: true}); err == nil {
 			db.Close()
 			t.Errorf("Open(%q) succeeds with a token", u)
-		}
-	}
-	for name, load := range map[string]func(context.Context) (aws.Config, error){
-		"no region":      func(context.Context) (aws.Config, error) { return aws.Config{}, nil },
-		"no credentials": func(context.Context) (aws.Config, error) { return aws.Config{Region: region}, nil },
-		"no file":        func(context.Context) (aws.Config, error) { return aws.Config{}, errors.New("s3cret path") },
-	} {
-		db, err := postgres.Open("postgres://u@h/d", postgres.Options{Login: awslogin.NewTestAccount(load, time.Now).RDS(), Token: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(db.Close)
-		err = selectOne(t.Context(), db)
-		if said := errtext.ForLog(err); !errors.Is(err, postgres.ErrUnavailable) || strings.Contains(said+err.Error(), "s3cret") {
-			t.Errorf("%s: Read = %v (%s), want ErrUnavailable without a path", name, err, said)
 		}
 	}
 }

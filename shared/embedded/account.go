@@ -54,7 +54,7 @@ func (a account) canEnter(path string) error {
 			return err
 		}
 		if !a.passes(info) {
-			return fmt.Errorf("PostgreSQL refuses to run as root; user %s, which it would run as, cannot enter %s (mode %v), on the way to %s",
+			return fmt.Errorf("PostgreSQL refuses to run as root, so it would run as the user %s, which cannot enter %s (mode %v) on the way to %s: chmod o+x that folder, or choose another one",
 				a.name, dir, info.Mode().Perm(), path)
 		}
 		if dir == filepath.Dir(dir) {

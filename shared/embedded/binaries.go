@@ -35,22 +35,22 @@ func (l locator) find(ctx context.Context) (string, error) {
 		if bin, ok := serverFolder(named); ok {
 			return bin, nil
 		}
-		return "", fmt.Errorf("POSTGRES_BIN is %s, but postgres and initdb are not there", named)
+		return "", fmt.Errorf("POSTGRES_BIN is %s, and postgres and initdb are not there: write the folder that has both", named)
 	}
 	for _, folder := range l.candidates() {
 		if bin, ok := serverFolder(folder); ok {
 			return bin, nil
 		}
 	}
-	err := errors.New("POSTGRES_FETCH=never forbids fetching it")
+	err := errors.New("POSTGRES_FETCH=never forbids to fetch it")
 	if l.getenv("POSTGRES_FETCH") != "never" {
 		bin, fetchErr := fetch(ctx)
 		if fetchErr == nil {
 			return bin, nil
 		}
-		err = fmt.Errorf("fetch it: %w", fetchErr)
+		err = fmt.Errorf("it cannot be fetched: %w", fetchErr)
 	}
-	return "", fmt.Errorf("PostgreSQL is neither in PATH nor in %s; %w; install it (apt install postgresql, dnf install postgresql-server, brew install postgresql@18) or set POSTGRES_BIN to the folder of postgres and initdb",
+	return "", fmt.Errorf("PostgreSQL is neither in PATH nor in %s, and %w: install it (apt install postgresql, dnf install postgresql-server, brew install postgresql@18), or set POSTGRES_BIN to the folder of postgres and initdb",
 		strings.Join(l.folders, ", "), err)
 }
 

@@ -15,7 +15,7 @@ func TestPostgresNotFound(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
 		h := startHelper(t, "-", "POSTGRES_BIN="+dir)
-		want := "POSTGRES_BIN is " + dir + ", but postgres and initdb are not there"
+		want := "POSTGRES_BIN is " + dir + ", and postgres and initdb are not there: write the folder that has both"
 		if h.said != want {
 			t.Errorf("helper said %q, want %q", h.said, want)
 		}

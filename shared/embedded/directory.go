@@ -53,7 +53,7 @@ func openKept(path string) (*directory, error) {
 	}
 	lock, err := tempdir.Lock(filepath.Join(path, keptLock), os.O_CREATE)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errors.New("in use by another process")
+		return nil, errors.New("in use by another process: stop that process, or choose another folder")
 	}
 	if err != nil {
 		return nil, err

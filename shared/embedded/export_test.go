@@ -19,3 +19,11 @@ func (p *Postgres) Abandon() error {
 
 // Running reports whether a process has a command line. Zombies have none.
 func Running(pid int) bool { return commandLine(pid) != "" }
+
+// CanEnter says why a server that runs as another user cannot use path.
+func CanEnter(path string) error {
+	return account{name: "postgres", credential: &syscall.Credential{Uid: 1 << 30, Gid: 1 << 30}}.canEnter(path)
+}
+
+// MakePrivate refuses a folder for programs that other users can write to.
+var MakePrivate = makePrivate

@@ -128,7 +128,7 @@ func makePrivate(folder string) error {
 	}
 	owner := info.Sys().(*syscall.Stat_t)
 	if !info.IsDir() || int(owner.Uid) != os.Geteuid() || info.Mode()&0o022 != 0 {
-		return fmt.Errorf("other users can write to %s", folder)
+		return fmt.Errorf("other users can write to %s, and this program would run what is in it: chmod go-w that folder", folder)
 	}
 	return nil
 }

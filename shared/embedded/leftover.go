@@ -50,7 +50,7 @@ func stopLeftover(data string) error {
 		gone := func() bool { return !serves(commandLine(file.pid), data) }
 		return shutdown(file.pid, send, gone)
 	case strings.Contains(line, "postgres"):
-		return fmt.Errorf("%s names process %d, which may be a server that another program started on this data: stop it or remove the file",
+		return fmt.Errorf("%s names process %d, which may be a PostgreSQL that another program has started on this data: stop that process, or remove the file if the process is another server",
 			pidFilePath(data), file.pid)
 	default:
 		// Another process has the number now, for example after a reboot. The server would wait for that process.

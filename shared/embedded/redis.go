@@ -14,7 +14,7 @@ func StartRedis() (*Redis, error) {
 	server := miniredis.NewMiniRedis()
 	server.ClockTTL(true) // by default its time stands still
 	if err := server.StartAddr(loopback + ":0"); err != nil {
-		return nil, fmt.Errorf("start redis: %w", err)
+		return nil, fmt.Errorf("the embedded Redis cannot be started: %w", err)
 	}
 	return &Redis{server}, nil
 }

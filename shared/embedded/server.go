@@ -30,7 +30,7 @@ const (
 )
 
 // errExited says that the server ended before it was ready. The server's log says why.
-var errExited = errors.New("postgres ended while it was starting")
+var errExited = errors.New("PostgreSQL ended while it was starting; the end of its log:")
 
 // start starts the server in a directory that this process has locked.
 func (p *Postgres) start(ctx context.Context) (err error) {
@@ -88,7 +88,7 @@ func (p *Postgres) prepareData(ctx context.Context) error {
 func (p *Postgres) readPassword(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("the data exists, but its password file cannot be read: %w", err)
+		return fmt.Errorf("the data exists, and its password cannot be read: %w; restore that file, or remove the data to start with new data", err)
 	}
 	p.password = strings.TrimSpace(string(text))
 	return nil
@@ -105,10 +105,10 @@ func (p *Postgres) initdb(ctx context.Context, data, passwordFile string) error 
 	case <-initdb.Done():
 	case <-ctx.Done():
 		initdb.Kill()
-		return fmt.Errorf("initdb: %w", ctx.Err())
+		return fmt.Errorf("initdb was interrupted: %w", ctx.Err())
 	}
 	if err := initdb.Wait(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, p.logTail(0))
+		return fmt.Errorf("initdb failed (%w); the end of its log:\n%s", err, p.logTail(0))
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (p *Postgres) launch(ctx context.Context) error {
 		select {
 		case <-time.After(retryInterval):
 		case <-ctx.Done():
-			return fmt.Errorf("start postgres: %w", ctx.Err())
+			return fmt.Errorf("the start of PostgreSQL was interrupted: %w", ctx.Err())
 		}
 	}
 }
@@ -182,12 +182,12 @@ func (p *Postgres) awaitReady(ctx context.Context, server *childprocess.Process)
 		case <-server.Done():
 			return "", errExited
 		case <-ctx.Done():
-			return "", fmt.Errorf("start postgres: %w", ctx.Err())
+			return "", fmt.Errorf("the start of PostgreSQL was interrupted: %w", ctx.Err())
 		}
 	}
 	conn, err := pgx.Connect(ctx, p.URL("postgres"))
 	if err != nil {
-		return "", fmt.Errorf("connect to the postgres that was just started: %w", err)
+		return "", fmt.Errorf("the PostgreSQL that was just started does not answer: %w", err)
 	}
 	version, _, _ = strings.Cut(conn.PgConn().ParameterStatus("server_version"), " ")
 	return version, conn.Close(ctx)

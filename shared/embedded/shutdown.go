@@ -18,7 +18,7 @@ func shutdown(pid int, send func(syscall.Signal) error, gone func() bool) error 
 			return nil
 		}
 		if err := send(signal); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, syscall.ESRCH) {
-			return fmt.Errorf("stop postgres, process %d: %w", pid, err)
+			return fmt.Errorf("PostgreSQL, process %d, cannot be stopped: %w", pid, err)
 		}
 		for end := time.Now().Add(stopPatience); time.Now().Before(end); time.Sleep(pollInterval) {
 			if gone() {
@@ -26,5 +26,5 @@ func shutdown(pid int, send func(syscall.Signal) error, gone func() bool) error 
 			}
 		}
 	}
-	return fmt.Errorf("stop postgres: process %d has not ended after SIGKILL", pid)
+	return fmt.Errorf("PostgreSQL, process %d, has not ended after SIGKILL: it may wait for a disk", pid)
 }

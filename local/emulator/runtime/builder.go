@@ -71,7 +71,7 @@ func (b *Builder) compile(functions []*template.Function, dir string) error {
 	args := []string{"build", "-tags=lambda.norpc", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", bin + "/"}
 	for _, s := range functions {
 		if s.Source == "" {
-			return fmt.Errorf("%s cannot be built: its CodeUri is missing or unknown", s.ID)
+			return fmt.Errorf("%s cannot be built: write the folder of its package main as its CodeUri", s.ID)
 		}
 		args = append(args, "./"+s.Source)
 	}
@@ -79,14 +79,14 @@ func (b *Builder) compile(functions []*template.Function, dir string) error {
 	cmd.Dir = b.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goruntime.GOOS, "GOARCH="+goruntime.GOARCH)
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, strings.TrimSpace(string(text)))
+		return fmt.Errorf("go build of the functions fails (%w):\n%s", err, strings.TrimSpace(string(text)))
 	}
 	for _, s := range functions {
 		if err := os.Mkdir(filepath.Join(dir, s.ID), 0o700); err != nil {
 			return err
 		}
 		if err := os.Link(filepath.Join(bin, s.Folder), filepath.Join(dir, s.ID, "bootstrap")); err != nil {
-			return fmt.Errorf("%s of %s is not package main: %w", s.Source, s.ID, err)
+			return fmt.Errorf("%s, the CodeUri of %s, is no package main: %w", s.Source, s.ID, err)
 		}
 	}
 	return os.RemoveAll(bin)

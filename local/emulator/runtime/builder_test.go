@@ -5,10 +5,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/osirose-new/database-service/local/emulator/template"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // A day of changes does not fill the disk: only the newest programs and those that they replaced are kept.
@@ -56,5 +59,37 @@ func TestBuilderClears(t *testing.T) {
 	}
 	if _, err := os.Stat(b.dir.Path); err == nil {
 		t.Error("the folder is there after Close")
+	}
+}
+
+// TestBuildSentences builds functions that cannot be built. Of an error with the compiler's output only the first line is compared.
+func TestBuildSentences(t *testing.T) {
+	t.Parallel()
+	sentences := testenv.CollectSentences(t, "Emulator: building the functions")
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module example.com/throwaway\n\ngo 1.26\n", "broken/main.go": "package main\n\nfunc main() { nothing() }\n", "library/library.go": "package library\n", "works/main.go": "package main\n\nfunc main() {}\n",
+	} {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := NewBuilder(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	for source, want := range map[string]string{"": "CodeUri", "broken": "undefined: nothing", "library": "no package main"} {
+		_, err := b.Build([]*template.Function{{ID: "F", Source: source, Folder: source}, {ID: "G", Source: "works", Folder: "works"}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Build of %q: got %v, want %q in it", source, err, want)
+			continue
+		}
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		sentences.Add(regexp.MustCompile(`/\S+/\d*/`).ReplaceAllString(line, "DIR/"))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/osirose-new/database-service/local/emulator/template"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // writeELF writes the header of a Linux program.
@@ -32,6 +33,7 @@ func writeELF(t *testing.T, path string, machine elf.Machine) {
 
 func TestCheckMachine(t *testing.T) {
 	t.Parallel()
+	sentences := testenv.CollectSentences(t, "Emulator: a program for another machine")
 	dir := t.TempDir()
 	for _, machine := range []elf.Machine{elf.EM_X86_64, elf.EM_AARCH64, elf.EM_386} {
 		writeELF(t, filepath.Join(dir, machine.String()), machine)
@@ -44,15 +46,18 @@ func TestCheckMachine(t *testing.T) {
 		{"EM_AARCH64", "linux", "arm64", ""},
 		{"EM_386", "linux", "amd64", ""},
 		{"script", "darwin", "arm64", ""},
-		{"EM_AARCH64", "linux", "amd64", "EM_AARCH64 is for arm64, and this machine is amd64: scripts/build -amd64"},
-		{"EM_X86_64", "linux", "arm64", "EM_X86_64 is for amd64, and this machine is arm64: scripts/build"},
-		{"EM_X86_64", "linux", "riscv64", "-watch without -functions builds"},
-		{"EM_AARCH64", "darwin", "arm64", "is for Linux, and this machine is darwin: -watch without -functions builds"},
+		{"EM_AARCH64", "linux", "amd64", "EM_AARCH64 is for arm64, and this machine is amd64: build it with scripts/build -amd64"},
+		{"EM_X86_64", "linux", "arm64", "EM_X86_64 is for amd64, and this machine is arm64: build it with scripts/build"},
+		{"EM_X86_64", "linux", "riscv64", "run the emulator with -watch and without -functions, which builds for it"},
+		{"EM_AARCH64", "darwin", "arm64", "is for Linux, and this machine is darwin: run the emulator with -watch and without -functions, which builds for it"},
 		{"nothing", "linux", "amd64", "no such file"},
 	} {
 		err := checkMachine(filepath.Join(dir, test.file), test.goos, test.goarch)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasSuffix(err.Error(), test.want) && !strings.Contains(err.Error(), test.want+" ")) {
 			t.Errorf("%s on %s/%s: got %v, want %q", test.file, test.goos, test.goarch, err, test.want)
+		}
+		if err != nil {
+			sentences.Add(strings.ReplaceAll(err.Error(), dir, "DIR"))
 		}
 	}
 }

@@ -31,7 +31,7 @@ func (h *Host) Processes(f *template.Function, path string) (*Pool, error) {
 		return nil, err
 	}
 	if err := checkMachine(path, runtime.GOOS, runtime.GOARCH); err != nil {
-		return nil, fmt.Errorf("the program of %s: %w", f.ID, err)
+		return nil, fmt.Errorf("the program of %s cannot be used: %w", f.ID, err)
 	}
 	limit := h.config.MaxProcesses
 	if f.Reserved > 0 {

@@ -7,7 +7,7 @@ import (
 // choose evaluates If.
 func (e *evaluator) choose(n *yaml.Node, vars map[string]any) (any, error) {
 	if n.Kind != yaml.SequenceNode || len(n.Content) != 3 {
-		return nil, e.errorf(n, "want a condition and two values")
+		return nil, e.errorf(n, "If takes a list of a condition, its value if true, and its value if false")
 	}
 	yes, err := e.condition(n, n.Content[0].Value)
 	if err != nil {
@@ -63,7 +63,7 @@ func (e *evaluator) test(name string, n *yaml.Node, vars map[string]any) (bool, 
 		return ok1 && ok2 && a == b, nil
 	}
 	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		return false, e.errorf(n, "want a list of conditions")
+		return false, e.errorf(n, "And, Or and Not take a list of conditions")
 	}
 	all, some := true, false
 	for _, element := range n.Content {

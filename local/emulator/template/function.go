@@ -69,7 +69,7 @@ func (p *parser) readFunction(id string, n *yaml.Node) error {
 func (t *Template) CheckSources(file string) error {
 	for _, s := range t.sources {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(file), s.path)); err != nil && !strings.HasPrefix(s.path, "s3:") {
-			return fmt.Errorf("%s:%d: CodeUri: %w", file, s.line, err)
+			return fmt.Errorf("%s:%d: CodeUri leads to nothing: %w", file, s.line, err)
 		}
 	}
 	return nil

@@ -90,7 +90,7 @@ func (e *evaluator) eval(n *yaml.Node, vars map[string]any) (any, error) {
 	if name, arg := call(n); name != "" {
 		f := intrinsicOf(name)
 		if f == nil {
-			return nil, e.errorf(n, "there is no function %q", name)
+			return nil, e.errorf(n, "there is no intrinsic function %q", name)
 		}
 		return f(e, arg, vars)
 	}
@@ -133,7 +133,7 @@ func (e *evaluator) all(n *yaml.Node, vars map[string]any) ([]any, error) {
 // arguments returns the values of a function's arguments, which must be a list of the given length.
 func (e *evaluator) arguments(n *yaml.Node, vars map[string]any, length int) ([]any, error) {
 	if n.Kind != yaml.SequenceNode || len(n.Content) != length {
-		return nil, e.errorf(n, "want a list of %d", length)
+		return nil, e.errorf(n, "this function takes a list of %d", length)
 	}
 	return e.all(n, vars)
 }
@@ -151,7 +151,7 @@ func (e *evaluator) find(n *yaml.Node, vars map[string]any) (any, error) {
 			return unknown{}, nil
 		}
 		if at = child(at, key); at == nil {
-			return nil, e.errorf(n, "no %q in the mapping", key)
+			return nil, e.errorf(n, "Mappings has no %q for this FindInMap", key)
 		}
 	}
 	return e.eval(at, vars)

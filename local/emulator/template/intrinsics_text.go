@@ -42,7 +42,7 @@ func (e *evaluator) sub(n *yaml.Node, vars map[string]any) (any, error) {
 	text := n
 	if n.Kind == yaml.SequenceNode {
 		if len(n.Content) != 2 || n.Content[1].Kind != yaml.MappingNode {
-			return nil, e.errorf(n, "want a text and its variables")
+			return nil, e.errorf(n, "Sub takes a text, or a list of a text and its variables")
 		}
 		text = n.Content[0]
 		own, err := e.eval(n.Content[1], vars)
@@ -52,7 +52,7 @@ func (e *evaluator) sub(n *yaml.Node, vars map[string]any) (any, error) {
 		vars = own.(map[string]any)
 	}
 	if text.Kind != yaml.ScalarNode {
-		return nil, e.errorf(n, "want a text")
+		return nil, e.errorf(n, "Sub takes a text")
 	}
 	return e.fill(text, vars)
 }
@@ -120,7 +120,7 @@ func (e *evaluator) pick(n *yaml.Node, vars map[string]any) (any, error) {
 	}
 	i, err := strconv.Atoi(index)
 	if err != nil || i < 0 || i >= len(list) {
-		return nil, e.errorf(n, "the list has no element %s", index)
+		return nil, e.errorf(n, "Select finds no element %s in its list, which begins with 0", index)
 	}
 	return list[i], nil
 }

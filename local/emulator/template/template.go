@@ -76,14 +76,14 @@ type parser struct {
 func Read(file, region string, parameters map[string]string) (*Template, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the template: %w", err)
+		return nil, fmt.Errorf("the template cannot be read: %w", err)
 	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("%s: this is not a template", file)
+		return nil, fmt.Errorf("%s is no template: write one of SAM or CloudFormation, with Resources", file)
 	}
 	root := document.Content[0]
 	p := &parser{
@@ -149,7 +149,7 @@ func (p *parser) readParameters(given map[string]string) error {
 		}
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("%s has no parameter %s", p.file, strings.Join(slices.Sorted(maps.Keys(left)), ", "))
+		return fmt.Errorf("%s has no parameter %s, which -parameter names", p.file, strings.Join(slices.Sorted(maps.Keys(left)), ", "))
 	}
 	for name, n := range entries(child(p.root, "Conditions")) {
 		p.conditions[name] = n
@@ -183,7 +183,7 @@ func (p *parser) readResources(region string) error {
 	}
 	slices.SortFunc(p.out.Functions, func(a, b *Function) int { return strings.Compare(a.ID, b.ID) })
 	if len(p.out.Functions) == 0 {
-		return fmt.Errorf("%s has no function", p.file)
+		return fmt.Errorf("%s has no function: add a resource of the type AWS::Serverless::Function or AWS::Lambda::Function", p.file)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/osirose-new/database-service/local/emulator/template"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // parse reads a template with the given text.
@@ -175,33 +177,52 @@ func TestTemplateRoutes(t *testing.T) {
 
 func TestTemplateErrors(t *testing.T) {
 	t.Parallel()
+	sentences := testenv.CollectSentences(t, "Emulator: the template")
+	add := func(err error) {
+		t.Helper()
+		if err == nil {
+			t.Fatal("no error")
+		}
+		sentences.Add(regexp.MustCompile(`/\S*/`).ReplaceAllString(err.Error(), "DIR/"))
+	}
 	const function = "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      "
 	for text, want := range map[string]string{
 		"Resources: [":                     "template.yaml: line 1",
 		"a: b\n\tc: d":                     "template.yaml: line 2",
-		"[]":                               "not a template",
-		"Resources: {}":                    "no function",
+		"[]":                               "is no template",
+		"Resources: {}":                    "has no function",
 		function + "Timeout: soon":         "template.yaml:5: Timeout is not a number from 1 to 900",
 		function + "Timeout: 1000":         "template.yaml:5: Timeout",
 		function + "MemorySize: 1":         "template.yaml:5: MemorySize",
-		function + "CodeUri: !Reff x":      `template.yaml:5: there is no function "Reff"`,
+		function + "CodeUri: !Reff x":      `template.yaml:5: there is no intrinsic function "Reff"`,
 		function + "CodeUri: !Ref Missing": `template.yaml:5: there is no parameter or resource "Missing"`,
 		function + "CodeUri: !Sub a${No}":  `template.yaml:5: there is no parameter or resource "No"`,
-		function + "CodeUri: !If [A, b]":   "template.yaml:5: want a condition and two values",
+		function + "CodeUri: !If [A, b]":   "template.yaml:5: If takes a list",
 		function + "CodeUri: !If [A, b, c]\nConditions: {A: !Not [!Condition A]}": "refers to itself",
-		function + "CodeUri: !Select [3, [a]]":                                    "template.yaml:5: the list has no element 3",
-		function + "CodeUri: !FindInMap [a, b, c]":                                "template.yaml:5: no \"a\"",
-		function + "CodeUri: !Join a":                                             "template.yaml:5: want a list of 2",
+		function + "CodeUri: !Select [3, [a]]":                                    "template.yaml:5: Select finds no element 3",
+		function + "CodeUri: !FindInMap [a, b, c]":                                `template.yaml:5: Mappings has no "a"`,
+		function + "CodeUri: !Sub [a, b, c]":                                      "template.yaml:5: Sub takes a text, or a list",
+		function + "CodeUri: !Sub {a: b}":                                         "template.yaml:5: Sub takes a text",
+		function + "CodeUri: !If [A, b, c]\nConditions: {A: !And a}":              "And, Or and Not take a list",
+		function + "CodeUri: !Join a":                                             "template.yaml:5: this function takes a list of 2",
 		function + `CodeUri: x
   Api:
     Type: AWS::Serverless::HttpApi
     Properties:
       DefinitionBody: {paths: {/x: {get: {x-amazon-apigateway-integration: {uri: elsewhere}}}}}`: "template.yaml:9: the integration of GET /x names no function",
 	} {
-		if _, err := parse(t, text, nil); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := parse(t, text, nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q in it", text, err, want)
+			continue
 		}
+		add(err)
 	}
+	_, err := parse(t, function+"Timeout: 1", map[string]string{"Nothing": "1"})
+	add(err)
+	_, err = template.Read(filepath.Join(t.TempDir(), "template.yaml"), "eu-west-1", nil)
+	add(err)
+	add(mustParse(t, function+"CodeUri: nowhere", nil).CheckSources(filepath.Join(t.TempDir(), "template.yaml")))
 }
 
 // In the deployment's template every service has a route in both APIs, and purge has none.
