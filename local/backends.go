@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -108,7 +106,7 @@ func (b *backends) redisReady(ctx context.Context, p *app.Program) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("REDIS_URL: Redis at %s does not answer: %s", redisAddress(p.Config.RedisURL), describeRedis(err, p.Config.RedisURL))
+		return fmt.Errorf("REDIS_URL: Redis at %s does not answer: %s", redisAddress(p.Config.RedisURL), app.DescribeRedis(err, p.Config.RedisURL))
 	}
 	if unusable, is := errors.AsType[*cache.Unusable](p.Cache.Check(ctx)); is && unusable.WrongURL {
 		return fmt.Errorf("REDIS_URL: Redis at %s cannot be used: %w", redisAddress(p.Config.RedisURL), unusable)
@@ -149,20 +147,4 @@ func describeDatabase(err error) string {
 		return reply.Message
 	}
 	return errtext.ForLog(err)
-}
-
-// describeRedis says why Redis has not answered. It guesses whether the URL and the port differ in TLS: then a Redis closes the
-// connection or is silent.
-func describeRedis(err error, redisURL string) string {
-	text := errtext.ForLog(err)
-	secure := strings.HasPrefix(redisURL, "rediss:") || strings.HasPrefix(redisURL, "valkeys:")
-	switch {
-	case errors.Is(err, cache.ErrGarbage):
-		return "what it sends is no reply of Redis (if the port speaks TLS, write rediss://)"
-	case !secure && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)):
-		return text + " (if the port speaks TLS, write rediss://)"
-	case secure && errors.Is(err, context.DeadlineExceeded):
-		return text + " (if the port speaks no TLS, write redis://)"
-	}
-	return text
 }

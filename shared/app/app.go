@@ -86,6 +86,13 @@ func cacheOptions(o Options, log *slog.Logger, traced bool) cache.Options {
 			}
 			log.Warn("the cache is off: every read goes to the database", "cause", u.Error())
 		},
+		OnOutage: func(err error) {
+			if err == nil {
+				log.Info("Redis at REDIS_URL answers again")
+				return
+			}
+			log.Warn("Redis at REDIS_URL does not answer: every read goes to the database until it does", "cause", DescribeRedis(err, o.RedisURL))
+		},
 	}
 }
 

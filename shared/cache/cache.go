@@ -60,6 +60,9 @@ type Options struct {
 	// OnUnusable is called when Redis answers and cannot be the cache: once for each kind of reason. It is called with nil if
 	// a later [Cache.Check] finds that all is well again. It may be nil.
 	OnUnusable func(*Unusable)
+	// OnOutage is called when Redis does not answer for the third time in a row, with the last error, and with nil when it
+	// answers again. One call reports one change, however many requests see it. It may be nil.
+	OnOutage func(error)
 	// Traced says that the client's hooks need the request's context at each call. Otherwise a hit does without it.
 	Traced bool
 	// Budgets bound locks and leases. The zero value means [DefaultBudgets].
@@ -83,6 +86,7 @@ type Cache struct {
 	asking   singleflight.Group       // for the identity
 	shared   shared
 	notices  notices
+	outage   outage
 	kinds    kinds
 
 	breaker breaker
@@ -104,7 +108,7 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	return &Cache{
 		client: client, db: db.Urgent(), cluster: cluster, traced: o.Traced, ttl: cmp.Or(o.TTL, DefaultTTL), now: time.Now,
 		budgets: cmp.Or(o.Budgets, DefaultBudgets()), prefix: o.KeyPrefix, databases: databasesKey,
-		shared: shared{report: o.OnShared}, notices: notices{report: o.OnUnusable},
+		shared: shared{report: o.OnShared}, notices: notices{report: o.OnUnusable}, outage: outage{report: o.OnOutage},
 		tokenPrefix: randomHex(epochLen / 2),
 	}
 }

@@ -20,13 +20,17 @@ const (
 // caller who gave up.
 func (c *Cache) report(err error) error {
 	if err == nil || errors.Is(err, redis.Nil) {
-		c.breaker.success()
+		if c.breaker.success() {
+			c.outage.changed(&c.breaker, nil)
+		}
 		return nil
 	}
 	c.stats.redisErrors.Add(1)
 	c.notices.found(diagnose(err, c.cluster))
 	if _, answered := errors.AsType[redis.Error](err); !answered && !errors.Is(err, context.Canceled) {
-		c.breaker.failure(c.now)
+		if c.breaker.failure(c.now) {
+			c.outage.changed(&c.breaker, err)
+		}
 	}
 	return err
 }
@@ -39,7 +43,7 @@ type breaker struct {
 }
 
 func (b *breaker) allow(now func() time.Time) bool {
-	if b.failures.Load() < breakAfter {
+	if !b.open() {
 		return true
 	}
 	next, t := b.nextTry.Load(), now()
@@ -47,17 +51,54 @@ func (b *breaker) allow(now func() time.Time) bool {
 	return (next == nil || !t.Before(*next)) && b.nextTry.CompareAndSwap(next, &later)
 }
 
-func (b *breaker) success() {
+func (b *breaker) open() bool { return b.failures.Load() >= breakAfter }
+
+// success reports whether it may have closed the breaker. The failures that it ends may become more before it ends them, so
+// any number of them counts.
+func (b *breaker) success() (closed bool) {
 	if b.failures.Load() != 0 {
 		b.failures.Store(0)
+		return true
 	}
+	return false
 }
 
-func (b *breaker) failure(now func() time.Time) {
+// failure reports whether it has opened the breaker.
+func (b *breaker) failure(now func() time.Time) (opened bool) {
 	if b.failures.Add(1) == breakAfter {
 		later := now().Add(breakFor)
 		b.nextTry.Store(&later)
+		return true
 	}
+	return false
+}
+
+// outage reports that Redis does not answer, and that it answers again.
+type outage struct {
+	report func(error)
+
+	mu    sync.Mutex
+	known bool
+}
+
+// changed reports the breaker's state if it is another one than was reported last. It is called after each change, and reads
+// the state under its lock. So the last report is true, also if two calls change the breaker at the same time.
+func (o *outage) changed(b *breaker, err error) {
+	if o.report == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch open := b.open(); {
+	case open == o.known:
+		return
+	case !open:
+		err = nil // of another call, which has failed before
+	case err == nil:
+		return // the call that has opened the breaker comes next, with its error
+	}
+	o.known = !o.known
+	o.report(err)
 }
 
 // bypass holds the keys that this process has changed and could not delete from Redis.

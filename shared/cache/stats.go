@@ -39,7 +39,7 @@ func (c *Cache) Stats() Stats {
 		Bypassed: s.statuses[Bypassed].Load(), Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(),
 		Syncs: s.syncs.Load(), NewEpochs: s.newEpochs.Load(), RedisErrors: s.redisErrors.Load(),
 		FailedDeletes: s.failedDeletes.Load(), WatermarkAge: time.Duration(s.watermarkAge.Load()) * time.Millisecond,
-		BreakerOpen: c.breaker.failures.Load() >= breakAfter,
+		BreakerOpen: c.breaker.open(),
 	}
 }
 
