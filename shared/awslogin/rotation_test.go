@@ -75,7 +75,7 @@ func TestRotation(t *testing.T) {
 	login := m.account.Secret(secretARN)
 	open := func() *postgres.DB {
 		t.Helper()
-		db, err := postgres.Open("postgres://"+g.Addr().String()+"/"+d.Name+"?sslmode=disable", postgres.Options{Login: login, MaxConns: 1})
+		db, err := postgres.Open("postgres://"+g.Addr().String()+"/"+d.Name+"?sslmode=disable&require_auth=password", postgres.Options{Login: login, MaxConns: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
