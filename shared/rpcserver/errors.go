@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twitchtv/twirp"
 
@@ -45,7 +46,7 @@ func (c *call) public(ctx context.Context, err error) twirp.Error {
 		return errBusy
 	case errors.Is(err, postgres.ErrRetry):
 		return errRetry
-	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(ctx.Err(), context.Canceled) && time.Now().Before(c.deadline): // later, the connection's read deadline cancels too
 		return errCanceled
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		return errDeadline
