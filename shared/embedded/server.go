@@ -261,6 +261,9 @@ func (p *Postgres) dataInUse() bool {
 
 func (p *Postgres) accessRules() string { return filepath.Join(p.dir.path, "pg_hba.conf") }
 
+// LogFile returns the path of the server's own log.
+func (p *Postgres) LogFile() string { return p.logFile() }
+
 func (p *Postgres) logFile() string { return filepath.Join(p.dir.path, "postgres.log") }
 
 func (p *Postgres) logSize() int64 {
