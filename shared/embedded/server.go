@@ -30,7 +30,7 @@ const (
 )
 
 // errExited says that the server ended before it was ready. The server's log says why.
-var errExited = errors.New("PostgreSQL ended while it was starting; the end of its log:")
+var errExited = errors.New("PostgreSQL ended while it was starting")
 
 // start starts the server in a directory that this process has locked.
 func (p *Postgres) start(ctx context.Context) (err error) {
@@ -144,7 +144,7 @@ func (p *Postgres) launch(ctx context.Context) error {
 		}
 		passing := errors.Is(err, errExited) && (p.portTaken() || p.dataInUse())
 		if !passing || time.Now().After(deadline) {
-			return fmt.Errorf("%w\n%s", err, p.logTail(seen))
+			return fmt.Errorf("%w; the end of its log:\n%s", err, p.logTail(seen))
 		}
 		select {
 		case <-time.After(retryInterval):
