@@ -141,7 +141,7 @@ func callUsersAndSessions(t *testing.T, d *testenv.Database, c clients) (user st
 			}
 		}
 	}
-	wantReason(t, c.users.GetUser, &databasev1.GetUserRequest{UserId: "nobody"}, "USER_NOT_FOUND")
+	wantReason(t, c.users.GetUser, &databasev1.GetUserRequest{UserId: "unknown"}, "USER_NOT_FOUND")
 	for by, answer := range map[string]*databasev1.Session{
 		"token": call(t, c.sessions.GetSession, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: token}}).Session,
 		"id":    call(t, c.sessions.GetSession, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_SessionId{SessionId: session}}).Session,
@@ -172,7 +172,7 @@ func callCharacters(t *testing.T, c clients, user string) {
 		t.Errorf("the same CreateCharacter again: character %d, want %d", again.Id, first.Id)
 	}
 	wantReason(t, db.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: user, Name: "FIRST", RequestId: uuid.NewString()}, "NAME_TAKEN")
-	wantReason(t, db.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: "nobody", Name: "Second", RequestId: uuid.NewString()}, "USER_NOT_FOUND")
+	wantReason(t, db.CreateCharacter, &databasev1.CreateCharacterRequest{UserId: "unknown", Name: "Second", RequestId: uuid.NewString()}, "USER_NOT_FOUND")
 	get := &databasev1.GetCharacterRequest{UserId: user, CharacterId: first.Id}
 	save := &databasev1.SaveCharacterRequest{UserId: user, CharacterId: first.Id, ExpectedVersion: 1, SaveId: uuid.NewString(), Money: proto.Int64(7)}
 	for range 2 { // the second is a repetition

@@ -65,8 +65,10 @@ func TestRedisReplies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for err = p.Cache.Check(t.Context()); errors.Is(err, os.ErrDeadlineExceeded); { // on a starved machine
-			err = p.Cache.Check(t.Context())
+		for range 30 { // a starved machine may be late
+			if err = p.Cache.Check(t.Context()); !errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
 		}
 		p.Close()
 		u, is := errors.AsType[*cache.Unusable](err)

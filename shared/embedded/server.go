@@ -45,7 +45,7 @@ func (p *Postgres) start(ctx context.Context) (err error) {
 	if err := stopLeftover(p.data()); err != nil {
 		return err
 	}
-	if err := os.WriteFile(p.logFile(), nil, 0o600); err != nil {
+	if err := os.WriteFile(p.LogFile(), nil, 0o600); err != nil {
 		return err
 	}
 	if err := p.prepareData(ctx); err != nil {
@@ -217,7 +217,7 @@ func (p *Postgres) arguments() []string {
 
 // run starts a program of PostgreSQL as the server's user. Its output goes to the log file.
 func (p *Postgres) run(program string, args ...string) (*childprocess.Process, error) {
-	log, err := os.OpenFile(p.logFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	log, err := os.OpenFile(p.LogFile(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -262,12 +262,10 @@ func (p *Postgres) dataInUse() bool {
 func (p *Postgres) accessRules() string { return filepath.Join(p.dir.path, "pg_hba.conf") }
 
 // LogFile returns the path of the server's own log.
-func (p *Postgres) LogFile() string { return p.logFile() }
-
-func (p *Postgres) logFile() string { return filepath.Join(p.dir.path, "postgres.log") }
+func (p *Postgres) LogFile() string { return filepath.Join(p.dir.path, "postgres.log") }
 
 func (p *Postgres) logSize() int64 {
-	info, err := os.Stat(p.logFile())
+	info, err := os.Stat(p.LogFile())
 	if err != nil {
 		return 0
 	}
@@ -277,7 +275,7 @@ func (p *Postgres) logSize() int64 {
 // logTail returns the end of the log after its first skip bytes.
 func (p *Postgres) logTail(skip int64) string {
 	const limit = 2000
-	f, err := os.Open(p.logFile())
+	f, err := os.Open(p.LogFile())
 	if err != nil {
 		return ""
 	}

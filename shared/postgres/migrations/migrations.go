@@ -201,7 +201,7 @@ func numberedSteps(version int, data adapter) (steps []step, err error) {
 		if err != nil {
 			return nil, err
 		}
-		steps = append(steps, step{name, text + fmt.Sprintf("INSERT INTO %s.migration (version) VALUES (%d);\n", data.own, i+1)})
+		steps = append(steps, step{name, text + data.own.In(fmt.Sprintf("INSERT INTO game.migration (version) VALUES (%d);\n", i+1))})
 	}
 	return steps, nil
 }
