@@ -44,10 +44,11 @@ func TestPasswordStays(t *testing.T) {
 
 // thief is a server without TLS that asks for a password and keeps what it gets.
 type thief struct {
+	net.Listener
 	address string
 	mu      sync.Mutex
 	got     []byte
-	conns   sync.WaitGroup
+	conns   sync.WaitGroup // the loop that accepts is in it too
 }
 
 func newThief(t *testing.T, ask pgproto3.BackendMessage) *thief {
@@ -57,8 +58,8 @@ func newThief(t *testing.T, ask pgproto3.BackendMessage) *thief {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s := &thief{address: l.Addr().String()}
-	go func() {
+	s := &thief{Listener: l, address: l.Addr().String()}
+	s.conns.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
@@ -66,7 +67,7 @@ func newThief(t *testing.T, ask pgproto3.BackendMessage) *thief {
 			}
 			s.conns.Go(func() { s.steal(c, ask) })
 		}
-	}()
+	})
 	return s
 }
 
@@ -97,8 +98,9 @@ func (s *thief) steal(c net.Conn, ask pgproto3.BackendMessage) {
 	s.got = append(append(s.got, header...), rest...)
 }
 
-// received returns what clients sent after the question. All of them have left.
+// received returns what clients sent after the question. All of them have left, and no other can come.
 func (s *thief) received() []byte {
+	s.Close()
 	s.conns.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
