@@ -48,7 +48,8 @@ type health struct {
 }
 
 func newHealth(p *app.Program) *health {
-	return &health{program: p, schema: migrations.Checker{Schema: p.DB.Schema()}}
+	s := p.Config.Sessions
+	return &health{program: p, schema: migrations.Checker{Schema: p.DB.Schema(), SessionWindow: s.Window, SessionCap: s.Cap}}
 }
 
 // closeWhileLeaving closes each connection of net/http after its answer once leaving is set.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -43,6 +45,12 @@ Run it before a new version starts, and after better-auth's own migration if /re
   -session-token plain|sha256
                     how the web application stores session tokens: as they are (default), or sha256(token) in hex.
                     With sha256 no token is sent to PostgreSQL. Later runs remember it
+  -session-window DURATION, -session-cap DURATION
+                    how far the service may move a session's expiry: after now (default 1h), and after the session's
+                    creation (default 720h). The service's SESSION_WINDOW and SESSION_CAP can only lower them
+  -session-min-gain DURATION
+                    the smallest extension that is written (default 5m). Durations are 300 (seconds) or 5m; later
+                    runs remember these three
   -no-user-trigger  create no triggers on better-auth's user table: users are then cached for 10 s
 
 Environment: DATABASE_URL; DATABASE_SCHEMA; AUTH_TIMEZONE, the zone of better-auth's times if its columns have none (UTC for Drizzle
@@ -61,6 +69,9 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	f.StringVar(&o.SessionTable, "session-table", "", "")
 	f.StringVar(&o.UsernameNormalization, "username-normalization", "", "")
 	f.StringVar(&o.SessionToken, "session-token", "", "")
+	duration(f, "session-window", &o.SessionWindow)
+	duration(f, "session-cap", &o.SessionCap)
+	duration(f, "session-min-gain", &o.SessionMinGain)
 	f.Func("column", "", func(s string) error { return addColumn(&o.Names, s) })
 	onlyPrint := f.Bool("print", false, "")
 	if err := parse(f, args, migrateUsage); err != nil {
@@ -108,6 +119,19 @@ func schemaFlag(f *flag.FlagSet) func() (postgres.Schema, error) {
 		}
 		return s, nil
 	}
+}
+
+// duration adds a flag that is written as the service's durations are: 300 (seconds), or 5m.
+func duration(f *flag.FlagSet, name string, d *time.Duration) {
+	f.Func(name, "", func(s string) (err error) {
+		if _, err := strconv.Atoi(s); err == nil {
+			s += "s"
+		}
+		if *d, err = time.ParseDuration(s); err != nil || *d <= 0 {
+			return errors.New("write a duration, for example 300 (seconds) or 5m")
+		}
+		return nil
+	})
 }
 
 // addColumn adds a value of -column to n.

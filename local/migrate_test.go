@@ -15,6 +15,12 @@ func owner(t *testing.T, d *testenv.Database) []string {
 	return []string{"DATABASE_URL=" + testenv.Postgres(t).URL(d.Name)}
 }
 
+// service returns the variable that connects to d as the service.
+func service(t *testing.T, d *testenv.Database) []string {
+	t.Helper()
+	return []string{fmt.Sprintf("DATABASE_URL=postgres://game_service@%s/%s?sslmode=disable", testenv.Postgres(t).Addr(), d.Name)}
+}
+
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	t.Run("twice", func(t *testing.T) {
@@ -63,6 +69,18 @@ func TestMigrate(t *testing.T) {
 		d.OwnerExec(t, `INSERT INTO session (id, token, "userId", "expiresAt", "updatedAt") VALUES ('s1', 'plain', 'u1', now(), now())`)
 		wantText(t, &runToEnd(t, 1, env, "migrate").stderr, "-session-token sha256: 1 of 1 values")
 	})
+	t.Run("limits of sessions", func(t *testing.T) {
+		t.Parallel()
+		d := testenv.NewEmptyDatabase(t, "plugins")
+		wantText(t, &runToEnd(t, 2, owner(t, d), "migrate", "-session-cap", "30 days").stderr, "write a duration, for example 300 (seconds) or 5m")
+		wantText(t, &runToEnd(t, 0, owner(t, d), "migrate", "-session-window", "1800", "-session-cap", "48h", "-session-min-gain", "1m").stdout, "adapter to")
+		p := start(t, append(service(t, d), "SESSION_WINDOW=2h", "SESSION_CAP=24h"))
+		const warning = "SESSION_WINDOW is 2h0m0s, but the database allows 30m0s: lower it, or run database-service migrate -session-window 2h0m0s"
+		if code, answer := p.ready(t); code != http.StatusOK || answer["warning"] != warning {
+			t.Errorf("/readyz: got %d %v, want 200 and the warning %q", code, answer, warning)
+		}
+		wantText(t, &p.stdout, warning)
+	})
 	t.Run("print", func(t *testing.T) {
 		t.Parallel()
 		d := testenv.NewEmptyDatabase(t, "plugins")
@@ -104,8 +122,7 @@ func TestMigrateRefuses(t *testing.T) {
 func TestServeUnmigrated(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
-	service := []string{fmt.Sprintf("DATABASE_URL=postgres://game_service@%s/%s?sslmode=disable", testenv.Postgres(t).Addr(), d.Name)}
-	p := start(t, service)
+	p := start(t, service(t, d))
 	code, answer := p.ready(t)
 	if code != http.StatusServiceUnavailable || answer["schema"] != "schema game is missing: run database-service migrate" {
 		t.Errorf("/readyz: got %d %v, want 503 and what to do", code, answer)
@@ -117,5 +134,5 @@ func TestServeUnmigrated(t *testing.T) {
 		code, _ := p.ready(t)
 		return code == http.StatusOK
 	})
-	wantText(t, &start(t, service).stdout, "10 s")
+	wantText(t, &start(t, service(t, d)).stdout, "10 s")
 }

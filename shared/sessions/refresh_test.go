@@ -83,13 +83,32 @@ func TestRefreshSession(t *testing.T) {
 		t.Run("configured window and cap", func(t *testing.T) {
 			t.Parallel()
 			_, id, token := addSession(t, e, "5 minutes")
-			c := client(t, e.Program, func(c *sessions.Config) { c.Window, c.Cap = 10*time.Hour, 2*time.Hour })
+			setTime(t, e, id, "[createdAt]", "-80 minutes")
+			c := client(t, e.Program, func(c *sessions.Config) { c.Window, c.Cap = 50*time.Minute, 2*time.Hour })
 			if got, err := c.RefreshSession(t.Context(), refreshToken(token)); err != nil || !got.Extended {
 				t.Fatalf("RefreshSession = %v, %v, want extended", got, err)
 			}
 			after := readRow(t, e, id)
 			limit := after.CreatedAt.Add(2 * time.Hour)
 			wantBetween(t, "expiresAt", after.ExpiresAt, limit, limit)
+		})
+
+		t.Run("configured above the limits of the database", func(t *testing.T) {
+			t.Parallel()
+			_, id, token := addSession(t, e, "5 minutes")
+			c := client(t, e.Program, func(c *sessions.Config) { c.Window, c.Cap = 10*time.Hour, 1000*time.Hour })
+			before := readRow(t, e, id)
+			got, err := c.RefreshSession(t.Context(), refreshToken(token))
+			if err != nil || !got.Extended {
+				t.Fatalf("RefreshSession = %v, %v, want extended", got, err)
+			}
+			after := readRow(t, e, id)
+			wantBetween(t, "expiresAt", after.ExpiresAt, before.Clock.Add(sessions.DefaultWindow), after.Clock.Add(sessions.DefaultWindow))
+			wantBetween(t, "expires_at", got.Session.ExpiresAt.AsTime(), after.ExpiresAt, after.ExpiresAt)
+			again, err := c.RefreshSession(t.Context(), refreshToken(token))
+			if err != nil || again.Extended {
+				t.Errorf("RefreshSession again = %v, %v, want not extended", again, err)
+			}
 		})
 
 		t.Run("not extended, not written", func(t *testing.T) {

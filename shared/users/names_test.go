@@ -41,7 +41,7 @@ func TestOtherNames(t *testing.T) {
 			t.Parallel()
 			d := testenv.NewEmptyDatabase(t, "plugins")
 			d.OwnerExec(t, `INSERT INTO "user" (id, name, email, username, "emailVerified") VALUES ('u1', 'Player', 'player@example.com', 'player', true);
-				INSERT INTO session (id, token, "userId", "expiresAt", "updatedAt") VALUES ('s1', 'token1', 'u1', now() + interval '1 hour', now()); `+test.change)
+				INSERT INTO session (id, token, "userId", "expiresAt", "updatedAt") VALUES ('s1', 'token1', 'u1', now() + interval '10 minutes', now()); `+test.change)
 			conn, err := pgx.ConnectConfig(t.Context(), d.Owner.Config().ConnConfig)
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +72,7 @@ func TestOtherNames(t *testing.T) {
 				t.Errorf("GetUserBySession = %v, %v; want u1", r, err)
 			}
 			var extended int
-			if err := d.Owner.QueryRow(t.Context(), `SELECT count(*) FROM game.extend_session('s1', '3 hours', '720 hours', '5 minutes')`).Scan(&extended); err != nil || extended != 1 {
+			if err := d.Owner.QueryRow(t.Context(), `SELECT count(*) FROM game.extend_session('s1', '1 hour', '720 hours', '5 minutes')`).Scan(&extended); err != nil || extended != 1 {
 				t.Errorf("game.extend_session extended %d sessions (%v), want 1", extended, err)
 			}
 		})

@@ -124,23 +124,28 @@ BEGIN
 END $$;
 
 -- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only if that gains at least
--- min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so they see a revocation or a refresh by
+-- min_gain. The caller may lower window and cap, and raise min_gain. clock_timestamp() and greatest() are evaluated on the locked row, so they see a revocation or a refresh by
 -- better-auth that committed while this waited for the lock. The 5 s: a web server whose clock is ahead may have revoked
 -- the session by setting its expiry to its own "now".
 CREATE OR REPLACE FUNCTION game.extend_session(p_id text, p_window interval, p_cap interval, p_min_gain interval)
 RETURNS TABLE (expires_at timestamptz, expires_in_seconds bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	-- In seconds, because a month compares as 30 days and may add 31. NULL leaves the limit as it is.
+	v_window   constant interval := make_interval(secs => greatest(0, least(extract(epoch FROM p_window), {{.Seconds .SessionWindow}})));
+	v_cap      constant interval := make_interval(secs => greatest(0, least(extract(epoch FROM p_cap), {{.Seconds .SessionCap}})));
+	v_min_gain constant interval := make_interval(secs => least(greatest(extract(epoch FROM p_min_gain), {{.Seconds .SessionMinGain}}), 1e9));
 BEGIN
 	-- A statement sees other rows as they were when it began. So the wait for this row, in which the user may be banned, comes first.
 	PERFORM FROM {{.Session.Table}} AS s WHERE {{.Session.Equals "id" "p_id"}} FOR NO KEY UPDATE;
 	RETURN QUERY
 	UPDATE {{.Session.Table}} AS s
-	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + p_window, %s + p_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}
+	   SET {{.Session.Name "expiresat"}} = {{.Session.FromTZ "expiresat" (printf "greatest(%s, least(clock_timestamp() + v_window, %s + v_cap))" (.Session.Time "expiresat") (.Session.Time "createdat"))}}
 	  FROM {{.User.Table}} AS u
 	 WHERE {{.Session.Equals "id" "p_id"}}
 	   AND u.{{.User.Name "id"}} = {{.SessionUserID}}
 	   AND {{.Session.Time "expiresat"}} > clock_timestamp() + interval '5 seconds'
-	   AND least(clock_timestamp() + p_window, {{.Session.Time "createdat"}} + p_cap) >= {{.Session.Time "expiresat"}} + p_min_gain
+	   AND least(clock_timestamp() + v_window, {{.Session.Time "createdat"}} + v_cap) >= {{.Session.Time "expiresat"}} + v_min_gain
 	   AND isfinite({{.Session.Time "createdat"}}) -- least() would ignore NULL and infinity, and with them the cap
 	   AND {{.Session.Text "impersonatedby"}} IS NULL
 	   AND NOT game.ban_holds({{.User.Bool "banned"}}, {{.User.Time "banexpires"}}, clock_timestamp())
@@ -173,14 +178,16 @@ INSERT INTO game.cache_change AS c (key, xid) VALUES ('*', pg_current_xact_id())
 ON CONFLICT (key) DO UPDATE SET xid = excluded.xid;
 
 INSERT INTO game.adapter AS a (version, fingerprint, sql_hash, auth_schema, role, user_table, user_trigger, names,
-	username_normalization, session_token)
+	username_normalization, session_token, session_window_seconds, session_cap_seconds, session_min_gain_seconds)
 VALUES ({{.AdapterVersion}}, '{{.Fingerprint}}', '{{"{{hash}}"}}', {{.Literal .AuthSchema}}, {{.Literal .RoleName}}, {{.Literal .User.Table}}, {{.UserTrigger}}, {{.Literal .Names.String}},
-	{{.Literal .UsernameNormalization}}, {{.Literal .SessionToken}})
+	{{.Literal .UsernameNormalization}}, {{.Literal .SessionToken}}, {{.Seconds .SessionWindow}}, {{.Seconds .SessionCap}}, {{.Seconds .SessionMinGain}})
 ON CONFLICT (one) DO UPDATE
 	SET version = excluded.version, fingerprint = excluded.fingerprint, sql_hash = excluded.sql_hash,
 	    auth_schema = excluded.auth_schema, role = excluded.role,
 	    user_table = excluded.user_table, user_trigger = excluded.user_trigger, names = excluded.names,
-	    username_normalization = excluded.username_normalization, session_token = excluded.session_token, applied_at = now();
+	    username_normalization = excluded.username_normalization, session_token = excluded.session_token,
+	    session_window_seconds = excluded.session_window_seconds, session_cap_seconds = excluded.session_cap_seconds,
+	    session_min_gain_seconds = excluded.session_min_gain_seconds, applied_at = now();
 
 -- Readers of the view wait for its replacement until the commit, so it is replaced only if it changed. Its comment tells:
 -- the hash of its text, the table that the text means now, and the owner.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 )
@@ -26,7 +27,11 @@ type Status struct {
 // time. The zero value checks the default schema.
 type Checker struct {
 	Schema postgres.Schema // of the service
-	proven string          // fingerprint of changed tables that still work
+	// SessionWindow and SessionCap are those of the service's configuration; zero means its default. If the database allows
+	// less, that is a warning.
+	SessionWindow, SessionCap time.Duration
+
+	proven string // fingerprint of changed tables that still work
 }
 
 // Check is [Checker.Check] for one time.
@@ -68,6 +73,8 @@ func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
 		return Status{}, err
 	case changed != nil:
 		s.Warning = fmt.Sprintf("%v; calls still work, so the service stays ready: %v", changed, again(c.Schema))
+	default:
+		s.Warning = at.lowered(c.SessionWindow, c.SessionCap)
 	}
 	return s, nil
 }

@@ -14,7 +14,7 @@ import (
 
 // aUser adds a user with a session.
 const aUser = `INSERT INTO "user" (id, name, email, "emailVerified") VALUES ('u1', 'Player', 'player@example.com', true);
-	INSERT INTO session (id, token, "userId", "expiresAt", "updatedAt") VALUES ('s1', 'token1', 'u1', now() + interval '1 hour', now())`
+	INSERT INTO session (id, token, "userId", "expiresAt", "updatedAt") VALUES ('s1', 'token1', 'u1', now() + interval '10 minutes', now())`
 
 // as connects to d as a new role that may create schemas, and has the given rights too.
 func as(t *testing.T, d *testenv.Database, rights string) *pgx.Conn {
@@ -47,7 +47,7 @@ func found(t *testing.T, d *testenv.Database) bool {
 	}
 	var all bool
 	if err := tx.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM game.users WHERE id = game.user_id('u1'))
-		AND EXISTS (SELECT FROM game.session_by_token('token1')) AND EXISTS (SELECT FROM game.extend_session('s1', '3 hours', '720 hours', '5 minutes'))`).Scan(&all); err != nil {
+		AND EXISTS (SELECT FROM game.session_by_token('token1')) AND EXISTS (SELECT FROM game.extend_session('s1', '1 hour', '720 hours', '5 minutes'))`).Scan(&all); err != nil {
 		t.Fatal(err)
 	}
 	return all

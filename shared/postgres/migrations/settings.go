@@ -6,18 +6,24 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Settings say how the web application has configured better-auth, where its tables do not show it. An empty field means
-// that of the last run.
+// Settings are what better-auth's tables do not show: how the web application has configured better-auth, and how far the
+// service may extend a session. An empty field means that of the last run.
 type Settings struct {
 	// UsernameNormalization is how the username plugin stores a name: in "lower" case, which is the default, in "upper"
 	// case, or as typed ("none").
 	UsernameNormalization string
 	// SessionToken is how sessions' tokens are stored: "plain", which is the default, or "sha256" in hex.
 	SessionToken string
+	// SessionWindow is how far after now an extension may move the expiry of a session, and SessionCap how far after the
+	// session's creation. Defaults: 1 h and 30 days.
+	SessionWindow, SessionCap time.Duration
+	// SessionMinGain is the smallest extension that is written. Default: 5 min.
+	SessionMinGain time.Duration
 }
 
 const (
@@ -33,6 +39,9 @@ func (s Settings) or(last Settings) Settings {
 	return Settings{
 		UsernameNormalization: cmp.Or(s.UsernameNormalization, last.UsernameNormalization, lower),
 		SessionToken:          cmp.Or(s.SessionToken, last.SessionToken, plainly),
+		SessionWindow:         cmp.Or(s.SessionWindow, last.SessionWindow, time.Hour),
+		SessionCap:            cmp.Or(s.SessionCap, last.SessionCap, 30*24*time.Hour),
+		SessionMinGain:        cmp.Or(s.SessionMinGain, last.SessionMinGain, 5*time.Minute),
 	}
 }
 
@@ -51,7 +60,50 @@ func (s Settings) check() error {
 			return fmt.Errorf("%s: no such value %q; there are %s", f.flag, f.value, strings.Join(f.known, ", "))
 		}
 	}
+	return s.checkLimits()
+}
+
+// checkLimits accepts the same times as the service's SESSION_WINDOW and SESSION_CAP.
+func (s Settings) checkLimits() error {
+	const year = 365 * 24 * time.Hour
+	for _, f := range []struct {
+		flag               string
+		value, least, most time.Duration
+	}{
+		{"-session-window", s.SessionWindow, time.Minute, year},
+		{"-session-cap", s.SessionCap, time.Minute, year},
+		{"-session-min-gain", s.SessionMinGain, time.Second, 24 * time.Hour},
+	} {
+		if f.value < f.least || f.value > f.most || f.value%time.Second != 0 {
+			return fmt.Errorf("%s %s is not from %s to %s in whole seconds", f.flag, f.value, f.least, f.most)
+		}
+	}
+	if s.SessionMinGain > s.SessionWindow {
+		return fmt.Errorf("-session-min-gain %s is more than -session-window %s, so no session would ever be extended", s.SessionMinGain, s.SessionWindow)
+	}
 	return nil
+}
+
+// Seconds returns a limit as the database stores it.
+func (Settings) Seconds(d time.Duration) int { return int(d / time.Second) }
+
+// lowered says which limits of the service's configuration are above those of the database, which then hold. It is empty if
+// there are none. Zero means the service's default.
+func (s Settings) lowered(window, limit time.Duration) string {
+	var all []string
+	for _, l := range []struct {
+		name, flag      string
+		wanted, allowed time.Duration
+	}{
+		{"SESSION_WINDOW", "-session-window", window, s.SessionWindow},
+		{"SESSION_CAP", "-session-cap", limit, s.SessionCap},
+	} {
+		if l.wanted > l.allowed {
+			all = append(all, fmt.Sprintf("%s is %s, but the database allows %s: lower it, or run database-service migrate %s %s",
+				l.name, l.wanted, l.allowed, l.flag, l.wanted))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // compare compares the settings with the rows that are there. It returns what is worth a note, and an error if sessions

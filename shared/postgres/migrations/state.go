@@ -2,6 +2,7 @@ package migrations
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,7 +22,7 @@ type state struct {
 	triggers int    // number of the service's enabled triggers on the user table
 	logged   bool   // the last run was to add triggers
 	names    string // of better-auth's tables and columns, JSON
-	Settings        // of the last run; empty before migration 0004
+	Settings        // of the last run; those that its program did not know are empty
 }
 
 const (
@@ -44,7 +45,10 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
        -- An older adapter does not have these columns.
        coalesce(to_jsonb(a) ->> 'names', '') AS names,
        coalesce(to_jsonb(a) ->> 'username_normalization', '') AS username_normalization,
-       coalesce(to_jsonb(a) ->> 'session_token', '') AS session_token
+       coalesce(to_jsonb(a) ->> 'session_token', '') AS session_token,
+       coalesce((to_jsonb(a) ->> 'session_window_seconds')::bigint, 0) AS session_window,
+       coalesce((to_jsonb(a) ->> 'session_cap_seconds')::bigint, 0) AS session_cap,
+       coalesce((to_jsonb(a) ->> 'session_min_gain_seconds')::bigint, 0) AS session_min_gain
   FROM (VALUES (1)) AS one
   LEFT JOIN game.adapter AS a ON true`
 )
@@ -63,8 +67,10 @@ func currentState(ctx context.Context, q Querier, own postgres.Schema) (state, e
 	}
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
 		s.own = own
+		var window, limit, gain time.Duration // in seconds
 		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names,
-			&s.UsernameNormalization, &s.SessionToken)
+			&s.UsernameNormalization, &s.SessionToken, &window, &limit, &gain)
+		s.SessionWindow, s.SessionCap, s.SessionMinGain = window*time.Second, limit*time.Second, gain*time.Second
 		return s, err
 	})
 }
