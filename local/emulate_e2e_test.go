@@ -63,7 +63,7 @@ func wantFunctionsAsDirect(t *testing.T, dir string) {
 			t.Parallel()
 			e := testenv.New(t, "plugins", redis)
 			direct := start(t, outside(e))
-			p := startEmulator(t, outside(e), "-functions", dir)
+			p := startEmulator(t, outside(e), "-functions", dir, "-parameter", "RequireIdentity=false") // load balancers send none
 			wantSameAnswers(t, addPlayer(t, e, "Alice"), direct.url, p.url)
 			children := processes(t, dir)
 			if len(children) == 0 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -140,6 +141,9 @@ func TestEmulator(t *testing.T) {
 	saved, err := filepath.Glob(filepath.Join(dir, "*-UserFunction-GetUserBySession.json"))
 	if err != nil || len(saved) == 0 {
 		t.Fatalf("got %v, %v, want saved events", saved, err)
+	}
+	if event, err := os.ReadFile(saved[0]); err != nil || !bytes.Contains(event, []byte(`:assumed-role/emulator/unsigned"`)) {
+		t.Errorf("the HTTP API sends no IAM identity, as AWS's does: %v %s", err, event)
 	}
 	again := runToEnd(t, 0, env, "invoke", "UserFunction", "-e", saved[0])
 	wantText(t, &again.stdout, `"statusCode":200`)

@@ -72,11 +72,14 @@ var gatewayOf = map[template.API]gateway.Kind{template.HTTPAPI: gateway.HTTPAPI,
 func (e *Emulator) gatewayConfig(s *state) gateway.Config {
 	c := gateway.Config{
 		Default: e.options.Gateway, Routes: map[gateway.Kind][]gateway.Route{}, Stages: map[gateway.Kind]string{},
-		BinaryTypes: s.template.BinaryTypes, Responses: s.template.Responses,
+		IAM: map[gateway.Kind]bool{}, BinaryTypes: s.template.BinaryTypes, Responses: s.template.Responses,
 		Save: func(_ gateway.Kind, name string, event []byte) { e.save(name, event) },
 	}
 	for api, name := range s.template.Stages {
 		c.Stages[gatewayOf[api]] = name
+	}
+	for api, required := range s.template.IAM {
+		c.IAM[gatewayOf[api]] = required
 	}
 	for _, r := range s.template.Routes {
 		f, kind := s.byName[r.Function], gatewayOf[r.API]

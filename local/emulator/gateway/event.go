@@ -35,6 +35,7 @@ const (
 // request is a request as a gateway sees it.
 type request struct {
 	kind       Kind
+	iam        bool // the gateway requires a signature
 	route      Route
 	parameters map[string]string
 	stage      string
@@ -53,7 +54,7 @@ type request struct {
 // read reads the request up to the gateway's limits. If it refuses, the request is complete enough for refuse.
 func (h *handler) read(kind Kind, path string, w http.ResponseWriter, r *http.Request) (*request, reason) {
 	req := &request{
-		kind: kind, stage: h.Stages[kind], method: r.Method, query: r.URL.RawQuery,
+		kind: kind, iam: h.IAM[kind], stage: h.Stages[kind], method: r.Method, query: r.URL.RawQuery,
 		protocol: r.Proto, sourceIP: r.RemoteAddr, at: h.Now().UTC(), extendedID: newAPIID(), invocationID: uuid.NewString(),
 	}
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {

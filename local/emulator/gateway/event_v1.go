@@ -85,9 +85,9 @@ func (req *request) identityV1() identityV1 {
 	if agent := req.header.Get("User-Agent"); agent != "" {
 		id.UserAgent = &agent
 	}
-	if key := accessKey(req.header); key != "" {
-		of, arn, user := template.Account, userARN(key), userID(key)
-		id.AccessKey, id.AccountID, id.UserARN, id.User, id.Caller = &key, &of, &arn, &user, &user
+	if by, ok := req.signer(); ok {
+		of := template.Account
+		id.AccessKey, id.AccountID, id.UserARN, id.User, id.Caller = &by.key, &of, &by.arn, &by.id, &by.id
 	}
 	return id
 }

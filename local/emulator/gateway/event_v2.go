@@ -90,13 +90,13 @@ func (req *request) contextV2(e eventV2) contextV2 {
 		HTTP:      httpV2{req.method, e.RawPath, req.protocol, req.sourceIP, req.header.Get("User-Agent")},
 		RequestID: req.requestID, RouteKey: e.RouteKey, Stage: req.stage, Time: req.clock(), TimeEpoch: req.at.UnixMilli(),
 	}
-	key := accessKey(req.header)
-	if key != "" {
-		c.Authorizer = &authorizerV2{&iamV2{AccessKey: key, AccountID: template.Account, CallerID: userID(key), UserARN: userARN(key), UserID: userID(key)}}
+	by, signed := req.signer()
+	if signed {
+		c.Authorizer = &authorizerV2{&iamV2{AccessKey: by.key, AccountID: template.Account, CallerID: by.id, UserARN: by.arn, UserID: by.id}}
 	}
 	if req.kind == FunctionURL {
 		c.APIID, c.DomainPrefix, c.DomainName = urlID, urlID, urlID+".lambda-url."+region+".on.aws"
-		if key == "" {
+		if !signed {
 			c.AccountID = "anonymous"
 		}
 	}
@@ -135,28 +135,6 @@ func cookies(h http.Header) []string {
 func parseQuery(raw string) url.Values {
 	v, _ := url.ParseQuery(raw)
 	return v
-}
-
-// accessKey returns the access key of a request with a SigV4 signature, which is not verified.
-func accessKey(h http.Header) string {
-	rest, ok := strings.CutPrefix(h.Get("Authorization"), "AWS4-HMAC-SHA256 ")
-	if !ok {
-		return ""
-	}
-	for field := range strings.SplitSeq(rest, ",") {
-		if scope, ok := strings.CutPrefix(strings.TrimSpace(field), "Credential="); ok {
-			key, _, _ := strings.Cut(scope, "/")
-			return key
-		}
-	}
-	return ""
-}
-
-// userARN names a user after the access key, so that a test can distinguish callers.
-func userARN(key string) string { return "arn:aws:iam::" + template.Account + ":user/" + key }
-
-func userID(key string) string {
-	return "AIDA" + strings.TrimPrefix(strings.TrimPrefix(key, "AKIA"), "ASIA")
 }
 
 // clock returns the time in the form of a web server's log.

@@ -3,7 +3,8 @@
 //
 // A function sees what it sees on AWS: HTTPS on port 443, and the domain of an API in the context. The differences:
 //   - The Host is the client's.
-//   - Signatures are not verified; the access key of a signed request becomes the name of its user.
+//   - Signatures are not verified; the access key of a signed request becomes the name of its user. An API that requires a
+//     signature admits a request without one too, as a session of a made-up role.
 //   - In the event of a REST API, names of headers have net/http's case.
 //   - There are no other authorizers, CORS responses, stage variables or listener rules.
 package gateway
@@ -60,6 +61,7 @@ type Config struct {
 	Default     Kind                         // of requests that choose none; HTTPAPI if empty
 	Routes      map[Kind][]Route             // a gateway without routes has those of HTTPAPI
 	Stages      map[Kind]string              // default: "$default" for HTTPAPI, "Prod" for RESTAPI
+	IAM         map[Kind]bool                // the gateways that require a signature: HTTPAPI and RESTAPI
 	BinaryTypes []string                     // BinaryMediaTypes of the REST API; "~1" stands for "/"
 	Timeouts    map[Kind]time.Duration       // default: AWS's own
 	Responses   map[string]template.Response // GatewayResponses of the REST API

@@ -23,6 +23,11 @@ func (p *parser) readAPI(n *yaml.Node) error {
 	if stage != "" {
 		p.out.Stages[api] = stage
 	}
+	authorizer, err := p.text(child(properties, "Auth"), "DefaultAuthorizer", "")
+	if err != nil {
+		return err
+	}
+	p.out.IAM[api] = authorizer == "AWS_IAM"
 	types, err := p.list(properties, "BinaryMediaTypes")
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ type Template struct {
 	Functions   []*Function // sorted by id
 	Routes      []Route
 	Stages      map[API]string      // names, of the APIs that have one
+	IAM         map[API]bool        // the APIs that admit only signed requests
 	BinaryTypes []string            // BinaryMediaTypes of the REST API
 	Responses   map[string]Response // GatewayResponses of the REST API, by DEFAULT_5XX, INTEGRATION_TIMEOUT, ...
 	sources     []source
@@ -92,7 +93,7 @@ func Read(file, region string, parameters map[string]string) (*Template, error) 
 			conditions: map[string]*yaml.Node{}, decided: map[string]bool{}, mappings: child(root, "Mappings"),
 		},
 		root: root, global: child(child(root, "Globals"), "Function"),
-		out: Template{Stages: map[API]string{}, Responses: map[string]Response{}},
+		out: Template{Stages: map[API]string{}, IAM: map[API]bool{}, Responses: map[string]Response{}},
 	}
 	if err := p.readParameters(parameters); err != nil {
 		return nil, err

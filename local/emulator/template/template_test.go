@@ -170,6 +170,9 @@ func TestTemplateRoutes(t *testing.T) {
 	if diff := cmp.Diff(responses, out.Responses); diff != "" {
 		t.Error(diff)
 	}
+	if out.IAM[template.RESTAPI] {
+		t.Error("an API without an authorizer has one")
+	}
 	if out.Stages[template.RESTAPI] != "beta" || !slices.Equal(out.BinaryTypes, []string{"application~1protobuf"}) {
 		t.Errorf("got stage %v, binary types %v", out.Stages, out.BinaryTypes)
 	}
@@ -254,6 +257,9 @@ func TestDeploymentTemplate(t *testing.T) {
 	}
 	if !maps.Equal(routes, wantRoutes) {
 		t.Errorf("got %v, want each behind two gateways", routes)
+	}
+	if !out.IAM[template.HTTPAPI] || !out.IAM[template.RESTAPI] {
+		t.Errorf("an API admits unsigned requests: %v", out.IAM)
 	}
 	if out.Stages[template.RESTAPI] == "" || !slices.Contains(out.BinaryTypes, "application~1protobuf") || len(out.Responses) == 0 {
 		t.Errorf("got %v, %v, %v", out.Stages, out.BinaryTypes, out.Responses)
