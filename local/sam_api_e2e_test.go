@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 // wantStartAPI calls a function through the HTTP API that sam local start-api serves.
 func (w *eventWorld) wantStartAPI(t *testing.T, docker *dockerDaemon, options []string) {
 	t.Helper()
+	options = append(slices.Clone(options), "RequireIdentity=false") // a value of --parameter-overrides; its events have no identity
 	url := startSAMAPI(t, docker, options) + "/twirp/osirose.database.v1.UserService/GetUserByUsername"
 	const want = `"email":"alice@example.com"`
 	var status int

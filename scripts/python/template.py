@@ -24,13 +24,12 @@ TEMPLATE = pathlib.Path(__file__).parents[2] / "template.yaml"
 
 CHOICES = {
     "Gateway": ["http", "rest"],
-    "ReservedConcurrency": ["15", "0"],
-    "AlarmTopicArn": ["", "arn:aws:sns:us-east-1:123456789012:alarms"],
     "TracesEndpoint": ["", "http://collector:4318"],
     "VpcId": ["", "vpc-1"],
     "SubnetIds": ["", "subnet-1,subnet-2"],
     "DatabaseSecurityGroupId": ["", "sg-1"],
     "RedisSecurityGroupId": ["", "sg-2"],
+    "EgressCidr": ["", "10.0.0.0/16"],
     "DatabaseAuth": ["secret", "iam", "url"],
     "DatabaseUrl": ["", "postgres://user@host/database"],
     "DatabaseSecretArn": ["", "arn:aws:secretsmanager:us-east-1:123456789012:secret:database"],
@@ -39,7 +38,15 @@ CHOICES = {
     "DatabaseProxy": ["none", "instance", "cluster"],
     "DatabaseIdentifier": ["", "database"],
     "RedisCache": ["none", "serverless"],
-    "RedisUrl": ["", "rediss://host:6379"],
+    "RedisUrl": ["", "rediss://host:6379", "off"],
+}
+# No rule and no other condition depends on these, so they vary together: all have the first value, or all the second.
+TOGETHER = {
+    "ReservedConcurrency": ["15", "0"],
+    "AlarmTopicArn": ["", "arn:aws:sns:us-east-1:123456789012:alarms"],
+    "LogKeyArn": ["", "arn:aws:kms:us-east-1:123456789012:key/logs"],
+    "EnvironmentKeyArn": ["", "arn:aws:kms:us-east-1:123456789012:key/environment"],
+    "HasCallers": ["false", "true"],
 }
 
 
@@ -135,13 +142,15 @@ def main():
     defaults = {n: str(p.get("Default", "")) for n, p in template["Parameters"].items()}
     tried, wrong = 0, set()
     for combination in itertools.product(*CHOICES.values()):
-        parameters = defaults | dict(zip(CHOICES, combination))
-        if not allowed(template, parameters):
+        chosen = dict(zip(CHOICES, combination))
+        if not allowed(template, defaults | chosen):
             continue
-        tried += 1
-        for name, target in missing(template, parameters):
-            wrong.add(f"{name} refers to {target}, which does not exist, for example for {dict(zip(CHOICES, combination))}")
-            break
+        for independent in zip(*TOGETHER.values()):
+            chosen |= dict(zip(TOGETHER, independent))
+            tried += 1
+            for name, target in missing(template, defaults | chosen):
+                wrong.add(f"{name} refers to {target}, which does not exist, for example for {chosen}")
+                break
     with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
         json.dump(template, f)
         f.flush()

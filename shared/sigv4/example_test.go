@@ -13,7 +13,7 @@ import (
 )
 
 // The URL is the stack's output ApiUrl. The SDK finds the credentials as the AWS CLI does. Their owner needs the permission
-// execute-api:Invoke: the stack's output CallerPolicyArn grants it.
+// execute-api:Invoke: the stack's outputs ...CallerPolicyArn grant it.
 func ExampleTransport() {
 	ctx := context.Background()
 	account, err := config.LoadDefaultConfig(ctx)
