@@ -10,7 +10,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG REVISION
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.revision=${REVISION}" -o /out/database-service ./local \
+# The same Go, sources and revision make the same bytes, in any folder.
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X main.revision=${REVISION}" -o /out/database-service ./local \
  && echo 'nonroot:x:65532:65532::/:/database-service' > /out/passwd \
  && echo 'nonroot:x:65532:' > /out/group
 

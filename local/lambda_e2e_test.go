@@ -59,28 +59,34 @@ func buildFunctions(t *testing.T, root string, args ...string) (dir string) {
 	return dir
 }
 
-// TestBuildSetsArchitecture checks that the template of scripts/build has the architecture of the binaries.
-func TestBuildSetsArchitecture(t *testing.T) {
+// TestBuildSetsParameters checks that the template of scripts/build has the architecture of the binaries, and says whether the
+// zips name the callers.
+func TestBuildSetsParameters(t *testing.T) {
 	t.Parallel()
-	for want, args := range map[string][]string{"arm64": nil, "x86_64": {"-amd64"}} {
+	for _, test := range []struct {
+		args                  []string
+		architecture, callers string
+	}{
+		{nil, "arm64", "false"}, {[]string{"-amd64"}, "x86_64", "false"}, {[]string{"-callers", "go.mod"}, "arm64", "true"},
+	} {
 		dir := t.TempDir()
-		commandIn(t, "..", []string{"GOARCH="}, "scripts/build", append([]string{"-o", dir, "-noaws", "purge"}, args...)...)
+		commandIn(t, "..", []string{"GOARCH="}, "scripts/build", append([]string{"-o", dir, "-noaws", "purge"}, test.args...)...)
 		text, err := os.ReadFile(filepath.Join(dir, "template.yaml"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var template struct {
-			Parameters struct {
-				Architecture struct {
-					Default string `yaml:"Default"`
-				} `yaml:"Architecture"`
+			Parameters map[string]struct {
+				Default string `yaml:"Default"`
 			} `yaml:"Parameters"`
 		}
 		if err := yaml.Unmarshal(text, &template); err != nil {
 			t.Fatal(err)
 		}
-		if got := template.Parameters.Architecture.Default; got != want {
-			t.Errorf("scripts/build %v: the default of Architecture is %q, want %s", args, got, want)
+		for name, want := range map[string]string{"Architecture": test.architecture, "HasCallers": test.callers} {
+			if got := template.Parameters[name].Default; got != want {
+				t.Errorf("scripts/build %v: the default of %s is %q, want %s", test.args, name, got, want)
+			}
 		}
 	}
 }
@@ -89,24 +95,7 @@ func TestBuildSetsArchitecture(t *testing.T) {
 // for byte.
 func TestBuildIsReproducible(t *testing.T) {
 	t.Parallel()
-	copied := t.TempDir()
-	for _, part := range []string{"functions", "rpc", "shared"} {
-		if err := os.CopyFS(filepath.Join(copied, part), os.DirFS("../"+part)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(copied, "scripts"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"go.mod", "go.sum", "template.yaml", "scripts/build"} {
-		text, err := os.ReadFile("../" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(copied, file), text, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	copied := copySources(t, "functions", "rpc", "shared")
 	certificates := filepath.Join(copied, "certificates")
 	if err := os.WriteFile(certificates, []byte("certificates"), 0o600); err != nil {
 		t.Fatal(err)
@@ -115,11 +104,15 @@ func TestBuildIsReproducible(t *testing.T) {
 	if err := os.WriteFile(settings, []byte("GOEXPERIMENT=nogreenteagc\nGOFLAGS=-cover\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	callers := filepath.Join(copied, "who.yaml")
+	if err := os.WriteFile(callers, []byte("callers: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	other := t.TempDir()
 	commandIn(t, copied, []string{"GOARCH=" + runtime.GOARCH, "GOENV=" + settings, "GOFIPS140=latest"},
-		"scripts/build", "-o", other, "-ca", certificates, "purge")
+		"scripts/build", "-o", other, "-ca", certificates, "-callers", callers, "purge")
 	var zips [][]byte
-	for _, dir := range []string{buildFunctions(t, "..", "-ca", certificates, "purge"), other} {
+	for _, dir := range []string{buildFunctions(t, "..", "-ca", certificates, "-callers", callers, "purge"), other} {
 		b, err := os.ReadFile(filepath.Join(dir, "purge.zip"))
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +125,7 @@ func TestBuildIsReproducible(t *testing.T) {
 	wantZip(t, zips[0])
 }
 
-// wantZip checks that a zip contains the program and the certificates, but no times or owners of the build machine.
+// wantZip checks that a zip contains the program, the certificates and the callers, but no times or owners of the build machine.
 func wantZip(t *testing.T, b []byte) {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
@@ -143,7 +136,10 @@ func wantZip(t *testing.T, b []byte) {
 	for _, f := range z.File {
 		got = append(got, fmt.Sprintf("%s %s %s extra %d", f.Name, f.Mode(), f.Modified.Format("2006-01-02"), len(f.Extra)))
 	}
-	if diff := cmp.Diff([]string{"bootstrap -rwxr-xr-x 1980-01-01 extra 0", "ca.pem -rw-r--r-- 1980-01-01 extra 0"}, got); diff != "" {
+	want := []string{
+		"bootstrap -rwxr-xr-x 1980-01-01 extra 0", "ca.pem -rw-r--r-- 1980-01-01 extra 0", "callers.yaml -rw-r--r-- 1980-01-01 extra 0",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("files in the zip (-want +got):\n%s", diff)
 	}
 }
