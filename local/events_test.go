@@ -155,7 +155,7 @@ type eventWorld struct {
 // newEventWorld also replaces the events' placeholders: ids and tokens that differ at each start.
 func newEventWorld(t *testing.T) *eventWorld {
 	t.Helper()
-	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
+	e := testenv.New(t, "plugins", testenv.RedisKinds()[0], testenv.AlsoPurge)
 	user := e.AddUser(t, "Alice")
 	_, token := e.AddSession(t, user, 30*time.Minute) // so that a refresh extends it
 	service := characters.NewService(characters.NewRepository(e.Program.DB, e.Program.Cache), characters.Config{})

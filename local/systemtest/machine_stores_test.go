@@ -36,7 +36,7 @@ func newMachineStore(t testing.TB, name string, programs int) *machineStore {
 	t.Helper()
 	s := &machineStore{Env: testenv.New(t, testenv.Variants[0], testenv.RedisKinds()[0]), t: t, name: name}
 	for range programs {
-		p := s.Open(t, func(c *app.Options) { c.Characters.Slots = machineSlots })
+		p := s.Open(t, testenv.AlsoPurge, func(c *app.Options) { c.Characters.Slots = machineSlots })
 		s.programs, s.clients = append(s.programs, p), append(s.clients, serve(t, p))
 	}
 	return s

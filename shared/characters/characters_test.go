@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,7 +41,8 @@ const (
 type env struct {
 	*testenv.Env
 	databasev1.CharacterDbService
-	url string
+	url    string
+	purger func() *app.Program // its login may do nothing else
 }
 
 func serve(t testing.TB, p *app.Program, c characters.Config) (databasev1.CharacterDbService, string) {
@@ -61,7 +63,7 @@ func start(t testing.TB, e *testenv.Env, c characters.Config) *env {
 		_, err := client.GetCharacter(t.Context(), &databasev1.GetCharacterRequest{CharacterId: 1})
 		return faultOf(err) == notFound
 	})
-	return &env{e, client, url}
+	return &env{e, client, url, sync.OnceValue(func() *app.Program { return e.Open(t, testenv.OnlyPurge) })}
 }
 
 // eachRedis runs f on every kind of Redis.

@@ -254,7 +254,7 @@ func TestGetCharacterList(t *testing.T) {
 		t.Run("by slot, for any order of the rows", func(t *testing.T) {
 			e.OwnerExec(t, `ALTER DATABASE `+e.Name+` SET enable_indexscan = off`)
 			client, url := serve(t, e.Open(t), characters.Config{})
-			other := &env{e.Env, client, url}
+			other := &env{e.Env, client, url, e.purger}
 			e.mustSave(t, &databasev1.SaveCharacterRequest{CharacterId: first.Id, ExpectedVersion: 1, Level: proto.Int32(2)}) // moves the row to the end
 			for _, view := range []databasev1.CharacterView{basic, full} {
 				list := other.mustList(t, &databasev1.GetCharacterListRequest{UserId: user, View: view})

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -35,18 +35,8 @@ UPDATE game.character AS c
   FROM (SELECT id FROM due ORDER BY user_id, id) AS batch
  WHERE c.id = ANY (ARRAY[batch.id])`
 
-	// The request id goes with the row: no caller repeats a create after 30 days.
-	forgetBatchSQL = `
-WITH old AS MATERIALIZED (
-       SELECT c.id, c.user_id
-         FROM game.character AS c
-        WHERE c.deleted_at < now() - interval '30 days'
-        ORDER BY c.deleted_at
-        LIMIT 100
-          FOR UPDATE SKIP LOCKED)
-DELETE FROM game.character AS c
- USING (SELECT id FROM old ORDER BY user_id, id) AS batch
- WHERE c.id = ANY (ARRAY[batch.id])`
+	// The service's role may delete no row. The function deletes those that are due, at most purgeBatch, in the same order.
+	forgetBatchSQL = `SELECT game.forget_characters()`
 )
 
 // Purged counts the rows that a purge changed.
@@ -88,21 +78,32 @@ func (r *Repository) purge(ctx context.Context, now func() time.Time) (done Purg
 		stop := start.Add(deadline.Sub(start) * 4 / 5)
 		over = func() bool { return !now().Before(stop) }
 	}
-	if done.Finished, err = r.batches(ctx, over, finishBatchSQL); err != nil {
+	finish := func(ctx context.Context, q postgres.Querier) (int, error) {
+		tag, err := q.Exec(ctx, finishBatchSQL)
+		return int(tag.RowsAffected()), err
+	}
+	forget := func(ctx context.Context, q postgres.Querier) (int, error) {
+		rows, err := q.Query(ctx, forgetBatchSQL)
+		if err != nil {
+			return 0, err
+		}
+		return pgx.CollectExactlyOneRow(rows, pgx.RowTo[int])
+	}
+	if done.Finished, err = r.batches(ctx, over, finish); err != nil {
 		return done, fmt.Errorf("finish deletions: %w", err)
 	}
-	if done.Forgotten, err = r.batches(ctx, over, forgetBatchSQL); err != nil {
+	if done.Forgotten, err = r.batches(ctx, over, forget); err != nil {
 		return done, fmt.Errorf("forget characters: %w", err)
 	}
 	return done, nil
 }
 
 // batches runs the statement until it changes less than a batch, and returns the number of changed rows.
-func (r *Repository) batches(ctx context.Context, over func() bool, sql string) (n int, err error) {
+func (r *Repository) batches(ctx context.Context, over func() bool, batch func(context.Context, postgres.Querier) (int, error)) (n int, err error) {
 	for rollbacks := 0; !over(); {
-		var tag pgconn.CommandTag
+		var changed int
 		err := r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) (err error) {
-			tag, err = q.Exec(ctx, sql)
+			changed, err = batch(ctx, q)
 			return err
 		})
 		if errors.Is(err, postgres.ErrRetry) && rollbacks < maxRollbacks {
@@ -113,8 +114,8 @@ func (r *Repository) batches(ctx context.Context, over func() bool, sql string) 
 			return n, err
 		}
 		rollbacks = 0
-		n += int(tag.RowsAffected())
-		if tag.RowsAffected() < purgeBatch {
+		n += changed
+		if changed < purgeBatch {
 			return n, nil
 		}
 	}

@@ -19,7 +19,8 @@ import (
 )
 
 func (e *env) repository() *characters.Repository {
-	return characters.NewRepository(e.Program.DB, e.Program.Cache)
+	p := e.purger()
+	return characters.NewRepository(p.DB, p.Cache)
 }
 
 // unknown is the result of a purge with a statement that timed out, so that its effect is unknown.

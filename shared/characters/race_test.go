@@ -191,7 +191,7 @@ func TestAnotherProcess(t *testing.T) {
 	eachRedis(t, func(t *testing.T, e *env) {
 		program := e.Open(t)
 		client, url := serve(t, program, characters.Config{})
-		other := &env{e.Env, client, url}
+		other := &env{e.Env, client, url, e.purger}
 		c := e.mustCreate(t, e.user(t))
 		e.untilHit(t, func() { e.mustGet(t, c) })
 		e.saved(t, c, 42)

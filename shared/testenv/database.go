@@ -22,8 +22,13 @@ import (
 const (
 	webRole      = "web_application" // owns better-auth's tables
 	serviceLogin = "game_service"    // the service's login
-	rolesSQL     = "CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; " +
-		"CREATE ROLE " + serviceLogin + " LOGIN IN ROLE " + migrations.DefaultRole
+	purgeLogin   = "game_purge"      // the login of a purge that has no other rights
+	bothLogin    = "game_and_purge"  // one login for the service and the purge
+	purgeRole    = migrations.DefaultRole + "_purge"
+	rolesSQL     = "CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; CREATE ROLE " + purgeRole + " NOLOGIN; " +
+		"CREATE ROLE " + migrations.DefaultRole + "_owner NOLOGIN; " +
+		"CREATE ROLE " + serviceLogin + " LOGIN IN ROLE " + migrations.DefaultRole + "; CREATE ROLE " + purgeLogin + " LOGIN IN ROLE " + purgeRole + "; " +
+		"CREATE ROLE " + bothLogin + " LOGIN IN ROLE " + migrations.DefaultRole + ", " + purgeRole
 )
 
 // Database is one test's database.

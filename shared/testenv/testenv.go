@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -152,6 +153,16 @@ func (e *Env) Open(t testing.TB, changes ...func(*app.Options)) *app.Program {
 	}
 	t.Cleanup(p.Close)
 	return p
+}
+
+// OnlyPurge gives a program the login of a purge that has no other rights.
+func OnlyPurge(o *app.Options) {
+	o.DatabaseURL = strings.Replace(o.DatabaseURL, serviceLogin, purgeLogin, 1)
+}
+
+// AlsoPurge gives a program a login for the service and the purge.
+func AlsoPurge(o *app.Options) {
+	o.DatabaseURL = strings.Replace(o.DatabaseURL, serviceLogin, bothLogin, 1)
 }
 
 // Each runs f on every variant of the schema. It runs f on every kind of Redis only for the first variant, because the

@@ -152,14 +152,52 @@ BEGIN
 	RETURNING {{.Session.Time "expiresat"}}, floor(extract(epoch FROM {{.Session.Time "expiresat"}} - clock_timestamp()))::bigint;
 END $$;
 
+-- For the purge: deletes at most 100 rows of characters that have been gone for 30 days, and returns their number. A locked row
+-- is left to the next purge. The rows change in the order of their users, because the trigger locks a user's line in the
+-- change log: two purges in different orders would deadlock there. An array of one id per row cannot be hashed, so the rows
+-- are looked up one by one, in that order. The request id goes with the row: no caller repeats a create after 30 days.
+CREATE OR REPLACE FUNCTION game.forget_characters() RETURNS int
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	forgotten int;
+BEGIN
+	WITH old AS MATERIALIZED (
+	       SELECT c.id, c.user_id
+	         FROM game.character AS c
+	        WHERE c.deleted_at < now() - interval '30 days'
+	        ORDER BY c.deleted_at
+	        LIMIT 100
+	          FOR UPDATE SKIP LOCKED)
+	DELETE FROM game.character AS c
+	 USING (SELECT o.id FROM old AS o ORDER BY o.user_id, o.id) AS batch
+	 WHERE c.id = ANY (ARRAY[batch.id]);
+	GET DIAGNOSTICS forgotten = ROW_COUNT;
+	RETURN forgotten;
+END $$;
+
 REVOKE ALL ON FUNCTION game.session_by_token_as(text, boolean), game.session_by_token(text), game.session_by_id(text),
-	game.extend_session(text, interval, interval, interval) FROM PUBLIC;
--- They have the rights of the role that runs this, as if they were new.
-ALTER FUNCTION game.session_by_token_as(text, boolean) OWNER TO CURRENT_USER;
-ALTER FUNCTION game.session_by_token(text) OWNER TO CURRENT_USER;
-ALTER FUNCTION game.session_by_id(text) OWNER TO CURRENT_USER;
-ALTER FUNCTION game.extend_session(text, interval, interval, interval) OWNER TO CURRENT_USER;
-ALTER FUNCTION game.log_user_change() OWNER TO CURRENT_USER;
+	game.extend_session(text, interval, interval, interval), game.forget_characters() FROM PUBLIC;
+{{- if .OwnerName}}
+
+-- These functions run with the rights of a role that cannot log in and has the rights below only. A new owner must have CREATE
+-- on the schema at that moment.
+GRANT USAGE ON SCHEMA {{.OwnerSchemas}} TO {{.Owner}};
+GRANT SELECT ({{.UserColumns}}) ON {{.User.Table}} TO {{.Owner}};
+GRANT SELECT ({{.SessionColumnNames}}), UPDATE ({{.Session.Name "expiresat"}}) ON {{.Session.Table}} TO {{.Owner}};
+GRANT USAGE, CREATE ON SCHEMA game TO {{.Owner}};
+GRANT SELECT, INSERT, UPDATE ON game.cache_change TO {{.Owner}};
+GRANT SELECT, UPDATE ({{.FinishColumns}}), DELETE ON game.character TO {{.Owner}};
+GRANT EXECUTE ON FUNCTION game.user_id(text), game.ban_holds(boolean, timestamptz, timestamptz) TO {{.Owner}};
+{{- end}}
+-- They have the rights of {{if .OwnerName}}that role{{else}}the role that runs this{{end}}, as if they were new.
+ALTER FUNCTION game.session_by_token_as(text, boolean) OWNER TO {{.Owner}};
+ALTER FUNCTION game.session_by_token(text) OWNER TO {{.Owner}};
+ALTER FUNCTION game.session_by_id(text) OWNER TO {{.Owner}};
+ALTER FUNCTION game.extend_session(text, interval, interval, interval) OWNER TO {{.Owner}};
+ALTER FUNCTION game.forget_characters() OWNER TO {{.Owner}};
+ALTER FUNCTION game.log_user_change() OWNER TO {{.Owner}};
+ALTER FUNCTION game.log_character_change() OWNER TO {{.Owner}};
+ALTER FUNCTION game.log_truncate() OWNER TO {{.Owner}};
 GRANT EXECUTE ON FUNCTION game.user_id(text), game.login_is({{.LoginType.SQL}}, text), game.email_is({{.EmailType.SQL}}, text),
 	game.login_matches({{.LoginType.SQL}}, text, text, text), game.ban_holds(boolean, timestamptz, timestamptz),
 	game.session_by_token_as(text, boolean), game.session_by_token(text), game.session_by_id(text),
@@ -167,7 +205,15 @@ GRANT EXECUTE ON FUNCTION game.user_id(text), game.login_is({{.LoginType.SQL}}, 
 
 GRANT USAGE ON SCHEMA game TO {{.Role}};
 GRANT SELECT ON game.migration, game.adapter, game.cache_change, game.cache_key TO {{.Role}};
-GRANT SELECT, INSERT, UPDATE, DELETE ON game.character TO {{.Role}};
+-- Earlier versions granted the whole table. REVOKE takes the rights on its columns, too.
+REVOKE ALL ON game.character FROM {{.Role}};
+GRANT SELECT, INSERT ({{.InsertColumns}}), UPDATE ({{.UpdateColumns}}) ON game.character TO {{.Role}};
+{{- if .PurgeName}}
+
+GRANT USAGE ON SCHEMA game TO {{.Purge}};
+GRANT SELECT (id, user_id, delete_at, {{.FinishColumns}}), UPDATE ({{.FinishColumns}}) ON game.character TO {{.Purge}};
+GRANT EXECUTE ON FUNCTION game.forget_characters() TO {{.Purge}};
+{{- end}}
 
 -- Pointers from usernames were made by the other rule. Under another key they are not found.
 UPDATE game.cache_key SET key = DEFAULT
@@ -215,7 +261,7 @@ SELECT
 	{{.Literal .LoginForm}}::text    AS login_form -- which form of a name game.login_matches takes
 FROM {{.User.Table}} AS u$query$;
 	mark constant text := format('database-service migrate: %s %s %s', encode(sha256(convert_to(query, 'UTF8')), 'hex'),
-		{{.Literal .User.Table}}::regclass::oid, current_user);
+		{{.Literal .User.Table}}::regclass::oid, {{if .OwnerName}}{{.Literal .OwnerName}}{{else}}current_user{{end}});
 BEGIN
 	IF obj_description(to_regclass('game.users'), 'pg_class') = mark THEN
 		RETURN;
@@ -226,10 +272,13 @@ BEGIN
 		DROP VIEW game.users;
 		EXECUTE 'CREATE VIEW game.users AS' || query;
 	END;
-	ALTER VIEW game.users OWNER TO CURRENT_USER;
+	ALTER VIEW game.users OWNER TO {{.Owner}};
 	EXECUTE format('COMMENT ON VIEW game.users IS %L', mark);
 END $adapter$;
 GRANT SELECT ON game.users TO {{.Role}};
+{{- if .OwnerName}}
+REVOKE CREATE ON SCHEMA game FROM {{.Owner}};
+{{- end}}
 
 -- A column had another type. No statement uses these any more: it would have the view in use.
 DO $$

@@ -29,14 +29,19 @@ func TestCheckNamesRights(t *testing.T) {
 		{"SELECT on the view", `REVOKE SELECT ON game.users FROM database_service`, "GRANT SELECT ON game.users TO database_service", true},
 		{"SELECT on the cache's secret", `REVOKE SELECT ON game.cache_key FROM database_service`, "GRANT SELECT ON game.cache_key TO database_service", true},
 		{"SELECT on the change log", `REVOKE SELECT ON game.cache_change FROM database_service`, "GRANT SELECT ON game.cache_change TO database_service", true},
-		{"UPDATE on characters", `REVOKE UPDATE ON game.character FROM database_service`, "GRANT UPDATE ON game.character TO database_service", true},
+		{"UPDATE on characters", `REVOKE UPDATE ON game.character FROM database_service`, "GRANT UPDATE (version, level, job, money,", true},
+		{"INSERT of a column", `REVOKE INSERT (name) ON game.character FROM database_service`, "GRANT INSERT (name) ON game.character TO database_service; or run", true},
 		{"all rights", `REVOKE ALL ON ALL TABLES IN SCHEMA game FROM database_service`, "more; or run database-service migrate", true},
 		{"the cluster's identity", `REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`,
 			"GRANT EXECUTE ON FUNCTION pg_control_system() TO database_service", false},
 		{"the rows of users", `ALTER TABLE "user" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; ALTER VIEW game.users OWNER TO web_application`,
-			`row-level security hides rows of "public"."user" from the role "web_application"`, false},
+			`row-level security hides rows of "public"."user" from the role "web_application"`, true},
 		{"the owner's SELECT on the session table", `ALTER FUNCTION game.session_by_token_as(text,boolean) OWNER TO game_service`,
-			"the function game.session_by_token_as fails: permission denied for table session: grant the owner of the schema game SELECT", false},
+			"the function game.session_by_token_as fails: permission denied for table session: run database-service migrate", true},
+		{"the owner's SELECT on a column", `REVOKE SELECT (token) ON session FROM database_service_owner`,
+			"the function game.session_by_token_as fails: permission denied for table session: run database-service migrate", true},
+		{"the owner's SELECT on users", `REVOKE SELECT ("emailVerified") ON "user" FROM database_service_owner`,
+			"the view game.users fails: permission denied for table user: run database-service migrate", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -152,17 +153,25 @@ func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step
 	if err != nil {
 		return adapter{}, nil, "", err
 	}
-	steps, err = missingSteps(at, data, len(ours(lacks)) == 0)
+	trusted, err := data.trusted(ctx, q)
+	if err != nil {
+		return adapter{}, nil, "", err
+	}
+	steps, err = missingSteps(at, data, trusted && len(ours(lacks)) == 0)
+	if len(steps) > 0 {
+		note = strings.Join(slices.DeleteFunc([]string{note, data.note(o.Schema.String(), o.Role)}, func(s string) bool { return s == "" }), "\n")
+		err = errors.Join(err, data.owns(at.owner))
+	}
 	return data, steps, note, err
 }
 
-// missingSteps are the steps from at to data. granted: the role has its rights.
+// missingSteps are the steps from at to data. granted: the roles have their rights.
 func missingSteps(at state, data adapter, granted bool) ([]step, error) {
 	missing, err := numberedSteps(at.version, data)
 	if err != nil {
 		return nil, err
 	}
-	steps := append([]step{{"role " + data.Role, lockTimeoutSQL + roleSQL(data.Role)}}, missing...)
+	steps := append([]step{data.roleStep()}, missing...)
 	text, err := render("adapter.sql", data)
 	if err != nil {
 		return nil, err
@@ -228,7 +237,11 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}
 	data.Settings = o.Settings
-	return data, errors.Join(data.checkTypes(), data.check())
+	if err := errors.Join(data.checkTypes(), data.check()); err != nil {
+		return adapter{}, err
+	}
+	data.roles, err = data.inspectRoles(ctx, q)
+	return data, err
 }
 
 // checkTimezone accepts names only. In PostgreSQL "UTC+2" is two hours west of Greenwich, and a wrong zone changes how long
@@ -246,13 +259,6 @@ func checkTimezone(ctx context.Context, q Querier, zone string) error {
 		err = fmt.Errorf("AUTH_TIMEZONE: PostgreSQL knows no time zone %q; write a name such as UTC or Europe/Berlin", zone)
 	}
 	return err
-}
-
-// roleSQL creates the group role. Roles belong to the whole server, so a run on another database may create it
-// concurrently.
-func roleSQL(role string) string {
-	return "DO $$ BEGIN\n\tIF to_regrole(" + literal(role) + ") IS NULL THEN CREATE ROLE " + role + " NOLOGIN; END IF;\n" +
-		"EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;\nEND $$;\n"
 }
 
 func numberedFiles() ([]string, error) {

@@ -241,7 +241,7 @@ func TestRole(t *testing.T) {
 	can := func(role string) (yes bool) {
 		t.Helper()
 		if err := d.Owner.QueryRow(t.Context(), `SELECT has_schema_privilege($1, 'game', 'usage') AND has_table_privilege($1, 'game.users', 'select')
-			AND has_table_privilege($1, 'game.character', 'update') AND has_function_privilege($1, 'game.session_by_token(text)', 'execute')
+			AND has_column_privilege($1, 'game.character', 'money', 'update') AND NOT has_table_privilege($1, 'game.character', 'update') AND has_function_privilege($1, 'game.session_by_token(text)', 'execute')
 			AND NOT has_function_privilege($1, 'game.log_truncate()', 'execute') AND NOT has_function_privilege($1, 'game.log_user_change()', 'execute')`,
 			role).Scan(&yes); err != nil {
 			t.Fatal(err)

@@ -94,6 +94,7 @@ type adapter struct {
 	AuthSchema     string
 	Names          Names
 	Settings
+	roles
 }
 
 // Literal quotes a string.

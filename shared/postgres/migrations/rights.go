@@ -25,12 +25,19 @@ WITH role AS (
 	SELECT 2, p.privilege || ' ON game.' || c.relname, has_table_privilege(role.id, c.oid, p.privilege)
 	  FROM role, own, pg_class AS c,
 	       (VALUES ('users', 'SELECT'), ('migration', 'SELECT'), ('adapter', 'SELECT'), ('cache_change', 'SELECT'), ('cache_key', 'SELECT'),
-	               ('character', 'SELECT'), ('character', 'INSERT'), ('character', 'UPDATE'), ('character', 'DELETE')) AS p (name, privilege)
+	               ('character', 'SELECT')) AS p (name, privilege)
 	 WHERE c.relnamespace = own.oid AND c.relname = p.name
+	UNION ALL
+	SELECT 2, w.privilege || ' (' || string_agg(w.col, ', ') || ') ON game.character', false
+	  FROM role, own, pg_class AS c, (SELECT 'INSERT', col FROM unnest($2::text[]) AS col UNION ALL SELECT 'UPDATE', col FROM unnest($3::text[]) AS col) AS w (privilege, col),
+	       pg_attribute AS a
+	 WHERE c.relnamespace = own.oid AND c.relname = 'character' AND a.attrelid = c.oid AND a.attname = w.col
+	   AND has_column_privilege(role.id, c.oid, a.attnum, w.privilege) IS NOT TRUE
+	 GROUP BY w.privilege
 	UNION ALL
 	SELECT 3, 'EXECUTE ON FUNCTION ' || f.oid::regprocedure, has_function_privilege(role.id, f.oid, 'EXECUTE')
 	  FROM role, own, pg_proc AS f
-	 WHERE f.pronamespace = own.oid AND f.prorettype <> 'trigger'::regtype
+	 WHERE f.pronamespace = own.oid AND f.prorettype <> 'trigger'::regtype AND f.proname <> 'forget_characters'
 	    OR f.pronamespace = 'pg_catalog'::regnamespace AND f.proname IN ('pg_control_system', 'pg_control_checkpoint', 'pg_control_recovery')
 )
 SELECT privilege FROM needed WHERE granted IS NOT TRUE ORDER BY n, privilege`
@@ -42,13 +49,15 @@ SELECT r.rolname AS role, pg_has_role(r.oid, 'MEMBER') AS member, pg_has_role(r.
   JOIN pg_namespace AS n ON n.oid = c.relnamespace,
        aclexplode(c.relacl) AS a
   JOIN pg_roles AS r ON r.oid = a.grantee
- WHERE n.nspname = 'game' AND a.grantee <> c.relowner
+ WHERE n.nspname = 'game'
+   AND a.grantee <> c.relowner
+   AND NOT EXISTS (SELECT FROM pg_class AS v WHERE v.relnamespace = n.oid AND v.relname = 'users' AND v.relowner = a.grantee)
  GROUP BY r.oid, r.rolname
  ORDER BY count(*) DESC, r.rolname = $1 DESC
  LIMIT 1`
 
 func lacking(ctx context.Context, q Querier, own postgres.Schema, role string) ([]string, error) {
-	rows, err := q.Query(ctx, own.In(lackingSQL), role)
+	rows, err := q.Query(ctx, own.In(lackingSQL), role, insertColumns, updateColumns)
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func TestCheckNamesTheSchema(t *testing.T) {
 		"the schema":       {`REVOKE USAGE ON SCHEMA other FROM database_service`, "GRANT USAGE ON SCHEMA other TO database_service; or " + run},
 		"a function":       {`REVOKE EXECUTE ON FUNCTION other.session_by_id(text) FROM database_service`, "GRANT EXECUTE ON FUNCTION other.session_by_id(text) TO"},
 		"the owner's right": {`ALTER FUNCTION other.session_by_token_as(text,boolean) OWNER TO game_service`,
-			"the function other.session_by_token_as fails: permission denied for table session: grant the owner of the schema other SELECT"},
+			"the function other.session_by_token_as fails: permission denied for table session: run database-service migrate -schema other, as a role that may SELECT"},
 		"a column's type": {`ALTER TABLE session ALTER COLUMN "ipAddress" TYPE inet USING NULL`, `column "public"."session"."ipAddress"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ type state struct {
 	schema   string // of better-auth's tables then
 	role     string // with the rights
 	view     bool   // game.users exists
+	owner    string // of game.users
 	triggers int    // number of the service's enabled triggers on the user table
 	logged   bool   // the last run was to add triggers
 	names    string // of better-auth's tables and columns, JSON
@@ -35,6 +36,7 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
        coalesce(a.auth_schema, '') AS schema,
        coalesce(a.role, '') AS role,
        to_regclass('game.users') IS NOT NULL AS view,
+       coalesce((SELECT pg_get_userbyid(v.relowner) FROM pg_class AS v WHERE v.oid = to_regclass('game.users')), '') AS owner,
        (SELECT count(*) FROM pg_trigger AS t
           JOIN pg_class AS c ON c.oid = t.tgrelid
           JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -68,7 +70,7 @@ func currentState(ctx context.Context, q Querier, own postgres.Schema) (state, e
 	return pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (s state, err error) {
 		s.own = own
 		var window, limit, gain time.Duration // in seconds
-		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.triggers, &s.logged, &s.names,
+		err = row.Scan(&s.version, &s.adapter, &s.hash, &s.print, &s.schema, &s.role, &s.view, &s.owner, &s.triggers, &s.logged, &s.names,
 			&s.UsernameNormalization, &s.SessionToken, &window, &limit, &gain)
 		s.SessionWindow, s.SessionCap, s.SessionMinGain = window*time.Second, limit*time.Second, gain*time.Second
 		return s, err

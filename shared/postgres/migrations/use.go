@@ -66,7 +66,7 @@ func failing(what string, err error, auth authTables) error {
 	}
 	switch {
 	case e.Code == "42501": // the service's own rights have been checked
-		return right(fmt.Sprintf("%s fails: %s: grant the owner of the schema %s SELECT on the user table, and SELECT and UPDATE on the session table", what, e.Message, auth.own))
+		return right(fmt.Sprintf("%s fails: %s: %v, as a role that may SELECT the user table, and SELECT and UPDATE the session table", what, e.Message, again(auth.own)))
 	case strings.HasPrefix(e.Code, "42"), e.Code == "3F000":
 		return fmt.Errorf("%s fails%s: %s: %w", what, auth.column(e), e.Message, again(auth.own))
 	case strings.HasPrefix(e.Code, "22"): // its message may quote a value
