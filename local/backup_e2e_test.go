@@ -34,6 +34,7 @@ func TestBackup(t *testing.T) {
 	deployScript(t, testenv.Postgres(t).URL(old.Name), "backup", file)
 	newServer, url := emptyServer(t)
 	deployScript(t, url, "restore", file)
+	wantText(t, &runToEnd(t, 0, []string{"DATABASE_URL=" + url}, "migrate").stdout, "adapter to") // gives it its owner again
 	wantText(t, &runToEnd(t, 0, []string{"DATABASE_URL=" + url}, "migrate").stdout, "nothing to do")
 	psql(t, url, "CREATE ROLE game_service LOGIN IN ROLE database_service")
 

@@ -30,7 +30,8 @@ Run it before a new version starts, and after better-auth's own migration if /re
                     DATABASE_SCHEMA. Several schemas may be in one database, each with its own characters
   -print            write the missing SQL to stdout, for psql, and run nothing
   -role NAME        group role that gets the rights (default: that of the last run, or ` + migrations.DefaultRole + `);
-                    the service's login must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login
+                    the service's login must be a member: GRANT ` + migrations.DefaultRole + ` TO the_login.
+                    NAME_purge gets those of the purge, and NAME_owner owns the functions
   -auth-schema NAME schema of better-auth's tables; needed only if several schemas have them
   -user-table NAME  better-auth's user table or a view of it, if it is not "user" or "users". A view can have no
                     triggers: see -no-user-trigger
@@ -69,9 +70,7 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	f.StringVar(&o.SessionTable, "session-table", "", "")
 	f.StringVar(&o.UsernameNormalization, "username-normalization", "", "")
 	f.StringVar(&o.SessionToken, "session-token", "", "")
-	duration(f, "session-window", &o.SessionWindow)
-	duration(f, "session-cap", &o.SessionCap)
-	duration(f, "session-min-gain", &o.SessionMinGain)
+	limitFlags(f, &o.Settings)
 	f.Func("column", "", func(s string) error { return addColumn(&o.Names, s) })
 	onlyPrint := f.Bool("print", false, "")
 	if err := parse(f, args, migrateUsage); err != nil {
@@ -119,6 +118,12 @@ func schemaFlag(f *flag.FlagSet) func() (postgres.Schema, error) {
 		}
 		return s, nil
 	}
+}
+
+func limitFlags(f *flag.FlagSet, s *migrations.Settings) {
+	duration(f, "session-window", &s.SessionWindow)
+	duration(f, "session-cap", &s.SessionCap)
+	duration(f, "session-min-gain", &s.SessionMinGain)
 }
 
 // duration adds a flag that is written as the service's durations are: 300 (seconds), or 5m.

@@ -5,10 +5,7 @@ import (
 	"time"
 )
 
-const (
-	FinishBatchSQL = finishBatchSQL
-	ForgetBatchSQL = forgetBatchSQL
-)
+const FinishBatchSQL = finishBatchSQL
 
 // PurgeBy is Purge with another clock. It asks for the time once at its start and once before each statement.
 func (r *Repository) PurgeBy(ctx context.Context, now func() time.Time) (Purged, error) {

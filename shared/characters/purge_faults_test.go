@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,5 +233,24 @@ func TestPurgeTask(t *testing.T) {
 	}
 	if len(got) != 2 || got[0] != (line{Level: "INFO", Msg: "purged", Finished: 3}) || got[1].Level != "ERROR" || got[1].Msg != "purge failed" || got[1].Cause == "" {
 		t.Errorf("the log has %+v, want one line for each run, the second an error with its cause", got)
+	}
+}
+
+// TestPurgeWithoutItsRole purges with the service's login. It may finish deletions, and delete no row.
+func TestPurgeWithoutItsRole(t *testing.T) {
+	t.Parallel()
+	e := one(t, characters.Config{})
+	e.mass(t, 3, "NULL")
+	e.mass(t, 5, "now() - interval '31 days'")
+	var out bytes.Buffer
+	task := characters.PurgeTask(characters.NewRepository(e.Program.DB, e.Program.Cache), slog.New(slog.NewJSONHandler(&out, nil)))
+	if err := task(t.Context()); err == nil {
+		t.Error("PurgeTask succeeded, want that it may not forget characters")
+	}
+	if want := "GRANT the group role of database-service migrate (database_service, for the purge database_service_purge)"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"finished":3`) {
+		t.Errorf("the log has %s, want 3 finished and %q", &out, want)
+	}
+	if n := e.number(t, `SELECT count(*) FROM game.character`); n != 8 {
+		t.Errorf("%d rows are left, want 8", n)
 	}
 }
