@@ -182,8 +182,9 @@ REVOKE ALL ON FUNCTION game.session_by_token_as(text, boolean), game.session_by_
 -- These functions run with the rights of a role that cannot log in and has the rights below only. A new owner must have CREATE
 -- on the schema at that moment.
 GRANT USAGE ON SCHEMA {{.OwnerSchemas}} TO {{.Owner}};
-GRANT SELECT ({{.UserColumns}}) ON {{.User.Table}} TO {{.Owner}};
-GRANT SELECT ({{.SessionColumnNames}}), UPDATE ({{.Session.Name "expiresat"}}) ON {{.Session.Table}} TO {{.Owner}};
+-- SELECT on the tables: a right on a column would go if the web application drops the column and adds it again.
+GRANT SELECT ON {{.User.Table}}, {{.Session.Table}} TO {{.Owner}};
+GRANT UPDATE ({{.Session.Name "expiresat"}}) ON {{.Session.Table}} TO {{.Owner}};
 GRANT USAGE, CREATE ON SCHEMA game TO {{.Owner}};
 GRANT SELECT, INSERT, UPDATE ON game.cache_change TO {{.Owner}};
 GRANT SELECT, UPDATE ({{.FinishColumns}}), DELETE ON game.character TO {{.Owner}};

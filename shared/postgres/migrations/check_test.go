@@ -38,9 +38,9 @@ func TestCheckNamesRights(t *testing.T) {
 			`row-level security hides rows of "public"."user" from the role "web_application"`, true},
 		{"the owner's SELECT on the session table", `ALTER FUNCTION game.session_by_token_as(text,boolean) OWNER TO game_service`,
 			"the function game.session_by_token_as fails: permission denied for table session: run database-service migrate", true},
-		{"the owner's SELECT on a column", `REVOKE SELECT (token) ON session FROM database_service_owner`,
+		{"the owner's SELECT on sessions", `REVOKE SELECT ON session FROM database_service_owner`,
 			"the function game.session_by_token_as fails: permission denied for table session: run database-service migrate", true},
-		{"the owner's SELECT on users", `REVOKE SELECT ("emailVerified") ON "user" FROM database_service_owner`,
+		{"the owner's SELECT on users", `REVOKE SELECT ON "user" FROM database_service_owner`,
 			"the view game.users fails: permission denied for table user: run database-service migrate", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {

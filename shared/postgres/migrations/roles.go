@@ -136,19 +136,6 @@ func (a adapter) OwnerSchemas() string {
 	return strings.Join(all, ", ")
 }
 
-// UserColumns and SessionColumnNames are the columns that the adapter reads, for GRANT.
-func (a adapter) UserColumns() string { return strings.Join(a.User.quoted(userFields), ", ") }
-func (a adapter) SessionColumnNames() string {
-	return strings.Join(a.Session.quoted(sessionFields), ", ")
-}
-
-func (t table) quoted(fields []string) (all []string) {
-	for _, name := range t.names(fields) {
-		all = append(all, pgx.Identifier{name}.Sanitize())
-	}
-	return all
-}
-
 // names returns the names of the columns of fields, each once.
 func (t table) names(fields []string) (all []string) {
 	for _, field := range fields {

@@ -191,3 +191,19 @@ func TestRoleNameTooLong(t *testing.T) {
 		t.Errorf("Apply = %v, want %q", err, want)
 	}
 }
+
+// TestColumnMadeAgain drops a column of better-auth's and adds it again. Then calls work as before, without a run.
+func TestColumnMadeAgain(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{
+		`ALTER TABLE session DROP COLUMN "userAgent"; ALTER TABLE session ADD COLUMN "userAgent" text`,
+		`ALTER TABLE session DROP COLUMN "createdAt"; ALTER TABLE session ADD COLUMN "createdAt" timestamptz NOT NULL DEFAULT now()`,
+	} {
+		d := testenv.NewDatabase(t, "plugins")
+		d.OwnerExec(t, aUser)
+		d.OwnerExec(t, change)
+		if err := check(t, d); err != nil || !found(t, d) {
+			t.Errorf("after %s: Check = %v; or the service does not find the session", change, err)
+		}
+	}
+}
