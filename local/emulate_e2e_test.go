@@ -27,7 +27,7 @@ func TestEmulatorFunctions(t *testing.T) {
 	})
 	t.Run("metrics", func(t *testing.T) {
 		t.Parallel()
-		e := testenv.New(t, "plugins", "miniredis")
+		e := testenv.New(t, "plugins", "miniredis", testenv.AlsoPurge)
 		user := e.AddUser(t, "Alice")
 		for what, settings := range map[string][]string{"environment": {"EMBEDDED_METRICS=true"}, "parameter": nil} {
 			args := []string{"-functions", dir}
@@ -61,7 +61,7 @@ func wantFunctionsAsDirect(t *testing.T, dir string) {
 	for _, redis := range testenv.RedisKinds() {
 		t.Run(redis, func(t *testing.T) {
 			t.Parallel()
-			e := testenv.New(t, "plugins", redis)
+			e := testenv.New(t, "plugins", redis, testenv.AlsoPurge)
 			direct := start(t, outside(e))
 			p := startEmulator(t, outside(e), "-functions", dir, "-parameter", "RequireIdentity=false") // load balancers send none
 			wantSameAnswers(t, addPlayer(t, e, "Alice"), direct.url, p.url)
@@ -78,7 +78,7 @@ func wantFunctionsAsDirect(t *testing.T, dir string) {
 // wantLocalStackLogin checks that the program and the functions read the database's login from LocalStack's Secrets Manager,
 // as functions/README.md shows.
 func wantLocalStackLogin(t *testing.T, dir string) {
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.AlsoPurge)
 	user := e.AddUser(t, "Alice")
 	env := []string{"REDIS_URL=" + e.Program.Config.RedisURL}
 	databaseURL := strings.Replace(e.Program.Config.DatabaseURL, "@", ":unused@", 1) // a secret has a password
@@ -101,7 +101,7 @@ func wantLocalStackLogin(t *testing.T, dir string) {
 
 // wantWatch checks that -watch builds the real functions. Most packages are in the build cache.
 func wantWatch(t *testing.T) {
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.AlsoPurge)
 	user := e.AddUser(t, "Alice")
 	p := startEmulator(t, outside(e), "-watch")
 	if code, answer := p.post(t, "UserService/GetUser", `{"user_id":"`+user+`"}`); code != http.StatusOK || at(answer, "user", "id") != user {
@@ -129,7 +129,7 @@ with ThreadPoolExecutor(64) as pool:
 
 // wantSDKs calls each function with AWS's own clients and with the events of a gateway.
 func wantSDKs(t *testing.T, args []string) {
-	e := testenv.New(t, "plugins", testenv.RedisKinds()[0])
+	e := testenv.New(t, "plugins", testenv.RedisKinds()[0], testenv.AlsoPurge)
 	dir := filepath.Join(t.TempDir(), "events")
 	p := startEmulator(t, outside(e), append(args, "-save", dir)...)
 	events := p.saveEvents(t, addPlayer(t, e, "Alice"), dir)

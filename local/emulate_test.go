@@ -127,7 +127,7 @@ func describeError(err error) []any {
 
 func TestEmulator(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.AlsoPurge)
 	direct := start(t, outside(e))
 	dir := t.TempDir()
 	p := startEmulator(t, outside(e), "-save", dir)
