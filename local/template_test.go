@@ -177,6 +177,77 @@ func TestTemplateEnvironment(t *testing.T) {
 	}
 }
 
+// calledBy returns the rpcs that a policy for callers names.
+func calledBy(policy part) (rpcs []string) {
+	for _, text := range texts(policy.at("Properties", "PolicyDocument")) {
+		if _, rpc, ok := strings.Cut(text, "${Api}/*/POST/twirp/"); ok {
+			rpcs = append(rpcs, rpc)
+		}
+	}
+	return rpcs
+}
+
+// wantRow checks that functions/README.md has a row with the rpcs of a policy.
+func wantRow(t *testing.T, policy string, rpcs []string) {
+	t.Helper()
+	_, row, _ := strings.Cut(functionsReadme(t), "\n| `"+policy+"` | ")
+	row, _, _ = strings.Cut(row, " |")
+	var methods []string
+	for _, rpc := range rpcs {
+		_, method, _ := strings.Cut(rpc, "/")
+		methods = append(methods, method)
+	}
+	if !sameWords(strings.NewReplacer(",", " ", ";", " ").Replace(row), strings.Join(methods, " ")) {
+		t.Errorf("functions/README.md says that %s allows %q, but it allows %v", policy, row, methods)
+	}
+}
+
+func functionsReadme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../functions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestTemplateParameters checks that each parameter is in one of the groups that the console shows, and in functions/README.md.
+func TestTemplateParameters(t *testing.T) {
+	t.Parallel()
+	_, parameters, _ := readDeployment(t)
+	var metadata struct {
+		Metadata struct {
+			Interface struct {
+				Groups []struct {
+					Parameters []string `yaml:"Parameters"`
+				} `yaml:"ParameterGroups"`
+			} `yaml:"AWS::CloudFormation::Interface"`
+		} `yaml:"Metadata"`
+	}
+	text, err := os.ReadFile("../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &metadata); err != nil {
+		t.Fatal(err)
+	}
+	var grouped []string
+	for _, g := range metadata.Metadata.Interface.Groups {
+		grouped = append(grouped, g.Parameters...)
+	}
+	slices.Sort(grouped)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(parameters)), grouped); diff != "" {
+		t.Errorf("parameters (-), and those in ParameterGroups (+):\n%s", diff)
+	}
+	_, table, _ := strings.Cut(functionsReadme(t), "\n## Parameters\n")
+	table, _, _ = strings.Cut(table, "\n\nThe parameters become")
+	for name := range parameters {
+		if !strings.Contains(table, "`"+name+"`") {
+			t.Errorf("the table in functions/README.md lacks the parameter %s", name)
+		}
+	}
+}
+
 // TestTemplateCallers checks that the policies for callers name rpcs of the contract, each without a wildcard, that an rpc is
 // in one of them, and that no output leads around the API.
 func TestTemplateCallers(t *testing.T) {
@@ -196,11 +267,9 @@ func TestTemplateCallers(t *testing.T) {
 			continue
 		}
 		policies++
-		for _, text := range texts(r.at("Properties", "PolicyDocument")) {
-			if _, rpc, ok := strings.Cut(text, "${Api}/*/POST/twirp/"); ok {
-				got = append(got, rpc)
-			}
-		}
+		rpcs := calledBy(r)
+		wantRow(t, id, rpcs)
+		got = append(got, rpcs...)
 		if got := outputs.at(id+"Arn", "Value"); got != id {
 			t.Errorf("the output %sArn is %v", id, got)
 		}
