@@ -1,10 +1,13 @@
 package cache_test
 
 import (
+	"context"
+	"encoding/binary"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -86,6 +89,40 @@ func TestOldValueIsPutBack(t *testing.T) {
 	e.StampWatermark(t, later.UnixMilli(), old[:16], later.UnixMilli())
 	e.Redis.Client.HSet(t.Context(), x.key, field, old)
 	x.wantRead(t, "the old value put back", 7, 1)
+}
+
+// An honest value that is put back, or that no TTL ends, is served until it is older than CACHE_TTL, and never after that.
+func TestRollbackEnds(t *testing.T) {
+	t.Parallel()
+	const ttl = 20 * time.Second
+	for name, attack := range map[string]func(a *attacker, field, old string){
+		"put back": func(a *attacker, field, old string) { a.redis.HSet(context.Background(), a.key, field, old) },
+		"put back with the oldest watermark": func(a *attacker, field, old string) {
+			a.redis.HSet(context.Background(), a.key, field, old)
+			a.set(pick(a.honest[0], "s", "e", "n"))
+		},
+		"without a TTL": func(a *attacker, _, _ string) { a.redis.Persist(context.Background(), a.key) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAttacker(t, "miniredis", func(o *app.Options) { o.CacheTTL = ttl })
+			field := "v1" + a.CacheTag(t)
+			old := sealed(t, a.entity, field)
+			filled := int64(binary.BigEndian.Uint64([]byte(old[16:])))
+			a.value.Add(1) // the log does not name it: otherwise a sync deletes what has no TTL
+			last := int64(0)
+			for a.clock() < filled+2*ttl.Milliseconds() {
+				a.advance()
+				attack(a, field, old)
+				if now := a.clock(); read(t, a.kind) == 0 {
+					last = now - filled
+				}
+			}
+			if last == 0 || last > ttl.Milliseconds() {
+				t.Errorf("the old value was last served %d ms after its fill, want more than 0 and at most %d", last, ttl.Milliseconds())
+			}
+		})
+	}
 }
 
 // sealed returns the epoch and the sealed value of a field in Redis.

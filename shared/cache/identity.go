@@ -84,26 +84,37 @@ func (c *Cache) adopt(changes postgres.Changes) (*identity, error) {
 	return id, err
 }
 
-// stamp is the part of a watermark that a hit reads, with its authentication code.
-type stamp struct{ t, epoch, d, mac []byte }
+// stamp is the part of a watermark that a hit reads, with the watermark's name and its authentication code.
+type stamp struct {
+	name             string
+	t, epoch, d, mac []byte
+}
 
 // authentic reports whether a process of this database wrote the stamp. The last one is remembered: a stamp lives for
 // 250 ms or longer, and many hits read it.
 func (id *identity) authentic(s stamp) bool {
-	if last := id.verified.Load(); last != nil && bytes.Equal(last.mac, s.mac) &&
+	if last := id.verified.Load(); last != nil && last.name == s.name && bytes.Equal(last.mac, s.mac) &&
 		bytes.Equal(last.t, s.t) && bytes.Equal(last.epoch, s.epoch) && bytes.Equal(last.d, s.d) {
 		return true
 	}
-	if !hmac.Equal(s.mac, id.mac(s.t, s.epoch, s.d)) {
+	if !hmac.Equal(s.mac, id.mac(s.name, s.t, s.epoch, s.d)) {
 		return false
 	}
-	id.verified.Store(&stamp{bytes.Clone(s.t), bytes.Clone(s.epoch), bytes.Clone(s.d), bytes.Clone(s.mac)})
+	id.verified.Store(&stamp{s.name, bytes.Clone(s.t), bytes.Clone(s.epoch), bytes.Clone(s.d), bytes.Clone(s.mac)})
 	return true
 }
 
-// mac authenticates parts of a watermark, which have no zero byte.
-func (id *identity) mac(parts ...[]byte) []byte {
+// resumes reports whether a process of this database wrote the snapshot and the epoch of the watermark. Then a sync goes on
+// from there.
+func (id *identity) resumes(name, snapshot, epoch, mac string) bool {
+	return len(epoch) == epochLen && hmac.Equal([]byte(mac), id.mac(name, []byte(snapshot), []byte(epoch)))
+}
+
+// mac authenticates parts of a watermark, which have no zero byte. It also authenticates the watermark's name: a sync of one
+// bucket, or of one prefix, has deleted nothing in another.
+func (id *identity) mac(name string, parts ...[]byte) []byte {
 	h := hmac.New(sha256.New, id.watermarkKey)
+	h.Write(append([]byte(name), 0))
 	h.Write(bytes.Join(parts, []byte{0}))
 	return h.Sum(nil)[:macLen]
 }

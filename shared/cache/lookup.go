@@ -14,6 +14,7 @@ type view struct {
 	*Kind
 	id           *identity
 	field, lease string // of the hash: the value, and its lease
+	watermark    string // of a single Redis
 	lookups      sync.Pool
 }
 
@@ -23,7 +24,7 @@ func (k *Kind) in(id *identity) *view {
 		return v
 	}
 	field := k.format() + id.tag
-	v := &view{Kind: k, id: id, field: field, lease: "l" + field}
+	v := &view{Kind: k, id: id, field: field, lease: "l" + field, watermark: k.cache.watermark(id, 0)}
 	v.lookups.New = func() any { return v.newLookup() }
 	k.current.Store(v)
 	return v
@@ -45,7 +46,7 @@ func (v *view) newLookup() *lookup {
 	hget := []any{"hget", "", v.field}
 	l.key = &hget[1]
 	l.cmds = []redis.Cmder{
-		redis.NewRawWriteToCmd(ctx, &l.reply, "hmget", v.cache.watermark(v.id, 0), "t", "e", "d", "m"),
+		redis.NewRawWriteToCmd(ctx, &l.reply, "hmget", v.watermark, "t", "e", "d", "m"),
 		redis.NewRawWriteToCmd(ctx, &l.reply, hget...),
 		redis.NewRawWriteToCmd(ctx, &l.reply, "time"),
 	}

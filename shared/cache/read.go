@@ -71,7 +71,7 @@ func (v *view) decode(in resp, key string, buffer *[]byte) (reading, error) {
 	var s stamp
 	if !in.wrongType() {
 		in.array(4)
-		s = stamp{in.text(), in.text(), in.text(), in.text()}
+		s = stamp{v.watermark, in.text(), in.text(), in.text(), in.text()}
 	}
 	foreign := in.wrongType()
 	var value []byte
@@ -115,7 +115,8 @@ func (l *lease) refused() bool { return !l.granted && l.value == nil && !l.bad }
 // script is an atomic lookup. With a token it also takes the lease if there is no value.
 func (v *view) script(ctx context.Context, key, token string) (lease, error) {
 	c := v.cache
-	reply, err := leaseScript.Run(ctx, c.client, []string{key, c.watermark(v.id, c.bucket(key))},
+	name := c.watermark(v.id, c.bucket(key))
+	reply, err := leaseScript.Run(ctx, c.client, []string{key, name},
 		v.field, v.lease, token, c.budgets.Lease.Milliseconds(), MaxStaleness.Milliseconds()).Slice()
 	if c.report(err) != nil {
 		return lease{}, err
@@ -132,7 +133,7 @@ func (v *view) script(ctx context.Context, key, token string) (lease, error) {
 	}
 	t, d := text(reply[4]), text(reply[5])
 	l := lease{reading: reading{ms: ms}, epoch: epoch}
-	if !v.id.authentic(stamp{[]byte(t), []byte(epoch), []byte(d), []byte(text(reply[6]))}) || !l.setWatermark(t, d) {
+	if !v.id.authentic(stamp{name, []byte(t), []byte(epoch), []byte(d), []byte(text(reply[6]))}) || !l.setWatermark(t, d) {
 		return l, nil
 	}
 	l.granted = state == leaseGranted

@@ -117,7 +117,8 @@ if all.err then
 	all = {}
 end
 for i = 1, #all, 2 do
-	if ARGV[4] - all[i + 1] > tonumber(ARGV[9]) then redis.call('HDEL', KEYS[3], all[i]) end
+	local ms = tonumber(all[i + 1])
+	if not (ms and math.abs(ARGV[4] - ms) <= tonumber(ARGV[9])) then redis.call('HDEL', KEYS[3], all[i]) end
 end
 redis.call('HSET', KEYS[3], ARGV[10], ARGV[4])
 redis.call('PEXPIRE', KEYS[3], ARGV[9])

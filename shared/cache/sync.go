@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"crypto/hmac"
 	"errors"
 	"slices"
 	"strconv"
@@ -88,7 +87,7 @@ func (c *Cache) begin(ctx context.Context, id *identity, b int, token string) (w
 		return watermark{}, false, errReply
 	}
 	w = watermark{t: reply[0], found: reply[1]}
-	if epoch := reply[2]; len(epoch) == epochLen && hmac.Equal([]byte(reply[3]), id.mac([]byte(w.found), []byte(epoch))) {
+	if epoch := reply[2]; id.resumes(name, w.found, epoch, reply[3]) {
 		w.snapshot, w.epoch = w.found, epoch
 	}
 	return w, false, nil
@@ -103,7 +102,7 @@ func (c *Cache) apply(ctx context.Context, id *identity, b int, token string, w 
 	name := c.watermark(id, b)
 	all := append([]string{name, name + lockSuffix, c.bucketKey(b, c.databases)}, keys...)
 	reply, err := applyScript.Run(ctx, c.client, all, token, w.found, changes.Snapshot, w.t, w.epoch, d,
-		id.mac([]byte(w.t), []byte(w.epoch), []byte(d)), id.mac([]byte(changes.Snapshot), []byte(w.epoch)),
+		id.mac(name, []byte(w.t), []byte(w.epoch), []byte(d)), id.mac(name, []byte(changes.Snapshot), []byte(w.epoch)),
 		c.ttl.Milliseconds(), id.tag).StringSlice()
 	if c.report(err) != nil {
 		return err

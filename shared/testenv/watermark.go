@@ -102,8 +102,9 @@ func (e *Env) stamp(t testing.TB, tag string, ms int64, epoch string, d int64) {
 	t.Helper()
 	fields := []string{strconv.FormatInt(ms, 10), epoch, strconv.FormatInt(d, 10)}
 	h := hmac.New(sha256.New, e.watermark.keys[tag])
-	h.Write([]byte(strings.Join(fields, "\x00")))
-	err := e.Redis.Client.HSet(context.WithoutCancel(t.Context()), "wm:"+tag, "t", fields[0], "e", fields[1], "d", fields[2], "m", h.Sum(nil)[:16]).Err()
+	name := "wm:" + tag
+	h.Write([]byte(name + "\x00" + strings.Join(fields, "\x00")))
+	err := e.Redis.Client.HSet(context.WithoutCancel(t.Context()), name, "t", fields[0], "e", fields[1], "d", fields[2], "m", h.Sum(nil)[:16]).Err()
 	if err != nil {
 		t.Fatal(err)
 	}
