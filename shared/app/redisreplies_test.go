@@ -29,7 +29,7 @@ func TestRedisReplies(t *testing.T) {
 		{"WRONGPASS invalid username-password pair or user is disabled.", "refuses the user or the password", true, ""},
 		{"NOAUTH Authentication required.", "asks for a password", true, ""},
 		{"NOPERM this user has no permissions to run the 'select' command or its subcommand", "lacks +select", false, ""},
-		{"NOPERM User game has no permissions to run the 'cluster|slots' command", "lacks +cluster", false, ""},
+		{"NOPERM User game has no permissions to run the 'cluster|slots' command", "lacks +cluster|slots", false, ""},
 		{"NOPERM this user has no permissions to access one of the keys used as arguments", "lacks ~wm:*", false, ""},
 		{"NOPERM No permissions to access a key", "lacks ~wm:*", false, ""},
 		{"NOPERM No permissions to access database", "lacks a right", false, ""},

@@ -192,7 +192,7 @@ func TestCheckCluster(t *testing.T) {
 		if err := p.Cache.Check(t.Context()); err != nil || log.String() != "" {
 			t.Errorf("Check: got %v and the log %q, want nothing", err, log)
 		}
-		for _, right := range []string{"+eval", "+cluster"} {
+		for _, right := range []string{"+eval", "+cluster|slots"} {
 			setUser(append(slices.Clone(rights), "-"+right[1:])...)
 			p, log := openLogged(t, e, url)
 			wantCheck(t, p, log, "lacks "+right+":", false)

@@ -52,7 +52,7 @@ var refusals = []struct {
 }
 
 var (
-	notPermitted = regexp.MustCompile(`run the '([a-z]+)[^']*' command`)
+	notPermitted = regexp.MustCompile(`run the '([a-z]+(?:\|[a-z]+)?)[^']*' command`)
 	notKnown     = regexp.MustCompile(`unknown command '?` + "`?" + `([A-Za-z]+)`)
 )
 
