@@ -20,7 +20,7 @@
 // An entity is a Redis hash named after it, for example user:{id}. Its field <fp><tag> holds epoch and sealed bytes, and
 // its field l<fp><tag> a lease. fp is the fingerprint of the bytes' format: two versions of the program never read each
 // other's values. tag is that of the database. The watermark is the hash wm:<tag>: t is the Redis clock, s the snapshot, e
-// the epoch, d the database's clock at t (never ahead of it), m and n their authentication codes. The string wm:<tag>:lock
+// the epoch, d the database's clock at t (never ahead of it), m and n their authentication codes, which include its name. The string wm:<tag>:lock
 // is the lock of a sync.
 //
 // Command modelcheck explores the interleavings of the protocol. Run it after every change of the protocol.
