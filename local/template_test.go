@@ -88,6 +88,10 @@ func TestTemplateRoles(t *testing.T) {
 	if len(used) != 4 {
 		t.Errorf("the functions have the roles %v, want four", used)
 	}
+	purge := fmt.Sprint(resources["PurgeRole"].at("Properties", "ManagedPolicyArns"))
+	if !strings.Contains(purge, "[HasPurgeSecret PurgeSecretPolicy [ReadsSecret SecretPolicy AWS::NoValue]]") {
+		t.Errorf("the purge cannot have a login of its own: %s", purge)
+	}
 	deny := strings.Join(texts(resources["NetworkPolicy"].at("Properties", "PolicyDocument")), " ")
 	if !strings.Contains(deny, "Deny") || !strings.Contains(deny, "ec2:*") || !strings.Contains(deny, ":function:*") {
 		t.Errorf("NetworkPolicy denies nothing to the function's code: %s", deny)

@@ -40,13 +40,14 @@ CHOICES = {
     "RedisCache": ["none", "serverless"],
     "RedisUrl": ["", "rediss://host:6379", "off"],
 }
-# No rule and no other condition depends on these, so they vary together: all have the first value, or all the second.
+# No rule depends on these, and no condition on two of them, so they vary together: all have the first value, or all the second.
 TOGETHER = {
     "ReservedConcurrency": ["15", "0"],
     "AlarmTopicArn": ["", "arn:aws:sns:us-east-1:123456789012:alarms"],
     "LogKeyArn": ["", "arn:aws:kms:us-east-1:123456789012:key/logs"],
     "EnvironmentKeyArn": ["", "arn:aws:kms:us-east-1:123456789012:key/environment"],
     "HasCallers": ["false", "true"],
+    "PurgeSecretArn": ["", "arn:aws:secretsmanager:us-east-1:123456789012:secret:purge"],
 }
 
 
