@@ -178,8 +178,9 @@ func (a *attacker) run(t *testing.T, attack func(*attacker, int)) {
 		}
 	}
 	stop()
-	// The last sync under attack may have left its lock.
-	const heals = 30_000 // ms, far more than a lock lasts
+	// The last sync under attack may have left its lock, and the last miss its lease.
+	b := testenv.Budgets().Redis
+	heals := 2 * (b.Lock + b.Lease).Milliseconds()
 	before, ended := a.Program.Cache.Stats(), a.clock()
 	for s := before; s.Hits < before.Hits+3 || s.Syncs < before.Syncs+2; s = a.Program.Cache.Stats() {
 		if a.clock() > ended+heals {
