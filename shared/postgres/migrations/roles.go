@@ -157,7 +157,7 @@ func (a adapter) roleStep() step {
 		}
 	}
 	if a.OwnerName != "" && !a.member {
-		sql += "GRANT " + a.Owner() + " TO CURRENT_USER;\n"
+		sql += "DO $$ BEGIN\n\tGRANT " + a.Owner() + " TO CURRENT_USER;\nEXCEPTION WHEN unique_violation THEN NULL;\nEND $$;\n"
 	}
 	return step{"role " + a.Role, sql}
 }
