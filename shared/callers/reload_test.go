@@ -1,0 +1,101 @@
+package callers_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/testenv"
+)
+
+// TestCertificateOfAnOpenConnection checks that a connection loses its identity when its certificate expires, its caller is removed,
+// or its authority is.
+func TestCertificateOfAnOpenConnection(t *testing.T) {
+	t.Parallel()
+	ca, next := testenv.NewAuthority(t, start), testenv.NewAuthority(t, start)
+	const file = `callers: {map: {roles: [world], certificates: ["spiffe://game/world"]}}`
+	const other = `callers: {web: {roles: [web], certificates: ["spiffe://game/web"]}}`
+	c := func() callers.Credentials {
+		return callers.Credentials{Connection: callers.Connected(true, false, ca.Issue(t, testenv.URI(t, "spiffe://game/world")).Cert)}
+	}
+	for what, test := range map[string]struct {
+		change func(*world)
+		want   string
+	}{
+		"expires":          {func(w *world) { w.now = start.Add(time.Hour + time.Second) }, "IDENTITY_REFUSED: the certificate has expired"},
+		"caller removed":   {func(w *world) { write(t, w.callers, other) }, "IDENTITY_REFUSED: the certificate names no caller in CALLERS_FILE"},
+		"authority added":  {func(w *world) { write(t, w.clients, ca.PEM()+next.PEM()) }, "map"},
+		"authority gone":   {func(w *world) { write(t, w.clients, next.PEM()) }, "IDENTITY_REFUSED: the certificate is not from an authority in TLS_CLIENT_CA_FILE"},
+		"authority broken": {func(w *world) { write(t, w.clients, "-----BEGIN") }, "map"},
+		"file broken":      {func(w *world) { write(t, w.callers, "callers: [") }, "map"},
+		"file removed": {func(w *world) {
+			if err := os.Remove(w.callers); err != nil {
+				t.Error(err)
+			}
+		}, "map"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, callers.Options{}, file, ca.PEM())
+			connection := c()
+			if got := w.ask(t, connection); got != "map" {
+				t.Fatalf("before: %q, want map", got)
+			}
+			test.change(w)
+			if w.now.Equal(start) {
+				w.now = start.Add(time.Second)
+			}
+			if got := w.ask(t, connection); got != test.want {
+				t.Errorf("after: %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestReload checks when the file is read again, and what is reported.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	first, second := callers.NewKey(), callers.NewKey()
+	local := callers.Connected(false, true)
+	w := newWorld(t, callers.Options{}, entryOf(t, "first", first), "")
+	write(t, w.callers, entryOf(t, "second", second))
+	w.now = start.Add(time.Second - 1)
+	if got := w.ask(t, bearer(local, first.Text)); got != "first" {
+		t.Errorf("within 1 s: %q, want first", got)
+	}
+	w.now = start.Add(time.Second)
+	if got := w.ask(t, bearer(local, first.Text)); got != "IDENTITY_REFUSED: no caller in CALLERS_FILE has the API key" {
+		t.Errorf("after 1 s: %q, want a refusal", got)
+	}
+	if got := w.ask(t, bearer(local, second.Text)); got != "second" {
+		t.Errorf("after 1 s: %q, want second", got)
+	}
+	for i, content := range []string{"callers: {x: {roles: [nobody]}}", "callers: {x: {roles: [nobody]}} ", ""} {
+		write(t, w.callers, content)
+		w.now = w.now.Add(time.Second)
+		if got := w.ask(t, bearer(local, second.Text)); got != "second" {
+			t.Errorf("with invalid file %d: %q, want second", i, got)
+		}
+	}
+	write(t, w.callers, entryOf(t, "third", second))
+	w.now = w.now.Add(time.Second)
+	if got := w.ask(t, bearer(local, second.Text)); got != "third" {
+		t.Errorf("mended: %q, want third", got)
+	}
+	var said []string
+	for _, err := range w.reloads {
+		said = append(said, strings.ReplaceAll(fmt.Sprint(err), "\n", "; "))
+	}
+	want := []string{
+		"<nil>",
+		`CALLERS_FILE: caller "x": there is no role "nobody"; caller "x" has no certificates, subjects, aws or keys`,
+		"CALLERS_FILE: it has no callers",
+		"<nil>",
+	}
+	if strings.Join(said, "\n") != strings.Join(want, "\n") {
+		t.Errorf("reported %q, want %q", said, want)
+	}
+}
