@@ -34,7 +34,7 @@ type Session struct {
 	UpdatedAt        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	ExpiresAt        *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`                         // at most the end of the year 9999
 	ExpiresInSeconds int64                  `protobuf:"varint,7,opt,name=expires_in_seconds,json=expiresInSeconds,proto3" json:"expires_in_seconds,omitempty"` // whole seconds left at the time of this answer, rounded down
-	IpAddress        string                 `protobuf:"bytes,8,opt,name=ip_address,json=ipAddress,proto3" json:"ip_address,omitempty"`                         // of the browser that signed in; empty if better-auth has none
+	IpAddress        string                 `protobuf:"bytes,8,opt,name=ip_address,json=ipAddress,proto3" json:"ip_address,omitempty"`                         // of the browser that signed in; empty if better-auth has none, or the caller lacks the right to personal fields; also user_agent
 	UserAgent        string                 `protobuf:"bytes,9,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	Impersonated     bool                   `protobuf:"varint,10,opt,name=impersonated,proto3" json:"impersonated,omitempty"` // created by an administrator who impersonates the user (admin plugin)
 	unknownFields    protoimpl.UnknownFields

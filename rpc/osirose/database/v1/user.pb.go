@@ -30,7 +30,7 @@ type User struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`             // opaque: text, a UUID or a decimal number, depending on better-auth's configuration
 	Username        string                 `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"` // mostly lower case, as better-auth is configured; empty if the user has none or the username plugin is not installed
-	Email           string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`       // lower case
+	Email           string                 `protobuf:"bytes,3,opt,name=email,proto3" json:"email,omitempty"`       // lower case; empty also if the caller lacks the right to personal fields, as ban_reason is
 	Role            string                 `protobuf:"bytes,4,opt,name=role,proto3" json:"role,omitempty"`         // as the admin plugin stores it, with commas between several roles; empty without the plugin
 	Name            string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
 	DisplayUsername string                 `protobuf:"bytes,6,opt,name=display_username,json=displayUsername,proto3" json:"display_username,omitempty"` // the username as the user typed it
