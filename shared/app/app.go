@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -25,7 +26,9 @@ type Options struct {
 	// Concurrency is the number of concurrent requests of a Lambda function, and so of its connections to each server.
 	// 0: the program is not a function.
 	Concurrency int
-	LogTo       io.Writer // nil: stderr
+	Events      bool           // the requests are Lambda events: only a gateway proves an identity
+	Tokens      callers.Tokens // verifies callers' tokens; nil: tokens prove nothing
+	LogTo       io.Writer      // nil: stderr
 	Telemetry   Telemetry
 	Budgets     Budgets
 }
@@ -45,12 +48,17 @@ type Program struct {
 	Redis     redis.UniversalClient // nil: REDIS_URL is off
 	Cache     *cache.Cache
 	Log       *slog.Logger
+	Callers   *callers.Gate // nil: any caller has all rights
 	edge      *rpcserver.Server
 }
 
 // Open assembles a Program, which connects on first use. The error names each missing or wrong URL.
 func Open(o Options) (*Program, error) {
 	log := Logger(o)
+	gate, err := callers.New(gateOptions(o, log))
+	if err != nil {
+		return nil, err
+	}
 	db, client, err := connect(o, log)
 	if err != nil {
 		return nil, err
@@ -61,7 +69,7 @@ func Open(o Options) (*Program, error) {
 		o.Telemetry.TraceRedis(client)
 	}
 	p := &Program{
-		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, edge: newEdge(o, log),
+		Config: o.Config, Telemetry: o.Telemetry, DB: db, Redis: client, Log: log, Callers: gate, edge: newEdge(o, log, gate),
 		Cache: cache.New(client, db, cacheOptions(o, log, traced)),
 	}
 	if client == nil {
@@ -71,6 +79,20 @@ func Open(o Options) (*Program, error) {
 		o.Telemetry.Started(p)
 	}
 	return p, nil
+}
+
+func gateOptions(o Options, log *slog.Logger) callers.Options {
+	c := o.Config.Callers
+	return callers.Options{
+		File: c.File, ClientCAFile: c.ClientCAFile, Tokens: o.Tokens, Plaintext: c.Plaintext, IAM: o.Events && (c.Required || c.File != ""),
+		OnReload: func(err error) {
+			if err == nil {
+				log.Info("the callers were read again")
+				return
+			}
+			log.Warn("the callers' files changed and are not valid: those read before stay in force until they are mended", "cause", err.Error())
+		},
+	}
 }
 
 func cacheOptions(o Options, log *slog.Logger, traced bool) cache.Options {
@@ -142,8 +164,9 @@ func connect(o Options, log *slog.Logger) (*postgres.DB, redis.UniversalClient, 
 // Edge returns the edge of all of the program's services, with their metrics and traces.
 func (p *Program) Edge() *rpcserver.Server { return p.edge }
 
-func newEdge(o Options, log *slog.Logger) *rpcserver.Server {
+func newEdge(o Options, log *slog.Logger, gate *callers.Gate) *rpcserver.Server {
 	edge, t := rpcserver.New(log), o.Telemetry
+	edge.Guard(gate)
 	edge.SetBudget(cmp.Or(o.Budgets.Request, rpcserver.Budget))
 	edge.Observe(t.Requests)
 	edge.Trace(t.Tracer)

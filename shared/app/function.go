@@ -25,13 +25,13 @@ func openFunction(getenv func(string) string, logTo io.Writer, concurrency int) 
 	if err != nil {
 		return nil, err
 	}
-	o := Options{Config: c, Concurrency: concurrency, LogTo: logTo}
+	o := Options{Config: c, Concurrency: concurrency, Events: true, LogTo: logTo}
 	o.EmbedMetrics(os.Stdout)
 	if err := traceFunction(&o); err != nil {
 		return nil, err
 	}
 	p, err := Open(o)
-	if err == nil && strings.TrimSpace(getenv("REDIS_URL")) == "" {
+	if err == nil && strings.TrimSpace(getenv("REDIS_URL")+getenv("REDIS_URL_FILE")) == "" {
 		p.Log.Warn("REDIS_URL is not set, so the function looks for Redis on its own machine: set REDIS_URL, or REDIS_URL=off")
 	}
 	return p, err

@@ -1,8 +1,9 @@
-// Package config reads the environment into a Config. It makes no connections and reads nothing else, so that a cold
-// start is fast. An error names all wrong variables, but no values, because some values are secrets.
+// Package config reads the environment into a Config. It makes no connections, and reads no files except those that NAME_FILE
+// names, so that a cold start is fast. An error names all wrong variables, but no values, because some values are secrets.
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type Config struct {
 	Listen      string // host:port of the services
 	Admin       string // host:port for health and metrics; empty: no listener
 	TLS         TLS
+	Callers     Callers
 	DatabaseURL string
 	Schema      postgres.Schema // of the service, in the database
 	RedisURL    string
@@ -44,6 +46,16 @@ type Config struct {
 
 // TLS names the PEM files of the port's certificate. Empty: the port speaks plain text.
 type TLS struct{ CertFile, KeyFile string }
+
+// Callers says how callers prove who they are. Zero: any caller has all rights.
+type Callers struct {
+	File         string // names the callers, their credentials and their roles
+	ClientCAFile string // PEM of the authorities of client certificates
+	Issuer       string // of workloads' tokens
+	Audience     string // that a token must name
+	Required     bool   // refuse an event without an IAM identity
+	Plaintext    bool   // accept keys and tokens over plain text from other machines
+}
 
 // AWS says which logins come from AWS. Zero: none.
 type AWS struct {
@@ -83,9 +95,10 @@ func Read(getenv func(string) string) (Config, error) {
 		Listen:      e.listen(),
 		Admin:       e.address("ADMIN_ADDR", "127.0.0.1:50053"),
 		TLS:         e.tls(),
-		DatabaseURL: e.text("DATABASE_URL", ""),
+		Callers:     e.callers(),
+		DatabaseURL: strings.TrimSpace(e.secret("DATABASE_URL")),
 		Schema:      e.schema(),
-		RedisURL:    e.text("REDIS_URL", DefaultRedisURL),
+		RedisURL:    cmp.Or(strings.TrimSpace(e.secret("REDIS_URL")), DefaultRedisURL),
 		RedisPrefix: e.redisPrefix(),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
 		LogLevel:    e.logLevel(),

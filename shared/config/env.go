@@ -21,6 +21,15 @@ func (e *env) wrong(name, what string) { e.errs = append(e.errs, errors.New(name
 // value returns a variable without the spaces around it.
 func (e *env) value(name string) string { return strings.TrimSpace(e.get(name)) }
 
+// secret returns the raw variable or, if it is not set, the content of the file that NAME_FILE names.
+func (e *env) secret(name string) string {
+	content, err := Secret(e.get, name)
+	if err != nil {
+		e.errs = append(e.errs, err)
+	}
+	return content
+}
+
 func (e *env) text(name, fallback string) string {
 	if v := e.value(name); v != "" {
 		return v

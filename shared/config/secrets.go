@@ -1,10 +1,34 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// Secret returns the variable NAME or, if it is not set, the content of the file that NAME_FILE names: the convention of secrets
+// that a container gets as files.
+func Secret(getenv func(string) string, name string) (string, error) {
+	value, file := getenv(name), strings.TrimSpace(getenv(name+"_FILE"))
+	if file == "" {
+		return value, nil
+	}
+	if strings.TrimSpace(value) != "" {
+		return "", fmt.Errorf("%s and %s_FILE are both set; unset one of them", name, name)
+	}
+	content, err := os.ReadFile(file)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // without the path
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	return string(content), nil
+}
 
 // authSecrets returns the secrets with which better-auth signs, by its own rules: BETTER_AUTH_SECRETS is a list such as
 // "2:new,1:old", and AUTH_SECRET replaces an unset BETTER_AUTH_SECRET. better-auth verifies only with the first secret of
@@ -24,10 +48,11 @@ func (e *env) authSecrets() (secrets []string) {
 		}
 	}
 	name := "BETTER_AUTH_SECRET"
-	if e.get(name) == "" {
+	secret := e.secret(name)
+	if secret == "" {
 		name = "AUTH_SECRET"
+		secret = e.get(name)
 	}
-	secret := e.get(name)
 	// A newline at the end is mostly an accident of this program's deployment. If better-auth has it too, it signs with it.
 	stripped := strings.TrimRight(secret, "\r\n")
 	if secret != "" && stripped == "" {

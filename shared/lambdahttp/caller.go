@@ -7,23 +7,6 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// caller names the IAM principal that signed the request, for the log: user/NAME or assumed-role/NAME. It leaves out the name
-// of the role's session, which often is a person's e-mail address. It returns "" if the gateway did not check IAM.
-func (e *event) caller() string {
-	arn := strings.SplitN(e.userARN(), ":", 6)
-	if len(arn) < 6 {
-		return ""
-	}
-	kind, name, _ := strings.Cut(arn[5], "/")
-	if kind == "assumed-role" {
-		name, _, _ = strings.Cut(name, "/")
-	}
-	if kind == "" || name == "" || strings.Contains(name, "@") {
-		return kind
-	}
-	return kind + "/" + name
-}
-
 // userARN returns the ARN of the IAM principal. It comes from the gateway; a client cannot set it.
 func (e *event) userARN() string {
 	if e.kind == v2 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 	"github.com/osirose-new/database-service/shared/request"
 )
@@ -21,17 +22,17 @@ import (
 // TestRule14Concurrency runs events of all kinds concurrently in one adapter. Each must get its own response.
 func TestRule14Concurrency(t *testing.T) {
 	t.Parallel()
-	const callers, each = 16, 50
+	const senders, each = 16, 50
 	adapter := lambdahttp.New(slog.New(slog.DiscardHandler), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if string(body) == "panic" {
 			panic(body)
 		}
 		w.Header().Set("Content-Type", "text/plain")
-		fmt.Fprint(w, string(body), err, strings.TrimPrefix(request.From(r.Context()).Caller(), "user/"))
+		fmt.Fprint(w, string(body), err, strings.TrimPrefix(callers.ShortARN(request.From(r.Context()).Identity()), "user/"))
 	}))
 	var wg sync.WaitGroup
-	for c := range callers {
+	for c := range senders {
 		wg.Go(func() {
 			for i := range each {
 				id := fmt.Sprintf("%d-%d", c, i)

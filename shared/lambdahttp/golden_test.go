@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
@@ -71,7 +72,7 @@ func runGolden(t *testing.T, event []byte, twirp http.Handler) (g golden) {
 	i := invocation{}
 	i.handler = func(w http.ResponseWriter, r *http.Request) {
 		g.Request = &goldenRequest{r.Method, r.Host, r.RequestURI, r.RemoteAddr, r.Header.Clone(), r.ContentLength, string(i.saw.body)}
-		g.Caller = request.From(r.Context()).Caller()
+		g.Caller = callers.ShortARN(request.From(r.Context()).Identity())
 		r.Body = io.NopCloser(bytes.NewReader(i.saw.body))
 		twirp.ServeHTTP(w, r)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/lambdahttp"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -141,7 +142,7 @@ func TestRule11Caller(t *testing.T) {
 			"authorizer":{"iam":{"userArn":"arn:aws:iam::1:user/x"}}}}`, ""},
 	} {
 		a, saw := invoke(t, []byte(test.event), nil)
-		if got := request.From(saw.Context()).Caller(); got != test.want || a.StatusCode != 200 {
+		if got := callers.ShortARN(request.From(saw.Context()).Identity()); got != test.want || a.StatusCode != 200 {
 			t.Errorf("%s: status %d, caller %q, want 200 and %q", what, a.StatusCode, got, test.want)
 		}
 	}

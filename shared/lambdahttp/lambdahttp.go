@@ -54,7 +54,7 @@ func (a *Adapter) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if e.kind == nothing || e.isHealthCheck() {
 		return w.encode(e.kind), nil
 	}
-	record := &request.Record{ID: requestID(ctx), Caller: e.caller}
+	record := &request.Record{ID: requestID(ctx), Identity: e.userARN}
 	ctx, cancel := a.deadline(request.With(ctx, record))
 	defer cancel()
 	if r, ok := e.request(ctx); ok {

@@ -17,9 +17,9 @@ import (
 type Record struct {
 	// ID is the id under which the platform logs the request. If it is empty, rpcserver numbers the request itself.
 	ID string
-	// Caller returns the caller's name as the platform has verified it: a role, or the name in a certificate. The name is
-	// logged, so it must not be an e-mail address. Caller may be nil. It is called once, at the end of the request.
-	Caller func() string
+	// Identity returns the ARN of the IAM principal that the gateway has verified, or "" if it has verified none. It is nil outside
+	// Lambda.
+	Identity func() string
 
 	Class Class
 	Took  time.Duration // 0 until the request is answered

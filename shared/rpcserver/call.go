@@ -10,6 +10,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -24,7 +25,8 @@ type call struct {
 
 	server  *Server
 	number  uint64
-	record  *request.Record // &own, unless the platform's adapter made one
+	caller  *callers.Principal // nil: any caller has all rights, or the request was refused
+	record  *request.Record    // &own, unless the platform's adapter made one
 	own     request.Record
 	agent   string // User-Agent
 	traceID string // empty if the request is not traced
@@ -106,10 +108,13 @@ func (c *call) refused(err twirp.Error) {
 }
 
 // WriteHeader implements http.ResponseWriter. It records the mux's answer to an unknown path, which passes no service. To an
-// overload it adds Retry-After, which proxies understand.
+// overload it adds Retry-After, which proxies understand, and to a missing identity WWW-Authenticate (RFC 9110, section 11.6.1).
 func (c *call) WriteHeader(status int) {
-	if status == http.StatusTooManyRequests {
+	switch {
+	case status == http.StatusTooManyRequests:
 		c.Header().Set("Retry-After", "1") // seconds
+	case status == http.StatusUnauthorized && c.record.Identity == nil:
+		c.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if c.record.Class.Code == twirp.NoError && status == http.StatusNotFound {
 		c.record.Class.Code = twirp.BadRoute
@@ -128,10 +133,17 @@ func (c *call) id() string {
 	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
 }
 
-// caller returns the caller's verified name, or the program in its User-Agent.
-func (c *call) caller() string {
-	if verified := c.record.Caller; verified != nil {
-		if name := verified(); name != "" {
+// callerName returns the caller's verified name. If no caller needs an identity, it returns that of an IAM principal or of the
+// program in User-Agent.
+func (c *call) callerName() string {
+	switch {
+	case c.caller != nil:
+		return c.caller.Name
+	case !c.server.gate.Any():
+		return ""
+	}
+	if verified := c.record.Identity; verified != nil {
+		if name := callers.ShortARN(verified()); name != "" {
 			return name
 		}
 	}

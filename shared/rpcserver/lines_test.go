@@ -96,8 +96,8 @@ func TestLogCaller(t *testing.T) {
 // TestLogVerifiedCaller checks the name of a caller that the platform has verified.
 func TestLogVerifiedCaller(t *testing.T) {
 	t.Parallel()
-	for who, want := range map[string]string{"assumed-role/game": "assumed-role/game", "": "curl/7.88.1"} {
-		record := &request.Record{ID: "id", Caller: func() string { return who }}
+	for who, want := range map[string]string{"arn:aws:sts::1:assumed-role/game/a@b": "assumed-role/game", "": "curl/7.88.1"} {
+		record := &request.Record{ID: "id", Identity: func() string { return who }}
 		got := logOne(t, http.Header{"User-Agent": {"curl/7.88.1"}, "Content-Type": {asJSON}}, record, "hit")
 		if got.Caller != want || got.Request != "id" {
 			t.Errorf("logged %s, want caller %s and request id", got.raw, want)

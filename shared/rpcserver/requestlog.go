@@ -37,7 +37,7 @@ func (l *requestLog) write(c *call, now time.Time) {
 		return
 	}
 	line := slog.NewRecord(now, class.level, "request", 0)
-	line.AddAttrs(slog.Float64("ms", float64(r.Took.Microseconds())/1000), slog.String("request", c.id()), slog.String("caller", c.caller()))
+	line.AddAttrs(slog.Float64("ms", float64(r.Took.Microseconds())/1000), slog.String("request", c.id()), slog.String("caller", c.callerName()))
 	if c.traceID != "" {
 		line.AddAttrs(slog.String("trace", c.traceID))
 	}

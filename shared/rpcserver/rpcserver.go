@@ -23,6 +23,7 @@ import (
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/request"
 )
@@ -42,7 +43,8 @@ type Server struct {
 	budget  time.Duration
 	log     requestLog
 	tracer  Tracer
-	prefix  string // of request ids, unique to this process
+	gate    *callers.Gate // nil: any caller has all rights
+	prefix  string        // of request ids, unique to this process
 	calls   atomic.Uint64
 	limiter limiter
 }
@@ -79,7 +81,7 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 		if conn, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok {
 			_ = conn.SetReadDeadline(start.Add(s.budget + grace)) // if it fails, the server's own timeout applies
 		}
-		if err := s.serve(c, r, next, urgent); err != nil {
+		if err := s.serve(c, r, next, urgent, start); err != nil {
 			c.refused(err)
 			_ = twirp.WriteError(c, err) // fails if the caller has gone
 		}
@@ -101,7 +103,11 @@ func (s *Server) begin(ctx context.Context, start time.Time) *call {
 }
 
 // serve lets next answer, or refuses the request.
-func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []string) twirp.Error {
+func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []string, now time.Time) twirp.Error {
+	rpc, _ := strings.CutPrefix(r.URL.Path, twirpPrefix)
+	if err := c.identify(CredentialsOf(r), rpc, now); err != nil {
+		return err
+	}
 	size := r.ContentLength
 	if size < 0 {
 		size = MaxBody
@@ -192,7 +198,7 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 		}
 		c.route(ctx)
 		var public twirp.Error
-		response, public = c.answer(ctx, func(ctx context.Context) (any, error) { return next(ctx, in) })
+		response, public = c.answer(ctx, in, func(ctx context.Context) (any, error) { return next(ctx, in) })
 		if public != nil {
 			return nil, public
 		}
@@ -200,8 +206,14 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 	}
 }
 
-// answer runs a method of a service. Panics and internal errors never reach the caller.
-func (c *call) answer(ctx context.Context, method func(context.Context) (any, error)) (response any, public twirp.Error) {
+// answer runs a method of a service, if the caller has the rights that the message needs. Panics and internal errors never reach
+// the caller.
+func (c *call) answer(ctx context.Context, message any, method func(context.Context) (any, error)) (response any, public twirp.Error) {
+	if c.caller != nil {
+		if err := c.allow(callers.Needed(message)); err != nil {
+			return nil, err
+		}
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			// The log gets the source position of the panic, not its value, which may contain data.
@@ -214,6 +226,9 @@ func (c *call) answer(ctx context.Context, method func(context.Context) (any, er
 		err = errNil // Twirp would send the names of internal types to the caller
 	}
 	if err == nil {
+		if c.caller != nil {
+			c.caller.Rights.Redact(response)
+		}
 		return response, nil
 	}
 	public = c.public(ctx, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -14,12 +15,16 @@ type Incoming interface {
 	// Class returns the service, the method and the protocol. Its other fields are ignored.
 	Class() request.Class
 	Urgent() bool
+	// Credentials returns what the request brings to prove who sends it.
+	Credentials() callers.Credentials
 	// Header returns the value of a header. The name is in lower case.
 	Header(name string) string
 	// SetHeader adds a header to the answer. It is called before Read.
 	SetHeader(name, value string)
 	// Read reads the message and returns its size in bytes. It need not keep a message of more than MaxBody.
 	Read(context.Context) (size int64, err twirp.Error)
+	// Message returns the message, after Read.
+	Message() any
 	// Call calls the method of the service.
 	Call(context.Context) (any, error)
 }
@@ -40,7 +45,7 @@ func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twir
 		}
 	}
 	defer c.end()
-	if response, err = s.take(c, in); err != nil {
+	if response, err = s.take(c, in, start); err != nil {
 		c.refused(err)
 	}
 	c.finish(start)
@@ -48,7 +53,10 @@ func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twir
 }
 
 // take answers the request, or refuses it.
-func (s *Server) take(c *call, in Incoming) (any, twirp.Error) {
+func (s *Server) take(c *call, in Incoming, now time.Time) (any, twirp.Error) {
+	if err := c.identify(in.Credentials(), c.record.Class.RPC(), now); err != nil {
+		return nil, err
+	}
 	if !s.limiter.enter(unread, in.Urgent) {
 		return nil, errBusy
 	}
@@ -64,5 +72,5 @@ func (s *Server) take(c *call, in Incoming) (any, twirp.Error) {
 		s.limiter.grow(read - size)
 		size = read
 	}
-	return c.answer(c, in.Call)
+	return c.answer(c, in.Message(), in.Call)
 }

@@ -1,0 +1,77 @@
+package rpcserver
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/callers"
+)
+
+// twirpPrefix begins the path of each rpc. The rest is service/method.
+const twirpPrefix = "/twirp/osirose.database.v1."
+
+// Guard makes g identify the caller of each request. A nil g lets any caller do everything. Guard must be called before the
+// first request.
+func (s *Server) Guard(g *callers.Gate) { s.gate = g }
+
+// identify finds the caller of a request, and checks its right to the rpc. The body is not read yet.
+func (c *call) identify(from callers.Credentials, rpc string, now time.Time) twirp.Error {
+	gate := c.server.gate
+	if gate.Any() {
+		return nil
+	}
+	if c.record.Identity != nil {
+		from.ARN = c.record.Identity()
+	}
+	p, refused := gate.Identify(c, from, now)
+	if refused != nil {
+		c.cause = refused.Cause
+		return refused.Error
+	}
+	c.caller = p
+	need, known := callers.NeededFor(rpc)
+	if !known {
+		return nil // it will not be routed
+	}
+	if err := c.allow(need); err != nil {
+		c.record.Class.Service, c.record.Class.Method, _ = strings.Cut(rpc, "/")
+		return err
+	}
+	return nil
+}
+
+// allow refuses a request of a caller without a right that it needs.
+func (c *call) allow(need callers.Rights) twirp.Error {
+	if c.caller == nil || c.caller.Rights.Has(need) {
+		return nil
+	}
+	return notAllowed(c.caller.Rights.Missing(need))
+}
+
+func notAllowed(right string) twirp.Error {
+	return Error(twirp.PermissionDenied, "NOT_ALLOWED", "the caller lacks the right "+right).WithMeta("missing_right", right)
+}
+
+// Allow is for what is no rpc: metrics and reflection. A caller on this machine needs no identity.
+func (s *Server) Allow(ctx context.Context, from callers.Credentials, need callers.Rights) twirp.Error {
+	if s.gate.Any() || from.Connection.IsLoopback() {
+		return nil
+	}
+	p, refused := s.gate.Identify(ctx, from, time.Now())
+	switch {
+	case refused != nil:
+		return refused.Error
+	case !p.Rights.Has(need):
+		return notAllowed(p.Rights.Missing(need))
+	}
+	return nil
+}
+
+// CredentialsOf returns what an HTTP request brings.
+func CredentialsOf(r *http.Request) callers.Credentials {
+	return callers.Credentials{Connection: callers.ConnectionFrom(r.Context()), Authorization: r.Header["Authorization"]}
+}
