@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/errtext"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // adminTimeout is how long the shutdown waits for a running scrape.
@@ -26,12 +32,12 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	if p.Config.Admin == "" {
 		return &admin{}, nil
 	}
-	l, err := net.Listen("tcp", p.Config.Admin)
+	l, err := listenAdmin(p)
 	if err != nil {
-		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
+		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", m.Handler())
+	mux.Handle("GET /metrics", guard(p.Edge(), callers.Metrics, m.Handler()))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
 	a := &admin{newServer(p, refusePages(mux))}
@@ -41,6 +47,35 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 		}
 	}()
 	return a, nil
+}
+
+// listenAdmin listens at the admin address. If callers need an identity, it speaks TLS to other machines, as the port does.
+func listenAdmin(p *app.Program) (net.Listener, error) {
+	l, err := net.Listen("tcp", p.Config.Admin)
+	if err != nil {
+		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
+	}
+	files := p.Config.TLS
+	if tcp, ok := l.Addr().(*net.TCPAddr); p.Callers.Any() || files.CertFile == "" || ok && tcp.IP.IsLoopback() {
+		return l, nil
+	}
+	secure, err := connmux.TLS(files.CertFile, files.KeyFile)
+	if err != nil {
+		_ = l.Close() // nothing has connected
+		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+	}
+	return tls.NewListener(l, secure), nil
+}
+
+// guard lets callers with the right pass, and those on this machine.
+func guard(edge *rpcserver.Server, need callers.Rights, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := edge.Allow(r.Context(), rpcserver.CredentialsOf(r), need); err != nil {
+			_ = twirp.WriteError(w, err) // fails if the caller has gone
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // stop is called last, so that the metrics of the shutdown can be scraped.

@@ -47,7 +47,7 @@ func startBackends(ctx context.Context, c *app.Options, data string) (*backends,
 			return b, fmt.Errorf("demo data: %w", err)
 		}
 	}
-	if strings.TrimSpace(os.Getenv("REDIS_URL")) == "" {
+	if strings.TrimSpace(os.Getenv("REDIS_URL")+os.Getenv("REDIS_URL_FILE")) == "" {
 		if b.redis, err = embedded.StartRedis(); err != nil {
 			return b, err
 		}

@@ -89,6 +89,7 @@ func runEmulator(ctx context.Context, args []string) error {
 		return err
 	}
 	c.EmbedMetrics(os.Stdout)
+	c.Events = true
 	c.TLS = config.TLS{} // the AWS CLI and SDKs call this port without TLS
 	listenHere(&c)       // the Invoke API has no authentication
 	if f.data != "" && c.DatabaseURL != "" {

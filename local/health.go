@@ -28,6 +28,7 @@ type readiness struct {
 	Database string `json:"database"` // "ok", "busy", or "down", perhaps with why
 	Schema   string `json:"schema"`   // "ok", or what is wrong with it
 	Redis    string `json:"redis"`    // "ok", or why reads go to the database: "down", "off", or what Redis lacks
+	Callers  string `json:"callers"`  // "any" that reach the port have all rights, or those in CALLERS_FILE are "configured"
 	// Warning says what the operator should do, although calls work.
 	Warning string `json:"warning,omitempty"`
 
@@ -101,6 +102,9 @@ func check(p *app.Program, schema *migrations.Checker) readiness {
 	go func() { redis <- checkRedis(ctx, p) }()
 	r := checkDatabase(ctx, p.DB.Urgent(), schema)
 	r.Redis = <-redis
+	if r.Callers = "configured"; p.Callers.Any() {
+		r.Callers = "any"
+	}
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/osirose-new/database-service/shared/app"
 )
@@ -25,6 +26,7 @@ const usage = `The database service: users, characters and sessions on one port.
   database-service emulator [flags]  serve as Lambda functions behind API Gateway (see database-service emulator -h)
   database-service invoke FUNCTION   call a function of a running emulator with a saved event (see database-service invoke -h)
   database-service migrate [flags]   bring the database at DATABASE_URL up to date (see database-service migrate -h)
+  database-service keys new NAME     make an API key for a caller (see database-service keys -h)
   database-service healthcheck       exit with 0 if the service on this machine answers, else with 1
   database-service version           print version, revision and Go version; also as -version
 
@@ -39,6 +41,7 @@ Environment (local/README.md lists all variables):
   DATABASE_URL   postgres://user:password@host:5432/database of a migrated database
                  not set: an embedded PostgreSQL (installed or fetched) with demo data
   REDIS_URL      redis://host:6379, rediss:// for TLS; not set: an embedded Redis; off: no cache
+  CALLERS_FILE   names the callers and what they may do; not set: any caller has all rights
   LISTEN_ADDR    default 0.0.0.0
   SERVICE_PORT   default 50052
   ADMIN_ADDR     host:port of /metrics, or off; default 127.0.0.1:50053
@@ -111,6 +114,8 @@ func run(ctx context.Context, args []string, b app.Budgets) error {
 		return runInvoke(ctx, args)
 	case "migrate":
 		return runMigrate(ctx, args, os.Stdout)
+	case "keys":
+		return runKeys(args, os.Stdout, time.Now())
 	case "healthcheck":
 		return runHealthcheck(ctx, args)
 	case "version":

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/postgres/migrations"
 )
@@ -80,7 +81,7 @@ func runMigrate(ctx context.Context, args []string, w io.Writer) error {
 	if o.Schema, err = own(); err != nil {
 		return err
 	}
-	pool, err := openOwner(ctx, os.Getenv("DATABASE_URL"))
+	pool, err := openOwner(ctx)
 	if err != nil {
 		return err
 	}
@@ -164,9 +165,13 @@ func printSQL(ctx context.Context, pool *pgxpool.Pool, o migrations.Options, w i
 	return err
 }
 
-// openOwner connects as the owner of the tables. The pool accepts the same URLs as the service, including pool_max_conns.
+// openOwner connects to DATABASE_URL as the owner of the tables. The pool accepts the same URLs as the service, including pool_max_conns.
 // It returns pgx's errors unchanged, because they never contain the password.
-func openOwner(ctx context.Context, databaseURL string) (*pgxpool.Pool, error) {
+func openOwner(ctx context.Context) (*pgxpool.Pool, error) {
+	databaseURL, err := config.Secret(os.Getenv, "DATABASE_URL")
+	if err != nil {
+		return nil, err
+	}
 	if strings.TrimSpace(databaseURL) == "" {
 		return nil, errors.New("DATABASE_URL is required: see database-service migrate -h")
 	}

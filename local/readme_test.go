@@ -146,7 +146,7 @@ func TestReadmeErrors(t *testing.T) {
 	table, _, _ = strings.Cut(table, "\n## ")
 	declared := map[[2]string]bool{}
 	for _, text := range sources(t, "../shared", "grpcserver") {
-		for _, m := range regexp.MustCompile(`\bError\(twirp\.(\w+), "([A-Z_]+)"`).FindAllStringSubmatch(text, -1) {
+		for _, m := range regexp.MustCompile(`\b(?:Error|refusal)\(twirp\.(\w+), "([A-Z_]+)"`).FindAllStringSubmatch(text, -1) {
 			code := strings.ToLower(regexp.MustCompile(`(\w)([A-Z])`).ReplaceAllString(m[1], "${1}_$2"))
 			declared[[2]string{code, m[2]}] = true
 		}
@@ -175,7 +175,7 @@ func TestReadmeConfiguration(t *testing.T) {
 	t.Parallel()
 	_, table, _ := strings.Cut(readText(t, "README.md"), "\n## Configuration\n")
 	table, _, _ = strings.Cut(table, "\n## ")
-	read := regexp.MustCompile(`\.(?:get|text|oneOf|number|share|seconds|address)\("([A-Z_]+)"|\bgetenv\("([A-Z_]+)"|os\.Getenv\("([A-Z_]+)"`)
+	read := regexp.MustCompile(`\.(?:get|text|secret|oneOf|number|share|seconds|address)\("([A-Z_]+)"|\bgetenv\("([A-Z_]+)"|os\.Getenv\("([A-Z_]+)"`)
 	elsewhere := regexp.MustCompile("^(AWS_|OTEL_)|^(HOME|PATH|XDG_CACHE_HOME)$") // documented by others
 	found := 0
 	for _, text := range sources(t, "../shared", ".") {

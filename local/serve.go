@@ -20,6 +20,7 @@ import (
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/services"
@@ -52,6 +53,9 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 		return err
 	}
 	c.Budgets = b
+	if err := prepareCallers(&c); err != nil {
+		return err
+	}
 	if *data != "" && c.DatabaseURL != "" {
 		return fmt.Errorf("-data is for the embedded PostgreSQL, but DATABASE_URL names another server: %w", errUsage)
 	}
@@ -131,6 +135,11 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	}
 	failed := s.serve()
 	announce(p, b, h)
+	if p.Callers.Any() && b.postgres == nil {
+		every := time.NewTicker(remindEvery)
+		defer every.Stop()
+		go remind(p.Log, every.C, ctx.Done())
+	}
 
 	if err = untilEnd(ctx, b, failed); err != nil {
 		grace = 0
@@ -230,7 +239,13 @@ func newServer(p *app.Program, handler http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
+		ConnContext:       connContext,
 	}
+}
+
+// connContext tells the edge what it must know of a connection.
+func connContext(ctx context.Context, c net.Conn) context.Context {
+	return callers.WithConnection(ctx, callers.NewConnection(c, connmux.State(c)))
 }
 
 // shutdown reports that the server is not ready, serves for grace, and then lets running requests finish.

@@ -37,7 +37,7 @@ func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
 }
 
 // HTTP returns the listener of the HTTP/1 connections, and of the HTTP/2 connections that do not begin with gRPC. The latter are in
-// plain text for the server, under TLS, too.
+// plain text for the server, under TLS, too; [State] tells.
 func (p *Port) HTTP() net.Listener { return p.http }
 
 // GRPC returns the listener of the other HTTP/2 connections. Those under TLS have the method ConnectionState of a tls.Conn.
@@ -104,7 +104,7 @@ func (p *Port) find(c net.Conn) (net.Conn, *half, error) {
 		}
 		c = s
 	}
-	r := &replayed{Conn: c}
+	r := &replayed{Conn: c, tls: s}
 	err := r.peek()
 	isGRPC := s != nil // grpc-go refuses a client that has negotiated HTTP/2 and speaks something else
 	if r.isHTTP2 && err == nil {
@@ -116,12 +116,31 @@ func (p *Port) find(c net.Conn) (net.Conn, *half, error) {
 	case s == nil:
 		return r, p.grpc, err
 	}
-	return secured{r, s}, p.grpc, err
+	return secured{r}, p.grpc, err
+}
+
+// State returns the state of the TLS of a connection of [Port.HTTP] or [Port.GRPC], nil for plain text.
+func State(c net.Conn) *tls.ConnectionState {
+	var s *tls.Conn
+	switch c := c.(type) {
+	case *tls.Conn:
+		s = c
+	case *replayed:
+		s = c.tls
+	case secured:
+		s = c.tls
+	}
+	if s == nil {
+		return nil
+	}
+	state := s.ConnectionState()
+	return &state
 }
 
 // replayed is a connection whose first bytes were read already, and are returned again.
 type replayed struct {
 	net.Conn
+	tls     *tls.Conn // nil: plain text
 	head    []byte
 	isHTTP2 bool
 }

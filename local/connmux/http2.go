@@ -109,10 +109,7 @@ func (r recorder) Read(b []byte) (int, error) {
 }
 
 // secured is a replayed connection with the state of its TLS. net/http must not get one: it would not look for HTTP/2.
-type secured struct {
-	*replayed
-	conn *tls.Conn
-}
+type secured struct{ *replayed }
 
 // ConnectionState returns what the handshake has negotiated.
-func (s secured) ConnectionState() tls.ConnectionState { return s.conn.ConnectionState() }
+func (s secured) ConnectionState() tls.ConnectionState { return s.tls.ConnectionState() }

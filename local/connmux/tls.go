@@ -26,6 +26,7 @@ func TLS(certFile, keyFile string) (*tls.Config, error) {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{protocolHTTP2, protocolHTTP1}, // in the server's order of preference
 		GetCertificate: c.get,
+		ClientAuth:     tls.RequestClientCert, // package callers verifies it, so that all credentials are refused in one way
 	}, nil
 }
 

@@ -5,6 +5,7 @@ package grpcserver
 import (
 	"context"
 	"net"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/tap"
 
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -61,6 +63,7 @@ func newServer(edge *rpcserver.Server, ready func() bool, pingEvery time.Duratio
 		grpc.ForceServerCodecV2(codec{}),
 		grpc.InTapHandle(s.bound),
 		grpc.UnknownServiceHandler(s.unknown),
+		grpc.StreamInterceptor(s.guardReflection),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxConcurrentStreams(MaxStreams),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
@@ -75,6 +78,16 @@ func newServer(edge *rpcserver.Server, ready func() bool, pingEvery time.Duratio
 	s.health.register(s.grpc)
 	reflection.Register(s.grpc)
 	return s
+}
+
+// guardReflection refuses reflection to callers without the right. Health checks need no identity.
+func (s *Server) guardReflection(of any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if strings.HasPrefix(info.FullMethod, "/grpc.reflection.") {
+		if err := s.edge.Allow(stream.Context(), credentialsOf(stream.Context()), callers.Reflection); err != nil {
+			return statusOf(err)
+		}
+	}
+	return next(of, stream)
 }
 
 // Serve serves the connections of l, all of which speak HTTP/2, until Stop or Close.

@@ -1,11 +1,16 @@
 package grpcserver
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+
+	"github.com/osirose-new/database-service/shared/callers"
 )
 
 // secured accepts connections in plain text, and connections whose TLS handshake is done: package connmux needs the handshake
@@ -18,13 +23,34 @@ func alreadySecure() credentials.TransportCredentials { return secured{insecure.
 
 // ServerHandshake implements credentials.TransportCredentials.
 func (s secured) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	c, ok := conn.(interface{ ConnectionState() tls.ConnectionState })
-	if !ok {
-		return s.TransportCredentials.ServerHandshake(conn)
+	a := authInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}
+	var state *tls.ConnectionState
+	if c, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		s := c.ConnectionState()
+		state, a.SecurityLevel = &s, credentials.PrivacyAndIntegrity
 	}
-	return conn, credentials.TLSInfo{
-		State: c.ConnectionState(), CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-	}, nil
+	a.connection = callers.NewConnection(conn, state)
+	return conn, a, nil
+}
+
+// authInfo is what grpc-go keeps of a connection.
+type authInfo struct {
+	credentials.CommonAuthInfo
+	connection *callers.Connection
+}
+
+// AuthType implements credentials.AuthInfo.
+func (authInfo) AuthType() string { return "connection" }
+
+// credentialsOf returns what the request of a stream brings.
+func credentialsOf(ctx context.Context) callers.Credentials {
+	c := callers.Credentials{Authorization: metadata.ValueFromIncomingContext(ctx, "authorization")}
+	if p, ok := peer.FromContext(ctx); ok {
+		if a, ok := p.AuthInfo.(authInfo); ok {
+			c.Connection = a.connection
+		}
+	}
+	return c
 }
 
 // Clone implements credentials.TransportCredentials.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
@@ -111,6 +112,12 @@ func (in *incoming) Class() request.Class { return in.class }
 
 // Urgent implements rpcserver.Incoming.
 func (in *incoming) Urgent() bool { return in.urgent }
+
+// Credentials implements rpcserver.Incoming.
+func (in *incoming) Credentials() callers.Credentials { return credentialsOf(in.ctx) }
+
+// Message implements rpcserver.Incoming.
+func (in *incoming) Message() any { return in.frame.message }
 
 // Header implements rpcserver.Incoming.
 func (in *incoming) Header(name string) string {

@@ -7,5 +7,5 @@ import (
 
 // Show makes m export a constant state.
 func (m *Metrics) Show(inFlight int, c cache.Stats, p postgres.Stats) {
-	m.ask(func() now { return now{inFlight, c, p} })
+	m.ask(func() now { return now{inFlight, c, p, false} })
 }

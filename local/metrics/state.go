@@ -12,7 +12,7 @@ import (
 func (m *Metrics) Watch(t *app.Telemetry) {
 	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
 	t.Started = func(p *app.Program) {
-		m.ask(func() now { return now{p.Edge().InFlight(), p.Cache.Stats(), p.DB.Stats()} })
+		m.ask(func() now { return now{p.Edge().InFlight(), p.Cache.Stats(), p.DB.Stats(), p.Callers.Any()} })
 	}
 }
 
@@ -32,6 +32,7 @@ type now struct {
 	inFlight int
 	cache    cache.Stats
 	pool     postgres.Stats
+	any      bool // any caller has all rights
 }
 
 // figure is one series.
@@ -88,6 +89,7 @@ func programFigures() []figure {
 	}
 	return []figure{
 		level("requests_in_flight", "Requests being served.", func(n now) float64 { return float64(n.inFlight) }),
+		level("callers_any", "1 if any caller that reaches the port has all rights, because CALLERS_FILE is not set.", func(n now) float64 { return one(n.any) }),
 		connected("in_use", func(s postgres.Stats) int { return s.InUse }),
 		connected("idle", func(s postgres.Stats) int { return s.Idle }),
 		connected("connecting", func(s postgres.Stats) int { return s.Connecting }),
