@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 func TestDeadline(t *testing.T) {
@@ -28,6 +32,29 @@ func TestDeadline(t *testing.T) {
 			wantAnswer(t, "GetUser", postOnce(t, url, asProtobuf, ""), twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "")
 			wantLine(t, "GetUser", log.next(t), "WARN", "UserService/GetUser", twirp.DeadlineExceeded)
 		})
+	}
+}
+
+// TestDeadlineWithoutConnection checks the request of a function, which has no connection whose read deadline would end it, too.
+func TestDeadlineWithoutConnection(t *testing.T) {
+	t.Parallel()
+	const patience = 30 * time.Second
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge.SetBudget(10 * time.Millisecond)
+	service := fake{getUser: func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(patience):
+			t.Error("the request's context does not end")
+		}
+		return nil, ctx.Err()
+	}}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, getUserPath, strings.NewReader(""))
+	r.Header.Set("Content-Type", asProtobuf)
+	edge.Handler(databasev1.NewUserServiceServer(service, edge.Options())).ServeHTTP(w, r)
+	if w.Code != http.StatusRequestTimeout || !strings.Contains(w.Body.String(), "DEADLINE_EXCEEDED") {
+		t.Errorf("%d %s, want 408 with DEADLINE_EXCEEDED", w.Code, w.Body)
 	}
 }
 
