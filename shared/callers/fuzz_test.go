@@ -35,8 +35,8 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// FuzzToken presents tokens to an issuer's real keys. Only the one that was signed is valid.
-func FuzzToken(f *testing.F) {
+// FuzzWorkloadToken presents tokens to an issuer's real keys. Only the one that was signed is valid.
+func FuzzWorkloadToken(f *testing.F) {
 	k := testenv.NewSigningKey(f, "1", jose.ES256)
 	issuer := testenv.NewIssuer(f, k)
 	good := issuer.Token(f, k, nil)
