@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -30,6 +29,7 @@ import (
 // secureWorld is a program whose callers need an identity, and what they need to call it.
 type secureWorld struct {
 	*program
+	env            *testenv.Env
 	user           string
 	callers, ca    string // files
 	authority      testenv.Authority
@@ -46,7 +46,7 @@ func newSecureWorld(t *testing.T) *secureWorld {
 	certFile, keyFile, roots := certificate(t)
 	dir := t.TempDir()
 	w := &secureWorld{
-		user: e.AddUser(t, "Alice"), callers: filepath.Join(dir, "callers.yaml"), ca: filepath.Join(dir, "ca.pem"),
+		env: e, user: e.AddUser(t, "Alice"), callers: filepath.Join(dir, "callers.yaml"), ca: filepath.Join(dir, "ca.pem"),
 		authority: testenv.NewAuthority(t, time.Now()), signingKey: testenv.NewSigningKey(t, "1", jose.ES256), server: roots,
 		certificateURI: "spiffe://game/world",
 	}
@@ -55,22 +55,12 @@ func newSecureWorld(t *testing.T) *secureWorld {
   by-certificate: {roles: [world], certificates: ["` + w.certificateURI + `"]}
   by-token: {roles: [world], subjects: ["` + testenv.TokenSubject + `"]}
 `
-	replaceFile(t, w.callers, w.entries)
-	replaceFile(t, w.ca, w.authority.PEM())
+	testenv.ReplaceFile(t, w.callers, w.entries)
+	testenv.ReplaceFile(t, w.ca, w.authority.PEM())
 	w.program = start(t, append(outside(e), "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "TLS_CLIENT_CA_FILE="+w.ca, "CALLERS_FILE="+w.callers,
 		"OIDC_ISSUER="+w.issuer.URL, "OIDC_AUDIENCE="+testenv.TokenAudience))
 	w.url = "https" + strings.TrimPrefix(w.url, "http")
 	return w
-}
-
-func replaceFile(t testing.TB, file, content string) {
-	t.Helper()
-	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (w *secureWorld) tls(certs ...tls.Certificate) *tls.Config {
@@ -196,7 +186,8 @@ func (s *steadyCallers) stop() {
 	s.all.Wait()
 }
 
-// TestRotations replaces a key, an authority and an issuer's key while callers use them. No request may fail.
+// TestRotations replaces a key, an authority, an issuer's key and the cache's secret while callers use them. No request may fail.
+// TestSecretsManager does so with PostgreSQL's password.
 func TestRotations(t *testing.T) {
 	t.Parallel()
 	w := newSecureWorld(t)
@@ -214,14 +205,14 @@ func TestRotations(t *testing.T) {
 				return strings.TrimPrefix(text, "callers:\n")
 			}
 			first, second := callers.NewKey(), callers.NewKey()
-			replaceFile(t, w.callers, w.entries+entry(first))
+			testenv.ReplaceFile(t, w.callers, w.entries+entry(first))
 			wait(func() error { return call(first.Text) })
 			use(func() error { return call(first.Text) })
 			_, keys, _ := strings.Cut(entry(second), "    keys:\n")
-			replaceFile(t, w.callers, w.entries+entry(first)+keys)
+			testenv.ReplaceFile(t, w.callers, w.entries+entry(first)+keys)
 			wait(func() error { return call(second.Text) })
 			use(func() error { return call(second.Text) })
-			replaceFile(t, w.callers, w.entries+entry(second))
+			testenv.ReplaceFile(t, w.callers, w.entries+entry(second))
 			eventually(t, "the end of the old key", func() bool { return call(first.Text) != nil })
 		},
 		"authority": func(t *testing.T, use func(func() error)) {
@@ -230,10 +221,10 @@ func TestRotations(t *testing.T) {
 			old := w.authority
 			w.authority = testenv.NewAuthority(t, time.Now())
 			after := w.clients(t, w.issue(t))["gRPC"]
-			replaceFile(t, w.ca, old.PEM()+w.authority.PEM())
+			testenv.ReplaceFile(t, w.ca, old.PEM()+w.authority.PEM())
 			wait(func() error { return after("") })
 			use(func() error { return after("") })
-			replaceFile(t, w.ca, w.authority.PEM())
+			testenv.ReplaceFile(t, w.ca, w.authority.PEM())
 			eventually(t, "the end of the old authority, on an open connection", func() bool { return before("") != nil })
 		},
 		"issuer's key": func(t *testing.T, use func(func() error)) {
@@ -246,6 +237,13 @@ func TestRotations(t *testing.T) {
 			use(func() error { return call(text) })
 			w.issuer.Publish(next)
 			use(func() error { return call(text) })
+			w.issuer.Publish(w.signingKey)
+		},
+		"cache's secret": func(t *testing.T, use func(func() error)) {
+			call, token := w.clients(t)["HTTP/1"], w.issuer.Token(t, w.signingKey, nil)
+			use(func() error { return call(token) })
+			w.env.OwnerExec(t, "UPDATE game.cache_key SET key = DEFAULT")
+			use(func() error { return call(token) })
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -33,8 +33,8 @@ func TestComposeSecrets(t *testing.T) {
 	if again := composeSecrets(t, folder); again != first {
 		t.Errorf("the second start prints %q, want %q", again, first)
 	}
-	replaceFile(t, filepath.Join(folder, "service/database-url"), e.Program.Config.DatabaseURL)
-	replaceFile(t, filepath.Join(folder, "service/redis-url"), e.Program.Config.RedisURL)
+	testenv.ReplaceFile(t, filepath.Join(folder, "service/database-url"), e.Program.Config.DatabaseURL)
+	testenv.ReplaceFile(t, filepath.Join(folder, "service/redis-url"), e.Program.Config.RedisURL)
 	env := []string{"DATABASE_URL_FILE=" + folder + "/service/database-url", "REDIS_URL_FILE=" + folder + "/service/redis-url", "CALLERS_FILE=" + folder + "/service/callers.yaml"}
 	p := start(t, env)
 	user := e.AddUser(t, "Alice")

@@ -283,8 +283,7 @@ func TestTwoSchemasAtOnce(t *testing.T) {
 			if len(all) != 1 || all[0].Name != name || all[0].Id != 1 {
 				t.Errorf("the characters of program %d: %v, want %s with the id 1", i, all, name)
 			}
-			got := call(t, both[i].characters.GetCharacter, &databasev1.GetCharacterRequest{UserId: user, CharacterId: 1}).Character
-			if got.Name != name {
+			if got := call(t, both[i].characters.GetCharacter, &databasev1.GetCharacterRequest{UserId: user, CharacterId: 1}).Character; got.Name != name {
 				t.Errorf("character 1 of program %d: %v, want %s", i, got, name)
 			}
 		}

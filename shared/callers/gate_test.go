@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,17 +18,6 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // start is the time of the tests' clock.
 var start = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-// write replaces a file as an operator should.
-func write(t testing.TB, file, content string) {
-	t.Helper()
-	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // world is a gate and what it reads.
 type world struct {
 	gate             *callers.Gate
@@ -43,11 +31,11 @@ func newWorld(t testing.TB, o callers.Options, file, authorities string) *world 
 	w := &world{now: start}
 	dir := t.TempDir()
 	if o.File = filepath.Join(dir, "callers.yaml"); file != "" {
-		write(t, o.File, file)
+		testenv.ReplaceFile(t, o.File, file)
 	}
 	if authorities != "" {
 		o.ClientCAFile = filepath.Join(dir, "ca.pem")
-		write(t, o.ClientCAFile, authorities)
+		testenv.ReplaceFile(t, o.ClientCAFile, authorities)
 	}
 	w.callers, w.clients = o.File, o.ClientCAFile
 	o.OnReload = func(err error) { w.reloads = append(w.reloads, err) }
@@ -232,7 +220,7 @@ func TestTokens(t *testing.T) {
 	if got := w.ask(t, good); got != "IDENTITY_REFUSED: the token has expired" {
 		t.Errorf("at its end: %q, want a refusal", got)
 	}
-	write(t, w.callers, `callers: {map: {roles: [world], subjects: [another]}}`)
+	testenv.ReplaceFile(t, w.callers, `callers: {map: {roles: [world], subjects: [another]}}`)
 	w.now = start.Add(2 * time.Second)
 	fresh := newWorld(t, callers.Options{Tokens: issuer}, `callers: {map: {roles: [world], subjects: [another]}}`, "")
 	if got := fresh.ask(t, good); got != "IDENTITY_REFUSED: no caller in CALLERS_FILE has the token's subject" {

@@ -26,11 +26,11 @@ func TestCertificateOfAnOpenConnection(t *testing.T) {
 		want   string
 	}{
 		"expires":          {func(w *world) { w.now = start.Add(time.Hour + time.Second) }, "IDENTITY_REFUSED: the certificate has expired"},
-		"caller removed":   {func(w *world) { write(t, w.callers, other) }, "IDENTITY_REFUSED: the certificate names no caller in CALLERS_FILE"},
-		"authority added":  {func(w *world) { write(t, w.clients, ca.PEM()+next.PEM()) }, "map"},
-		"authority gone":   {func(w *world) { write(t, w.clients, next.PEM()) }, "IDENTITY_REFUSED: the certificate is not from an authority in TLS_CLIENT_CA_FILE"},
-		"authority broken": {func(w *world) { write(t, w.clients, "-----BEGIN") }, "map"},
-		"file broken":      {func(w *world) { write(t, w.callers, "callers: [") }, "map"},
+		"caller removed":   {func(w *world) { testenv.ReplaceFile(t, w.callers, other) }, "IDENTITY_REFUSED: the certificate names no caller in CALLERS_FILE"},
+		"authority added":  {func(w *world) { testenv.ReplaceFile(t, w.clients, ca.PEM()+next.PEM()) }, "map"},
+		"authority gone":   {func(w *world) { testenv.ReplaceFile(t, w.clients, next.PEM()) }, "IDENTITY_REFUSED: the certificate is not from an authority in TLS_CLIENT_CA_FILE"},
+		"authority broken": {func(w *world) { testenv.ReplaceFile(t, w.clients, "-----BEGIN") }, "map"},
+		"file broken":      {func(w *world) { testenv.ReplaceFile(t, w.callers, "callers: [") }, "map"},
 		"file removed": {func(w *world) {
 			if err := os.Remove(w.callers); err != nil {
 				t.Error(err)
@@ -61,7 +61,7 @@ func TestReload(t *testing.T) {
 	first, second := callers.NewKey(), callers.NewKey()
 	local := callers.Connected(false, true)
 	w := newWorld(t, callers.Options{}, entryOf(t, "first", first), "")
-	write(t, w.callers, entryOf(t, "second", second))
+	testenv.ReplaceFile(t, w.callers, entryOf(t, "second", second))
 	w.now = start.Add(time.Second - 1)
 	if got := w.ask(t, bearer(local, first.Text)); got != "first" {
 		t.Errorf("within 1 s: %q, want first", got)
@@ -74,13 +74,13 @@ func TestReload(t *testing.T) {
 		t.Errorf("after 1 s: %q, want second", got)
 	}
 	for i, content := range []string{"callers: {x: {roles: [nobody]}}", "callers: {x: {roles: [nobody]}} ", ""} {
-		write(t, w.callers, content)
+		testenv.ReplaceFile(t, w.callers, content)
 		w.now = w.now.Add(time.Second)
 		if got := w.ask(t, bearer(local, second.Text)); got != "second" {
 			t.Errorf("with invalid file %d: %q, want second", i, got)
 		}
 	}
-	write(t, w.callers, entryOf(t, "third", second))
+	testenv.ReplaceFile(t, w.callers, entryOf(t, "third", second))
 	w.now = w.now.Add(time.Second)
 	if got := w.ask(t, bearer(local, second.Text)); got != "third" {
 		t.Errorf("mended: %q, want third", got)

@@ -1,7 +1,6 @@
 package callers_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,42 +11,13 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
-
-// rightsInReadme reads the table of rights: for each right the roles that have it.
-func rightsInReadme(t *testing.T) (rights []string, of map[string][]string) {
-	t.Helper()
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var roles []string
-	of = map[string][]string{}
-	for line := range strings.Lines(string(text)) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		switch {
-		case len(cells) > 3 && cells[0] == "right":
-			roles = cells[2:]
-		case len(cells) == len(roles)+2 && strings.HasPrefix(cells[0], "`"):
-			right := strings.Trim(cells[0], "`")
-			rights = append(rights, right)
-			for i, cell := range cells[2:] {
-				if cell == "yes" {
-					of[roles[i]] = append(of[roles[i]], right)
-				}
-			}
-		}
-	}
-	return rights, of
-}
 
 // TestTableOfRights compares the roles with the table in README.md.
 func TestTableOfRights(t *testing.T) {
 	t.Parallel()
-	rights, of := rightsInReadme(t)
+	rights, of := testenv.TableOfRights(t, "README.md")
 	if !slices.Equal(rights, callers.Names()) {
 		t.Errorf("rights in README.md %q, want %q", rights, callers.Names())
 	}
