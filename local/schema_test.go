@@ -113,8 +113,7 @@ func TestAnotherSchema(t *testing.T) {
 			eventually(t, "the sync of a change by the web application", func() bool {
 				return call(t, c.users.GetUser, &databasev1.GetUserRequest{UserId: user}).User.Name == "Changed"
 			})
-			env[0] = strings.Replace(env[0], "game_service", "game_and_purge", 1)
-			purge(t, d, c, env, user)
+			purge(t, d, c, append(as(t, d, "game_and_purge"), env[1:]...), user)
 			p.wantReady(t, http.StatusOK, "redis:ok")
 		})
 	}
