@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // TestGuard asks for metrics from this machine and from another one, with each role.
@@ -75,4 +79,43 @@ func TestPlaintextCredential(t *testing.T) {
 	if refused == nil || refused.Error.Code() != twirp.Unauthenticated || refused.Error.Meta("reason") != "PLAINTEXT_CREDENTIAL" {
 		t.Errorf("%v, want PLAINTEXT_CREDENTIAL", refused)
 	}
+}
+
+// TestPosture checks what a program says about its callers: in /readyz, in the metric, and with a warning in the log.
+func TestPosture(t *testing.T) {
+	t.Parallel()
+	file, _, _ := reportCallers(t)
+	for want, env := range map[string][]string{"any": nil, "configured": {"CALLERS_FILE=" + file}} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			admin := "127.0.0.1:" + freePort(t)
+			p := start(t, append(outside(testenv.New(t, "plugins", "miniredis")), append(env, "ADMIN_ADDR="+admin)...))
+			isAny := want == "any"
+			if got := get(t, p.url+"/readyz"); !strings.Contains(got, `"callers":"`+want+`"`) {
+				t.Errorf("/readyz: %s, want callers %s", got, want)
+			}
+			if got := get(t, "http://"+admin+"/metrics"); strings.Contains(got, "\ndatabase_service_callers_any 1\n") != isAny {
+				t.Errorf("the metric database_service_callers_any is 1: %t, want %t", !isAny, isAny)
+			}
+			p.signal(t, syscall.SIGTERM)
+			p.wantExit(t, 0)
+			if got := strings.Count(p.stderr.String(), "any caller that reaches the port"); got != map[bool]int{true: 1, false: 0}[isAny] {
+				t.Errorf("%d warnings, want one if any caller has all rights", got)
+			}
+		})
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
