@@ -22,7 +22,9 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/services"
 )
 
@@ -31,6 +33,8 @@ const (
 
 	// The listeners of a server: the whole stack, and the handlers to compare with.
 	stack        = "stack"
+	guarded      = "stack for callers with a key"
+	callerKey    = "the key"
 	plain        = "plain"
 	plainGet     = "plain GET"
 	plainRow     = "plain SELECT"
@@ -53,11 +57,12 @@ func serve() error {
 	if os.Getenv("BENCH_PROFILE") != "" {
 		runtime.MemProfileRate = 1 << 10
 	}
-	handlers, grpcServer, err := newHandlers()
+	key := callers.NewKey()
+	handlers, grpcServer, err := newHandlers(key)
 	if err != nil {
 		return err
 	}
-	urls := map[string]string{}
+	urls := map[string]string{callerKey: key.Text}
 	for name, h := range handlers {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -78,7 +83,7 @@ func serve() error {
 	return err
 }
 
-func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
+func newHandlers(key callers.Key) (map[string]http.Handler, *grpcserver.Server, error) {
 	c, err := config.Read(os.Getenv)
 	if err != nil {
 		return nil, nil, err
@@ -99,8 +104,13 @@ func newHandlers() (map[string]http.Handler, *grpcserver.Server, error) {
 	}
 	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache) })
 	handler, grpcServer := newStack(p)
+	withKey, err := newGuarded(p, key)
+	if err != nil {
+		return nil, nil, err
+	}
 	return map[string]http.Handler{
 		stack:        handler,
+		guarded:      withKey,
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
 		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(redisOptions)}),
 		plainRow:     databasev1.NewUserServiceServer(selectUser{pool: pool}),
@@ -115,6 +125,34 @@ func newStack(p *app.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
 	all := services.New(p)
 	return all.Handler(edge), grpcserver.New(edge, func() bool { return true }, grpcserver.All(all.Users, all.Characters, all.Sessions)...)
+}
+
+// newGuarded mounts the services for callers with the key.
+func newGuarded(p *app.Program, key callers.Key) (http.Handler, error) {
+	now := time.Now()
+	entry, err := callers.Entry("bench", []string{"world"}, key, now.Add(-time.Minute), now.Add(24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.CreateTemp("", "callers")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name()) // the gate keeps what it has read
+	if _, err = file.WriteString(entry); err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	gate, err := callers.New(callers.Options{File: file.Name(), Plaintext: true})
+	if err != nil {
+		return nil, err
+	}
+	edge := rpcserver.New(p.Log)
+	edge.Observe(p.Telemetry.Requests)
+	edge.Guard(gate)
+	return services.New(p).Handler(edge), nil
 }
 
 func writeUsage(w io.Writer, c *cache.Cache) {

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+
+	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
@@ -13,6 +16,7 @@ const (
 	maxStream  = 1.8  // gRPC with one request at a time on a connection, to the same call by Twirp
 	maxStreams = 1.1  // the same with eight requests at a time
 	maxJSON    = 1.4  // JSON, to protobuf
+	maxKey     = 1.1  // a caller with an API key, to any caller
 
 	constantVariant  = "Twirp, constant"
 	selectVariant    = "Twirp, one SELECT"
@@ -46,12 +50,28 @@ func newVariants(w *world, p *process) []*variant {
 		{name: "GetCharacterList BASIC miss", base: listVariant, call: getList(w, characters), prepare: func(ctx context.Context, n int) error {
 			return w.forget(ctx, "characters:", n)
 		}},
+		{name: "GetUser hit, caller with a key", base: hitVariant, goal: maxKey, call: getUser(w, withKey{p.users(guarded), p.urls[callerKey]})},
 		{name: "GetUser hit, JSON", base: hitVariant, goal: maxJSON, call: getUser(w, p.jsonUsers(stack))},
 		{name: "GetUser hit, gRPC, 1 stream a connection", base: hitVariant, goal: maxStream, call: getUser(w, one.users())},
 		{name: "GetUser hit, gRPC, 8 streams a connection", base: hitVariant, goal: maxStreams, call: getUser(w, eight.users())},
 		{name: "GetSession, gRPC, 1 stream a connection", base: sessionVariant, goal: maxStream, call: getSession(w, one.sessions())},
 		{name: "GetSession, gRPC, 8 streams a connection", base: sessionVariant, goal: maxStreams, call: getSession(w, eight.sessions())},
 	}
+}
+
+// withKey sends an API key.
+type withKey struct {
+	databasev1.UserService
+	key string
+}
+
+// GetUser implements databasev1.UserService.
+func (k withKey) GetUser(ctx context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+	ctx, err := twirp.WithHTTPRequestHeaders(ctx, http.Header{"Authorization": {"Bearer " + k.key}})
+	if err != nil {
+		return nil, err
+	}
+	return k.UserService.GetUser(ctx, r)
 }
 
 // The calls cycle through the users that have characters.
