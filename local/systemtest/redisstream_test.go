@@ -15,8 +15,8 @@ import (
 func TestRedisCutAfterEachByte(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]redisTarget{
-		"hit":   {redisCommands("HMGET", "HGET", "TIME"), func(*replies, testing.TB, *player) {}, false, false},
-		"lease": {redisCommands("lease"), (*replies).forget, false, false},
+		"hit":   {redisCommands("HMGET", "HGET", "TIME"), func(*replies, testing.TB, *player) {}, false},
+		"lease": {redisCommands("lease"), (*replies).forget, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

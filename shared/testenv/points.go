@@ -138,3 +138,9 @@ func (p *Points) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 		return p.reach(AfterLookup)
 	}
 }
+
+// IsDeletion reports whether a command is the cache's script that deletes the values of a write.
+func IsDeletion(command redis.Cmder) bool {
+	before, _ := around(command.Args())
+	return before == BeforeDelete
+}
