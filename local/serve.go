@@ -245,7 +245,7 @@ func newServer(p *app.Program, handler http.Handler) *http.Server {
 
 // connContext tells the edge what it must know of a connection.
 func connContext(ctx context.Context, c net.Conn) context.Context {
-	return callers.WithConnection(ctx, callers.NewConnection(c, connmux.State(c)))
+	return callers.WithConnection(ctx, callers.NewConnection(c, func() *tls.ConnectionState { return connmux.State(c) }))
 }
 
 // shutdown reports that the server is not ready, serves for grace, and then lets running requests finish.

@@ -24,12 +24,17 @@ func alreadySecure() credentials.TransportCredentials { return secured{insecure.
 // ServerHandshake implements credentials.TransportCredentials.
 func (s secured) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	a := authInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}
-	var state *tls.ConnectionState
-	if c, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
-		s := c.ConnectionState()
-		state, a.SecurityLevel = &s, credentials.PrivacyAndIntegrity
+	c, encrypted := conn.(interface{ ConnectionState() tls.ConnectionState })
+	if encrypted {
+		a.SecurityLevel = credentials.PrivacyAndIntegrity
 	}
-	a.connection = callers.NewConnection(conn, state)
+	a.connection = callers.NewConnection(conn, func() *tls.ConnectionState {
+		if !encrypted {
+			return nil
+		}
+		state := c.ConnectionState()
+		return &state
+	})
 	return conn, a, nil
 }
 

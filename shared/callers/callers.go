@@ -93,7 +93,7 @@ func (g *Gate) Identify(ctx context.Context, c Credentials, now time.Time) (*Pri
 	if g.options.IAM {
 		return of.byARN(c.ARN)
 	}
-	certified := of.authorities != nil && c.Connection.hasCertificate()
+	certified := of.authorities != nil && len(c.Connection.certificates()) > 0
 	switch {
 	case len(c.Authorization) > 1, certified && len(c.Authorization) > 0:
 		return nil, errTwo
@@ -101,11 +101,11 @@ func (g *Gate) Identify(ctx context.Context, c Credentials, now time.Time) (*Pri
 		return c.Connection.identify(of, now)
 	case len(c.Authorization) == 0:
 		return nil, errNone
-	case !g.options.Plaintext && !c.Connection.isPrivate():
-		return nil, errPlaintext
 	}
 	bearer, ok := cutBearer(c.Authorization[0])
 	switch {
+	case !g.options.Plaintext && !c.Connection.isPrivate():
+		return nil, errPlaintext.because(of.describeKey(bearer))
 	case !ok:
 		return nil, errRefused.because("the Authorization header is not a bearer credential")
 	case isKey(bearer):

@@ -7,24 +7,34 @@ import (
 	"errors"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Connection is what is known of a caller's connection.
 type Connection struct {
-	encrypted, loopback bool
-	chain               []*x509.Certificate // the leaf, which the client has proven to own, and what it sent with it; not yet verified
-	known               atomic.Pointer[verdict]
+	loopback bool
+	// tls returns whether the connection is encrypted, and the client's certificates: the leaf, which the client has proven to own,
+	// and what it sent with it. They are not verified yet.
+	tls func() (encrypted bool, chain []*x509.Certificate)
+
+	known atomic.Pointer[verdict]
+	mu    sync.Mutex // locked during a verification, so that the requests of a connection share it
 }
 
-// NewConnection describes a connection. state is that of its TLS after the handshake; nil means plain text.
-func NewConnection(conn net.Conn, state *tls.ConnectionState) *Connection {
-	c := &Connection{loopback: isLoopback(conn.RemoteAddr()) && isLoopback(conn.LocalAddr())}
-	if state != nil {
-		c.encrypted, c.chain = true, state.PeerCertificates
+// NewConnection describes a connection. state is that of its TLS, nil for plain text. It is called with the first request, after
+// the handshake.
+func NewConnection(conn net.Conn, state func() *tls.ConnectionState) *Connection {
+	return &Connection{
+		loopback: isLoopback(conn.RemoteAddr()) && isLoopback(conn.LocalAddr()),
+		tls: sync.OnceValues(func() (bool, []*x509.Certificate) {
+			if s := state(); s != nil {
+				return true, s.PeerCertificates
+			}
+			return false, nil
+		}),
 	}
-	return c
 }
 
 func isLoopback(a net.Addr) bool {
@@ -36,9 +46,22 @@ func isLoopback(a net.Addr) bool {
 func (c *Connection) IsLoopback() bool { return c != nil && c.loopback }
 
 // isPrivate reports whether others cannot read the connection.
-func (c *Connection) isPrivate() bool { return c != nil && (c.encrypted || c.loopback) }
+func (c *Connection) isPrivate() bool {
+	if c == nil {
+		return false
+	}
+	encrypted, _ := c.tls()
+	return encrypted || c.loopback
+}
 
-func (c *Connection) hasCertificate() bool { return c != nil && len(c.chain) > 0 }
+// certificates returns the client's certificates, nil if it has presented none.
+func (c *Connection) certificates() []*x509.Certificate {
+	if c == nil {
+		return nil
+	}
+	_, chain := c.tls()
+	return chain
+}
 
 type connectionKey struct{}
 
@@ -53,59 +76,71 @@ func ConnectionFrom(ctx context.Context) *Connection {
 	return c
 }
 
+// maxChain is the number of certificates that a client may present. Every one costs the search for a chain signatures to check.
+const maxChain = 4
+
 // verdict is what the files said about the certificate of a connection.
 type verdict struct {
 	of        *snapshot
 	principal *Principal
 	refusal   *Refusal
-	until     time.Time // the chain's earliest end
+	until     time.Time // then it is verified again; zero: it does not depend on the time
 }
 
-// identify verifies the certificate, once for each version of the files.
+func (v *verdict) holds(of *snapshot, now time.Time) bool {
+	return v != nil && v.of == of && (v.until.IsZero() || now.Before(v.until))
+}
+
+// identify verifies the certificate, once for each version of the files, and when the time may change what came of it.
 func (c *Connection) identify(of *snapshot, now time.Time) (*Principal, *Refusal) {
 	v := c.known.Load()
-	if v == nil || v.of != of {
-		v = of.verify(c.chain, now)
-		c.known.Store(v)
-	}
-	if v.refusal == nil && now.After(v.until) {
-		return nil, errRefused.because("the certificate has expired")
+	if !v.holds(of, now) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if v = c.known.Load(); !v.holds(of, now) {
+			v = of.verify(c.certificates(), now)
+			c.known.Store(v)
+		}
 	}
 	return v.principal, v.refusal
 }
 
-// verify checks a chain, and finds the caller whom its leaf names.
+// verify finds the caller whom a chain's leaf names, and checks the chain. A stranger's name costs no signature.
 func (s *snapshot) verify(chain []*x509.Certificate, now time.Time) *verdict {
 	refuse := func(cause string) *verdict { return &verdict{of: s, refusal: errRefused.because(cause)} }
+	if len(chain) > maxChain {
+		return refuse("the certificate came with too many others")
+	}
+	p, cause := s.byNames(chain[0])
+	if p == nil {
+		return refuse(cause)
+	}
 	between := x509.NewCertPool()
 	for _, c := range chain[1:] {
 		between.AddCert(c)
 	}
-	leaf := chain[0]
-	chains, err := leaf.Verify(x509.VerifyOptions{
+	chains, err := chain[0].Verify(x509.VerifyOptions{
 		Roots: s.authorities, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
+		v := refuse("the certificate has expired or is not valid yet")
+		v.until = now.Add(reloadEvery)
+		return v
+	}
 	if err != nil {
 		return refuse(certificateCause(err))
 	}
-	p, cause := s.byNames(leaf)
-	if p == nil {
-		return refuse(cause)
-	}
 	v := &verdict{of: s, principal: p}
-	for _, chain := range chains { // the longest-lived chain counts: verifying later would find it
+	for _, chain := range chains {
 		first := slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
-		if first.NotAfter.After(v.until) {
-			v.until = first.NotAfter
+		if end := first.NotAfter.Add(1); end.After(v.until) { // it is valid at NotAfter, too
+			v.until = end
 		}
 	}
 	return v
 }
 
 func certificateCause(err error) string {
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
-		return "the certificate has expired or is not valid yet"
-	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "the certificate is not from an authority in TLS_CLIENT_CA_FILE"
 	}

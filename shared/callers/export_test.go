@@ -19,5 +19,5 @@ func RightsOf(role string) (Rights, bool) {
 
 // Connected returns a connection with these properties.
 func Connected(encrypted, loopback bool, chain ...*x509.Certificate) *Connection {
-	return &Connection{encrypted: encrypted, loopback: loopback, chain: chain}
+	return &Connection{loopback: loopback, tls: func() (bool, []*x509.Certificate) { return encrypted, chain }}
 }

@@ -68,6 +68,15 @@ type knownKey struct {
 	principal           *Principal
 }
 
+// describeKey names a key in CALLERS_FILE, for the log. It returns "" for anything else.
+func (s *snapshot) describeKey(bearer string) string {
+	id, _, _ := strings.Cut(strings.TrimPrefix(bearer, keyPrefix), "_")
+	if !isKey(bearer) || s.keys[id] == nil {
+		return ""
+	}
+	return "the API key " + id
+}
+
 // byKey finds the caller of an API key. It allocates only if it refuses.
 func (s *snapshot) byKey(key string, now time.Time) (*Principal, *Refusal) {
 	id, secret, ok := strings.Cut(key[len(keyPrefix):], "_")

@@ -25,10 +25,20 @@ func TestCertificateOfAnOpenConnection(t *testing.T) {
 		change func(*world)
 		want   string
 	}{
-		"expires":          {func(w *world) { w.now = start.Add(time.Hour + time.Second) }, "IDENTITY_REFUSED: the certificate has expired"},
-		"caller removed":   {func(w *world) { testenv.ReplaceFile(t, w.callers, other) }, "IDENTITY_REFUSED: the certificate names no caller in CALLERS_FILE"},
-		"authority added":  {func(w *world) { testenv.ReplaceFile(t, w.clients, ca.PEM()+next.PEM()) }, "map"},
-		"authority gone":   {func(w *world) { testenv.ReplaceFile(t, w.clients, next.PEM()) }, "IDENTITY_REFUSED: the certificate is not from an authority in TLS_CLIENT_CA_FILE"},
+		"expires":         {func(w *world) { w.now = start.Add(time.Hour + time.Second) }, "IDENTITY_REFUSED: the certificate has expired or is not valid yet"},
+		"caller removed":  {func(w *world) { testenv.ReplaceFile(t, w.callers, other) }, "IDENTITY_REFUSED: the certificate names no caller in CALLERS_FILE"},
+		"authority added": {func(w *world) { testenv.ReplaceFile(t, w.clients, ca.PEM()+next.PEM()) }, "map"},
+		"authority gone":  {func(w *world) { testenv.ReplaceFile(t, w.clients, next.PEM()) }, "IDENTITY_REFUSED: the certificate is not from an authority in TLS_CLIENT_CA_FILE"},
+		"authorities damaged": {func(w *world) {
+			testenv.ReplaceFile(t, w.clients, next.PEM()+strings.Replace(ca.PEM(), "-----END", "----END", 1))
+		}, "map"},
+		"a key among the authorities": {func(w *world) {
+			testenv.ReplaceFile(t, w.clients, next.PEM()+"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+		}, "map"},
+		"caller removed while the authorities are broken": {func(w *world) {
+			testenv.ReplaceFile(t, w.clients, "broken")
+			testenv.ReplaceFile(t, w.callers, other)
+		}, "IDENTITY_REFUSED: the certificate names no caller in CALLERS_FILE"},
 		"authority broken": {func(w *world) { testenv.ReplaceFile(t, w.clients, "-----BEGIN") }, "map"},
 		"file broken":      {func(w *world) { testenv.ReplaceFile(t, w.callers, "callers: [") }, "map"},
 		"file removed": {func(w *world) {
@@ -97,5 +107,54 @@ func TestReload(t *testing.T) {
 	}
 	if strings.Join(said, "\n") != strings.Join(want, "\n") {
 		t.Errorf("reported %q, want %q", said, want)
+	}
+}
+
+// TestFileThatCannotBeRead checks that a file is tried again although nothing that stat returns has changed, as after a chmod. A folder
+// stands for a file that cannot be read: root may read all files.
+func TestFileThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	k := callers.NewKey()
+	w := newWorld(t, callers.Options{}, entryOf(t, "first", k), "")
+	local := bearer(callers.Connected(false, true), k.Text)
+	if err := os.Remove(w.callers); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(w.callers, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		w.now = w.now.Add(time.Second)
+		if got := w.ask(t, local); got != "first" {
+			t.Errorf("while it cannot be read: %q, want first", got)
+		}
+	}
+	if err := os.Remove(w.callers); err != nil {
+		t.Fatal(err)
+	}
+	testenv.ReplaceFile(t, w.callers, entryOf(t, "second", k))
+	w.now = w.now.Add(time.Second)
+	if got := w.ask(t, local); got != "second" {
+		t.Errorf("when it can be read: %q, want second", got)
+	}
+	if len(w.reloads) != 2 || w.reloads[0] == nil || w.reloads[1] != nil {
+		t.Errorf("reported %v, want one error and one success", w.reloads)
+	}
+}
+
+// TestCertificateBecomesValid checks that an open connection is not refused for longer than its certificate is not valid.
+func TestCertificateBecomesValid(t *testing.T) {
+	t.Parallel()
+	ca := testenv.NewAuthority(t, start)
+	w := newWorld(t, callers.Options{}, `callers: {map: {roles: [world], certificates: ["spiffe://game/world"]}}`, ca.PEM())
+	early := testenv.URI(t, "spiffe://game/world")
+	early.NotBefore, early.NotAfter = start.Add(10*time.Second), start.Add(time.Hour)
+	c := callers.Credentials{Connection: callers.Connected(true, false, ca.Issue(t, early).Cert)}
+	if got := w.ask(t, c); got != "IDENTITY_REFUSED: the certificate has expired or is not valid yet" {
+		t.Errorf("too early: %q, want a refusal", got)
+	}
+	w.now = start.Add(10 * time.Second)
+	if got := w.ask(t, c); got != "map" {
+		t.Errorf("from its begin on: %q, want map", got)
 	}
 }

@@ -2,6 +2,7 @@ package rpcserver
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -62,10 +63,13 @@ func (s *Server) Allow(ctx context.Context, from callers.Credentials, need calle
 		return nil
 	}
 	p, refused := s.gate.Identify(ctx, from, time.Now())
+	log := slog.New(s.log.log).With("right", callers.Rights(0).Missing(need))
 	switch {
 	case refused != nil:
+		log.InfoContext(ctx, "refused", "reason", refused.Error.Meta("reason"), "cause", refused.Cause)
 		return refused.Error
 	case !p.Rights.Has(need):
+		log.InfoContext(ctx, "refused", "reason", "NOT_ALLOWED", "caller", p.Name)
 		return notAllowed(p.Rights.Missing(need))
 	}
 	return nil
