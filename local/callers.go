@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/callers/oidctoken"
 )
 
@@ -13,7 +14,11 @@ import (
 func prepareCallers(c *app.Options) error {
 	of := c.Callers
 	if of.Required && of.File == "" {
-		return errors.New("REQUIRE_IDENTITY is true, but CALLERS_FILE is not set: it names the callers and what they may do")
+		return errors.New("REQUIRE_IDENTITY is true, but CALLERS_FILE is not set, which names the callers and what they may do")
+	}
+	// A mistake is found before the embedded servers start.
+	if _, err := callers.New(callers.Options{File: of.File, ClientCAFile: of.ClientCAFile}); err != nil {
+		return err
 	}
 	if of.Issuer != "" {
 		c.Tokens = oidctoken.New(of.Issuer, of.Audience)

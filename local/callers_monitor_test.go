@@ -1,10 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +68,42 @@ func TestGuard(t *testing.T) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("this machine, without a credential: %s, want 200", response.Status)
+	}
+}
+
+// TestCertificateOnTheAdminAddress checks that a client certificate is seen where net/http ends TLS itself.
+func TestCertificateOnTheAdminAddress(t *testing.T) {
+	t.Parallel()
+	dir, authority := t.TempDir(), testenv.NewAuthority(t, time.Now())
+	o := callers.Options{File: filepath.Join(dir, "callers.yaml"), ClientCAFile: filepath.Join(dir, "ca.pem")}
+	testenv.ReplaceFile(t, o.File, `callers: {prometheus: {roles: [monitor], certificates: ["prometheus.svc"]}}`)
+	testenv.ReplaceFile(t, o.ClientCAFile, authority.PEM())
+	gate, err := callers.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p, refused := gate.Identify(r.Context(), rpcserver.CredentialsOf(r), time.Now()); refused == nil {
+			fmt.Fprint(w, p.Name)
+		} else {
+			fmt.Fprint(w, refused.Error, refused.Cause)
+		}
+	}))
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} //nolint:gosec // the test's own
+	s.Config.ConnContext = connContext
+	s.StartTLS()
+	defer s.Close()
+	client := s.Client()
+	client.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{
+		authority.Issue(t, &x509.Certificate{DNSNames: []string{"prometheus.svc"}}).TLS(),
+	}
+	response, err := client.Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if got, err := io.ReadAll(response.Body); err != nil || string(got) != "prometheus" {
+		t.Errorf("got %q, %v, want the caller prometheus", got, err)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/callers"
@@ -152,6 +155,13 @@ func TestCallersReport(t *testing.T) {
 		report.row(u.right)
 	}
 	report.compare(t)
+	for _, identity := range []string{"support", "monitor"} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+keys[identity])
+		err := p.dial(t).Invoke(ctx, "/osirose.database.v1.UserService/NoSuchMethod", &databasev1.GetUserRequest{}, &databasev1.GetUserResponse{})
+		if status.Code(err) != codes.Unimplemented {
+			t.Errorf("an unknown method as %s: %v, want UNIMPLEMENTED", identity, err)
+		}
+	}
 }
 
 // wanted returns what README.md of package callers promises.

@@ -115,7 +115,7 @@ func run(ctx context.Context, args []string, b app.Budgets) error {
 	case "migrate":
 		return runMigrate(ctx, args, os.Stdout)
 	case "keys":
-		return runKeys(args, os.Stdout, time.Now())
+		return runKeys(args, os.Stdout, os.Stderr, time.Now())
 	case "healthcheck":
 		return runHealthcheck(ctx, args)
 	case "version":

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -40,10 +41,24 @@ type entry struct {
 }
 
 type keyEntry struct {
-	ID        string    `yaml:"id"`
-	SHA256    string    `yaml:"sha256"`
-	NotBefore time.Time `yaml:"not_before"`
-	NotAfter  time.Time `yaml:"not_after"`
+	ID        string `yaml:"id"`
+	SHA256    string `yaml:"sha256"`
+	NotBefore moment `yaml:"not_before"`
+	NotAfter  moment `yaml:"not_after"`
+}
+
+// moment is a time, or a day at 0:00 UTC.
+type moment struct{ time.Time }
+
+// UnmarshalYAML implements yaml.Unmarshaler. The library's own error for a time has no line.
+func (m *moment) UnmarshalYAML(n *yaml.Node) (err error) {
+	if m.Time, err = time.Parse(time.RFC3339, n.Value); err != nil {
+		m.Time, err = time.Parse(time.DateOnly, n.Value)
+	}
+	if err != nil {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: no time", n.Line)}}
+	}
+	return nil
 }
 
 // parse reads CALLERS_FILE. The error names everything that is wrong with it, and no hash.
@@ -72,18 +87,31 @@ func parse(content []byte) (*snapshot, error) {
 	return p.s, errors.Join(p.errs...)
 }
 
-// yamlError leaves out what the library quotes of the file, which may be a key.
+var (
+	lineOf  = regexp.MustCompile(`line (\d+)`)
+	unknown = regexp.MustCompile(`field (\w+) not found`)
+)
+
+// yamlError says what is wrong in which line. It leaves out the library's text, which quotes the file, and so perhaps a key.
 func yamlError(err error) error {
 	e, ok := errors.AsType[*yaml.TypeError](err)
 	if !ok {
+		if line := lineOf.FindString(err.Error()); line != "" {
+			return fmt.Errorf("is not YAML: %s", line)
+		}
 		return errors.New("is not YAML")
 	}
-	var lines []string
+	var all []string
 	for _, each := range e.Errors {
-		line, _, _ := strings.Cut(each, ":")
-		lines = append(lines, line)
+		what := "a value of the wrong type"
+		if field := unknown.FindStringSubmatch(each); field != nil {
+			what = "there is no field " + field[1] + " here"
+		} else if strings.Contains(each, "already defined") {
+			what = "the same name again"
+		}
+		all = append(all, lineOf.FindString(each)+": "+what)
 	}
-	return fmt.Errorf("has a field that is unknown or of the wrong type: %s", strings.Join(lines, ", "))
+	return errors.New(strings.Join(all, "; "))
 }
 
 // parser checks a document and builds its snapshot.
@@ -163,7 +191,7 @@ func (p *parser) add(name, kind string, to map[string]*Principal, credentials []
 }
 
 func (p *parser) key(name string, i int, k keyEntry, principal *Principal) {
-	known := &knownKey{notBefore: k.NotBefore, notAfter: k.NotAfter, principal: principal}
+	known := &knownKey{notBefore: k.NotBefore.Time, notAfter: k.NotAfter.Time, principal: principal}
 	sum, err := hex.DecodeString(k.SHA256)
 	copy(known.sha256[:], sum)
 	switch {
@@ -171,7 +199,7 @@ func (p *parser) key(name string, i int, k keyEntry, principal *Principal) {
 		p.wrong("caller %q: key number %d: its id must have up to 64 lower-case letters and digits", name, i+1)
 	case err != nil || len(sum) != sha256.Size:
 		p.wrong("caller %q: key %s: its sha256 must have 64 hexadecimal digits", name, k.ID)
-	case k.NotBefore.IsZero() || k.NotAfter.IsZero() || !k.NotBefore.Before(k.NotAfter):
+	case k.NotBefore.IsZero() || k.NotAfter.IsZero() || !k.NotBefore.Before(k.NotAfter.Time):
 		p.wrong("caller %q: key %s: not_before and not_after must be times, in this order", name, k.ID)
 	case p.s.keys[k.ID] != nil:
 		p.wrong("caller %q: key %s: there are two keys with this id", name, k.ID)

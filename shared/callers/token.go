@@ -23,8 +23,12 @@ type Token struct {
 // ErrIssuer means that a token may be valid, but the keys of its issuer cannot be fetched.
 var ErrIssuer = errors.New("the issuer does not answer")
 
-// maxTokens bounds the memory for verified tokens. Each workload has one token at a time.
-const maxTokens = 4096
+const (
+	// maxTokens bounds the memory for verified tokens. Each workload has one token at a time.
+	maxTokens = 4096
+	// maxMemory is how long a token is remembered at most, so that one whose key the issuer has withdrawn ends.
+	maxMemory = 10 * time.Minute
+)
 
 // tokenMemory remembers verified tokens by their hash, until they expire: a signature takes a thousand times as long to check.
 type tokenMemory struct {
@@ -41,7 +45,7 @@ func (g *Gate) byToken(ctx context.Context, of *snapshot, token string, now time
 		t, err = g.options.Tokens.Verify(ctx, token)
 		switch {
 		case errors.Is(err, ErrIssuer):
-			return nil, errIssuer
+			return nil, errIssuer.because(err.Error()) // package oidctoken's text
 		case err != nil:
 			return nil, errRefused.because("the token is not valid, or not from OIDC_ISSUER, or not for OIDC_AUDIENCE")
 		case !now.Before(t.Expires):
@@ -81,6 +85,9 @@ func (m *tokenMemory) put(sum [sha256.Size]byte, t Token, now time.Time) {
 			}
 			delete(m.tokens, of)
 		}
+	}
+	if end := now.Add(maxMemory); end.Before(t.Expires) {
+		t.Expires = end
 	}
 	m.tokens[sum] = t
 }

@@ -4,7 +4,9 @@ package oidctoken
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/errtext"
 )
 
 const (
@@ -20,6 +23,11 @@ const (
 	fetchTimeout = 5 * time.Second
 	// fetchEvery is the shortest interval between fetches: a token with a made-up key id causes one.
 	fetchEvery = 250 * time.Millisecond
+	// maxWaiting is the number of requests that wait for a fetch. The rest is refused at once.
+	maxWaiting = 64
+	// keysAge is how long keys are used before they are fetched anew, so that a key that the issuer has withdrawn ends. While the
+	// issuer does not answer, they are used for longer.
+	keysAge = 10 * time.Minute
 )
 
 // Issuer verifies the tokens of one issuer. It fetches the issuer's keys when a token needs one that it does not know. Known keys
@@ -27,15 +35,21 @@ const (
 type Issuer struct {
 	url, audience string
 	fetches       *fetches
+	waiting       chan struct{} // a place for each request that waits
+	now           func() time.Time
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier // nil: the issuer's configuration is not known yet
 	running  chan struct{}         // closed when the running discovery has ended; nil: none runs
+	failed   error                 // why the last discovery failed
 }
 
 // New returns an Issuer. It connects on first use.
 func New(issuer, audience string) *Issuer {
-	return &Issuer{url: issuer, audience: audience, fetches: &fetches{pause: rate.NewLimiter(rate.Every(fetchEvery), 2)}}
+	return &Issuer{
+		url: issuer, audience: audience, waiting: make(chan struct{}, maxWaiting), now: time.Now,
+		fetches: &fetches{pause: rate.NewLimiter(rate.Every(fetchEvery), 2)},
+	}
 }
 
 // Verify implements callers.Tokens.
@@ -44,16 +58,34 @@ func (i *Issuer) Verify(ctx context.Context, token string) (callers.Token, error
 	if err != nil {
 		return callers.Token{}, err
 	}
-	var unreachable bool
+	var unreachable error
 	t, err := v.Verify(context.WithValue(ctx, unreachableKey{}, &unreachable), token)
 	switch {
-	case unreachable:
-		return callers.Token{}, callers.ErrIssuer
+	case unreachable != nil:
+		return callers.Token{}, unreachable
 	case err != nil:
 		return callers.Token{}, err
 	}
 	return callers.Token{Subject: t.Subject, Expires: t.Expiry}, nil
 }
+
+// wait returns when done is closed. It refuses a request if too many wait.
+func (i *Issuer) wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case i.waiting <- struct{}{}:
+		defer func() { <-i.waiting }()
+	default:
+		return unavailable("too many requests wait for it")
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return unavailable("it has not answered within the request's time")
+	}
+}
+
+func unavailable(cause string) error { return fmt.Errorf("%w: %s", callers.ErrIssuer, cause) }
 
 // discovered returns the verifier. The first request, and after a failure the next one, asks the issuer for its configuration;
 // requests that come meanwhile wait with it.
@@ -69,17 +101,12 @@ func (i *Issuer) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 	}
 	running := i.running
 	i.mu.Unlock()
-	select {
-	case <-running:
-	case <-ctx.Done():
-		return nil, callers.ErrIssuer
+	if err := i.wait(ctx, running); err != nil {
+		return nil, err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.verifier == nil {
-		return nil, callers.ErrIssuer
-	}
-	return i.verifier, nil
+	return i.verifier, i.failed
 }
 
 func (i *Issuer) discover(done chan struct{}) {
@@ -87,41 +114,91 @@ func (i *Issuer) discover(done chan struct{}) {
 	provider, err := oidc.NewProvider(ctx, i.url)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if err == nil {
+	switch cause := i.fetches.cause(); {
+	case err == nil:
+		i.failed = nil
 		var discovery struct {
 			Keys string `json:"jwks_uri"`
 		}
 		_ = provider.Claims(&discovery) // NewProvider has decoded it
-		keys := keySet{oidc.NewRemoteKeySet(ctx, discovery.Keys), i.fetches}
+		keys := &keySet{issuer: i, fetch: func() *oidc.RemoteKeySet { return oidc.NewRemoteKeySet(ctx, discovery.Keys) }}
+		keys.now.Store(&aged{keys.fetch(), i.now()})
 		i.verifier = oidc.NewVerifier(i.url, keys, &oidc.Config{
-			ClientID: i.audience, SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256, oidc.EdDSA},
+			ClientID: i.audience, SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256, oidc.EdDSA}, Now: i.now,
 		})
+	case cause != "":
+		i.failed = unavailable(cause)
+	default:
+		i.failed = unavailable("its configuration names another issuer than OIDC_ISSUER, or is not valid; a slash at the end counts")
 	}
 	i.running = nil
 	close(done)
 }
 
-// unreachableKey is the context key of a *bool that says whether the keys could not be fetched. go-oidc's error does not say it.
+// unreachableKey is the context key of an *error that says why the keys could not be fetched. go-oidc's error does not say it.
 type unreachableKey struct{}
 
+// keySet is the issuer's keys, fetched anew when they are old.
 type keySet struct {
+	issuer *Issuer
+	fetch  func() *oidc.RemoteKeySet // returns a set without keys, which fetches them on first use
+	now    atomic.Pointer[aged]
+	busy   atomic.Bool // a renewal runs
+}
+
+type aged struct {
 	*oidc.RemoteKeySet
-	fetches *fetches
+	since time.Time
 }
 
 // VerifySignature implements oidc.KeySet.
-func (k keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	payload, err := k.RemoteKeySet.VerifySignature(ctx, token)
-	if err != nil && (k.fetches.failed.Load() || ctx.Err() != nil) {
-		*ctx.Value(unreachableKey{}).(*bool) = true
+func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	keys := k.now.Load()
+	if k.issuer.now().Sub(keys.since) > keysAge && k.busy.CompareAndSwap(false, true) {
+		go k.renew(context.WithoutCancel(ctx), token)
+	}
+	known, cancel := context.WithCancel(ctx) // known keys only: this begins a fetch if none fits, and does not wait for it
+	cancel()
+	payload, err := keys.VerifySignature(known, token)
+	if err == nil {
+		return payload, nil
+	}
+	fetched := make(chan struct{})
+	go func() {
+		defer close(fetched)
+		payload, err = keys.VerifySignature(ctx, token)
+	}()
+	unreachable := ctx.Value(unreachableKey{}).(*error)
+	if *unreachable = k.issuer.wait(ctx, fetched); *unreachable != nil {
+		return nil, *unreachable
+	}
+	if cause := k.issuer.fetches.cause(); err != nil && cause != "" {
+		*unreachable = unavailable(cause)
 	}
 	return payload, err
 }
 
+// renew replaces the keys by those that the issuer publishes now, unless they cannot be fetched. The token makes the new set fetch.
+func (k *keySet) renew(ctx context.Context, token string) {
+	defer k.busy.Store(false)
+	fresh := k.fetch()
+	if _, err := fresh.VerifySignature(ctx, token); err == nil || k.issuer.fetches.cause() == "" {
+		k.now.Store(&aged{fresh, k.issuer.now()})
+	}
+}
+
 // fetches is the transport to the issuer. It leaves a pause between two requests.
 type fetches struct {
-	pause  *rate.Limiter
-	failed atomic.Bool // the last one did
+	pause *rate.Limiter
+	last  atomic.Pointer[string] // why the last one failed; empty: it did not
+}
+
+// cause returns why the last request failed, or "".
+func (f *fetches) cause() string {
+	if last := f.last.Load(); last != nil {
+		return *last
+	}
+	return ""
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -130,6 +207,13 @@ func (f *fetches) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response, err := http.DefaultTransport.RoundTrip(r)
-	f.failed.Store(err != nil || response.StatusCode != http.StatusOK)
+	cause := ""
+	switch {
+	case err != nil:
+		cause = errtext.ForLog(err)
+	case response.StatusCode != http.StatusOK:
+		cause = "it answers " + strconv.Itoa(response.StatusCode)
+	}
+	f.last.Store(&cause)
 	return response, err
 }

@@ -108,6 +108,90 @@ func TestIssuerDown(t *testing.T) {
 	}
 }
 
+// TestWithdrawnKey checks that a key which the issuer no longer publishes ends, once the issuer is asked again.
+func TestWithdrawnKey(t *testing.T) {
+	t.Parallel()
+	withdrawn, kept := testenv.NewSigningKey(t, "1", jose.ES256), testenv.NewSigningKey(t, "2", jose.ES256)
+	i := testenv.NewIssuer(t, withdrawn, kept)
+	v := oidctoken.New(i.URL, testenv.TokenAudience)
+	clock := oidctoken.SetClock(v)
+	verify := func(k jose.JSONWebKey) error {
+		_, err := v.Verify(t.Context(), i.Token(t, k, nil))
+		return err
+	}
+	if err := verify(withdrawn); err != nil {
+		t.Fatal(err)
+	}
+	i.Publish(kept)
+	if err := verify(withdrawn); err != nil {
+		t.Errorf("before the keys are old: %v", err)
+	}
+	i.SetDown(true)
+	clock.Add(11 * 60)
+	for range 3 {
+		if err := verify(withdrawn); err != nil {
+			t.Errorf("while the issuer is down: %v", err)
+		}
+	}
+	i.SetDown(false)
+	for end := time.Now().Add(30 * time.Second); verify(withdrawn) == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited 30 s for the end of the withdrawn key")
+		}
+	}
+	if err := verify(kept); err != nil {
+		t.Errorf("the kept key: %v", err)
+	}
+}
+
+// TestIssuerCauses checks that the error says why a token cannot be checked.
+func TestIssuerCauses(t *testing.T) {
+	t.Parallel()
+	k := testenv.NewSigningKey(t, "1", jose.ES256)
+	i := testenv.NewIssuer(t, k)
+	down := testenv.NewIssuer(t, k)
+	down.SetDown(true)
+	for url, want := range map[string]string{
+		i.URL + "/x":         "the issuer does not answer: it answers 404",
+		i.URL + "/":          "the issuer does not answer: its configuration names another issuer than OIDC_ISSUER, or is not valid; a slash at the end counts",
+		down.URL:             "the issuer does not answer: it answers 503",
+		"http://127.0.0.1:1": "the issuer does not answer: connection refused",
+	} {
+		if _, err := oidctoken.New(url, testenv.TokenAudience).Verify(t.Context(), i.Token(t, k, nil)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", url, err, want)
+		}
+	}
+}
+
+// TestTooManyWait checks that a bounded number of requests waits for the issuer.
+func TestTooManyWait(t *testing.T) {
+	t.Parallel()
+	k := testenv.NewSigningKey(t, "1", jose.ES256)
+	free := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-free }))
+	defer s.Close()
+	defer close(free)
+	v, token := oidctoken.New(s.URL, testenv.TokenAudience), testenv.NewIssuer(t).Token(t, k, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	results := make(chan error)
+	const requests, waiting = 100, 64
+	for range requests {
+		go func() {
+			_, err := v.Verify(ctx, token)
+			results <- err
+		}()
+	}
+	for range requests - waiting { // these do not wait
+		if err := <-results; !errors.Is(err, callers.ErrIssuer) {
+			t.Errorf("%v, want ErrIssuer", err)
+		}
+	}
+	cancel()
+	for range waiting {
+		<-results
+	}
+}
+
 // TestCallerGivesUp checks that a request does not wait longer than its caller.
 func TestCallerGivesUp(t *testing.T) {
 	t.Parallel()
