@@ -34,5 +34,5 @@ func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greetin
 		fmt.Fprintf(w, "  Events      in %s; replay with database-service invoke FUNCTION -e FILE\n", o.SaveTo)
 	}
 	token := g.printBackends(w)
-	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))
+	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token, false))
 }

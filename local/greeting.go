@@ -17,6 +17,7 @@ type greeting struct {
 	redis    string // its address, or off
 	backends *backends
 	note     string
+	keyed    bool // callers need an identity
 }
 
 func (g greeting) print(w io.Writer) {
@@ -28,7 +29,7 @@ func (g greeting) print(w io.Writer) {
 	if g.note != "" {
 		fmt.Fprintf(w, "\n%s\n", g.note)
 	}
-	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token))
+	fmt.Fprintf(w, "\nTry:\n  %s\n\n", curl(g.url, token, g.keyed))
 }
 
 // printBackends returns a token to try, or a placeholder.
@@ -69,10 +70,13 @@ func (b *backends) kept() string {
 
 // curl returns a line for a shell. With TLS the line does not check the certificate, which is self-signed or for another
 // name than 127.0.0.1.
-func curl(url, token string) string {
+func curl(url, token string, keyed bool) string {
 	trust := ""
 	if strings.HasPrefix(url, "https:") {
 		trust = "-k "
+	}
+	if keyed {
+		trust += "-H 'Authorization: Bearer KEY' "
 	}
 	return fmt.Sprintf(`curl -s %s-H 'Content-Type: application/json' -d '{"token":"%s"}' %s/twirp/osirose.database.v1.UserService/GetUserBySession`, trust, token, url)
 }

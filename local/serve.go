@@ -214,7 +214,7 @@ func (s *server) serve() <-chan error {
 // announce logs and prints the address, and what the operator should know about the database.
 func announce(p *app.Program, b *backends, h *health) {
 	p.Log.Info("listening", "address", p.Config.Listen)
-	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b}
+	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b, keyed: !p.Callers.Any()}
 	if p.Config.Admin != "" {
 		g.admin = baseURL(config.Config{Listen: p.Config.Admin})
 	}

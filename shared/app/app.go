@@ -90,7 +90,7 @@ func gateOptions(o Options, log *slog.Logger) callers.Options {
 				log.Info("the callers were read again")
 				return
 			}
-			log.Warn("the callers' files changed and are not valid: those read before stay in force until they are mended", "cause", err.Error())
+			log.Warn("the callers' files changed and are not valid: the last valid version stays in force", "cause", err.Error())
 		},
 	}
 }
