@@ -89,7 +89,7 @@ func TestCertificateOnTheAdminAddress(t *testing.T) {
 			fmt.Fprint(w, refused.Error, refused.Cause)
 		}
 	}))
-	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} //nolint:gosec // the test's own
+	s.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	s.Config.ConnContext = connContext
 	s.StartTLS()
 	defer s.Close()
