@@ -4,8 +4,8 @@
 // an API key, or, on Lambda, the IAM principal that the gateway has verified. One file, CALLERS_FILE, names the callers, their
 // credentials and their roles. A role is a set of rights, and each request needs some ([Needed]).
 //
-// The file is read again at most 1 s after it changed. The next request of a caller whose credential was removed is refused, on
-// an open connection too.
+// While there are requests, the file is looked at once a second. A request that comes 1 s after a caller's credential was removed
+// is refused, on an open connection too.
 package callers
 
 import (
