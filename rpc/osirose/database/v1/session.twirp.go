@@ -28,14 +28,15 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 
 // Reads and extends sessions. Nothing is cached: a call refuses every session that was revoked before the call began.
 //
-// Every rpc may also answer: unauthenticated NO_IDENTITY, IDENTITY_REFUSED, TWO_IDENTITIES or PLAINTEXT_CREDENTIAL, and
-// permission_denied NOT_ALLOWED (meta.missing_right names the right that the caller lacks), if the deployment names its callers;
-// unavailable ISSUER_UNAVAILABLE (the caller's token cannot be checked now: retry), DATABASE_UNAVAILABLE (retry) or
-// DATABASE_MISCONFIGURED (the operator must act), resource_exhausted OVERLOADED (too many requests
+// Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry) or DATABASE_MISCONFIGURED (the operator must act), resource_exhausted OVERLOADED (too many requests
 // at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
 // deadline_exceeded (after 1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
 // and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
+//
+// If the deployment names its callers, every rpc may refuse one: unauthenticated NO_IDENTITY, IDENTITY_REFUSED, TWO_IDENTITIES or
+// PLAINTEXT_CREDENTIAL; permission_denied NOT_ALLOWED (meta.missing_right names the right that the caller lacks); unavailable
+// ISSUER_UNAVAILABLE (the caller's token cannot be checked now: retry).
 //
 // JSON: an unknown enum name is refused like a wrong value, and a value of the wrong type is malformed ARGUMENT. meta.argument
 // is the path of the field. RefreshSession refuses unknown fields, GetSession ignores them.
