@@ -16,7 +16,7 @@ const (
 	maxStream  = 1.8  // gRPC with one request at a time on a connection, to the same call by Twirp
 	maxStreams = 1.1  // the same with eight requests at a time
 	maxJSON    = 1.4  // JSON, to protobuf
-	maxKey     = 1.1  // a caller with an API key, to any caller
+	maxKey     = 1.2  // a caller with an API key, to any caller
 
 	constantVariant  = "Twirp, constant"
 	selectVariant    = "Twirp, one SELECT"
