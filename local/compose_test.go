@@ -15,8 +15,8 @@ import (
 // composeSecrets runs the script of compose.yaml's first start, and returns what it prints.
 func composeSecrets(t *testing.T, folder string, env ...string) string {
 	t.Helper()
-	c := exec.Command("bash", "compose-secrets", folder)
-	c.Env = append(env, "PATH="+os.Getenv("PATH"))
+	c := exec.Command("/bin/bash", "compose-secrets", folder) // PATH may have Go and PostgreSQL only
+	c.Env = append(env, "PATH=/usr/bin:/bin")
 	out, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("compose-secrets: %v\n%s", err, out)
