@@ -139,6 +139,16 @@ func byTwirp(url, contentType string, keys map[string]string) caller {
 	}
 }
 
+// reasonOfStatus returns the reason of a gRPC error, and the right that is missing.
+func reasonOfStatus(s *status.Status) (reason, missing string) {
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			return info.Reason, info.Metadata["missing_right"]
+		}
+	}
+	return "", ""
+}
+
 func byGRPC(c *grpc.ClientConn, keys map[string]string) caller {
 	return func(t *testing.T, u use, identity string) string {
 		request, answer := newMessages(t, u.rpc)
@@ -153,12 +163,8 @@ func byGRPC(c *grpc.ClientConn, keys map[string]string) caller {
 		if err == nil {
 			return outcome(u, answer.ProtoReflect(), "", "", "")
 		}
-		s, reason, missing := status.Convert(err), "", ""
-		for _, d := range s.Details() {
-			if info, ok := d.(*errdetails.ErrorInfo); ok {
-				reason, missing = info.Reason, info.Metadata["missing_right"]
-			}
-		}
+		s := status.Convert(err)
+		reason, missing := reasonOfStatus(s)
 		code := map[string]string{"Unauthenticated": "unauthenticated", "PermissionDenied": "permission_denied"}[s.Code().String()]
 		if code == "" {
 			code = s.Code().String()

@@ -13,8 +13,9 @@ const keysUsage = `Makes an API key for a caller.
 
   database-service keys new [flags] NAME
 
-It prints the key to stderr, and the caller's entry for CALLERS_FILE to stdout. The file has only the SHA-256 of the key's secret, so the
-key cannot be shown again. Put the entries of several callers under one "callers:". For a rotation, add a second key to the caller's keys, give it to the caller, and remove the first one.
+It prints the key to stderr, and the caller's entry for CALLERS_FILE to stdout. The file has only the SHA-256 of the key's
+secret, so the key cannot be shown again. Put the entries of several callers under one "callers:". For a rotation, add a second
+key to the caller's keys, give it to the caller, and remove the first one.
 
   -role ROLE  role of the caller, for example world (shared/callers/README.md lists them); required, may be repeated
   -days N     days until the key expires, from 1 to 3650; default 365

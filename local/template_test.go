@@ -60,7 +60,7 @@ func readDeployment(t *testing.T) (resources map[string]part, parameters, output
 	return all.Resources, all.Parameters, all.Outputs
 }
 
-// TestTemplateRoles checks that each function has a role of its own, which writes only the function's log and manages network
+// TestTemplateRoles checks that each function has its own role, which writes only the function's log and manages network
 // interfaces only on behalf of Lambda.
 func TestTemplateRoles(t *testing.T) {
 	t.Parallel()

@@ -1,11 +1,24 @@
 package callers
 
-import "crypto/x509"
+import (
+	"crypto/x509"
+	"maps"
+)
 
-// Parse is parse.
-func Parse(content []byte) error {
-	_, err := parse(content)
-	return err
+// Parse returns the callers of a file by what identifies them.
+func Parse(content []byte) (map[string]*Principal, error) {
+	s, err := parse(content)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]*Principal{}
+	for _, each := range []map[string]*Principal{s.certificates, s.subjects, s.arns} {
+		maps.Copy(found, each)
+	}
+	for id, k := range s.keys {
+		found[id] = k.principal
+	}
+	return found, nil
 }
 
 // CanonicalARN is canonicalARN.

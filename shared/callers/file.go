@@ -87,13 +87,9 @@ func parse(content []byte) (*snapshot, error) {
 	return p.s, errors.Join(p.errs...)
 }
 
-var (
-	lineOf  = regexp.MustCompile(`line (\d+)`)
-	unknown = regexp.MustCompile(`field (\w+) not found`)
-)
-
 // yamlError says what is wrong in which line. It leaves out the library's text, which quotes the file, and so perhaps a key.
 func yamlError(err error) error {
+	lineOf, unknown := regexp.MustCompile(`line \d+`), regexp.MustCompile(`field (\w+) not found`) // not at a cold start
 	e, ok := errors.AsType[*yaml.TypeError](err)
 	if !ok {
 		if line := lineOf.FindString(err.Error()); line != "" {

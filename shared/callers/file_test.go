@@ -31,7 +31,7 @@ func TestFileErrors(t *testing.T) {
 		begin + "{id: k, sha256: " + hash + "}\n":                                                `caller "a": key k: not_before and not_after must be times, in this order`,
 		begin + "{id: k, sha256: " + hash + ", not_before: soon, not_after: 2027-01-01}\n":       "line 5: a value of the wrong type",
 	} {
-		if err := callers.Parse([]byte(content)); err == nil || err.Error() != want {
+		if _, err := callers.Parse([]byte(content)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", content, err, want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -95,7 +96,9 @@ func FuzzCertificateName(f *testing.F) {
 	})
 }
 
-// FuzzCallersFile reads files. A file is refused or read, and the error quotes no hash.
+var loggable = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// FuzzCallersFile reads files. A file is refused, or each of its credentials names a caller whose name a log line can have.
 func FuzzCallersFile(f *testing.F) {
 	f.Add([]byte(entryOf(f, "game", callers.NewKey())))
 	for _, seed := range []string{
@@ -105,8 +108,14 @@ func FuzzCallersFile(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		if err := callers.Parse(content); err != nil && strings.Contains(err.Error(), "\x00") {
-			t.Errorf("%q: %v", content, err)
+		found, err := callers.Parse(content)
+		if err == nil && len(found) == 0 {
+			t.Errorf("%q: no caller and no error", content)
+		}
+		for credential, p := range found {
+			if credential == "" || p == nil || !loggable.MatchString(p.Name) {
+				t.Errorf("%q: the credential %q names %v", content, credential, p)
+			}
 		}
 	})
 }

@@ -104,9 +104,11 @@ func (s *Server) begin(ctx context.Context, start time.Time) *call {
 
 // serve lets next answer, or refuses the request.
 func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []string, now time.Time) twirp.Error {
-	rpc, _ := strings.CutPrefix(r.URL.Path, twirpPrefix)
-	if err := c.identify(CredentialsOf(r), rpc, now); err != nil {
-		return err
+	if !s.gate.Any() {
+		rpc, _ := strings.CutPrefix(r.URL.Path, twirpPrefix)
+		if err := c.identify(CredentialsOf(r), rpc, now); err != nil {
+			return err
+		}
 	}
 	size := r.ContentLength
 	if size < 0 {

@@ -11,3 +11,12 @@ func SetClock(i *Issuer) *atomic.Int64 {
 	i.now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load()) * time.Second) }
 	return &ahead
 }
+
+// AwaitRenewal returns when no renewal of the keys runs.
+func AwaitRenewal(i *Issuer) {
+	i.mu.Lock()
+	keys := i.keys
+	i.mu.Unlock()
+	keys.renews.Lock()
+	defer keys.renews.Unlock()
+}

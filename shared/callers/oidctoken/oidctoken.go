@@ -40,6 +40,7 @@ type Issuer struct {
 
 	mu       sync.Mutex
 	verifier *oidc.IDTokenVerifier // nil: the issuer's configuration is not known yet
+	keys     *keySet               // of the verifier
 	running  chan struct{}         // closed when the running discovery has ended; nil: none runs
 	failed   error                 // why the last discovery failed
 }
@@ -69,21 +70,17 @@ func (i *Issuer) Verify(ctx context.Context, token string) (callers.Token, error
 	return callers.Token{Subject: t.Subject, Expires: t.Expiry}, nil
 }
 
-// wait returns when done is closed. It refuses a request if too many wait.
-func (i *Issuer) wait(ctx context.Context, done <-chan struct{}) error {
+// enter takes a place among the requests that wait. The caller calls leave at its end.
+func (i *Issuer) enter() (leave func(), err error) {
 	select {
 	case i.waiting <- struct{}{}:
-		defer func() { <-i.waiting }()
+		return func() { <-i.waiting }, nil
 	default:
-		return unavailable("too many requests wait for it")
-	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return unavailable("it has not answered within the request's time")
+		return nil, unavailable("too many requests wait for it")
 	}
 }
+
+const late = "it has not answered within the request's time"
 
 func unavailable(cause string) error { return fmt.Errorf("%w: %s", callers.ErrIssuer, cause) }
 
@@ -101,8 +98,15 @@ func (i *Issuer) discovered(ctx context.Context) (*oidc.IDTokenVerifier, error) 
 	}
 	running := i.running
 	i.mu.Unlock()
-	if err := i.wait(ctx, running); err != nil {
+	leave, err := i.enter()
+	if err != nil {
 		return nil, err
+	}
+	defer leave()
+	select {
+	case <-running:
+	case <-ctx.Done():
+		return nil, unavailable(late)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -121,9 +125,9 @@ func (i *Issuer) discover(done chan struct{}) {
 			Keys string `json:"jwks_uri"`
 		}
 		_ = provider.Claims(&discovery) // NewProvider has decoded it
-		keys := &keySet{issuer: i, fetch: func() *oidc.RemoteKeySet { return oidc.NewRemoteKeySet(ctx, discovery.Keys) }}
-		keys.now.Store(&aged{keys.fetch(), i.now()})
-		i.verifier = oidc.NewVerifier(i.url, keys, &oidc.Config{
+		i.keys = &keySet{issuer: i, fetch: func() *oidc.RemoteKeySet { return oidc.NewRemoteKeySet(ctx, discovery.Keys) }}
+		i.keys.now.Store(&aged{i.keys.fetch(), i.now()})
+		i.verifier = oidc.NewVerifier(i.url, i.keys, &oidc.Config{
 			ClientID: i.audience, SupportedSigningAlgs: []string{oidc.RS256, oidc.ES256, oidc.EdDSA}, Now: i.now,
 		})
 	case cause != "":
@@ -143,7 +147,7 @@ type keySet struct {
 	issuer *Issuer
 	fetch  func() *oidc.RemoteKeySet // returns a set without keys, which fetches them on first use
 	now    atomic.Pointer[aged]
-	busy   atomic.Bool // a renewal runs
+	renews sync.Mutex // locked during a renewal
 }
 
 type aged struct {
@@ -154,7 +158,7 @@ type aged struct {
 // VerifySignature implements oidc.KeySet.
 func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	keys := k.now.Load()
-	if k.issuer.now().Sub(keys.since) > keysAge && k.busy.CompareAndSwap(false, true) {
+	if k.issuer.now().Sub(keys.since) > keysAge && k.renews.TryLock() {
 		go k.renew(context.WithoutCancel(ctx), token)
 	}
 	known, cancel := context.WithCancel(ctx) // known keys only: this begins a fetch if none fits, and does not wait for it
@@ -163,16 +167,19 @@ func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	if err == nil {
 		return payload, nil
 	}
-	fetched := make(chan struct{})
-	go func() {
-		defer close(fetched)
-		payload, err = keys.VerifySignature(ctx, token)
-	}()
 	unreachable := ctx.Value(unreachableKey{}).(*error)
-	if *unreachable = k.issuer.wait(ctx, fetched); *unreachable != nil {
-		return nil, *unreachable
+	leave, err := k.issuer.enter()
+	if err != nil {
+		*unreachable = err
+		return nil, err
 	}
-	if cause := k.issuer.fetches.cause(); err != nil && cause != "" {
+	defer leave()
+	payload, err = keys.VerifySignature(ctx, token) // waits for the fetch until ctx ends
+	cause := k.issuer.fetches.cause()
+	switch {
+	case err != nil && ctx.Err() != nil:
+		*unreachable = unavailable(late)
+	case err != nil && cause != "":
 		*unreachable = unavailable(cause)
 	}
 	return payload, err
@@ -180,7 +187,7 @@ func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 
 // renew replaces the keys by those that the issuer publishes now, unless they cannot be fetched. The token makes the new set fetch.
 func (k *keySet) renew(ctx context.Context, token string) {
-	defer k.busy.Store(false)
+	defer k.renews.Unlock()
 	fresh := k.fetch()
 	if _, err := fresh.VerifySignature(ctx, token); err == nil || k.issuer.fetches.cause() == "" {
 		k.now.Store(&aged{fresh, k.issuer.now()})
