@@ -15,6 +15,7 @@
 //	herd        10,000 readers of one uncached key
 //	saves       64 writers that save the same characters, without and with lost answers
 //	overload    ten times the load that PostgreSQL can serve, and that the CPU can
+//	quota       a CPU quota, and up to 1,024 connections (cgroup v1; needs root)
 //	sigterm     SIGTERM under full load
 //
 // Flags:
@@ -78,6 +79,7 @@ func allParts() []part {
 		{"herd", runHerd},
 		{"saves", runSavers},
 		{"overload", runOverload},
+		{"quota", runQuota},
 		{"sigterm", runSigterm},
 	}
 }
