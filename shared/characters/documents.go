@@ -170,8 +170,3 @@ func set[M interface {
 	*column = &s
 	return err
 }
-
-// decode reads a column. It leaves out fields that this version of the program does not know.
-func decode(column []byte, m proto.Message) error {
-	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(column, m)
-}

@@ -9,8 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/cache"
@@ -68,60 +66,6 @@ const (
  ORDER BY c.slot`
 )
 
-type basicRow struct {
-	ID           int64
-	UserID       string
-	Slot         int32
-	Name         string
-	Version      int64
-	Level        int32
-	Job          int32
-	Money        int64
-	Looks        []byte
-	Stats        []byte
-	Position     []byte
-	Equipment    []byte
-	PlaySeconds  int64
-	CreatedAt    time.Time
-	UpdatedAt    time.Time
-	LastPlayedAt *time.Time
-	DeleteAt     *time.Time
-	Now          time.Time
-}
-
-type fullRow struct {
-	basicRow
-	Inventory []byte
-	Skills    []byte
-	Extra     []byte
-}
-
-// proto returns the row as it is cached. [present] adds what depends on the time of the reply.
-func (r *basicRow) proto() (*databasev1.Character, error) {
-	equipment := &databasev1.EquipmentSet{}
-	c := &databasev1.Character{
-		Id: r.ID, UserId: r.UserID, Name: r.Name, Money: r.Money, CreatedAt: timestamppb.New(r.CreatedAt),
-		UpdatedAt: timestamppb.New(r.UpdatedAt), Version: r.Version, Slot: r.Slot, PlaySeconds: r.PlaySeconds,
-		Level: r.Level, Job: r.Job,
-		Looks: &databasev1.Looks{}, Stats: &databasev1.Stats{}, Position: &databasev1.Position{},
-	}
-	if r.DeleteAt != nil {
-		c.DeleteAt = timestamppb.New(*r.DeleteAt)
-	}
-	if r.LastPlayedAt != nil {
-		c.LastPlayedAt = timestamppb.New(*r.LastPlayedAt)
-	}
-	err := errors.Join(decode(r.Looks, c.Looks), decode(r.Stats, c.Stats), decode(r.Position, c.Position), decode(r.Equipment, equipment))
-	c.Equipment = equipment.Items
-	return c, err
-}
-
-func (r *fullRow) proto() (*databasev1.Character, error) {
-	c, err := r.basicRow.proto()
-	c.Inventory, c.Skills, c.Extra = &databasev1.Inventory{}, &databasev1.SkillBook{}, &structpb.Struct{}
-	return c, errors.Join(err, decode(r.Inventory, c.Inventory), decode(r.Skills, c.Skills), decode(r.Extra, c.Extra))
-}
-
 // present sets the fields that depend on now, the database's clock. It returns false if the deadline has passed. In a cached
 // reply, now may be up to 1 s behind that clock and is never ahead of it (see [cache.Entry]). So a character is never hidden
 // while Restore, which asks the database, can still restore it.
@@ -156,7 +100,7 @@ func (r *Repository) ByID(ctx context.Context, id int64) (*databasev1.Character,
 }
 
 func (r *Repository) loadOne(ctx context.Context, id string) (cache.Entry, error) {
-	row, err := postgres.QueryOne(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectCharacterSQL, postgres.Args{"id": id})
+	row, err := postgres.QueryOne(ctx, r.db, scanFull, selectCharacterSQL, postgres.Args{"id": id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return cache.Entry{}, errNotFound
 	}
@@ -211,7 +155,7 @@ func (r *Repository) loadNone(ctx context.Context, userID string) (cache.Entry, 
 }
 
 func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, error) {
-	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[basicRow], selectCharactersSQL, postgres.Args{"user_id": userID})
+	rows, err := postgres.QueryAll(ctx, r.db, scanBasic, selectCharactersSQL, postgres.Args{"user_id": userID})
 	if err != nil {
 		return cache.Entry{}, err
 	}
@@ -234,7 +178,7 @@ func (r *Repository) loadList(ctx context.Context, userID string) (cache.Entry, 
 
 // FullList returns the user's FULL characters by slot, from the database.
 func (r *Repository) FullList(ctx context.Context, userID string) ([]*databasev1.Character, error) {
-	rows, err := postgres.QueryAll(ctx, r.db, pgx.RowToAddrOfStructByName[fullRow], selectFullCharactersSQL, postgres.Args{"user_id": userID})
+	rows, err := postgres.QueryAll(ctx, r.db, scanFull, selectFullCharactersSQL, postgres.Args{"user_id": userID})
 	if err != nil {
 		return nil, err
 	}
@@ -284,5 +228,3 @@ func (r *Repository) invalidate(ctx context.Context, id int64, userID string) {
 	}
 	r.cache.Invalidate(ctx, keys...)
 }
-
-func (r *basicRow) owner() (int64, string) { return r.ID, r.UserID }
