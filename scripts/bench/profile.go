@@ -45,11 +45,24 @@ func profileServer(ctx context.Context, w *world, o options, env, path, file str
 	}
 	loadCtx, stop := context.WithCancel(ctx)
 	done := make(chan error)
-	go func() { done <- spread(loadCtx, o.connections, 1<<40, variants[i].call) }()
+	go func() { done <- variants[i].load(loadCtx, o.connections) }()
 	err = p.get(ctx, "/debug/pprof/"+path+"?seconds=8", func(r io.Reader) error { return save(file, r) })
 	stop()
 	if loadErr := <-done; !errors.Is(loadErr, context.Canceled) {
 		err = errors.Join(err, loadErr)
+	}
+	return err
+}
+
+// load calls until ctx ends. It prepares each slice, so that a path of misses stays one.
+func (v *variant) load(ctx context.Context, connections int) (err error) {
+	for err == nil {
+		if v.prepare != nil {
+			err = v.prepare(ctx, withRoster)
+		}
+		if err == nil {
+			err = spread(ctx, connections, withRoster, v.call)
+		}
 	}
 	return err
 }

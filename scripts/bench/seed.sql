@@ -27,3 +27,13 @@ UPDATE game.character
               'type', n %% 10 + 1, 'item_id', 1000 + n, 'count', n, 'durability', 60, 'life', 1000)))
          FROM generate_series(1, 64) AS n)
  WHERE slot = 0;
+
+-- The last ones have three characters with 30 items each, for FULL lists.
+INSERT INTO game.character (user_id, slot, name, level, job, money, looks, stats, position, equipment, skills, inventory)
+SELECT md5('user' || i), s, 'Full-' || i || 'x' || s, c.level, c.job, c.money, c.looks, c.stats, c.position, c.equipment,
+       '{"skills": [{"skill_id": 11, "level": 3, "slot": 1}, {"skill_id": 12, "level": 1, "slot": 2}], "hotbar": [{"index": 1, "kind": 2, "ref": 11}]}',
+       (SELECT jsonb_build_object('capacity', 120, 'items', jsonb_agg(jsonb_build_object('uid', gen_random_uuid(), 'slot', n,
+               'type', n %% 10 + 1, 'item_id', 1000 + n, 'count', n, 'durability', 60, 'life', 1000)))
+          FROM generate_series(1, 30) AS n)
+  FROM generate_series(%[1]d - %[3]d + 1, %[1]d) AS i, generate_series(1, 3) AS s,
+       (SELECT * FROM game.character WHERE user_id = md5('user1') AND slot = 1) AS c;

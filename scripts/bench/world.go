@@ -13,6 +13,7 @@ import (
 const (
 	seededUsers = 8000 // the first half has five characters each
 	withRoster  = seededUsers / 2
+	withItems   = 1000 // the last ones have three characters with 30 items each
 )
 
 //go:embed seed.sql
@@ -31,7 +32,7 @@ func newWorld(ctx context.Context) (*world, error) {
 		Postgres: map[string]string{
 			"synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200", "shared_buffers": "256MB",
 		},
-		Seed: fmt.Sprintf(seedSQL, seededUsers, withRoster),
+		Seed: fmt.Sprintf(seedSQL, seededUsers, withRoster, withItems),
 	})
 	if err != nil {
 		return nil, err
