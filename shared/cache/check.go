@@ -175,8 +175,8 @@ func (r *refused) run(ctx context.Context, p *probe, commands [][]any) error {
 		case u == nil:
 		case u.class == classUnknown:
 			r.unknown = add(r.unknown, name)
-		case u.class == classRights && notPermitted.MatchString(err.Error()):
-			r.lacking = add(r.lacking, notPermitted.FindStringSubmatch(err.Error())[1])
+		case u.class == classRights && notPermitted().MatchString(err.Error()):
+			r.lacking = add(r.lacking, notPermitted().FindStringSubmatch(err.Error())[1])
 		case u.class == classRights && strings.Contains(err.Error(), "key"): // one code for commands and keys
 			r.prefixes = add(r.prefixes, p.prefixOf(commands[i]))
 		case r.other == nil || r.other.class == classRights:

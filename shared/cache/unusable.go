@@ -51,9 +51,10 @@ var refusals = []struct {
 	{"", "cluster support disabled", Unusable{true, "no cluster", "the server is no Redis Cluster: remove cluster=true from REDIS_URL"}},
 }
 
+// Both are compiled at their first use: a cold start does not wait for them.
 var (
-	notPermitted = regexp.MustCompile(`run the '([a-z]+(?:\|[a-z]+)?)[^']*' command`)
-	notKnown     = regexp.MustCompile(`unknown command '?` + "`?" + `([A-Za-z]+)`)
+	notPermitted = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`run the '([a-z]+(?:\|[a-z]+)?)[^']*' command`) })
+	notKnown     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`unknown command '?` + "`?" + `([A-Za-z]+)`) })
 )
 
 // diagnose returns why an error reply means that Redis cannot be used. It returns nil if err is no reply, or one that says
@@ -73,12 +74,12 @@ func diagnose(err error, cluster bool) *Unusable {
 	case !cluster && (hasCode(text, "MOVED") || hasCode(text, "ASK") || hasCode(text, "CROSSSLOT")):
 		return &Unusable{false, "cluster", addCluster}
 	case hasCode(text, "NOPERM") || strings.Contains(text, "ACL failure in script") || strings.Contains(text, "user executing the script can't"):
-		if command := notPermitted.FindStringSubmatch(text); command != nil {
+		if command := notPermitted().FindStringSubmatch(text); command != nil {
 			return lacksRights(command[1])
 		}
 		return &Unusable{false, classRights, "the ACL user of REDIS_URL lacks a right: grant what local/README.md lists"}
 	case strings.Contains(text, "unknown command"):
-		if command := notKnown.FindStringSubmatch(text); command != nil {
+		if command := notKnown().FindStringSubmatch(text); command != nil {
 			return lacksCommands(command[1])
 		}
 	}

@@ -6,7 +6,6 @@ package connurl
 import (
 	"errors"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -14,12 +13,35 @@ import (
 // Param is a parameter of a URL's query, decoded.
 type Param struct{ Name, Value string }
 
-var (
-	variable   = regexp.MustCompile(`^\$[A-Za-z_{(]`)
-	assignment = regexp.MustCompile(`^(export )?[A-Z][A-Z0-9_]*=`)
-	plainName  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]*$`)
-	escape     = regexp.MustCompile(`%([0-9A-Fa-f]{2})?`)
-)
+// This package compiles no regular expression: a cold start would wait for it.
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
+func isHex(c byte) bool    { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+
+// isName reports whether s is a letter and then letters, digits and characters of others.
+func isName(s, others string) bool {
+	if s == "" || !isLetter(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if !isLetter(s[i]) && !isDigit(s[i]) && strings.IndexByte(others, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isVariable reports whether raw begins with $NAME, ${ or $(.
+func isVariable(raw string) bool {
+	return len(raw) > 1 && raw[0] == '$' && (isLetter(raw[1]) || strings.IndexByte("_{(", raw[1]) >= 0)
+}
+
+// isAssignment reports whether raw begins with NAME=, as in a file of variables.
+func isAssignment(raw string) bool {
+	name, _, found := strings.Cut(strings.TrimPrefix(raw, "export "), "=")
+	return found && isName(name, "_") && strings.ToUpper(name) == name
+}
 
 const quotes = "\"'`"
 
@@ -30,9 +52,9 @@ func CheckText(raw, example string) error {
 		return errors.New("is empty: write " + example)
 	case strings.Contains(quotes, raw[:1]) || strings.Contains(raw, "://") && strings.Contains(quotes, raw[len(raw)-1:]):
 		return errors.New("stands in quotes: remove them (env files of Docker and systemd keep them in the value)")
-	case variable.MatchString(raw):
+	case isVariable(raw):
 		return errors.New("is the name of a variable ($NAME) that was not replaced by its value")
-	case assignment.MatchString(raw):
+	case isAssignment(raw):
 		return errors.New("begins with a variable's name and =: write only the value, " + example)
 	case strings.HasPrefix(raw, "psql ") || strings.HasPrefix(raw, "redis-cli ") || strings.HasPrefix(raw, "valkey-cli "):
 		return errors.New("is a command: write only the URL, " + example)
@@ -44,11 +66,12 @@ func CheckText(raw, example string) error {
 
 // CheckEscapes returns an error if a % in raw does not begin an escape, or if an escape is a NUL.
 func CheckEscapes(raw string) error {
-	for _, e := range escape.FindAllString(raw, -1) {
-		switch e {
-		case "%":
+	for i := range len(raw) {
+		switch {
+		case raw[i] != '%':
+		case i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]):
 			return errors.New("has a % that begins no escape: write %25 for a % in a password")
-		case "%00":
+		case raw[i:i+3] == "%00":
 			return errors.New("has a NUL (%00) in it")
 		}
 	}
@@ -87,7 +110,7 @@ func Params(query string) ([]Param, error) {
 	for pair := range strings.SplitSeq(query, "&") {
 		name, value, found := strings.Cut(pair, "=")
 		decoded, err := url.PathUnescape(value)
-		if !found || err != nil || !plainName.MatchString(name) {
+		if !found || err != nil || !isName(name, "_.") {
 			return nil, errors.New("has something behind the ? that is not name=value: write %3F for a ? in a password, and %26 for an & in a value")
 		}
 		all = append(all, Param{name, decoded})

@@ -17,15 +17,20 @@ type Schema string
 // DefaultSchema is the schema in the SQL texts of this program.
 const DefaultSchema Schema = "game"
 
+// Regular expressions are compiled at their first use: a cold start with the default schema needs none.
 var (
-	schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`) // such a name needs no quotes, except a reserved word
+	schemaName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`) // such a name needs no quotes, except a reserved word
+	})
 	// ofDefault finds DefaultSchema in a text: in front of a dot, after the word schema, and as a string.
-	ofDefault = regexp.MustCompile(`\bgame\.|\b[Ss]chema game\b|\bSCHEMA game\b|'game'`)
+	ofDefault = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\bgame\.|\b[Ss]chema game\b|\bSCHEMA game\b|'game'`)
+	})
 )
 
 // Check returns an error if s cannot be the service's schema. Its text follows the name of the setting.
 func (s Schema) Check() error {
-	if s != "" && (!schemaName.MatchString(string(s)) || strings.HasPrefix(string(s), "pg_") || s == "public" || s == "information_schema") {
+	if s != "" && (!schemaName().MatchString(string(s)) || strings.HasPrefix(string(s), "pg_") || s == "public" || s == "information_schema") {
 		return errors.New("is not a name for the service's schema: up to 63 lower-case letters, digits and _, neither public nor information_schema, not beginning with a digit or pg_")
 	}
 	return nil
@@ -48,7 +53,7 @@ func (s Schema) In(text string) string {
 	if s.IsDefault() {
 		return text
 	}
-	return ofDefault.ReplaceAllStringFunc(text, func(found string) string {
+	return ofDefault().ReplaceAllStringFunc(text, func(found string) string {
 		return strings.Replace(found, string(DefaultSchema), string(s), 1)
 	})
 }
