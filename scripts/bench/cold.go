@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,11 +19,13 @@ import (
 const (
 	megabyte = 1e6 // bytes
 	arm64    = ".arm64"
+	redisURL = "REDIS_URL=redis://127.0.0.1:1"
 )
 
 // binary is one build of a function, with its configuration.
 type binary struct {
 	name, build string
+	own         bool // of this module, not of the service's
 	tags        string
 	env         []string
 	goalStart   float64 // ratio to hello
@@ -36,20 +39,23 @@ type binary struct {
 // request logs an error and takes longer.
 func newBinaries() []*binary {
 	var all []*binary
-	url := []string{"DATABASE_URL=postgres://u@127.0.0.1:1/x"}
-	secret := []string{"DATABASE_URL=postgres://127.0.0.1:1/x", "DATABASE_SECRET_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"}
+	url := []string{"DATABASE_URL=postgres://u@127.0.0.1:1/x", redisURL}
+	secret := []string{"DATABASE_URL=postgres://127.0.0.1:1/x", redisURL, "DATABASE_SECRET_ARN=arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"}
 	for _, name := range []string{"user", "session", "character", "purge"} {
 		all = append(all,
 			&binary{name: name, build: "noaws", tags: "lambda.norpc,noaws", env: url, goalStart: 1.35, goalSize: 15},
 			&binary{name: name, build: "with AWS", tags: "lambda.norpc", env: url, goalSize: 18},
 			&binary{name: name, build: "with AWS, secret configured", tags: "lambda.norpc", env: secret, goalStart: 1.8, goalSize: 18})
 	}
-	return all
+	return append(all, &binary{name: "libraries", build: "Twirp, pgx, go-redis", own: true, tags: "lambda.norpc", env: url, goalSize: 15})
 }
 
 func runCold(ctx context.Context, w *world, o options) (section, error) {
-	hello := &binary{name: "hello", build: "aws-lambda-go", tags: "lambda.norpc"}
+	hello := &binary{name: "hello", build: "aws-lambda-go", own: true, tags: "lambda.norpc"}
 	all := newBinaries()
+	if o.variant != "" {
+		all = slices.DeleteFunc(all, func(b *binary) bool { return b.name != o.variant && !b.own })
+	}
 	root, err := repository.Root()
 	if err != nil {
 		return section{}, err
@@ -116,8 +122,8 @@ func buildAll(ctx context.Context, root, dir string, all []*binary) error {
 
 func (b *binary) buildFor(ctx context.Context, root, arch, path string) error {
 	dir, source := root, "./functions/"+b.name
-	if b.name == "hello" {
-		dir, source = filepath.Join(root, "scripts", "bench"), "./hello"
+	if b.own {
+		dir, source = filepath.Join(root, "scripts", "bench"), "./"+b.name
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags="+b.tags, "-ldflags=-s -w -buildid=", "-o", path, source)
 	cmd.Dir = dir

@@ -12,7 +12,8 @@
 //	races       concurrent creates: the slot limit, one name, one request id
 //	queries     statements and DELs per call, counted on the wire
 //	redis-kill  reads while Redis is killed and restarted
-//	cold        start time and size of the Lambda functions, as ratios to a hello world on aws-lambda-go
+//	cold        start time and size of the Lambda functions, as ratios to a hello world on aws-lambda-go; beside them a function of
+//	            only the libraries that all of them need
 //	profile     CPU and allocation profiles of one variant of cpu: profile -variant "GetUser hit"
 //
 // It starts PostgreSQL, Redis and, in a separate process, the server. All listen on 127.0.0.1 and end with it. It exits
@@ -88,7 +89,7 @@ func run(ctx context.Context, args []string) error {
 	flags.IntVar(&o.connections, "connections", 32, "cpu: connections")
 	flags.DurationVar(&o.mixed, "mixed", time.Minute, "mixed: duration")
 	flags.IntVar(&o.starts, "starts", 100, "cold: starts of each binary")
-	flags.StringVar(&o.variant, "variant", "", "profile: the path to load (default: GetUser hit); cpu: only this path and those that it is compared with")
+	flags.StringVar(&o.variant, "variant", "", "profile: the path to load (default: GetUser hit); cpu: only this path and those that it is compared with; cold: only this function")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "profile: the directory for the profiles")
 	_ = flags.Parse(args) // exits on error
 	return measure(ctx, chosen, o, file)
