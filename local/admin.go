@@ -10,6 +10,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/local/connlimit"
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
@@ -55,16 +56,17 @@ func listenAdmin(p *app.Program) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
+	few := connlimit.Few(l)
 	files := p.Config.TLS
 	if tcp, ok := l.Addr().(*net.TCPAddr); p.Callers.Any() || files.CertFile == "" || ok && tcp.IP.IsLoopback() {
-		return l, nil
+		return few, nil
 	}
 	secure, err := connmux.TLS(files.CertFile, files.KeyFile)
 	if err != nil {
 		_ = l.Close() // nothing has connected
 		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
 	}
-	return tls.NewListener(l, secure), nil
+	return tls.NewListener(few, secure), nil
 }
 
 // guard lets callers with the right pass, and those on this machine.

@@ -15,7 +15,7 @@ func serveHTTP2(s *http.Server) *http.Server {
 	s.Protocols = &http.Protocols{}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetUnencryptedHTTP2(true)
-	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: grpcserver.MaxStreams}
+	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: grpcserver.MaxStreams, WriteByteTimeout: writeTimeout}
 	return s
 }
 

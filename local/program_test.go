@@ -30,7 +30,15 @@ const programVariable = "LOCAL_TEST_PROGRAM"
 // realBudgets in a program's environment selects production's time limits instead of those of package testenv.
 const realBudgets = programVariable + "=real budgets"
 
+// openFiles in a program's environment is how many file descriptors it may open.
+const openFiles = "LOCAL_TEST_OPEN_FILES"
+
 func TestMain(m *testing.M) {
+	if n, err := strconv.ParseUint(os.Getenv(openFiles), 10, 64); err == nil {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+			panic(err)
+		}
+	}
 	switch os.Getenv(programVariable) {
 	case "":
 		testenv.Main(m)

@@ -16,25 +16,17 @@ import (
 
 	"google.golang.org/grpc/grpclog"
 
+	"github.com/osirose-new/database-service/local/connlimit"
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/services"
 )
 
 const (
-	// A caller that sends or reads slowly keeps a connection this long. The time limit of a request itself is 1 s.
-	readTimeout  = 5 * time.Second
-	writeTimeout = 10 * time.Second
-	// idleTimeout is longer than clients keep unused connections (Go: 90 s), so that clients close them. If the server
-	// closed one, a request could already be under way on it.
-	idleTimeout    = 3 * time.Minute
-	maxHeaderBytes = 64 << 10
-
 	shutdownTimeout = 5 * time.Second
 	// farewell is how long callers can send one more request on an open connection.
 	farewell = 250 * time.Millisecond
@@ -188,7 +180,7 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 		twirp = refusePages(twirp)
 	}
 	return &server{
-		port: connmux.Split(l, secure),
+		port: connmux.Split(connlimit.New(l), secure),
 		http: serveHTTP2(newServer(p, h.closeWhileLeaving(refuseGRPC(twirp)))),
 		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
 	}, nil
@@ -228,24 +220,6 @@ func announce(p *app.Program, b *backends, h *health) {
 		p.Log.Info("users are cached for 10 s: their changes are not logged in this database")
 	}
 	g.print(os.Stdout)
-}
-
-func newServer(p *app.Program, handler http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: readTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(p.Log.Handler(), slog.LevelDebug),
-		ConnContext:       connContext,
-	}
-}
-
-// connContext tells the edge what it must know of a connection.
-func connContext(ctx context.Context, c net.Conn) context.Context {
-	return callers.WithConnection(ctx, callers.NewConnection(c, func() *tls.ConnectionState { return connmux.State(c) }))
 }
 
 // shutdown reports that the server is not ready, serves for grace, and then lets running requests finish.

@@ -26,8 +26,22 @@ var protobuf = encoding.GetCodecV2("proto")
 // Name implements encoding.CodecV2.
 func (codec) Name() string { return protobuf.Name() }
 
-// Marshal implements encoding.CodecV2.
-func (codec) Marshal(v any) (mem.BufferSlice, error) { return protobuf.Marshal(v) }
+// Marshal implements encoding.CodecV2. An answer of this package's services is an incoming request with its response. It counts until
+// the client has taken it.
+func (codec) Marshal(v any) (mem.BufferSlice, error) {
+	in, ok := v.(*incoming)
+	if !ok {
+		return protobuf.Marshal(v)
+	}
+	data, err := protobuf.Marshal(in.response)
+	if err != nil || mem.IsBelowBufferPoolingThreshold(data.Len()) {
+		return data, err
+	}
+	if c := connectionOf(in.ctx); c != nil {
+		data[0] = c.outbox.add(data[0], c)
+	}
+	return data, nil
+}
 
 // Unmarshal implements encoding.CodecV2.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {

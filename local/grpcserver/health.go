@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// watchEvery is the interval at which Watch checks the status.
+// watchEvery is the interval at which the status is checked for all watchers.
 const watchEvery = time.Second
 
 // health is grpc.health.v1.Health. All services share a database, so they have one status.
@@ -23,6 +23,11 @@ type health struct {
 	stopping chan struct{}   // closed: Watch ends
 	drain    func()
 	stop     func()
+
+	mu       sync.Mutex
+	watchers int
+	left     chan struct{} // closed when the last watcher leaves
+	ticked   chan struct{} // closed at the next tick
 }
 
 func newHealth(ready func() bool) *health {
@@ -65,10 +70,10 @@ func (h *health) List(context.Context, *healthv1.HealthListRequest) (*healthv1.H
 
 // Watch implements healthv1.HealthServer. It sends the status, and then each change.
 func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreamingServer[healthv1.HealthCheckResponse]) error {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
+	defer h.join()()
 	draining := h.draining
 	for last := healthv1.HealthCheckResponse_UNKNOWN; ; {
+		ticked := h.nextTick()
 		is := healthv1.HealthCheckResponse_SERVICE_UNKNOWN // required by the protocol: the service may be added later
 		if h.services[r.Service] {
 			is = h.status()
@@ -80,7 +85,7 @@ func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreami
 			last = is
 		}
 		select {
-		case <-tick.C:
+		case <-ticked:
 		case <-draining:
 			draining = nil // check the status once more, now
 		case <-h.stopping:
@@ -88,6 +93,49 @@ func (h *health) Watch(r *healthv1.HealthCheckRequest, stream grpc.ServerStreami
 		case <-stream.Context().Done():
 			return h.gone(stream.Context())
 		}
+	}
+}
+
+// join adds a watcher. The first one starts the ticker that all share. It ends after the last one has left.
+func (h *health) join() (leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.watchers++; h.watchers == 1 {
+		h.left, h.ticked = make(chan struct{}), make(chan struct{})
+		go h.tick(h.left)
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.watchers--; h.watchers == 0 {
+			close(h.left)
+		}
+	}
+}
+
+// nextTick returns a channel that is closed when it is time to check the status again.
+func (h *health) nextTick() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ticked
+}
+
+// tick wakes all watchers at each tick until left is closed.
+func (h *health) tick(left <-chan struct{}) {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-left:
+			return
+		}
+		h.mu.Lock()
+		if h.left == left { // or the ticker of later watchers does it
+			close(h.ticked)
+			h.ticked = make(chan struct{})
+		}
+		h.mu.Unlock()
 	}
 }
 

@@ -5,11 +5,16 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/osirose-new/database-service/local/grpcserver"
@@ -177,4 +182,73 @@ func TestWatchCanceled(t *testing.T) {
 	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
 		t.Errorf("Watch after its caller cancels: %v, want %s", err, codes.Canceled)
 	}
+}
+
+// TestTooManyWatches checks that streams without an end are bounded (finding A7): 5,000 of them held 57 MB.
+func TestTooManyWatches(t *testing.T) {
+	t.Parallel()
+	d, client := serveHealth(t, always)
+	clients := []healthv1.HealthClient{client}
+	for len(clients)*grpcserver.MaxStreams <= int(grpcserver.MaxEndless) {
+		clients = append(clients, healthv1.NewHealthClient(d.dial(t)))
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	for i := range int(grpcserver.MaxEndless) {
+		stream, err := clients[i%len(clients)].Watch(ctx, &healthv1.HealthCheckRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := next(t, stream); got != serving {
+			t.Fatalf("watch %d: %s, want %s", i, got, serving)
+		}
+	}
+	_, err := watch(t, clients[len(clients)-1], "").Recv()
+	wantAnswer(t, "one watch too many", answerOf(err), codes.ResourceExhausted, "OVERLOADED")
+	if _, err := client.Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil {
+		t.Errorf("Check = %v, want it served", err)
+	}
+	leave()
+	for end := time.Now().Add(patience); d.Streams() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d streams are left", d.Streams())
+		}
+	}
+	if got := next(t, watch(t, client, "")); got != serving {
+		t.Errorf("Watch afterwards: %s, want %s", got, serving)
+	}
+}
+
+// A health check whose message does not come ends with the time of a request. It had no end.
+func TestHealthCheckWithoutMessage(t *testing.T) {
+	t.Parallel()
+	d := serve(t, edgeWithin(50*time.Millisecond, io.Discard), always)
+	r := dialRaw(t, d)
+	r.open(t, 1, healthv1.Health_Check_FullMethodName)
+	r.await(t, func(f http2.Frame) bool {
+		h, ok := f.(*http2.HeadersFrame)
+		return ok && h.StreamEnded()
+	})
+}
+
+// TestOldConnections checks that a client loses no call when its connection reaches its age.
+func TestOldConnections(t *testing.T) {
+	t.Parallel()
+	d := serveServer(t, grpcserver.NewAged(edgeTo(io.Discard), 20*time.Millisecond, grpcserver.Users(fake{getUser: nothing})))
+	var used sync.Map
+	var calls sync.WaitGroup
+	for range 4 {
+		calls.Go(func() {
+			for n := 0; n < 10; { // connections
+				var from peer.Peer
+				if a := get(t.Context(), d.conn, "", grpc.Peer(&from)); a.Code() != codes.OK {
+					t.Errorf("GetUser = %v, want OK", a)
+					return
+				}
+				n = 0
+				used.Store(from.LocalAddr.String(), true)
+				used.Range(func(any, any) bool { n++; return true })
+			}
+		})
+	}
+	calls.Wait()
 }

@@ -83,7 +83,10 @@ func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
 	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
-	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t)} // more than MaxStreams in total
+	var conns []*grpc.ClientConn
+	for range rpcserver.MaxRequests/grpcserver.MaxStreams + 1 {
+		conns = append(conns, d.dial(t))
+	}
 	byToken := func(token string) *databasev1.GetUserBySessionRequest {
 		return &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: token}}
 	}
@@ -124,6 +127,7 @@ func TestTooManyBytes(t *testing.T) {
 // raw is an HTTP/2 connection on which the test writes each frame itself.
 type raw struct {
 	*http2.Framer
+	conn     net.Conn
 	headers  bytes.Buffer
 	encoder  *hpack.Encoder
 	settings map[http2.SettingID]uint32 // the server's
@@ -142,7 +146,7 @@ func dialRaw(t *testing.T, d *protocol) *raw {
 	if _, err := c.Write([]byte(http2.ClientPreface)); err != nil {
 		t.Fatal(err)
 	}
-	r := &raw{Framer: http2.NewFramer(c, c), settings: map[http2.SettingID]uint32{}}
+	r := &raw{Framer: http2.NewFramer(c, c), conn: c, settings: map[http2.SettingID]uint32{}}
 	r.encoder = hpack.NewEncoder(&r.headers)
 	if err := r.WriteSettings(); err != nil {
 		t.Fatal(err)
@@ -174,11 +178,17 @@ func (r *raw) await(t *testing.T, is func(http2.Frame) bool) http2.Frame {
 // open starts a stream and leaves it open.
 func (r *raw) open(t *testing.T, id uint32, path string, more ...string) {
 	t.Helper()
+	if err := r.tryOpen(id, path, more...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *raw) tryOpen(id uint32, path string, more ...string) error {
 	r.headers.Reset()
 	fields := append([]string{":method", "POST", ":scheme", "http", ":authority", "x", ":path", path, "content-type", "application/grpc"}, more...)
 	for i := 0; i < len(fields); i += 2 {
 		if err := r.encoder.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1], Sensitive: true}); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
 	const frame = 16 << 10
@@ -190,12 +200,11 @@ func (r *raw) open(t *testing.T, id uint32, path string, more ...string) {
 		rest = rest[len(part):]
 		err = r.WriteContinuation(id, len(rest) == 0, part)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return err
 }
 
-const healthCheck = "/grpc.health.v1.Health/Check" // has no budget
+// reflect is a stream without an end.
+const reflect = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 
 func TestTooManyStreams(t *testing.T) {
 	t.Parallel()
@@ -205,7 +214,7 @@ func TestTooManyStreams(t *testing.T) {
 		t.Errorf("the server permits %d streams, want %d", got, grpcserver.MaxStreams)
 	}
 	for i := range uint32(grpcserver.MaxStreams) + 1 {
-		r.open(t, 2*i+1, healthCheck)
+		r.open(t, 2*i+1, reflect)
 	}
 	f := r.await(t, func(f http2.Frame) bool { _, ok := f.(*http2.RSTStreamFrame); return ok }).(*http2.RSTStreamFrame)
 	if f.StreamID != 2*grpcserver.MaxStreams+1 || f.ErrCode != http2.ErrCodeRefusedStream {

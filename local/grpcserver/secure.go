@@ -8,7 +8,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
 
 	"github.com/osirose-new/database-service/shared/callers"
 )
@@ -17,31 +16,35 @@ import (
 // to find the protocol. The latter have the method ConnectionState.
 type secured struct {
 	credentials.TransportCredentials
+	outbox *outbox
 }
 
-func alreadySecure() credentials.TransportCredentials { return secured{insecure.NewCredentials()} }
+func alreadySecure(o *outbox) credentials.TransportCredentials {
+	return secured{insecure.NewCredentials(), o}
+}
 
-// ServerHandshake implements credentials.TransportCredentials.
+// ServerHandshake implements credentials.TransportCredentials. grpc-go uses the connection that it returns.
 func (s secured) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	a := authInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}
 	c, encrypted := conn.(interface{ ConnectionState() tls.ConnectionState })
 	if encrypted {
 		a.SecurityLevel = credentials.PrivacyAndIntegrity
 	}
-	a.connection = callers.NewConnection(conn, func() *tls.ConnectionState {
+	caller := callers.NewConnection(conn, func() *tls.ConnectionState {
 		if !encrypted {
 			return nil
 		}
 		state := c.ConnectionState()
 		return &state
 	})
-	return conn, a, nil
+	a.connection = &connection{Conn: conn, caller: caller, outbox: s.outbox}
+	return a.connection, a, nil
 }
 
 // authInfo is what grpc-go keeps of a connection.
 type authInfo struct {
 	credentials.CommonAuthInfo
-	connection *callers.Connection
+	connection *connection
 }
 
 // AuthType implements credentials.AuthInfo.
@@ -50,10 +53,8 @@ func (authInfo) AuthType() string { return "connection" }
 // credentialsOf returns what the request of a stream brings.
 func credentialsOf(ctx context.Context) callers.Credentials {
 	c := callers.Credentials{Authorization: metadata.ValueFromIncomingContext(ctx, "authorization")}
-	if p, ok := peer.FromContext(ctx); ok {
-		if a, ok := p.AuthInfo.(authInfo); ok {
-			c.Connection = a.connection
-		}
+	if from := connectionOf(ctx); from != nil {
+		c.Connection = from.caller
 	}
 	return c
 }

@@ -48,11 +48,12 @@ func method[S, Q, A any, PQ interface {
 				in := &withMessage[Q]{incoming: incoming{ctx: ctx, class: class, urgent: urgent, decode: decode}}
 				in.frame.message = PQ(&in.message)
 				in.call = func(ctx context.Context) (any, error) { return call(of, ctx, PQ(&in.message)) }
-				answer, err := s.edge.Serve(ctx, &in.incoming)
-				if err != nil {
+				var err twirp.Error
+				if in.response, err = s.edge.Serve(ctx, &in.incoming); err != nil {
 					return nil, in.fail(err)
 				}
-				return answer, nil
+				withoutCompression(ctx)
+				return &in.incoming, nil
 			}
 		}
 	}}
@@ -97,6 +98,8 @@ type incoming struct {
 	decode func(any) error
 	frame  frame
 	call   func(context.Context) (any, error)
+
+	response any // after the call
 }
 
 // withMessage is an incoming request with its message: both are one allocation.
@@ -134,6 +137,9 @@ func (in *incoming) SetHeader(name, value string) {
 
 // Read implements rpcserver.Incoming.
 func (in *incoming) Read(context.Context) (int64, twirp.Error) {
+	if c := connectionOf(in.ctx); c != nil && c.outbox.isFull(c) {
+		return 0, errUnsent
+	}
 	if err := in.decode(&in.frame); err != nil {
 		return 0, notReceived(err)
 	}

@@ -43,6 +43,3 @@ func isUrgent(c request.Class) bool {
 	path := "/twirp/osirose.database.v1." + c.RPC()
 	return slices.ContainsFunc(Urgent, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
-
-// isUnary reports whether a method belongs to this contract, whose methods are all unary. Health and reflection have streams.
-func isUnary(fullMethod string) bool { return strings.HasPrefix(fullMethod, "/osirose.") }

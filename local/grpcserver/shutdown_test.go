@@ -104,7 +104,7 @@ func TestShutdownWithSilentStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	both := &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
-	if _, err := d.conn.NewStream(t.Context(), both, healthCheck); err != nil {
+	if _, err := d.conn.NewStream(t.Context(), both, reflect); err != nil {
 		t.Fatal(err)
 	}
 	call := silent(t.Context(), t, d)

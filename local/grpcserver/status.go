@@ -25,6 +25,8 @@ var (
 	errRoute    = twirp.NewError(twirp.BadRoute, "no such service or method")
 	errDeadline = rpcserver.Error(twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "not done within the time of a request")
 	errCanceled = rpcserver.Error(twirp.Canceled, "CANCELED", "the caller gave up")
+	errUnsent   = rpcserver.Error(twirp.ResourceExhausted, "OVERLOADED", "this connection has not taken its earlier answers; read them first")
+	errStreams  = rpcserver.Error(twirp.ResourceExhausted, "OVERLOADED", "too many health watches and reflection streams")
 	errTooLarge = rpcserver.Error(twirp.ResourceExhausted, "BODY_TOO_LARGE", "the message is far too large")
 )
 
