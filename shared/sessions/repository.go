@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -59,8 +58,8 @@ type sessionBanRow struct {
 
 func proto(r *sessiontoken.Row) *databasev1.Session {
 	return &databasev1.Session{
-		Id: r.ID, UserId: r.UserID, CreatedAt: sessiontoken.Timestamp(r.CreatedAt), UpdatedAt: sessiontoken.Timestamp(r.UpdatedAt),
-		ExpiresAt: timestamppb.New(r.ExpiresAt), ExpiresInSeconds: r.ExpiresInSeconds,
+		Id: r.ID, UserId: r.UserID, CreatedAt: r.CreatedAt.Proto(), UpdatedAt: r.UpdatedAt.Proto(),
+		ExpiresAt: r.ExpiresAt.Proto(), ExpiresInSeconds: r.ExpiresInSeconds,
 		IpAddress: r.IPAddress, UserAgent: r.UserAgent, Impersonated: r.Impersonated,
 	}
 }
@@ -84,14 +83,14 @@ func (r *Repository) Extend(ctx context.Context, k sessiontoken.Key, window, lim
 	if err != nil {
 		return nil, false, err
 	}
-	if row.CreatedAt == nil { // so the limit is unknown
+	if !row.CreatedAt.Valid { // so the limit is unknown
 		return &row.Row, false, nil
 	}
 	target := row.Now.Add(window)
 	if latest := row.CreatedAt.Add(limit); latest.Before(target) {
 		target = latest
 	}
-	if target.Sub(row.ExpiresAt) < minGain {
+	if target.Sub(row.ExpiresAt.Time) < minGain {
 		return &row.Row, false, nil
 	}
 	extended, err := r.extend(ctx, row, window, limit)
@@ -143,6 +142,6 @@ func (r *Repository) extend(ctx context.Context, row *sessionBanRow, window, lim
 	if err != nil {
 		return false, err
 	}
-	row.ExpiresAt, row.ExpiresInSeconds = e.ExpiresAt, e.ExpiresInSeconds
+	row.ExpiresAt.Time, row.ExpiresInSeconds = e.ExpiresAt, e.ExpiresInSeconds
 	return true, nil
 }

@@ -1,9 +1,11 @@
 package sessiontoken
 
 import (
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -15,11 +17,11 @@ const Columns = `s.id AS session_id, s.user_id::text AS session_user_id, s.creat
 
 // Row is a session as the database has it. Live and ExpiresInSeconds are by the database's clock.
 type Row struct {
-	ID               string     `db:"session_id"`
-	UserID           string     `db:"session_user_id"`
-	CreatedAt        *time.Time `db:"session_created_at"`
-	UpdatedAt        *time.Time `db:"session_updated_at"`
-	ExpiresAt        time.Time
+	ID               string `db:"session_id"`
+	UserID           string `db:"session_user_id"`
+	CreatedAt        Time   `db:"session_created_at"`
+	UpdatedAt        Time   `db:"session_updated_at"`
+	ExpiresAt        Time
 	Live             bool
 	ExpiresInSeconds int64
 	IPAddress        string
@@ -27,18 +29,44 @@ type Row struct {
 	Impersonated     bool
 }
 
-// Timestamp converts a time of better-auth's tables, where every column may be NULL.
-func Timestamp(t *time.Time) *timestamppb.Timestamp {
-	if t == nil {
+// Time is a time of better-auth's tables, where every column may be NULL. pgx reads into it directly; it would read a
+// *time.Time through wrappers that it makes for each statement.
+type Time struct {
+	time.Time
+	Valid bool // false: NULL
+}
+
+var _ pgtype.TimestamptzScanner = (*Time)(nil)
+
+// ScanTimestamptz implements pgtype.TimestamptzScanner.
+func (t *Time) ScanTimestamptz(v pgtype.Timestamptz) error {
+	if v.InfinityModifier != pgtype.Finite {
+		return errInfinite
+	}
+	*t = Time{v.Time, v.Valid}
+	return nil
+}
+
+var errInfinite = errors.New("an infinite time, which the adapter should have bounded")
+
+// Proto returns nil for NULL.
+func (t Time) Proto() *timestamppb.Timestamp {
+	if !t.Valid {
 		return nil
 	}
-	return timestamppb.New(*t)
+	return timestamppb.New(t.Time)
 }
 
 // Scan reads a row of exactly [Columns]. GetSession runs at every login and more, so it avoids the reflection of pgx's
 // collectors. A test compares every field.
 func Scan(row pgx.CollectableRow) (*Row, error) {
 	r := &Row{}
-	return r, row.Scan(&r.ID, &r.UserID, &r.CreatedAt, &r.UpdatedAt, &r.ExpiresAt, &r.Live, &r.ExpiresInSeconds,
-		&r.IPAddress, &r.UserAgent, &r.Impersonated)
+	return r, row.Scan(r.Targets()...)
+}
+
+// Targets are where a row goes, in the order of [Columns].
+func (r *Row) Targets() []any {
+	return []any{
+		&r.ID, &r.UserID, &r.CreatedAt, &r.UpdatedAt, &r.ExpiresAt, &r.Live, &r.ExpiresInSeconds, &r.IPAddress, &r.UserAgent, &r.Impersonated,
+	}
 }

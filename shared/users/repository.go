@@ -8,7 +8,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/cache"
@@ -69,19 +68,26 @@ type userRow struct {
 	Image           string
 	Banned          bool
 	BanReason       string
-	BanExpiresAt    *time.Time
-	CreatedAt       *time.Time
-	UpdatedAt       *time.Time
+	BanExpiresAt    sessiontoken.Time
+	CreatedAt       sessiontoken.Time
+	UpdatedAt       sessiontoken.Time
 	ChangeLogged    bool
-	Now             time.Time
+	Now             sessiontoken.Time
+}
+
+// targets are where a row goes, in the order of userColumns.
+func (r *userRow) targets() []any {
+	return []any{
+		&r.ID, &r.Username, &r.Email, &r.Role, &r.Name, &r.DisplayUsername, &r.EmailVerified, &r.Image,
+		&r.Banned, &r.BanReason, &r.BanExpiresAt, &r.CreatedAt, &r.UpdatedAt, &r.ChangeLogged, &r.Now,
+	}
 }
 
 func (r *userRow) proto() *databasev1.User {
 	return &databasev1.User{
 		Id: r.ID, Username: r.Username, Email: r.Email, Role: r.Role, Name: r.Name, DisplayUsername: r.DisplayUsername,
 		EmailVerified: r.EmailVerified, Image: r.Image, Banned: r.Banned, BanReason: r.BanReason,
-		BanExpiresAt: sessiontoken.Timestamp(r.BanExpiresAt),
-		CreatedAt:    sessiontoken.Timestamp(r.CreatedAt), UpdatedAt: sessiontoken.Timestamp(r.UpdatedAt),
+		BanExpiresAt: r.BanExpiresAt.Proto(), CreatedAt: r.CreatedAt.Proto(), UpdatedAt: r.UpdatedAt.Proto(),
 	}
 }
 
@@ -114,7 +120,7 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 		return cache.Entry{}, err
 	}
 	b, err := proto.Marshal(row.proto())
-	e := cache.Entry{Bytes: b, Now: row.Now}
+	e := cache.Entry{Bytes: b, Now: row.Now.Time}
 	if !row.ChangeLogged {
 		e.TTL = unloggedTTL
 	}
@@ -178,7 +184,7 @@ func (r *Repository) byPointer(ctx context.Context, prefix, name string, fits fu
 	if redisErr == nil && fits(u, rows[0].LoginForm) { // no pointer from a name that replaces the username: it may become ambiguous
 		r.cache.SetPointer(ctx, prefix, name, rows[0].LoginForm+":"+u.Id)
 	}
-	return weighBan(u, rows[0].Now), nil
+	return weighBan(u, rows[0].Now.Time), nil
 }
 
 const (
@@ -198,19 +204,25 @@ type userSessionRow struct {
 	sessiontoken.Row
 }
 
+// scanUserSession reads a row of exactly userColumns and sessiontoken.Columns, without the reflection of pgx's collectors.
+func scanUserSession(row pgx.CollectableRow) (*userSessionRow, error) {
+	r := &userSessionRow{}
+	return r, row.Scan(append(r.userRow.targets(), r.Targets()...)...)
+}
+
 // BySession returns the live session of k and its user from the primary.
 func (r *Repository) BySession(ctx context.Context, k sessiontoken.Key) (*databasev1.User, *databasev1.Session, error) {
-	row, err := sessiontoken.Select(ctx, r.sessions, k, pgx.RowToAddrOfStructByName[userSessionRow], selectUserBySessionTokenSQL, selectUserBySessionIDSQL)
+	row, err := sessiontoken.Select(ctx, r.sessions, k, scanUserSession, selectUserBySessionTokenSQL, selectUserBySessionIDSQL)
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case !row.Live:
 		return nil, nil, errSessionExpired
 	}
-	s := row.Row
-	return weighBan(row.userRow.proto(), row.Now), &databasev1.Session{
-		Id: s.ID, UserId: s.UserID, CreatedAt: sessiontoken.Timestamp(s.CreatedAt), UpdatedAt: sessiontoken.Timestamp(s.UpdatedAt),
-		ExpiresAt: timestamppb.New(s.ExpiresAt), ExpiresInSeconds: s.ExpiresInSeconds,
+	s := &row.Row
+	return weighBan(row.userRow.proto(), row.Now.Time), &databasev1.Session{
+		Id: s.ID, UserId: s.UserID, CreatedAt: s.CreatedAt.Proto(), UpdatedAt: s.UpdatedAt.Proto(),
+		ExpiresAt: s.ExpiresAt.Proto(), ExpiresInSeconds: s.ExpiresInSeconds,
 		IpAddress: s.IPAddress, UserAgent: s.UserAgent, Impersonated: s.Impersonated,
 	}, nil
 }
