@@ -3,6 +3,7 @@ package services
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/twitchtv/twirp"
 
@@ -42,10 +43,28 @@ func (s Services) Twirp(o twirp.ServerOption) []databasev1.TwirpServer {
 
 // Handler returns Twirp's servers behind the edge. See [rpcserver.Server.Handler] for urgent.
 func (s Services) Handler(edge *rpcserver.Server, urgent ...string) http.Handler {
-	mux := http.NewServeMux()
+	var all []route
 	for _, server := range s.Twirp(edge.Options()) {
-		mux.Handle(server.PathPrefix(), server)
+		all = append(all, route{server.PathPrefix(), server})
 	}
-	mux.HandleFunc("/", rpcserver.NotFound)
-	return edge.Handler(mux, urgent...)
+	return edge.Handler(router(all), urgent...)
+}
+
+// router finds the server of a path. A ServeMux would take apart each path once more than Twirp does.
+type router []route
+
+type route struct {
+	prefix string
+	server http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (all router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, to := range all {
+		if strings.HasPrefix(r.URL.Path, to.prefix) {
+			to.server.ServeHTTP(w, r)
+			return
+		}
+	}
+	rpcserver.NotFound(w, r)
 }
