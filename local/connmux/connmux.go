@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,8 @@ type Port struct {
 	secure     *tls.Config // nil: plain text
 	patience   time.Duration
 	http, grpc *half
+	peeked     atomic.Int64 // bytes kept of connections whose protocol is not known yet
+	floods     atomic.Uint64
 }
 
 // Split takes over the connections of l. Both HTTP and GRPC must be served; their servers close them. Close closes l.
@@ -42,6 +45,9 @@ func (p *Port) HTTP() net.Listener { return p.http }
 
 // GRPC returns the listener of the other HTTP/2 connections. Those under TLS have the method ConnectionState of a tls.Conn.
 func (p *Port) GRPC() net.Listener { return p.grpc }
+
+// Floods returns how many connections were closed because their clients sent too many HTTP/2 frames.
+func (p *Port) Floods() uint64 { return p.floods.Load() }
 
 // Close refuses new connections. Accept still returns those that are connected already, until its listener is closed.
 func (p *Port) Close() error { return p.listener.Close() }
@@ -104,7 +110,8 @@ func (p *Port) find(c net.Conn) (net.Conn, *half, error) {
 		}
 		c = s
 	}
-	r := &replayed{Conn: c, tls: s}
+	r := &replayed{Conn: c, tls: s, port: p}
+	defer func() { p.peeked.Add(-int64(r.peeked)) }()
 	err := r.peek()
 	isGRPC := s != nil // grpc-go refuses a client that has negotiated HTTP/2 and speaks something else
 	if r.isHTTP2 && err == nil {
@@ -140,9 +147,13 @@ func State(c net.Conn) *tls.ConnectionState {
 // replayed is a connection whose first bytes were read already, and are returned again.
 type replayed struct {
 	net.Conn
+	port    *Port
 	tls     *tls.Conn // nil: plain text
 	head    []byte
+	peeked  int // bytes in head that count for the port
 	isHTTP2 bool
+	frames  *frames // nil: HTTP/1
+	isFlood bool
 }
 
 // peek reads until it knows whether the client speaks HTTP/2.
@@ -156,7 +167,7 @@ func (r *replayed) peek() error {
 		case string(r.head) != preface[:n]:
 			return nil
 		case n == len(preface):
-			r.isHTTP2 = true
+			r.isHTTP2, r.frames = true, newFrames()
 			return nil
 		case err != nil:
 			return err
@@ -166,6 +177,19 @@ func (r *replayed) peek() error {
 
 // Read implements net.Conn.
 func (r *replayed) Read(b []byte) (int, error) {
+	n, err := r.read(b)
+	if r.frames == nil || r.frames.add(b[:n], time.Now) {
+		return n, err
+	}
+	if !r.isFlood {
+		r.isFlood = true
+		r.port.floods.Add(1)
+	}
+	_ = r.Close() // its client may have gone
+	return 0, errFlood
+}
+
+func (r *replayed) read(b []byte) (int, error) {
 	if r.head == nil {
 		return r.Conn.Read(b)
 	}

@@ -20,6 +20,9 @@ const (
 	// maxPeek is the number of bytes that are kept until the protocol is known. It is more than a client may send without a
 	// WINDOW_UPDATE, and the headers.
 	maxPeek = 256 << 10
+	// maxPeeked is the number of bytes that are kept of all connections. Above it a connection has freePeek, which is enough for most.
+	maxPeeked = 32 << 20
+	freePeek  = 1 << 10
 	// goAway is a GOAWAY frame without an error. It says that no request was processed.
 	goAway = "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
 )
@@ -100,11 +103,13 @@ type recorder struct{ r *replayed }
 
 // Read implements io.Reader.
 func (r recorder) Read(b []byte) (int, error) {
-	if len(r.r.head) >= maxPeek {
+	if len(r.r.head) >= maxPeek || len(r.r.head) > freePeek && r.r.port.peeked.Load() > maxPeeked {
 		return 0, errPeek
 	}
 	n, err := r.r.Conn.Read(b[:min(len(b), maxPeek-len(r.r.head))])
 	r.r.head = append(r.r.head, b[:n]...)
+	r.r.peeked += n
+	r.r.port.peeked.Add(int64(n))
 	return n, err
 }
 
