@@ -125,6 +125,7 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	if err != nil {
 		return err
 	}
+	s.watch(p, m, ctx.Done())
 	failed := s.serve()
 	announce(p, b, h)
 	if p.Callers.Any() && b.postgres == nil {
@@ -154,9 +155,10 @@ func untilEnd(ctx context.Context, b *backends, failed <-chan error) error {
 
 // server is the port and the two servers on it.
 type server struct {
-	port *connmux.Port
-	http *http.Server
-	grpc *grpcserver.Server
+	connections *connlimit.Listener
+	port        *connmux.Port
+	http        *http.Server
+	grpc        *grpcserver.Server
 }
 
 // listen opens the port. Twirp and gRPC share the services and their edge. demo means that a developer's browser must not be able to
@@ -179,9 +181,12 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 	if demo {
 		twirp = refusePages(twirp)
 	}
+	limited := connlimit.New(l)
 	return &server{
-		port: connmux.Split(connlimit.New(l), secure),
-		http: serveHTTP2(newServer(p, h.closeWhileLeaving(refuseGRPC(twirp)))),
+		connections: limited,
+
+		port: connmux.Split(limited, secure),
+		http: serveHTTP2(newServer(p, closeChunked(h.closeWhileLeaving(refuseGRPC(twirp))))),
 		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
 	}, nil
 }

@@ -249,3 +249,28 @@ func TestWrongFiles(t *testing.T) {
 		t.Errorf("TLS without a file = %v, want %v", err, os.ErrNotExist)
 	}
 }
+
+// TestCipherSuites offers each suite of TLS 1.2 alone. Only those that HTTP/2 permits are accepted.
+func TestCipherSuites(t *testing.T) {
+	t.Parallel()
+	f := newFiles(t, "suites")
+	config, err := connmux.TLS(f.cert, f.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if !strings.HasPrefix(suite.Name, "TLS_ECDHE_ECDSA_") { // the certificate's kind of key
+			continue
+		}
+		client, server := net.Pipe()
+		go func() {
+			_ = tls.Server(server, config).Handshake() // the client sees the error
+			server.Close()
+		}()
+		err := tls.Client(client, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite.ID}}).Handshake()
+		client.Close()
+		if modern := strings.Contains(suite.Name, "GCM") || strings.Contains(suite.Name, "CHACHA20"); (err == nil) != modern {
+			t.Errorf("%s: %v, accepted is to be %t", suite.Name, err, modern)
+		}
+	}
+}

@@ -89,6 +89,7 @@ func edgeTo(w io.Writer) *rpcserver.Server {
 func edgeWithin(budget time.Duration, w io.Writer) *rpcserver.Server {
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(w, nil)))
 	edge.SetBudget(budget)
+	edge.LogAll()
 	return edge
 }
 

@@ -33,6 +33,7 @@ type call struct {
 	reason  string // for the log: meta.reason of the error
 	cause   string // for the log: the error that the caller does not see
 	body    []byte // of a JSON request
+	cut     bool   // the caller did not take the answer
 }
 
 // timed is the context with the timer.
@@ -120,6 +121,13 @@ func (c *call) WriteHeader(status int) {
 		c.record.Class.Code = twirp.BadRoute
 	}
 	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *call) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.cut = c.cut || err != nil
+	return n, err
 }
 
 // Unwrap is for http.ResponseController.

@@ -58,17 +58,27 @@ func (s *Server) Allow(ctx context.Context, from callers.Credentials, need calle
 	if s.gate.Any() || from.Connection.IsLoopback() {
 		return nil
 	}
-	p, refused := s.gate.Identify(ctx, from, time.Now())
-	log := slog.New(s.log.log).With("right", callers.Rights(0).Missing(need))
+	now := time.Now()
+	p, refused := s.gate.Identify(ctx, from, now)
+	right := slog.String("right", callers.Rights(0).Missing(need))
 	switch {
 	case refused != nil:
-		log.InfoContext(ctx, "refused", "reason", refused.Error.Meta("reason"), "cause", refused.Cause)
+		s.logRefused(ctx, now, refused.Error, right, slog.String("cause", refused.Cause))
 		return refused.Error
 	case !p.Rights.Has(need):
-		log.InfoContext(ctx, "refused", "reason", "NOT_ALLOWED", "caller", p.Name)
-		return notAllowed(p.Rights.Missing(need))
+		err := notAllowed(p.Rights.Missing(need))
+		s.logRefused(ctx, now, err, right, slog.String("caller", p.Name))
+		return err
 	}
 	return nil
+}
+
+// logRefused logs a refusal of Allow, unless there are too many.
+func (s *Server) logRefused(ctx context.Context, now time.Time, err twirp.Error, of ...slog.Attr) {
+	s.log.logLeftOut(now)
+	if s.log.sample.take(string(err.Code()), now) {
+		slog.New(s.log.log).LogAttrs(ctx, slog.LevelInfo, "refused", append(of, slog.String("reason", err.Meta("reason")))...)
+	}
 }
 
 // CredentialsOf returns what an HTTP request brings.

@@ -62,7 +62,7 @@ func (c *call) trace(header func(string) string) (response string) {
 func (c *call) finish(start time.Time) {
 	r := c.record
 	if r.Class.Code == twirp.NoError {
-		r.Class.Code = "ok"
+		r.Class.Code = ok
 	}
 	if t := c.server.tracer; t != nil {
 		t.End(c.parent, r.Class)

@@ -10,12 +10,16 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
+// ok is the code of a request without an error.
+const ok = "ok"
+
 // requestLog writes one log line for each request, and passes the request to the observer. Of this repository's code,
 // the log line is the most expensive part of a cached read. So the part of a line that all requests of a class share is
-// formatted once; there are few classes.
+// formatted once; there are few classes. Of failed requests it writes a sample; see sample.
 type requestLog struct {
 	log      slog.Handler
 	observer Observer
+	sample   sample
 	mu       sync.RWMutex
 	byClass  map[request.Class]*classLog
 }
@@ -34,6 +38,10 @@ func (l *requestLog) write(c *call, now time.Time) {
 		class.observe(r.Took)
 	}
 	if !l.log.Enabled(c, class.level) {
+		return
+	}
+	l.logLeftOut(now)
+	if r.Class.Code != ok && !l.sample.take(string(r.Class.Code), now) {
 		return
 	}
 	line := slog.NewRecord(now, class.level, "request", 0)

@@ -182,6 +182,9 @@ func (s *Server) Options() twirp.ServerOption {
 		},
 		Error: func(ctx context.Context, err twirp.Error) context.Context {
 			if c := callOf(ctx); c != nil {
+				if c.cut { // Twirp reports the failed write as unknown
+					err, c.cause = errCanceled, "the caller did not take the answer"
+				}
 				c.refused(err)
 				c.route(ctx)
 			}

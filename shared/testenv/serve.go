@@ -25,6 +25,7 @@ func Serve(t testing.TB, mount func(twirp.ServerOption) []databasev1.TwirpServer
 func ServeLog(t testing.TB, w io.Writer, budget time.Duration, mount func(twirp.ServerOption) []databasev1.TwirpServer) string {
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))
+	edge.LogAll()
 	edge.SetBudget(budget)
 	mux := http.NewServeMux()
 	for _, h := range mount(edge.Options()) {

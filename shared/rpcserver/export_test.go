@@ -1,0 +1,12 @@
+package rpcserver
+
+import "time"
+
+// Sample decides which lines are written.
+type Sample struct{ s sample }
+
+// Take reports whether a line may be written.
+func (s *Sample) Take(code string, now time.Time) bool { return s.s.take(code, now) }
+
+// LeftOut returns the lines that were left out in earlier seconds.
+func (s *Sample) LeftOut(now time.Time) map[string]int { return s.s.leftOut(now) }
