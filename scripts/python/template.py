@@ -84,6 +84,31 @@ def value(x, parameters, conditions):
     }[function]()
 
 
+def parameters_of(x, conditions):
+    """The parameters that a condition function depends on."""
+    if not isinstance(x, dict):
+        return set()
+    ((function, arguments),) = x.items()
+    if function == "Ref":
+        return {arguments}
+    if function == "Condition":
+        return parameters_of(conditions[arguments], conditions)
+    return set().union(*(parameters_of(a, conditions) for a in arguments))
+
+
+def remembered(x, conditions):
+    """A function of the parameters that returns the value of x. It computes each value once: most depend on few parameters."""
+    names, values = sorted(parameters_of(x, conditions)), {}
+
+    def look_up(parameters):
+        key = tuple(parameters[name] for name in names)
+        if key not in values:
+            values[key] = value(x, parameters, conditions)
+        return values[key]
+
+    return look_up
+
+
 def references(x, holds):
     """The names that x refers to, except in parts whose conditions are false."""
     if isinstance(x, list):
@@ -111,18 +136,13 @@ def references(x, holds):
                 yield from references(inner, holds)
 
 
-def allowed(template, parameters):
-    for rule in template["Rules"].values():
-        if value(rule["RuleCondition"], parameters, {}) and not all(
-            value(a["Assert"], parameters, {}) for a in rule["Assertions"]
-        ):
-            return False
-    return True
+def permitted(rule):
+    """The condition function that a rule stands for."""
+    return {"Fn::Or": [{"Fn::Not": [rule["RuleCondition"]]}, {"Fn::And": [a["Assert"] for a in rule["Assertions"]]}]}
 
 
-def missing(template, parameters):
-    """References that have no target."""
-    holds = {name: value(c, parameters, template["Conditions"]) for name, c in template["Conditions"].items()}
+def missing(template, holds):
+    """References that have no target, with these conditions."""
     there = {n: r for n, r in template["Resources"].items() if holds.get(r.get("Condition"), True)}
     known = set(there) | set(template["Parameters"])
     outputs = {n: o for n, o in template["Outputs"].items() if holds.get(o.get("Condition"), True)}
@@ -141,15 +161,21 @@ def mounted():
 def main():
     template = translated()
     defaults = {n: str(p.get("Default", "")) for n, p in template["Parameters"].items()}
-    tried, wrong = 0, set()
+    tried, seen, wrong = 0, set(), set()
+    rules = [remembered(permitted(rule), {}) for rule in template["Rules"].values()]
+    conditions = {name: remembered(c, template["Conditions"]) for name, c in template["Conditions"].items()}
     for combination in itertools.product(*CHOICES.values()):
         chosen = dict(zip(CHOICES, combination))
-        if not allowed(template, defaults | chosen):
+        if not all(permits(defaults | chosen) for permits in rules):
             continue
         for independent in zip(*TOGETHER.values()):
             chosen |= dict(zip(TOGETHER, independent))
             tried += 1
-            for name, target in missing(template, defaults | chosen):
+            holds = {name: condition(defaults | chosen) for name, condition in conditions.items()}
+            if tuple(holds.values()) in seen:
+                continue  # parameters reach resources only through conditions
+            seen.add(tuple(holds.values()))
+            for name, target in missing(template, holds):
                 wrong.add(f"{name} refers to {target}, which does not exist, for example for {chosen}")
                 break
     with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
@@ -158,7 +184,7 @@ def main():
         lint = subprocess.run(  # W2001: SAM has put in the values of the parameters that it reads; W1030: see the template
             [pathlib.Path(sys.executable).parent / "cfn-lint", "--ignore-checks", "W2001", "W1030", "--", f.name], check=False
         ).returncode
-    print(f"{tried} combinations of parameters, {len(wrong)} with a reference to nothing")
+    print(f"{tried} combinations of parameters, {len(seen)} of conditions, {len(wrong)} with a reference to nothing")
     print(*sorted(wrong)[:5], sep="\n")
     found = mounted()
     print(f"sam local start-api finds {', '.join(sorted(found))}")
