@@ -62,7 +62,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 		o.MaxRetries, o.DialerRetries, o.MaxRedirects = -1, 1, 1
 		o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 		o.MaintNotificationsConfig = noMaintenance()
-		o.Dialer = guarded(redis.NewDialer(&redis.Options{DialTimeout: o.DialTimeout, TLSConfig: o.TLSConfig}))
+		o.Dialer = guarded(newDialer(o.DialTimeout, o.TLSConfig))
 		return c.observe(redis.NewClusterClient(o)), nil
 	}
 	o, err := redis.ParseURL(u.String())
@@ -76,7 +76,7 @@ func Connect(redisURL string, c ConnectOptions) (redis.UniversalClient, error) {
 	// RESP2 has no push messages, so no call looks for them.
 	o.ContextTimeoutEnabled, o.DisableIdentity, o.Protocol = true, true, 2
 	o.MaintNotificationsConfig = noMaintenance()
-	o.Dialer = guarded(redis.NewDialer(o))
+	o.Dialer = guarded(newDialer(o.DialTimeout, o.TLSConfig))
 	return c.observe(redis.NewClient(o)), nil
 }
 

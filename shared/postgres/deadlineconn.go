@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/osirose-new/database-service/shared/lateread"
 )
 
 // deadlineConn is a connection on which every read and write ends within the budget of a statement.
@@ -40,6 +42,6 @@ func boundedDial(dial pgconn.DialFunc, connectTimeout time.Duration, b Budgets) 
 		if isCancel {
 			err = c.SetDeadline(time.Now().Add(b.Close))
 		}
-		return deadlineConn{c, b.Statement}, err
+		return deadlineConn{lateread.New(c), b.Statement}, err
 	}
 }
