@@ -2,127 +2,19 @@ package grpcserver_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/osirose-new/database-service/local/grpcserver"
-	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/rpcserver"
 )
-
-// blocking is a UserService whose GetUser waits until free is closed. GetUserBySession, which is urgent, waits only if
-// its token is "wait".
-type blocking struct {
-	databasev1.UserService
-	inside *sync.WaitGroup
-	free   chan struct{}
-}
-
-func (c blocking) GetUser(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
-	c.inside.Done()
-	<-c.free // ignores the deadline
-	return &databasev1.GetUserResponse{}, nil
-}
-
-func (c blocking) GetUserByEmail(context.Context, *databasev1.GetUserByEmailRequest) (*databasev1.GetUserByEmailResponse, error) {
-	return &databasev1.GetUserByEmailResponse{}, nil
-}
-
-func (c blocking) GetUserBySession(_ context.Context, r *databasev1.GetUserBySessionRequest) (*databasev1.GetUserBySessionResponse, error) {
-	if r.GetToken() == "wait" {
-		c.inside.Done()
-		<-c.free
-	}
-	return &databasev1.GetUserBySessionResponse{}, nil
-}
-
-// fill starts n requests and returns when the service has received all of them. They wait until free is closed.
-func (c blocking) fill(t *testing.T, done *sync.WaitGroup, conns []*grpc.ClientConn, n int, method string, request proto.Message) {
-	t.Helper()
-	c.inside.Add(n)
-	for i := range n {
-		done.Go(func() {
-			for { // retry: on a machine under load a request may time out before the service receives it
-				err := ask(conns[i%len(conns)], method, request)
-				select {
-				case <-c.free:
-					return
-				default:
-				}
-				if status.Code(err) != codes.DeadlineExceeded {
-					t.Errorf("%s = %v before it was released", method, err)
-					c.inside.Done()
-					return
-				}
-			}
-		})
-	}
-	c.inside.Wait()
-}
-
-// ask calls a method of UserService without a deadline.
-func ask(conn *grpc.ClientConn, method string, request proto.Message) error {
-	return conn.Invoke(context.Background(), pkg+"UserService/"+method, request, &databasev1.GetUserResponse{})
-}
-
-// TestTooManyRequests checks that the last eighth of the permitted requests is reserved for urgent ones.
-func TestTooManyRequests(t *testing.T) {
-	t.Parallel()
-	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
-	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
-	var conns []*grpc.ClientConn
-	for range rpcserver.MaxRequests/grpcserver.MaxStreams + 1 {
-		conns = append(conns, d.dial(t))
-	}
-	byToken := func(token string) *databasev1.GetUserBySessionRequest {
-		return &databasev1.GetUserBySessionRequest{Session: &databasev1.GetUserBySessionRequest_Token{Token: token}}
-	}
-	other := func() answer { return answerOf(ask(d.conn, "GetUserByEmail", &databasev1.GetUserByEmailRequest{})) }
-	urgent := func() answer { return answerOf(ask(d.conn, "GetUserBySession", byToken(""))) }
-
-	var done sync.WaitGroup
-	c.fill(t, &done, conns, rpcserver.MaxRequests*7/8, "GetUser", &databasev1.GetUserRequest{})
-	a := other()
-	wantAnswer(t, "GetUserByEmail", a, codes.ResourceExhausted, "OVERLOADED")
-	if a.Retry.GetRetryDelay().AsDuration() != time.Second {
-		t.Errorf("GetUserByEmail = %v, want a retry delay of 1 s", a)
-	}
-	wantAnswer(t, "GetUserBySession", urgent(), codes.OK, "")
-	c.fill(t, &done, conns, rpcserver.MaxRequests/8, "GetUserBySession", byToken("wait"))
-	wantAnswer(t, "GetUserBySession", urgent(), codes.ResourceExhausted, "OVERLOADED")
-	close(c.free)
-	done.Wait()
-	wantAnswer(t, "GetUserByEmail afterwards", other(), codes.OK, "")
-}
-
-// TestTooManyBytes checks that the total size of messages is limited too.
-func TestTooManyBytes(t *testing.T) {
-	t.Parallel()
-	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
-	d := serve(t, edgeTo(io.Discard), always, grpcserver.Users(c))
-	conns := []*grpc.ClientConn{d.dial(t), d.dial(t), d.dial(t), d.dial(t)}
-	other := func() answer { return answerOf(ask(d.conn, "GetUserByEmail", &databasev1.GetUserByEmailRequest{})) }
-	var done sync.WaitGroup
-	c.fill(t, &done, conns, rpcserver.MaxBytes/rpcserver.MaxBody*7/8, "GetUser", requestOf(rpcserver.MaxBody))
-	wantAnswer(t, "GetUserByEmail", other(), codes.ResourceExhausted, "OVERLOADED")
-	wantAnswer(t, "GetUserBySession", answerOf(ask(d.conn, "GetUserBySession", &databasev1.GetUserBySessionRequest{})), codes.OK, "")
-	close(c.free)
-	done.Wait()
-	wantAnswer(t, "GetUserByEmail afterwards", other(), codes.OK, "")
-}
 
 // raw is an HTTP/2 connection on which the test writes each frame itself.
 type raw struct {

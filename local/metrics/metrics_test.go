@@ -17,6 +17,7 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/config"
+	"github.com/osirose-new/database-service/shared/limiter"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/request"
 )
@@ -95,12 +96,12 @@ func TestStatementAndRedis(t *testing.T) {
 func TestState(t *testing.T) {
 	t.Parallel()
 	m := metrics.New("")
-	m.Show(1, cache.Stats{
+	m.Show(limiter.Stats{Inside: 1, Waiting: 2, Capacity: 3}, cache.Stats{
 		Hits: 2, Misses: 3, Untrusted: 4, Bypassed: 5, Fills: 6, RefusedFills: 7, Syncs: 8, NewEpochs: 9, RedisErrors: 10, FailedDeletes: 11,
 		WatermarkAge: 250 * time.Millisecond, BreakerOpen: true,
 	}, postgres.Stats{InUse: 12, Idle: 13, Connecting: 14, Max: 15, Waiting: 16, Refused: 17})
 	want(t, m,
-		"requests_in_flight 1", `cache_reads_total{status="hit"} 2`, `cache_reads_total{status="miss"} 3`,
+		"requests_in_flight 1", "requests_waiting 2", "request_slots 3", `cache_reads_total{status="hit"} 2`, `cache_reads_total{status="miss"} 3`,
 		`cache_reads_total{status="untrusted"} 4`, `cache_reads_total{status="bypassed"} 5`, "cache_fills_total 6", "cache_refused_fills_total 7",
 		"cache_syncs_total 8", "cache_new_epochs_total 9", "cache_redis_errors_total 10", "cache_failed_deletes_total 11",
 		"cache_watermark_age_seconds 0.25", "cache_breaker_open 1", `postgres_connections{state="in_use"} 12`, `postgres_connections{state="idle"} 13`,

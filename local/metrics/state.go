@@ -5,6 +5,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/limiter"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
@@ -12,7 +13,7 @@ import (
 func (m *Metrics) Watch(t *app.Telemetry) {
 	t.Requests, t.Statement, t.Redis = m, m.Statement, m.Redis
 	t.Started = func(p *app.Program) {
-		m.ask(func() now { return now{p.Edge().InFlight(), p.Cache.Stats(), p.DB.Stats(), p.Callers.Any()} })
+		m.ask(func() now { return now{p.Edge().Limits(), p.Cache.Stats(), p.DB.Stats(), p.Callers.Any()} })
 	}
 }
 
@@ -29,7 +30,7 @@ type state struct {
 
 // now is the state of the program at one scrape.
 type now struct {
-	inFlight int
+	requests limiter.Stats
 	cache    cache.Stats
 	pool     postgres.Stats
 	any      bool // any caller has all rights
@@ -88,7 +89,9 @@ func programFigures() []figure {
 		return figure{connections, prometheus.GaugeValue, []string{state}, func(n now) float64 { return float64(of(n.pool)) }}
 	}
 	return []figure{
-		level("requests_in_flight", "Requests being served.", func(n now) float64 { return float64(n.inFlight) }),
+		level("requests_in_flight", "Requests being served.", func(n now) float64 { return float64(n.requests.Inside) }),
+		level("requests_waiting", "Requests that wait for a slot.", func(n now) float64 { return float64(n.requests.Waiting) }),
+		level("request_slots", "Slots for requests.", func(n now) float64 { return float64(n.requests.Capacity) }),
 		level("callers_any", "1 if any caller that reaches the port has all rights, because CALLERS_FILE is not set.", func(n now) float64 { return one(n.any) }),
 		connected("in_use", func(s postgres.Stats) int { return s.InUse }),
 		connected("idle", func(s postgres.Stats) int { return s.Idle }),

@@ -3,8 +3,8 @@ package systemtest_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -65,21 +65,23 @@ func (canceling) Start(ctx context.Context, _ func(string) string) (context.Cont
 // End implements rpcserver.Tracer.
 func (canceling) End(context.Context, request.Class) {}
 
-// overloaded serves the program while running requests already use the maximum number of request bytes.
+// overloaded serves the program while the maximum number of requests is running.
 func (f *faulty) overloaded() *clients {
 	f.Helper()
 	s := services.New(f.Program)
-	const places = rpcserver.MaxBytes / rpcserver.MaxBody
+	const places = rpcserver.MaxRequests
 	room := &holding{SessionService: s.Sessions, free: make(chan struct{})}
 	s.Sessions = room
 	room.inside.Add(places)
-	url := serveProtocols(f, newEdge(io.Discard), s, asItIs)
+	edge := rpcserver.New(slog.New(slog.DiscardHandler)) // each call waits for a part of the budget
+	edge.FixSlots()
+	url := serveProtocols(f, edge, s, asItIs)
 	load := dial(f, url, request.Protobuf)
 	var others sync.WaitGroup
 	for range places {
 		others.Go(func() {
 			for !room.isFree() { // a busy machine may be too slow to read the request
-				_, _ = load.sessions.GetSession(f.Context(), largestRequest)
+				_, _ = load.sessions.GetSession(f.Context(), holdingRequest)
 			}
 		})
 	}
@@ -88,12 +90,9 @@ func (f *faulty) overloaded() *clients {
 	return f.seen.clients(f, url)
 }
 
-// largestRequest has the maximum size. The field's number and length take four bytes.
-var largestRequest = &databasev1.GetSessionRequest{
-	Session: &databasev1.GetSessionRequest_Token{Token: strings.Repeat("x", rpcserver.MaxBody-4)},
-}
+var holdingRequest = &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: "hold"}}
 
-// holding blocks each largestRequest until free is closed.
+// holding blocks each holdingRequest until free is closed.
 type holding struct {
 	databasev1.SessionService
 	inside sync.WaitGroup
@@ -102,7 +101,7 @@ type holding struct {
 
 // GetSession implements databasev1.SessionService.
 func (h *holding) GetSession(ctx context.Context, r *databasev1.GetSessionRequest) (*databasev1.GetSessionResponse, error) {
-	if len(r.GetToken()) == len(largestRequest.GetToken()) {
+	if r.GetToken() == holdingRequest.GetToken() {
 		h.inside.Done()
 		<-h.free
 	}

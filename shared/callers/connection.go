@@ -15,6 +15,7 @@ import (
 // Connection is what is known of a caller's connection.
 type Connection struct {
 	loopback bool
+	host     string
 	// tls returns whether the connection is encrypted, and the client's certificates: the leaf, which the client has proven to own,
 	// and what it sent with it. They are not verified yet.
 	tls func() (encrypted bool, chain []*x509.Certificate)
@@ -27,7 +28,7 @@ type Connection struct {
 // the handshake.
 func NewConnection(conn net.Conn, state func() *tls.ConnectionState) *Connection {
 	return &Connection{
-		loopback: isLoopback(conn.RemoteAddr()) && isLoopback(conn.LocalAddr()),
+		loopback: isLoopback(conn.RemoteAddr()) && isLoopback(conn.LocalAddr()), host: hostOf(conn.RemoteAddr()),
 		tls: sync.OnceValues(func() (bool, []*x509.Certificate) {
 			if s := state(); s != nil {
 				return true, s.PeerCertificates
@@ -40,6 +41,27 @@ func NewConnection(conn net.Conn, state func() *tls.ConnectionState) *Connection
 func isLoopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
+}
+
+// hostOf returns the address without the port. Of IPv6 it is the network of 64 bits, because one machine can have all of its addresses.
+func hostOf(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	if ip := tcp.AddrPort().Addr().Unmap(); ip.Is6() {
+		network, _ := ip.WithZone("").Prefix(64) // fails only for more bits than an address has
+		return network.String()
+	}
+	return tcp.IP.String()
+}
+
+// Host returns the address of the other end without its port, "" if it is not known. Of IPv6 it is the network of 64 bits.
+func (c *Connection) Host() string {
+	if c == nil {
+		return ""
+	}
+	return c.host
 }
 
 // IsLoopback reports whether both ends are on this machine.

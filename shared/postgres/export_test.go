@@ -1,6 +1,10 @@
 package postgres
 
-import "time"
+import (
+	"context"
+	"net"
+	"time"
+)
 
 // SetNow sets the pool's clock. Call it before the first request.
 func (db *DB) SetNow(now func() time.Time) { db.liveness.now = now }
@@ -16,3 +20,9 @@ func (db *DB) MaxConns() int { return int(db.pool.Config().MaxConns) }
 
 // IsPlaintext is for tests.
 var IsPlaintext = isPlaintext
+
+// Dial makes a connection as the pool does.
+func Dial(ctx context.Context, address string) (net.Conn, error) {
+	b := DefaultBudgets()
+	return boundedDial(new(net.Dialer).DialContext, b.Connect, b)(ctx, "tcp", address)
+}

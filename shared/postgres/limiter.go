@@ -9,6 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	slots "github.com/osirose-new/database-service/shared/limiter"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 const (
@@ -24,83 +27,60 @@ var ErrOverloaded = errors.New("more statements than connections")
 
 var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExceeded)
 
-// limiter admits as many statements as the pool has connections. Ordinary statements get fewer, so that sessions can be
-// read under any load.
+// limiter admits as many statements as the pool has connections, and shares them between principals. Ordinary statements get fewer,
+// so that sessions can be read under any load.
 type limiter struct {
-	all, ordinary chan struct{}
-	queue, urgent time.Duration // Budgets.Queue and UrgentQueue
-	waiting       atomic.Int64
-	refused       atomic.Uint64
+	slots *slots.Limiter
 	// answered is when the database last answered any statement, in unix ns. If statements wait in vain, it
 	// distinguishes overload from a database that hangs.
 	answered atomic.Int64
 }
 
-func newLimiter(conns, reserved int, b Budgets) *limiter {
-	return &limiter{
-		all: make(chan struct{}, conns), ordinary: make(chan struct{}, conns-reserved), queue: b.Queue, urgent: b.UrgentQueue,
-	}
+func newLimiter(conns, reserved int) *limiter {
+	return &limiter{slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: queueLength * conns})}
 }
 
-// enter waits for a place; leave returns it.
-func (l *limiter) enter(ctx context.Context, urgent bool) error {
-	var timer *time.Timer
-	if !urgent {
-		if err := l.take(ctx, l.ordinary, urgent, &timer); err != nil {
-			return err
+// place is that of a running statement.
+type place struct {
+	of      *limiter
+	held    slots.Slot
+	request request.Slot // paused; nil: none
+}
+
+// enter waits for a place, for the time of b at most, and not so long that too little of the time until deadline is left. The request
+// keeps its slot while it waits, so that the requests that wait here are not more than can be served. Then its slot is free for others,
+// until the statement ends.
+func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline time.Time) (place, error) {
+	kind, patience, now := slots.Ordinary, b.Queue, time.Now()
+	if urgent {
+		kind, patience = slots.Urgent, b.UrgentQueue
+	}
+	want := slots.Want{Kind: kind, Until: now.Add(patience), Latest: deadline.Add(-minLeft)}
+	p, r := place{of: l}, request.From(ctx)
+	if r != nil {
+		want.Principal, p.request = r.Principal, r.Slot
+	}
+	var ok bool
+	p.held, ok = l.slots.Enter(ctx, now, want)
+	switch {
+	case ok:
+		if p.request != nil {
+			p.request.Pause()
 		}
+		return p, nil
+	case ctx.Err() != nil:
+		return p, ctx.Err()
+	case time.Since(time.Unix(0, l.answered.Load())) > b.Queue:
+		return p, errQueue
 	}
-	err := l.take(ctx, l.all, urgent, &timer)
-	if timer != nil {
-		timer.Stop()
-	}
-	if err != nil && !urgent {
-		<-l.ordinary
-	}
-	return err
+	return p, &classified{ErrOverloaded, errQueue}
 }
 
-func (l *limiter) leave(urgent bool) {
-	<-l.all
-	if !urgent {
-		<-l.ordinary
+func (p place) leave() {
+	p.of.slots.Leave(p.held)
+	if p.request != nil {
+		p.request.Resume()
 	}
-}
-
-// take creates the timer at the first wait. One timer bounds all waits of a statement together.
-func (l *limiter) take(ctx context.Context, places chan struct{}, urgent bool, timer **time.Timer) error {
-	select {
-	case places <- struct{}{}:
-		return nil
-	default:
-	}
-	defer l.waiting.Add(-1)
-	if l.waiting.Add(1) > int64(queueLength*cap(l.all)) {
-		return l.refuse()
-	}
-	if *timer == nil {
-		patience := l.queue
-		if urgent {
-			patience = l.urgent
-		}
-		*timer = time.NewTimer(patience)
-	}
-	select {
-	case places <- struct{}{}:
-		return nil
-	case <-(*timer).C:
-		return l.refuse()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (l *limiter) refuse() error {
-	l.refused.Add(1)
-	if time.Now().UnixNano()-l.answered.Load() > int64(l.queue) {
-		return errQueue
-	}
-	return &classified{ErrOverloaded, errQueue}
 }
 
 // observe records when the database last answered. An error from the server is an answer too.

@@ -90,13 +90,13 @@ func Open(databaseURL string, o Options) (*DB, error) {
 		cfg.ConnConfig.ConnectTimeout = o.Budgets.Connect
 	}
 	cfg.ConnConfig.DialFunc = boundedDial(cfg.ConnConfig.DialFunc, cfg.ConnConfig.ConnectTimeout, o.Budgets)
-	conns, reserved := int(cfg.MaxConns), 0
-	if o.MaxConns == 0 { // a function has a connection for each of its requests
-		reserved = conns / reserve
+	reserved := reserve
+	if o.MaxConns != 0 { // a function has a connection for each of its requests
+		reserved = 0
 	}
 	db := &DB{
 		login: o.Login, budgets: o.Budgets, liveness: &liveness{now: time.Now, ping: o.Budgets.Ping},
-		limiter: newLimiter(conns, reserved, o.Budgets), retries: newRetries(), observe: o.Observe,
+		limiter: newLimiter(int(cfg.MaxConns), reserved), retries: newRetries(), observe: o.Observe,
 		prepare: newPreparing(cfg.ConnConfig, o.OnPooler), schema: o.Schema, inSchema: newInSchema(o.Schema),
 	}
 	cfg.ConnConfig.Tracer = o.Tracer
@@ -137,10 +137,10 @@ type Stats struct {
 
 // Stats returns the state of the pool.
 func (db *DB) Stats() Stats {
-	s := db.pool.Stat()
+	s, l := db.pool.Stat(), db.limiter.slots.Stats()
 	return Stats{
 		InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Connecting: int(s.ConstructingConns()), Max: int(s.MaxConns()),
-		Waiting: int(db.limiter.waiting.Load()), Refused: db.limiter.refused.Load(),
+		Waiting: l.Waiting, Refused: l.Refused,
 	}
 }
 
@@ -205,11 +205,12 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 			return errTooLate
 		}
 	}
-	if err := db.limiter.enter(ctx, db.urgent); err != nil {
+	s := statement{ctx, start.Add(left)}
+	place, err := db.limiter.enter(ctx, db.budgets, db.urgent, s.deadline)
+	if err != nil {
 		return err
 	}
-	defer db.limiter.leave(db.urgent)
-	s := statement{ctx, start.Add(left)}
+	defer place.leave()
 	conn, err := db.acquire(s, db.budgets.Acquire)
 	if err != nil {
 		if db.observe != nil {

@@ -1,8 +1,8 @@
 // Package request is the record of one request: what the platform says about it, and its result.
 //
 // rpcserver owns the record. It makes one for each request, or takes the one in the request's context, and completes it when
-// the request is answered. Two others touch it: the Lambda adapter makes the record, because it knows the platform's id and
-// caller, and reads it after the handler has returned; cache sets Class.Cache. Only the goroutine that serves the request
+// the request is answered. Three others touch it: the Lambda adapter makes the record, because it knows the platform's id and
+// caller, and reads it after the handler has returned; cache sets Class.Cache; postgres pauses the slot. Only the goroutine that serves the request
 // uses the record.
 package request
 
@@ -21,8 +21,20 @@ type Record struct {
 	// Lambda.
 	Identity func() string
 
+	// Principal is whose share of the limits the request takes: a caller's name, or an address.
+	Principal string
+	// Slot is what the request holds while it works. nil: nothing.
+	Slot Slot
+
 	Class Class
 	Took  time.Duration // 0 until the request is answered
+}
+
+// Slot is one of the slots of this program, which are as many as its CPUs can do. Code that waits for the database calls Pause before and
+// Resume afterwards, in the goroutine that serves the request.
+type Slot interface {
+	Pause()
+	Resume()
 }
 
 // Class holds the properties by which requests are logged and counted. A program sees few different classes.

@@ -1,6 +1,7 @@
 package rpcserver
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/limiter"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -19,6 +21,7 @@ import (
 type call struct {
 	http.ResponseWriter
 	parent   context.Context
+	start    time.Time
 	deadline time.Time
 	timed    atomic.Pointer[timed]
 	once     sync.Once
@@ -32,8 +35,15 @@ type call struct {
 	traceID string // empty if the request is not traced
 	reason  string // for the log: meta.reason of the error
 	cause   string // for the log: the error that the caller does not see
-	body    []byte // of a JSON request
 	cut     bool   // the caller did not take the answer
+
+	kind    limiter.Kind
+	slot    limiter.Slot // while the answer is made
+	reading limiter.Slot // while the body is read
+	large   limiter.Slot // of MaxBytes, until the answer is made
+	body    []byte
+	isJSON  bool
+	reader  bytes.Reader // of body
 }
 
 // timed is the context with the timer.
@@ -53,8 +63,9 @@ func (c *call) withTimer() context.Context {
 	return c.timed.Load().Context
 }
 
-// end stops the timer.
+// end returns what the request holds, and stops the timer.
 func (c *call) end() {
+	c.leave()
 	if t := c.timed.Load(); t != nil {
 		t.cancel()
 	}
@@ -120,6 +131,7 @@ func (c *call) WriteHeader(status int) {
 	if c.record.Class.Code == twirp.NoError && status == http.StatusNotFound {
 		c.record.Class.Code = twirp.BadRoute
 	}
+	c.leave()
 	c.ResponseWriter.WriteHeader(status)
 }
 

@@ -1,6 +1,7 @@
 package rpcserver
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -25,5 +26,7 @@ func discard(w http.ResponseWriter, r *http.Request, body io.Reader) {
 	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(discardTime)) != nil {
 		return // no connection, as in a Lambda function, or the caller has gone
 	}
-	_, _ = io.CopyN(io.Discard, body, maxDiscard) // if it fails, net/http closes the connection
+	if _, err := io.CopyN(io.Discard, body, maxDiscard); !errors.Is(err, io.EOF) && r.ProtoMajor == 1 {
+		panic(http.ErrAbortHandler) // closes the connection. net/http would read on, and panic if the caller closes it then
+	}
 }

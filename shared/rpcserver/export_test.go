@@ -10,3 +10,6 @@ func (s *Sample) Take(code string, now time.Time) bool { return s.s.take(code, n
 
 // LeftOut returns the lines that were left out in earlier seconds.
 func (s *Sample) LeftOut(now time.Time) map[string]int { return s.s.leftOut(now) }
+
+// LargeBodies returns the bytes that large bodies hold.
+func (s *Server) LargeBodies() int { return s.large.Used() * smallBody }

@@ -5,13 +5,11 @@
 package rpcserver
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -25,6 +23,7 @@ import (
 
 	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/errtext"
+	"github.com/osirose-new/database-service/shared/limiter"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -46,14 +45,18 @@ type Server struct {
 	gate    *callers.Gate // nil: any caller has all rights
 	prefix  string        // of request ids, unique to this process
 	calls   atomic.Uint64
-	limiter limiter
+	slots   *limiter.Limiter // of requests
+	readers *limiter.Limiter // of bodies
+	large   *limiter.Limiter // bytes of large bodies
 }
 
 // New returns a Server that logs to log.
 func New(log *slog.Logger) *Server {
 	var b [4]byte
 	rand.Read(b[:])
-	return &Server{budget: Budget, log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:])}
+	return &Server{
+		budget: Budget, log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:]), slots: newSlots(minRequests), readers: newReaders(), large: newLarge(),
+	}
 }
 
 // SetBudget changes the time of a request, which is [Budget] otherwise. It must come before the first request.
@@ -92,7 +95,9 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 
 // begin makes the state of a request, and its record unless the platform's adapter has made one.
 func (s *Server) begin(ctx context.Context, start time.Time) *call {
-	c := &call{parent: ctx, deadline: start.Add(s.budget), server: s, number: s.calls.Add(1), record: request.From(ctx)}
+	c := &call{
+		parent: ctx, start: start, deadline: start.Add(s.budget), server: s, number: s.calls.Add(1), record: request.From(ctx), kind: limiter.Ordinary,
+	}
 	if c.record == nil {
 		c.record = &c.own
 	}
@@ -110,20 +115,14 @@ func (s *Server) serve(c *call, r *http.Request, next http.Handler, urgent []str
 			return err
 		}
 	}
-	size := r.ContentLength
-	if size < 0 {
-		size = MaxBody
+	c.charge(callers.ConnectionFrom(r.Context()))
+	if slices.ContainsFunc(urgent, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }) {
+		c.kind = limiter.Urgent
 	}
-	if size <= MaxBody {
-		isUrgent := func() bool {
-			return slices.ContainsFunc(urgent, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) })
-		}
-		if !s.limiter.enter(size, isUrgent) {
-			return errBusy
-		}
-		defer s.limiter.leave(size)
+	if err := c.readBody(r); err != nil {
+		return err
 	}
-	if err := c.limitBody(r); err != nil {
+	if err := c.enter(c.kindOf(len(c.body))); err != nil {
 		return err
 	}
 	next.ServeHTTP(c, r.WithContext(c))
@@ -135,34 +134,6 @@ var (
 	errNil   = errors.New("neither a response nor an error")
 )
 
-var errBody = Error(twirp.Malformed, "BODY_TOO_LARGE", fmt.Sprintf("the body is larger than %d bytes", MaxBody))
-
-// limitBody refuses a body whose announced length is too large. It reads JSON, and a body of unknown length up to the limit.
-func (c *call) limitBody(r *http.Request) twirp.Error {
-	if r.ContentLength > MaxBody {
-		return errBody
-	}
-	isJSON := c.record.Class.Protocol == request.JSON
-	if r.ContentLength >= 0 && !isJSON || r.Body == nil {
-		return nil
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return errBody
-	}
-	switch {
-	case err != nil && c.Err() != nil:
-		return c.public(c, c.Err())
-	case err != nil:
-		return Error(twirp.Malformed, "BODY", "the body could not be read")
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if isJSON {
-		c.body = body
-	}
-	return nil
-}
-
 // NotFound answers a path that no service has, with a Twirp error.
 func NotFound(w http.ResponseWriter, r *http.Request) {
 	_ = twirp.WriteError(w, twirp.NewError(twirp.BadRoute, "no such service")) // fails if the caller has gone
@@ -173,7 +144,7 @@ func (s *Server) Options() twirp.ServerOption {
 	interceptor := twirp.WithServerInterceptors(s.intercept)
 	hooks := twirp.WithServerHooks(&twirp.ServerHooks{
 		RequestRouted: func(ctx context.Context) (context.Context, error) {
-			if c := callOf(ctx); c != nil && c.body != nil {
+			if c := callOf(ctx); c != nil && c.isJSON {
 				if err := c.checkJSON(ctx); err != nil {
 					return ctx, err
 				}
@@ -218,6 +189,9 @@ func (c *call) answer(ctx context.Context, message any, method func(context.Cont
 		if err := c.allow(callers.Needed(message)); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.weigh(message); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/limiter"
 	"github.com/osirose-new/database-service/shared/request"
 )
 
@@ -28,10 +29,6 @@ type Incoming interface {
 	// Call calls the method of the service.
 	Call(context.Context) (any, error)
 }
-
-// unread is the size of a message for the limit until it is read. It is HTTP/2's initial window: a caller can send that
-// much before the server reads.
-const unread = 64 << 10
 
 // Serve bounds, logs and traces a request of another protocol, as [Server.Handler] does for Twirp. The error is for the
 // caller.
@@ -59,20 +56,34 @@ func (s *Server) take(c *call, in Incoming, now time.Time) (any, twirp.Error) {
 			return nil, err
 		}
 	}
-	if !s.limiter.enter(unread, in.Urgent) {
-		return nil, errBusy
+	c.charge(in.Credentials().Connection)
+	if in.Urgent() {
+		c.kind = limiter.Urgent
 	}
-	size := int64(unread)
-	defer func() { s.limiter.leave(size) }()
-	read, err := in.Read(c)
-	switch {
-	case err != nil:
+	size, err := c.readMessage(in)
+	if err != nil {
 		return nil, err
-	case read > MaxBody:
-		return nil, errBody
-	case read > size:
-		s.limiter.grow(read - size)
-		size = read
+	}
+	if err := c.enter(c.kindOf(size)); err != nil {
+		return nil, err
 	}
 	return c.answer(c, in.Message(), in.Call)
+}
+
+// readMessage reads the message before the request takes a slot.
+func (c *call) readMessage(in Incoming) (int, twirp.Error) {
+	if err := c.startReading(); err != nil {
+		return 0, err
+	}
+	defer c.stopReading()
+	size, err := in.Read(c)
+	switch {
+	case err != nil:
+		return 0, err
+	case size > MaxBody:
+		return 0, errBody
+	case size > smallBody:
+		c.hold(int(size), true)
+	}
+	return int(size), nil
 }
