@@ -27,6 +27,8 @@ type Port struct {
 	patience   time.Duration
 	http, grpc *half
 	peeked     atomic.Int64 // bytes kept of connections whose protocol is not known yet
+	useless    *addresses
+	pause      time.Duration
 	floods     atomic.Uint64
 }
 
@@ -34,7 +36,10 @@ type Port struct {
 func Split(l net.Listener, secure *tls.Config) *Port { return split(l, secure, patience) }
 
 func split(l net.Listener, secure *tls.Config, patience time.Duration) *Port {
-	p := &Port{listener: l, secure: secure, patience: patience, http: newHalf(l.Addr()), grpc: newHalf(l.Addr())}
+	p := &Port{
+		listener: l, secure: secure, patience: patience, pause: pause,
+		http: newHalf(l.Addr()), grpc: newHalf(l.Addr()), useless: newAddresses(),
+	}
 	go p.run()
 	return p
 }
@@ -153,7 +158,6 @@ type replayed struct {
 	peeked  int // bytes in head that count for the port
 	isHTTP2 bool
 	frames  *frames // nil: HTTP/1
-	isFlood bool
 }
 
 // peek reads until it knows whether the client speaks HTTP/2.
@@ -178,15 +182,24 @@ func (r *replayed) peek() error {
 // Read implements net.Conn.
 func (r *replayed) Read(b []byte) (int, error) {
 	n, err := r.read(b)
-	if r.frames == nil || r.frames.add(b[:n], time.Now) {
+	if r.frames == nil || r.permits(b[:n]) {
 		return n, err
 	}
-	if !r.isFlood {
-		r.isFlood = true
-		r.port.floods.Add(1)
+	r.port.floods.Add(1)
+	select {
+	case <-time.After(r.port.pause):
+	case <-r.port.http.serving.Done(): // a shutdown does not wait
+	case <-r.port.grpc.serving.Done():
 	}
 	_ = r.Close() // its client may have gone
 	return 0, errFlood
+}
+
+// permits counts the frames that were read.
+func (r *replayed) permits(b []byte) bool {
+	useful, useless := r.frames.count(b)
+	return r.frames.bucket.take(useful, frameRate, time.Now) &&
+		(useless == 0 || r.port.useless.take(r.RemoteAddr(), useless, time.Now))
 }
 
 func (r *replayed) read(b []byte) (int, error) {

@@ -14,15 +14,25 @@ func SplitWithin(l net.Listener, secure *tls.Config, d time.Duration) *Port {
 // Preface is the first bytes of each HTTP/2 connection.
 const Preface = preface
 
-// FrameCount counts the frames of one connection.
-type FrameCount struct{ f *frames }
-
-// NewFrameCount returns a count for a connection after its preface.
-func NewFrameCount(now time.Time) FrameCount {
-	return FrameCount{&frames{left: frameRate, filled: now}}
+// FrameCount counts the frames of the connections of one address.
+type FrameCount struct {
+	f *frames
+	a *addresses
 }
 
-// Add reports whether the client may go on.
-func (c FrameCount) Add(b []byte, now time.Time) bool {
-	return c.f.add(b, func() time.Time { return now })
+// NewFrameCount returns a count for a connection after its preface.
+func NewFrameCount() FrameCount {
+	return FrameCount{&frames{}, newAddresses()}
+}
+
+// Useless reports whether the client of an address may send the frames, which count there.
+func (c FrameCount) Useless(from string, b []byte, now time.Time) bool {
+	_, n := c.f.count(b)
+	return c.a.take(&net.TCPAddr{IP: net.ParseIP(from)}, n, func() time.Time { return now })
+}
+
+// Useful returns how many frames count for the connection.
+func (c FrameCount) Useful(b []byte) int {
+	n, _ := c.f.count(b)
+	return n
 }

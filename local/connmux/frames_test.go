@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -107,28 +108,37 @@ func TestNoFlood(t *testing.T) {
 		}
 		return f.WriteWindowUpdate(1, 1)
 	}))
-	text += string(frames(t, 500, func(f *http2.Framer) error { return f.WriteRSTStream(1, http2.ErrCodeCancel) })[:500*13/2])
+	text += string(frames(t, 400, flood["RST_STREAM"]))
 	send(t, addr, text)
 	if got := wait(t, "a connection", all); got.text != text || got.err != nil || p.Floods() != 0 {
 		t.Errorf("%d bytes arrived, %v, Floods = %d; want %d bytes and no flood", len(got.text), got.err, p.Floods(), len(text))
 	}
 }
 
-// What a client does not use in one second is not saved for another.
+// The clients of an address share a rate. What they do not use in one second is not saved for another.
 func TestFrameRate(t *testing.T) {
 	t.Parallel()
 	reset := frames(t, 1, flood["RST_STREAM"])
 	now := time.Unix(1e9, 0)
-	count := connmux.NewFrameCount(now)
+	count := connmux.NewFrameCount()
 	for _, pause := range []time.Duration{0, time.Second, time.Hour} {
 		now = now.Add(pause)
 		permitted := 0
-		for count.Add(reset, now) {
+		for count.Useless("192.0.2.1", reset, now) {
 			permitted++
 		}
-		if permitted < 999 || permitted > 1001 {
-			t.Errorf("after %s %d resets are permitted, want 1,000", pause, permitted)
+		if permitted < 499 || permitted > 501 {
+			t.Errorf("after %s %d resets are permitted, want 500", pause, permitted)
 		}
+	}
+	others := 0
+	for i := range 250 { // a few share the bucket
+		if count.Useless("192.0.2."+strconv.Itoa(i+2), reset, now) {
+			others++
+		}
+	}
+	if others < 200 {
+		t.Errorf("%d resets of 250 other addresses are permitted, want nearly all", others)
 	}
 }
 
@@ -164,10 +174,10 @@ func BenchmarkFrames(b *testing.B) {
 		}
 		return f.WriteData(1, true, make([]byte, 40))
 	})
-	now := time.Unix(1e9, 0)
-	count := connmux.NewFrameCount(now)
+	count := connmux.NewFrameCount()
 	for b.Loop() {
-		now = now.Add(time.Millisecond)
-		count.Add(one, now)
+		if n := count.Useful(one); n != 1 {
+			b.Fatalf("%d frames, want 1", n)
+		}
 	}
 }

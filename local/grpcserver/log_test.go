@@ -180,3 +180,21 @@ func TestObserver(t *testing.T) {
 		}
 	}
 }
+
+// A read whose caller leaves before its end counts as canceled, although the service has an answer: the log samples those.
+func TestLogOfGoneCaller(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	d, log := serveFake(t, func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		close(entered)
+		<-ctx.Done()
+		return &databasev1.GetUserResponse{}, nil
+	})
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		<-entered
+		leave()
+	}()
+	wantAnswer(t, "GetUser", get(ctx, d.conn, ""), codes.Canceled, "")
+	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "canceled")
+}

@@ -2,6 +2,7 @@ package grpcserver
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -149,8 +150,14 @@ func (in *incoming) Read(context.Context) (int64, twirp.Error) {
 	return in.frame.size, nil
 }
 
-// Call implements rpcserver.Incoming.
-func (in *incoming) Call(ctx context.Context) (any, error) { return in.call(ctx) }
+// Call implements rpcserver.Incoming. A read whose caller has left is canceled, so that the log counts it with those, however fast it was.
+func (in *incoming) Call(ctx context.Context) (any, error) {
+	response, err := in.call(ctx)
+	if err == nil && strings.HasPrefix(in.class.Method, "Get") && errors.Is(in.ctx.Err(), context.Canceled) {
+		return nil, in.ctx.Err()
+	}
+	return response, err
+}
 
 // unknown answers a method that no service has.
 func (s *Server) unknown(_ any, stream grpc.ServerStream) error {

@@ -57,8 +57,8 @@ func TestSample(t *testing.T) {
 	for i := range 10 { // every code has its share, all together have a limit
 		all += write("code "+strconv.Itoa(i), 100)
 	}
-	if all != 250 {
-		t.Errorf("%d lines of all codes, want 250", all)
+	if all != 200 {
+		t.Errorf("%d lines of all codes, want 200", all)
 	}
 }
 

@@ -16,6 +16,8 @@
 //	saves       64 writers that save the same characters, without and with lost answers
 //	overload    ten times the load that PostgreSQL can serve, and that the CPU can
 //	quota       a CPU quota, and up to 1,024 connections (cgroup v1; needs root)
+//	hostile     what callers that attack cost others
+//	freeze      the process is frozen, or its CPU is taken, for 2 s
 //	sigterm     SIGTERM under full load
 //
 // Flags:
@@ -80,6 +82,8 @@ func allParts() []part {
 		{"saves", runSavers},
 		{"overload", runOverload},
 		{"quota", runQuota},
+		{"hostile", runHostile},
+		{"freeze", runFreeze},
 		{"sigterm", runSigterm},
 	}
 }
@@ -88,6 +92,12 @@ var errMissed = errors.New("a goal was missed; the table says which")
 
 func main() {
 	log.SetFlags(log.Ltime)
+	if len(os.Args) > 1 && os.Args[1] == hostileMode {
+		if err := runAttack(os.Args[2:]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	debug.SetGCPercent(400) // the load generator takes CPU from the servers
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
