@@ -165,17 +165,21 @@ func FuzzDocuments(f *testing.F) {
 	})
 }
 
-// TestDecodeAllocations: a document costs an allocation for each list, and not one for each value.
-func TestDecodeAllocations(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts all allocations of the process
+// thirtyItems is an inventory as PostgreSQL prints it.
+func thirtyItems() string {
 	document := `{"items": [`
 	for i := range 30 {
 		if i > 0 {
 			document += ", "
 		}
-		document += fmt.Sprintf(`{"uid": "6ecd8c99-4036-403d-bf84-cf8400f67836", "slot": %d, "type": 2, "price": "5"}`, i)
+		document += fmt.Sprintf(`{"uid": "6ecd8c99-4036-403d-bf84-cf8400f67836", "life": 1000, "slot": %d, "count": 5, "price": "5", "item_id": 1005}`, i)
 	}
-	document += `], "capacity": 120}`
-	section := &databasev1.Inventory{}
+	return document + `], "capacity": 120}`
+}
+
+// TestDecodeAllocations: a document costs an allocation for each list, and not one for each value.
+func TestDecodeAllocations(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts all allocations of the process
+	document, section := thirtyItems(), &databasev1.Inventory{}
 	got := testing.AllocsPerRun(100, func() {
 		section.Reset()
 		if err := characters.Decode(document, section); err != nil {
@@ -184,6 +188,32 @@ func TestDecodeAllocations(t *testing.T) { //nolint:paralleltest // AllocsPerRun
 	})
 	if len(section.Items) != 30 || got > 3 {
 		t.Errorf("30 items are %d items and %v allocations, want 30 and at most 3", len(section.Items), got)
+	}
+}
+
+// BenchmarkDocuments compares the ways to read 30 items.
+func BenchmarkDocuments(b *testing.B) {
+	document, section := thirtyItems(), &databasev1.Inventory{}
+	if err := characters.Decode(document, section); err != nil {
+		b.Fatal(err)
+	}
+	wire, err := proto.Marshal(section)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func(proto.Message) error{
+		"jsonb":     func(m proto.Message) error { return characters.Decode(document, m) },
+		"protojson": func(m proto.Message) error { return protojson.Unmarshal([]byte(document), m) },
+		"protobuf":  func(m proto.Message) error { return proto.Unmarshal(wire, m) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := read(&databasev1.Inventory{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
