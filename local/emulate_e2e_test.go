@@ -17,13 +17,18 @@ import (
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
-// TestEmulatorFunctions runs functions that scripts/build has built, as for a deployment.
-func TestEmulatorFunctions(t *testing.T) {
+// TestBuiltFunctions runs functions that scripts/build has built, as for a deployment, in this project's emulator and in AWS's. They
+// are built once: that takes longer than most of these tests.
+func TestBuiltFunctions(t *testing.T) {
 	t.Parallel()
 	dir := buildFunctions(t, "..")
 	t.Run("same answers as direct", func(t *testing.T) {
 		t.Parallel()
 		wantFunctionsAsDirect(t, dir)
+	})
+	t.Run("AWS's Runtime Interface Emulator", func(t *testing.T) {
+		t.Parallel()
+		wantRIE(t, dir)
 	})
 	t.Run("metrics", func(t *testing.T) {
 		t.Parallel()

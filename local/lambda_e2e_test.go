@@ -144,11 +144,9 @@ func wantZip(t *testing.T, b []byte) {
 	}
 }
 
-// TestRIE runs each binary in AWS's Runtime Interface Emulator, which is part of the SAM CLI, and sends it the events
+// wantRIE runs each binary in AWS's Runtime Interface Emulator, which is part of the SAM CLI, and sends it the events
 // of scripts/events. This emulator runs one function and fails if it gets two requests at once.
-func TestRIE(t *testing.T) {
-	t.Parallel()
-	dir := buildFunctions(t, "..")
+func wantRIE(t *testing.T, dir string) {
 	w := newEventWorld(t)
 	urls := map[string]string{}
 	for _, name := range []string{"user", "character", "session", "purge"} {

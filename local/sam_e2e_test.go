@@ -72,7 +72,7 @@ func TestSAM(t *testing.T) { //nolint:paralleltest // its containers need the ma
 	}
 	tried := map[string]bool{}
 	for _, e := range shippedEvents() {
-		if !tried[e.function] { // one event per function: each container takes seconds, and TestRIE sends all events
+		if !tried[e.function] { // one event per function: each container takes seconds, and TestBuiltFunctions sends all events
 			tried[e.function] = true
 			e.wantAnswer(t, invoke(t, strings.ToUpper(e.function[:1])+e.function[1:]+"Function", e.name))
 		}
