@@ -54,7 +54,7 @@ var defaults = limits{
 	pingEvery: PingEvery,
 	age:       30 * time.Minute, ageGrace: 10 * time.Second,
 	takeWithin: 10 * time.Second,
-	maxUnsent:  64 << 20, maxUnsentEach: 4 << 20,
+	maxUnsent:  32 << 20, maxUnsentEach: 4 << 20,
 	maxStreams: 512,
 }
 

@@ -27,15 +27,15 @@ type outbox struct {
 type unsent struct {
 	outbox  *outbox
 	conn    *connection
-	answer  mem.Buffer
+	size    int64
 	since   time.Time
 	element *list.Element // nil: it is counted no longer
 }
 
 // add counts an answer of one connection. If there are too many bytes, it closes the connections that have let theirs wait longest:
 // those of other connections are sent within milliseconds.
-func (o *outbox) add(answer mem.Buffer, to *connection) mem.Buffer {
-	u := &unsent{outbox: o, conn: to, answer: answer, since: o.now()}
+func (o *outbox) add(answer []byte, to *connection) mem.Buffer {
+	u := &unsent{outbox: o, conn: to, size: int64(len(answer)), since: o.now()}
 	o.mu.Lock()
 	if !to.gone {
 		u.element = o.answers.PushBack(u)
@@ -43,13 +43,12 @@ func (o *outbox) add(answer mem.Buffer, to *connection) mem.Buffer {
 			to.answers = map[*unsent]struct{}{}
 		}
 		to.answers[u] = struct{}{}
-		to.bytes += int64(answer.Len())
-		o.bytes.Add(int64(answer.Len()))
+		to.bytes += u.size
+		o.bytes.Add(u.size)
 	}
 	o.mu.Unlock()
 	o.closeWhile(func(*unsent) bool { return o.bytes.Load() > o.maxUnsent })
-	data := answer.ReadOnlyData()
-	return mem.NewBuffer(&data, u)
+	return mem.NewBuffer(&answer, u)
 }
 
 // closeLate closes the connections that did not take an answer in time.
@@ -114,8 +113,8 @@ func (o *outbox) remove(u *unsent) {
 	o.answers.Remove(u.element)
 	u.element = nil
 	delete(u.conn.answers, u)
-	u.conn.bytes -= int64(u.answer.Len())
-	o.bytes.Add(-int64(u.answer.Len()))
+	u.conn.bytes -= u.size
+	o.bytes.Add(-u.size)
 }
 
 // Put implements mem.BufferPool: the answer was written, or its request was reset.
@@ -123,7 +122,6 @@ func (u *unsent) Put(*[]byte) {
 	u.outbox.mu.Lock()
 	u.outbox.remove(u)
 	u.outbox.mu.Unlock()
-	u.answer.Free()
 }
 
 // Get implements mem.BufferPool. It is not called.

@@ -49,10 +49,13 @@ func runHostile(ctx context.Context, w *world) (s section, err error) {
 		return s, err
 	}
 	s.note("Each attack runs for some seconds in a process of its own with nice %d. Meanwhile others make %d GetUser and %d GetSession calls a second. "+
-		"With an identity: the attacker has a key in CALLERS_FILE, the others another one. Without: the attacker has none.", niceness, othersRate, othersRate)
+		"The log is what the attack adds. With an identity: the attacker has a key in CALLERS_FILE, the others another one. Without: the attacker has none.", niceness, othersRate, othersRate)
 	var rows [][]string
 	for _, who := range []struct{ name, key string }{{"with an identity", keys[0]}, {"without an identity", ""}} {
 		for _, a := range attacks {
+			if w.attack != "" && w.attack != a.name {
+				continue
+			}
 			row, err := w.hostile(ctx, &s, file, a, who.name, who.key, keys[1])
 			if err != nil {
 				return s, fmt.Errorf("%s: %w", a.name, err)
@@ -95,8 +98,10 @@ func (w *world) hostile(ctx context.Context, s *section, file string, a attack, 
 	defer func() { err = errors.Join(err, p.close()) }()
 	d := time.Duration(w.count2(3, 10)) * time.Second
 	_ = w.others(ctx, p, othersKey, time.Second) // fills the cache
+	quiet := size(p.logFile)
 	before := w.others(ctx, p, othersKey, d)
 	logged, started := size(p.logFile), time.Now()
+	perSecond := float64(logged-quiet) / d.Seconds() // of the others
 	attacker, err := startAttack(a, strings.TrimPrefix(p.url, "http://"), w.users[0], key)
 	if err != nil {
 		return nil, err
@@ -109,7 +114,7 @@ func (w *world) hostile(ctx context.Context, s *section, file string, a attack, 
 	during := w.others(ctx, p, othersKey, d)
 	stop()
 	watch.Wait()
-	rate := float64(size(p.logFile)-logged) / time.Since(started).Seconds()
+	rate := float64(size(p.logFile)-logged)/time.Since(started).Seconds() - perSecond
 	attacker.Kill()
 	_ = attacker.Wait() // it was killed
 	judgeHostile(s, a.name+", "+who, before, during, heap, rate)

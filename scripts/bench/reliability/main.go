@@ -25,6 +25,7 @@
 //	-o FILE        write the report as Markdown to FILE, and the plots next to it
 //	-seconds N     duration of the staleness part; it takes longer if the machine is too slow for the counts of the goals
 //	-quick         a short version of everything, which only shows that it works
+//	-attack NAME   only this attack of the part hostile
 //	-seed N        seed of the faults' order; the report names it
 //	-overlay FILE  passed to go build, to see that the numbers show a mutant
 //
@@ -53,6 +54,7 @@ type options struct {
 	seconds int
 	quick   bool
 	seed    uint64
+	attack  string // "": all
 }
 
 // count returns n, and a fiftieth of it in a quick run.
@@ -118,6 +120,7 @@ func run(ctx context.Context, args []string) error {
 	overlay := flags.String("overlay", "", "passed to go build")
 	flags.IntVar(&o.seconds, "seconds", 300, "duration of the staleness part")
 	flags.BoolVar(&o.quick, "quick", false, "a short version of everything")
+	flags.StringVar(&o.attack, "attack", "", "hostile: only this attack")
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the order of the faults")
 	_ = flags.Parse(args) // exits on error
 	chosen, left, err := choose(name)
