@@ -61,7 +61,7 @@ func (s *server) closed() map[string]func() uint64 {
 	return map[string]func() uint64{
 		"full":             func() uint64 { return s.connections.Closed().Full },
 		"address":          func() uint64 { return s.connections.Closed().Address },
-		"answer_not_taken": s.grpc.Stalled,
+		"answer_not_taken": func() uint64 { return s.grpc.Stalled() + s.answers.cut.Load() },
 		"flood":            s.port.Floods,
 	}
 }

@@ -156,6 +156,7 @@ func untilEnd(ctx context.Context, b *backends, failed <-chan error) error {
 // server is the port and the two servers on it.
 type server struct {
 	connections *connlimit.Listener
+	answers     *unsent
 	port        *connmux.Port
 	http        *http.Server
 	grpc        *grpcserver.Server
@@ -181,9 +182,11 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 	if demo {
 		twirp = refusePages(twirp)
 	}
-	limited := connlimit.New(l)
+	limited, answers := connlimit.New(l), &unsent{max: maxUnsent}
+	edge.Sending(answers.begin)
 	return &server{
 		connections: limited,
+		answers:     answers,
 
 		port: connmux.Split(limited, secure),
 		http: serveHTTP2(newServer(p, closeChunked(h.closeWhileLeaving(refuseGRPC(twirp))))),

@@ -137,6 +137,9 @@ func (c *call) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (c *call) Write(b []byte) (int, error) {
+	if c.server.sending != nil && len(b) > largeAnswer {
+		defer c.server.sending(c.ResponseWriter, len(b))()
+	}
 	n, err := c.ResponseWriter.Write(b)
 	c.cut = c.cut || err != nil
 	return n, err

@@ -33,6 +33,15 @@ type Observer interface {
 // Observe passes all requests to o, which may be nil. It must be called before the first request.
 func (s *Server) Observe(o Observer) { s.log.observer = o }
 
+// largeAnswer is the size in bytes above which an answer is reported to Sending.
+const largeAnswer = 1 << 10
+
+// Sending makes begin know of each large answer of Handler that is being written, until done is called: the limits of requests end before.
+// It must be called before the first request.
+func (s *Server) Sending(begin func(to http.ResponseWriter, size int) (done func())) {
+	s.sending = begin
+}
+
 // TraceResponse is the header that tells a caller the trace of its request. The value has the form of traceparent.
 // https://www.w3.org/TR/trace-context-2/
 const TraceResponse = "traceresponse"

@@ -45,9 +45,10 @@ type Server struct {
 	gate    *callers.Gate // nil: any caller has all rights
 	prefix  string        // of request ids, unique to this process
 	calls   atomic.Uint64
-	slots   *limiter.Limiter // of requests
-	readers *limiter.Limiter // of bodies
-	large   *limiter.Limiter // bytes of large bodies
+	sending func(http.ResponseWriter, int) (done func()) // nil: not set
+	slots   *limiter.Limiter                             // of requests
+	readers *limiter.Limiter                             // of bodies
+	large   *limiter.Limiter                             // bytes of large bodies
 }
 
 // New returns a Server that logs to log.

@@ -34,6 +34,7 @@ type attack struct {
 
 var attacks = []attack{
 	{"closed windows", grpcConnections, hostile.closedWindow},
+	{"closed windows, Twirp", grpcConnections, hostile.closedTwirpWindow},
 	{"headers without a body", grpcConnections, hostile.headersOnly},
 	{"FULL lists", fullListCallers, hostile.fullLists},
 	{"rapid reset", grpcConnections, hostile.rapidReset},
@@ -93,9 +94,13 @@ func (h hostile) dial(settings ...http2.Setting) (*grpcConn, error) {
 
 // open sends the headers of a request.
 func (h hostile) open(g *grpcConn, path string) uint32 {
+	return h.openAs(g, "/osirose.database.v1."+path, "application/grpc")
+}
+
+func (h hostile) openAs(g *grpcConn, path, contentType string) uint32 {
 	var block bytes.Buffer
 	e := hpack.NewEncoder(&block)
-	fields := []string{":method", "POST", ":scheme", "http", ":authority", "x", ":path", "/osirose.database.v1." + path, "content-type", "application/grpc", "te", "trailers"}
+	fields := []string{":method", "POST", ":scheme", "http", ":authority", "x", ":path", path, "content-type", contentType, "te", "trailers"}
 	if h.key != "" {
 		fields = append(fields, "authorization", "Bearer "+h.key)
 	}
@@ -122,6 +127,17 @@ func (h hostile) closedWindow() {
 		_ = g.WriteData(id, true, message(fullList(h.user)))
 		err = g.out.Flush()
 		time.Sleep(time.Millisecond) // more than 100 at once are refused
+	}
+}
+
+func (h hostile) closedTwirpWindow() {
+	body, _ := proto.Marshal(fullList(h.user)) // never fails for generated messages
+	g, err := h.dial(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	for err == nil {
+		id := h.openAs(g, "/twirp/osirose.database.v1.CharacterDbService/GetCharacterList", "application/protobuf")
+		_ = g.WriteData(id, true, body)
+		err = g.out.Flush()
+		time.Sleep(time.Millisecond)
 	}
 }
 
