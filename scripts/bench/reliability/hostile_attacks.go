@@ -89,6 +89,7 @@ func (h hostile) dial(settings ...http2.Setting) (*grpcConn, error) {
 	}()
 	_, _ = g.out.WriteString(http2.ClientPreface)
 	_ = g.WriteSettings(settings...)
+	_ = g.WriteSettingsAck() // of the server's, which are on their way
 	return g, g.out.Flush()
 }
 
