@@ -14,11 +14,14 @@ const (
 	// minEvents is how many goroutines must have waited for a judgement.
 	minEvents = 100
 
+	// firstShare is the share of the slots at the start: a program that starts with little CPU must not let everything in first.
+	firstShare = 4
+
 	schedulingLatency = "/sched/latencies:seconds"
 )
 
 // capacity is the number of slots. It follows how long goroutines wait for a CPU, which the Go runtime measures: if they wait too
-// long, it falls to the least, and otherwise it grows by a quarter every 50 ms. A goroutine's work is split into parts, each of which waits for a CPU. So with
+// long, it falls to the least. Otherwise it grows by a quarter every 50 ms, if more than half of the slots are used. A goroutine's work is split into parts, each of which waits for a CPU. So with
 // too many requests inside, each takes as long as all of them, and its time limits run out. With few inside, the CPU is as busy, and
 // each is fast.
 //
@@ -34,6 +37,7 @@ type capacity struct {
 func newCapacity(most, least int) capacity {
 	c := capacity{slots: most, most: most, least: least}
 	if least > 0 {
+		c.slots = max(most/firstShare, least)
 		c.read = newLatencies().read
 	}
 	return c
@@ -53,7 +57,7 @@ func (c *capacity) adapt(now time.Time, used int) {
 	c.waits, c.long = waits, long
 	if newLong*maxShare > newWaits {
 		c.slots = c.least
-	} else {
+	} else if used > c.slots/2 {
 		c.slots = min(c.slots+c.slots/4, c.most)
 	}
 }

@@ -21,18 +21,19 @@ func TestCapacityFollowsTheCPU(t *testing.T) {
 			t.Errorf("%d of %d waits are long: %d slots, want %d", moreLong, moreWaits, got, want)
 		}
 	}
-	adapt(1000, 100, 100, 512) // one in ten may be long
-	adapt(10, 10, 100, 512)    // too few to judge
-	adapt(1000, 900, 2, 512)   // with so few in use the number does not matter
+	adapt(1000, 100, 64, 128)  // half of the slots are enough
+	adapt(1000, 100, 100, 160) // one in ten may be long
+	adapt(10, 10, 100, 160)    // too few to judge
+	adapt(1000, 900, 2, 160)   // with so few in use the number does not matter
 	adapt(1000, 101, 100, 32)
 	adapt(1000, 900, 100, 32)
 	adapt(1000, 0, 100, 40)
 	adapt(1000, 0, 100, 50)
 	for range 20 {
 		waits, now = waits+1000, now.Add(100*time.Millisecond)
-		c.Adapt(now, 100)
+		c.Adapt(now, 500)
 	}
-	adapt(1000, 0, 100, 512)
+	adapt(1000, 0, 500, 512)
 }
 
 // TestRuntimeReportsWaits checks that the Go runtime has the histogram, and that goroutines that wait for a CPU are in it.

@@ -30,7 +30,7 @@ func DefaultBudgets() Budgets {
 		Statement:   500 * time.Millisecond,
 		Acquire:     250 * time.Millisecond,
 		Queue:       100 * time.Millisecond,
-		UrgentQueue: 250 * time.Millisecond,
+		UrgentQueue: 400 * time.Millisecond,
 		Ping:        100 * time.Millisecond,
 		Connect:     2 * time.Second,
 		Close:       500 * time.Millisecond,

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// queueLength is the maximum number of waiting statements per connection of the pool.
+	// queueLength is the maximum number of waiting statements of one principal, per connection of the pool.
 	queueLength = 32
 	// One in reserve connections of the pool is reserved for urgent statements.
 	reserve = 4
@@ -37,7 +37,7 @@ type limiter struct {
 }
 
 func newLimiter(conns, reserved int) *limiter {
-	return &limiter{slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: queueLength * conns})}
+	return &limiter{slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: 2 * queueLength * conns})}
 }
 
 // place is that of a running statement.

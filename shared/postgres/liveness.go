@@ -51,9 +51,13 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	if before.UnixNano() < l.silent.Load() {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.ping)
-	defer cancel()
-	err := conn.Ping(ctx)
+	// The connection's deadline ends the ping: it uses a reply that has arrived, however late this process reads it.
+	wire, end := conn.PgConn().Conn(), time.Now().Add(l.ping)
+	if wire.SetDeadline(end) != nil {
+		return false
+	}
+	err := conn.Ping(statement{ctx, end})
+	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	if isSlow(err) {
 		l.silent.Store(now.UnixNano())
 	}

@@ -69,10 +69,10 @@ func (c *call) charge(from *callers.Connection) {
 	c.record.Principal = from.Host()
 }
 
-// want says how long a request can wait: a third of its time is for its work. Heavy work waits less: it would be too late for the
+// want says how long a request can wait: half of its time is for its work. Heavy work waits less: it would be too late for the
 // database.
 func (c *call) want(kind limiter.Kind, weight int) limiter.Want {
-	until := c.deadline.Add(-c.deadline.Sub(c.start) / 3)
+	until := c.deadline.Add(-c.deadline.Sub(c.start) / 2)
 	if kind == limiter.Heavy {
 		until = c.start.Add(c.deadline.Sub(c.start) / 10)
 	}

@@ -17,7 +17,8 @@ const (
 	// cpuController is where cgroup v1 has the CPU quotas of groups of processes.
 	cpuController = "/sys/fs/cgroup/cpu"
 	quotaPeriod   = 100 * time.Millisecond
-	quotaShare    = 0.8 // of the goodput with the fewest connections
+	quotaShare    = 0.8      // of the goodput with the fewest connections
+	quotaWeight   = 16 << 10 // of the group, 16 times that of another program: the quota must be what limits it
 )
 
 var (
@@ -116,7 +117,7 @@ func newQuotaGroup() (*quotaGroup, error) {
 	if err := os.Mkdir(g.dir, 0o755); err != nil { // as the kernel makes the others
 		return nil, errors.New("this needs cgroup v1's CPU controller, and the right to make a group in " + cpuController)
 	}
-	return g, errors.Join(g.write("cpu.cfs_period_us", quotaPeriod.Microseconds()), g.set(0))
+	return g, errors.Join(g.write("cpu.cfs_period_us", quotaPeriod.Microseconds()), g.write("cpu.shares", quotaWeight), g.set(0))
 }
 
 // set sets the quota in CPUs. 0 is none.
