@@ -162,7 +162,7 @@ func TestMessagesThatDoNotCome(t *testing.T) {
 }
 
 // refusedWithin is the deadline of a call that is to be refused. It is refused after a part of it.
-const refusedWithin = 3 * time.Second
+const refusedWithin = 5 * time.Second
 
 // fixed returns the edge with a number of slots that does not follow the CPU.
 func fixed(edge *rpcserver.Server) *rpcserver.Server {

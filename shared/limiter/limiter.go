@@ -5,7 +5,7 @@
 //     fairness), and within a principal to urgent work first, then in the order of arrival. So a principal that asks for
 //     everything takes nothing from one that asks for less.
 //   - A share of the slots is reserved for urgent work. Heavy work has slots of its own, a quarter as many, and takes several.
-//   - A caller that would wait longer than it can is refused at once.
+//   - A caller that waits longer than it can is refused.
 //   - The number of slots falls while goroutines wait long for a CPU (capacity.go). Then work waits here, before it starts,
 //     and not in the middle, where it has time limits.
 package limiter
@@ -74,7 +74,8 @@ type Want struct {
 	Principal string
 	Kind      Kind
 	Weight    int // how many slots; 0: one
-	// Until bounds the wait. If this process did not run for a part of it, the wait is longer by that part, up to Latest.
+	// Until bounds the wait. If this process did not run for a part of it, the wait is longer by that part, up to Latest. After Latest there
+	// is no slot any more. If Until is later, the caller waits for its refusal: one that is refused at once may come back at once.
 	Until, Latest time.Time
 }
 

@@ -176,13 +176,16 @@ func TestTooLate(t *testing.T) {
 	w := newWaiters(l)
 	late := want("a", limiter.Ordinary)
 	late.Latest = time.Now()
-	w.wait(t.Context(), t, "late", late)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.wait(ctx, t, "late", late)
 	w.wait(t.Context(), t, "in time", want("a", limiter.Ordinary))
 	l.Leave(s)
-	for range 2 {
-		if g := <-w.got; g.ok != (g.name == "in time") {
-			t.Errorf("%s: got a slot = %v", g.name, g.ok)
-		}
+	if g := <-w.got; g.name != "in time" || !g.ok {
+		t.Errorf("%s: got a slot = %v", g.name, g.ok)
+	}
+	cancel()
+	if g := <-w.got; g.ok || l.Stats().Refused != 1 {
+		t.Errorf("%s: got a slot = %v; %+v", g.name, g.ok, l.Stats())
 	}
 }
 

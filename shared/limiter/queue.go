@@ -37,7 +37,7 @@ type entry struct {
 	Want
 	account *account
 	slot    Slot
-	ready   chan struct{} // closed when it got a slot or was refused
+	ready   chan struct{} // closed when it got a slot
 	out     bool          // of the queue
 }
 
@@ -84,10 +84,10 @@ func (l *Limiter) grant(now time.Time) {
 		}
 		l.remove(e)
 		if now.After(e.Latest) {
-			l.refused++
-		} else {
-			e.slot = l.take(e.account, e.Kind, e.Weight)
+			l.refused++ // its caller hears it at Until
+			continue
 		}
+		e.slot = l.take(e.account, e.Kind, e.Weight)
 		close(e.ready)
 	}
 }
