@@ -26,6 +26,7 @@ type Options struct {
 	// Concurrency is the number of concurrent requests of a Lambda function, and so of its connections to each server.
 	// 0: the program is not a function.
 	Concurrency int
+	Memory      cache.Store    // keeps users in the process, if there is a cache; nil: nothing does
 	Events      bool           // the requests are Lambda events: only a gateway proves an identity
 	Tokens      callers.Tokens // verifies callers' tokens; nil: tokens prove nothing
 	LogTo       io.Writer      // nil: stderr
@@ -96,8 +97,11 @@ func gateOptions(o Options, log *slog.Logger) callers.Options {
 }
 
 func cacheOptions(o Options, log *slog.Logger, traced bool) cache.Options {
+	if o.RedisURL == config.RedisOff {
+		o.Memory = nil
+	}
 	return cache.Options{
-		TTL: o.CacheTTL, KeyPrefix: o.RedisPrefix, Traced: traced, Budgets: o.Budgets.Redis,
+		TTL: o.CacheTTL, Memory: o.Memory, KeyPrefix: o.RedisPrefix, Traced: traced, Budgets: o.Budgets.Redis,
 		OnShared: func() {
 			log.Warn("another database uses the same redis; that is safe, but they share its memory: give each its own REDIS_URL")
 		},

@@ -65,6 +65,8 @@ type Options struct {
 	OnOutage func(error)
 	// Traced says that the client's hooks need the request's context at each call. Otherwise a hit does without it.
 	Traced bool
+	// Memory keeps users in the process, in front of Redis. It may be nil.
+	Memory Store
 	// Budgets bound locks and leases. The zero value means [DefaultBudgets].
 	Budgets Budgets
 }
@@ -73,6 +75,7 @@ type Options struct {
 type Cache struct {
 	client  redis.UniversalClient
 	db      *postgres.DB
+	memory  *memory // nil: there is none
 	cluster bool
 	prefix  string
 	// databases is the name of the list of the databases that use this Redis.
@@ -105,16 +108,21 @@ type Cache struct {
 // read goes to the database.
 func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 	_, cluster := client.(*redis.ClusterClient)
-	return &Cache{
+	c := &Cache{
 		client: client, db: db.Urgent(), cluster: cluster, traced: o.Traced, ttl: cmp.Or(o.TTL, DefaultTTL), now: time.Now,
 		budgets: cmp.Or(o.Budgets, DefaultBudgets()), prefix: o.KeyPrefix, databases: databasesKey,
 		shared: shared{report: o.OnShared}, notices: notices{report: o.OnUnusable}, outage: outage{report: o.OnOutage},
 		tokenPrefix: randomHex(epochLen / 2),
 	}
+	if o.Memory != nil {
+		c.memory = newMemory(c, o.Memory)
+	}
+	return c
 }
 
 // Entry is an entity as the cache or the database had it.
 type Entry struct {
+	// Bytes must not be changed: other readers may have the same.
 	Bytes []byte
 	// Now is the database's clock at the read, for deadlines. It is never ahead of that clock, so a deadline that has
 	// passed by Now has passed in the database. It is behind by the last sync's round trip: mostly a few milliseconds, at
@@ -122,6 +130,14 @@ type Entry struct {
 	Now time.Time
 	// TTL shortens how long this value is kept, if a load sets it.
 	TTL time.Duration
+	// source is where the bytes come from, for the tier in the process.
+	source source
+}
+
+// source is the database if id is nil. Otherwise it is Redis, as of the database's clock in milliseconds.
+type source struct {
+	id   *identity
+	asOf int64
 }
 
 // Load reads one entity from the primary. Its error (for example "not found") goes to the reader and fills nothing.
@@ -134,6 +150,7 @@ type Kind struct {
 	format  func() string // part of the field of the hash that has the value
 	load    Load
 	loads   coalescer
+	memory  *memory // nil: the entities are not kept in the process
 	current atomic.Pointer[view]
 }
 
@@ -142,4 +159,11 @@ type Kind struct {
 func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
 	c.kinds.add(prefix)
 	return &Kind{cache: c, prefix: prefix, format: sync.OnceValue(format), load: load}
+}
+
+// InProcess keeps the entities also in the process, if the program has a [Store] for that. It is for entities that this
+// service never writes: a process must see another process's acknowledged write at once. It must come before the first read.
+func (k *Kind) InProcess() *Kind {
+	k.memory = k.cache.memory
+	return k
 }

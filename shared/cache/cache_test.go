@@ -24,6 +24,7 @@ type entity struct {
 	value  atomic.Int64
 	loads  atomic.Int64
 	onLoad atomic.Pointer[func()] // runs after the load has read
+	short  atomic.Bool            // the load gives its entry a TTL
 }
 
 func newEntity(t testing.TB, e *testenv.Env) *entity {
@@ -43,7 +44,11 @@ func (x *entity) load(context.Context, string) (cache.Entry, error) {
 	if f := x.onLoad.Load(); f != nil {
 		(*f)()
 	}
-	return cache.Entry{Bytes: []byte(v), Now: time.Now()}, nil
+	e := cache.Entry{Bytes: []byte(v), Now: time.Now()}
+	if x.short.Load() {
+		e.TTL = time.Minute
+	}
+	return e, nil
 }
 
 // during has f run in the next load, after it has read.

@@ -2,8 +2,10 @@ package cache
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -101,4 +103,54 @@ func Follows(b []byte, piece int) bool {
 		b = b[n:]
 	}
 	return true
+}
+
+// Tier is the tier in the process, driven by a test: its clocks stand still, and no read starts a sync.
+type Tier struct {
+	m      *memory
+	now    atomic.Pointer[instant]
+	Starts atomic.Int64 // syncs that reads would have started
+}
+
+// DriveMemory must come before the first read.
+func (c *Cache) DriveMemory() *Tier {
+	t := &Tier{m: c.memory}
+	start := instant{time.Hour, time.Hour}
+	t.now.Store(&start)
+	t.m.clock = func() instant { return *t.now.Load() }
+	t.m.start = func(func()) {
+		t.Starts.Add(1)
+		t.m.syncing.Store(false)
+	}
+	return t
+}
+
+// Advance moves the two clocks.
+func (t *Tier) Advance(boot, wall time.Duration) {
+	now := *t.now.Load()
+	t.now.Store(&instant{now.boot + boot, now.wall + wall})
+}
+
+// Sync syncs.
+func (t *Tier) Sync() { t.m.sync() }
+
+// Serves reports what the process would serve under the name.
+func (t *Tier) Serves(name string) (string, bool) {
+	e, ok := t.m.get(name)
+	return string(e.Bytes), ok
+}
+
+// ForgetNamesAfter changes NamesKept.
+func (t *Tier) ForgetNamesAfter(d time.Duration) { t.m.namesKept = d }
+
+// Answers changes what the change log answers.
+func (t *Tier) Answers(change func(*postgres.Changes) error) {
+	ask := t.m.changes
+	t.m.changes = func(ctx context.Context, since string) (postgres.Changes, error) {
+		c, err := ask(ctx, since)
+		if err == nil {
+			err = change(&c)
+		}
+		return c, err
+	}
 }

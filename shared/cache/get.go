@@ -23,25 +23,58 @@ const (
 // failover of Redis has lost, shows within MaxStaleness. Get fails only if the load does, or if the database does not
 // answer.
 func (k *Kind) Get(ctx context.Context, id string) (Entry, error) {
-	c := k.cache
-	key := c.key(k.prefix, id)
-	defer c.readers.Add(-1)
-	var e Entry
-	var err error
-	switch readers := c.readers.Add(1); {
-	case c.client == nil:
-		e, err = k.loads.do(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
-	case readers > maxDirectLookups:
-		note(ctx, Shared)
-		e, err = k.loads.do(ctx, key, func() (Entry, error) { return k.get(ctx, key, id, alone) })
-	default:
-		e, err = k.get(ctx, key, id, k.loads.do)
+	find := k.find
+	if k.memory != nil {
+		find = k.findInMemory
 	}
+	e, err := find(ctx, id)
 	// After a freeze a context learns late that its time is over, so this asks the clock: the entity may be too old by now.
 	if end, ok := ctx.Deadline(); err == nil && ok && !time.Now().Before(end) {
 		return Entry{}, context.DeadlineExceeded
 	}
 	return e, err
+}
+
+// findInMemory looks into the process, and then where the entity comes from. Each key has at most one such search running.
+func (k *Kind) findInMemory(ctx context.Context, id string) (Entry, error) {
+	name := k.prefix + id
+	if e, ok := k.memory.get(name); ok {
+		k.cache.count(ctx, Memory)
+		return e, nil
+	}
+	note(ctx, Shared)
+	return k.loads.do(ctx, name, func() (Entry, error) {
+		if e, ok := k.memory.get(name); ok { // another reader has just filled it
+			return e, nil
+		}
+		t := k.memory.ticket()
+		e, err := k.fromServers(ctx, id, alone)
+		if err == nil {
+			k.memory.fill(name, t, e)
+		}
+		return e, err
+	})
+}
+
+// find looks into Redis. Many readers of one key share a look.
+func (k *Kind) find(ctx context.Context, id string) (Entry, error) {
+	c := k.cache
+	defer c.readers.Add(-1)
+	if c.readers.Add(1) <= maxDirectLookups || c.client == nil {
+		return k.fromServers(ctx, id, k.loads.do)
+	}
+	note(ctx, Shared)
+	return k.loads.do(ctx, c.key(k.prefix, id), func() (Entry, error) { return k.fromServers(ctx, id, alone) })
+}
+
+// fromServers looks into Redis, and if need be loads.
+func (k *Kind) fromServers(ctx context.Context, id string, share sharing) (Entry, error) {
+	c := k.cache
+	key := c.key(k.prefix, id)
+	if c.client == nil {
+		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
+	}
+	return k.get(ctx, key, id, share)
 }
 
 // sharing runs a load, perhaps for several readers of a key.
@@ -75,7 +108,7 @@ func (k *Kind) get(ctx context.Context, key, id string, share sharing) (Entry, e
 		return share(ctx, key, func() (Entry, error) { return k.load(ctx, id) })
 	case r.value != nil:
 		c.count(ctx, Hit)
-		return Entry{Bytes: r.value, Now: r.databaseNow()}, nil
+		return r.entry(v.id), nil
 	case r.bad:
 		c.stats.redisErrors.Add(1)
 		_ = c.delete(ctx, []string{key}) // otherwise no reader could fill the key before it expires
@@ -124,7 +157,7 @@ func (v *view) miss(ctx context.Context, key, id string) (Entry, error) {
 		l, err = v.await(ctx, key, token)
 	}
 	if err == nil && l.value != nil && !bypassed {
-		return Entry{Bytes: l.value, Now: l.databaseNow()}, nil // another process has filled it
+		return l.entry(v.id), nil // another process has filled it
 	}
 	e, loadErr := v.load(ctx, id)
 	switch {

@@ -55,6 +55,19 @@ func (id *identity) is(c postgres.Changes) bool {
 	return id.cluster == c.Cluster && bytes.Equal(id.secret, c.CacheKey)
 }
 
+// same reports whether both are of one database.
+func (id *identity) same(other *identity) bool {
+	return id.cluster == other.cluster && bytes.Equal(id.secret, other.secret)
+}
+
+// recognize returns the identity of the database that has answered. It is a new one after a failover, for example.
+func (c *Cache) recognize(changes postgres.Changes) (*identity, error) {
+	if id := c.identity.Load(); id != nil && id.is(changes) {
+		return id, nil
+	}
+	return c.adopt(changes)
+}
+
 // identify returns the identity of the database. A process asks for it once. Later each sync compares it.
 func (c *Cache) identify(ctx context.Context) (*identity, error) {
 	if id := c.identity.Load(); id != nil {

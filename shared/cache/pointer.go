@@ -9,32 +9,57 @@ import (
 // A pointer leads from a name to an id. It is a hint, and nothing invalidates it: its reader must check that the entity
 // still has that name.
 
+// pointerMark begins the names of pointers in the process, so that none is the name of an entity. endless is their time: a
+// pointer is never too old, because its reader checks it.
+const (
+	pointerMark = "pointer:"
+	endless     = 1<<63 - 1
+)
+
 // Pointer returns the id that the name led to when it was set, or "". An error says only that this request should not ask
 // Redis again.
 func (c *Cache) Pointer(ctx context.Context, prefix, name string) (id string, err error) {
+	if c.memory == nil {
+		id, _, err = c.pointerInRedis(ctx, prefix, name)
+		return id, err
+	}
+	kept := pointerMark + prefix + name
+	if e, ok := c.memory.get(kept); ok {
+		return string(e.Bytes), nil
+	}
+	t := c.memory.ticket()
+	id, database, err := c.pointerInRedis(ctx, prefix, name)
+	if id != "" {
+		c.memory.fill(kept, t, Entry{Bytes: []byte(id), source: source{database, endless}})
+	}
+	return id, err
+}
+
+// pointerInRedis also returns the database that the pointer was set for.
+func (c *Cache) pointerInRedis(ctx context.Context, prefix, name string) (id string, database *identity, err error) {
 	if c.client == nil {
-		return "", nil
+		return "", nil, nil
 	}
 	if !c.breaker.allow(c.now) {
 		note(ctx, Bypassed)
-		return "", errBreaker
+		return "", nil, errBreaker
 	}
-	database, err := c.identify(ctx)
+	database, err = c.identify(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	note(ctx, Miss) // a lookup of the entity that it leads to overwrites this
 	key := c.pointerKey(database, prefix, name)
 	sealed, err := c.client.Get(ctx, key).Bytes()
 	if redis.HasErrorPrefix(err, "WRONGTYPE") {
-		return "", c.report(nil) // SetPointer replaces it
+		return "", nil, c.report(nil) // SetPointer replaces it
 	}
 	if err == nil {
 		if value, _, ok := database.open(sealed, place(nil, key, "", nil)); ok {
 			id = string(value)
 		}
 	}
-	return id, c.report(err)
+	return id, database, c.report(err)
 }
 
 // SetPointer stores the id that a name led to. A failure costs a later reader one query.

@@ -26,6 +26,11 @@ func (r *reading) within(age time.Duration) bool {
 // databaseNow is the database's clock at the lookup, or a little before (see [Entry]).
 func (r *reading) databaseNow() time.Time { return time.UnixMilli(r.d + r.ms - r.t) }
 
+// entry is what the reading serves, in the database of id.
+func (r *reading) entry(id *identity) Entry {
+	return Entry{Bytes: r.value, Now: r.databaseNow(), source: source{id, r.d}}
+}
+
 // setWatermark takes the clocks of the watermark. It returns false if they are no numbers.
 func (r *reading) setWatermark(t, d string) bool {
 	redisMS, err1 := strconv.ParseInt(t, 10, 64)

@@ -9,6 +9,7 @@ import (
 // Stats counts what the cache has done since [New].
 type Stats struct {
 	Hits          uint64 // served from Redis
+	MemoryHits    uint64 // served from the process
 	Misses        uint64 // not found in Redis, under a fresh watermark
 	Untrusted     uint64 // Redis failed or had no fresh watermark: read from the database
 	Bypassed      uint64 // Redis not asked: the breaker is open, or an own write could not be deleted
@@ -18,6 +19,9 @@ type Stats struct {
 	NewEpochs     uint64 // syncs that made all values worthless
 	RedisErrors   uint64
 	FailedDeletes uint64 // own writes that could not be deleted from Redis
+
+	MemorySyncs, MemoryFills, MemoryRefusedFills uint64 // of the tier in the process
+	MemoryEras                                   uint64 // how often that tier began anew: all that it had was worthless
 
 	// WatermarkAge is the age of the watermark at the last lookup: what was served then was at most that stale.
 	WatermarkAge time.Duration
@@ -34,13 +38,19 @@ type counters struct {
 // Stats returns the counts so far.
 func (c *Cache) Stats() Stats {
 	s := &c.stats
-	return Stats{
-		Hits: s.statuses[Hit].Load(), Misses: s.statuses[Miss].Load(), Untrusted: s.statuses[Untrusted].Load(),
+	all := Stats{
+		Hits: s.statuses[Hit].Load(), MemoryHits: s.statuses[Memory].Load(), Misses: s.statuses[Miss].Load(), Untrusted: s.statuses[Untrusted].Load(),
 		Bypassed: s.statuses[Bypassed].Load(), Fills: s.fills.Load(), RefusedFills: s.refusedFills.Load(),
 		Syncs: s.syncs.Load(), NewEpochs: s.newEpochs.Load(), RedisErrors: s.redisErrors.Load(),
 		FailedDeletes: s.failedDeletes.Load(), WatermarkAge: time.Duration(s.watermarkAge.Load()) * time.Millisecond,
 		BreakerOpen: c.breaker.open(),
 	}
+	if c.memory != nil {
+		m := &c.memory.stats
+		all.MemorySyncs, all.MemoryEras = m.syncs.Load(), m.eras.Load()
+		all.MemoryFills, all.MemoryRefusedFills = m.fills.Load(), m.refusedFills.Load()
+	}
+	return all
 }
 
 // count counts the status of a read, and notes it in its request.

@@ -13,6 +13,7 @@ type Status uint8
 const (
 	NotAsked  Status = iota
 	Hit              // served from Redis
+	Memory           // served from the process
 	Miss             // not found in Redis, under a fresh watermark
 	Untrusted        // Redis failed or had no fresh watermark: read from the database
 	Bypassed         // Redis not asked: the breaker is open, or an own write could not be deleted
@@ -21,7 +22,7 @@ const (
 
 // String is the status in logs and metrics, empty for NotAsked.
 func (s Status) String() string {
-	return [...]string{"", "hit", "miss", "untrusted", "bypassed", "shared"}[s]
+	return [...]string{"", "hit", "memory", "miss", "untrusted", "bypassed", "shared"}[s]
 }
 
 // note writes the status to the record of the request, if there is one.

@@ -9,13 +9,14 @@ import (
 
 // Changes are the entries of the change log since a snapshot.
 type Changes struct {
-	Keys     []string // changed since then; at most MaxChangedKeys + 1
-	Snapshot string   // the snapshot of this answer; since of the next call
-	Server   string   // system identifier and database
-	Cluster  string   // system identifier, timeline, start time and database: only snapshots with the same value can be compared
-	CacheKey []byte   // the secret under which the cache seals
-	NowMS    int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
-	Standby  bool
+	Keys        []string // changed since then; at most MaxChangedKeys + 1
+	Snapshot    string   // the snapshot of this answer; since of the next call
+	Server      string   // system identifier and database
+	Cluster     string   // system identifier, timeline, start time and database: only snapshots with the same value can be compared
+	CacheKey    []byte   // the secret under which the cache seals
+	UsersLogged bool     // changes of users are in the log
+	NowMS       int64    `db:"now_ms"` // the database's clock, milliseconds since 1970
+	Standby     bool
 }
 
 const (
@@ -50,6 +51,7 @@ SELECT
 		|| '/' || extract(epoch FROM pg_postmaster_start_time())
 		|| '/' || (SELECT oid FROM pg_database WHERE datname = current_database()) AS cluster,
 	(SELECT key FROM game.cache_key) AS cache_key,
+	coalesce((SELECT user_trigger FROM game.adapter), false) AS users_logged,
 	floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now_ms,
 	pg_is_in_recovery() AS standby`
 

@@ -29,7 +29,7 @@ type Repository struct {
 // NewRepository returns a Repository on db and c.
 func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
 	r := &Repository{db: db, sessions: sessiontoken.NewReader(db), cache: c}
-	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load)
+	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load).InProcess()
 	return r
 }
 
