@@ -27,7 +27,8 @@ func TestMetrics(t *testing.T) {
 	id := e.AddUser(t, "Alice")
 	p, admin := startWithAdmin(t, outside(e))
 	waitForMetrics(t, admin, map[string]float64{
-		`cache_reads_total{status="miss"}`: 1, `cache_reads_total{status="hit"}`: 1, "cache_fills_total": 1, "cache_syncs_total": 1, "cache_new_epochs_total": 1,
+		`cache_reads_total{status="miss"}`: 1, `cache_reads_total{status="hit"}`: 1, `cache_reads_total{status="memory"}`: 1, "cache_memory_syncs_total": 1, "cache_memory_restarts_total": 1,
+		"cache_memory_bytes": 256, "cache_fills_total": 1, "cache_syncs_total": 1, "cache_new_epochs_total": 1,
 		"cache_watermark_age_seconds": .001, `redis_call_duration_seconds_count{command="pipeline"}`: 2,
 		`postgres_statement_duration_seconds_count{class="ok"}`: 1, "postgres_connection_wait_seconds_count": 1,
 		`postgres_connections{state="idle"}`: 1, "postgres_max_connections": 16, "go_goroutines": 1, "process_open_fds": 1,
@@ -105,7 +106,7 @@ func TestMetricsOfRedisThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	id := e.AddUser(t, "Alice")
-	p, admin := startWithAdmin(t, append(outside(e), realBudgets, "REDIS_URL=redis://"+e.RDProxy.Addr()))
+	p, admin := startWithAdmin(t, append(outside(e), realBudgets, "REDIS_URL=redis://"+e.RDProxy.Addr(), "CACHE_MEMORY=0"))
 	e.RDProxy.Hold()
 	create := func() {
 		p.post(t, "CharacterDbService/CreateCharacter", `{"user_id":"`+id+`","name":"Canary","request_id":"00000000-0000-4000-8000-000000000001"}`)

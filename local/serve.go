@@ -21,6 +21,7 @@ import (
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache/memory"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/services"
@@ -107,6 +108,9 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 		return err
 	}
 	defer closeTraces() // after the requests have ended
+	if c.CacheMemory > 0 {
+		c.Memory = memory.New(c.CacheMemory)
+	}
 	p, err := app.Open(c)
 	if err != nil {
 		return err

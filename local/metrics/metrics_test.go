@@ -99,6 +99,7 @@ func TestState(t *testing.T) {
 	m.Show(limiter.Stats{Inside: 1, Waiting: 2, Capacity: 3}, cache.Stats{
 		Hits: 2, Misses: 3, Untrusted: 4, Bypassed: 5, Fills: 6, RefusedFills: 7, Syncs: 8, NewEpochs: 9, RedisErrors: 10, FailedDeletes: 11,
 		WatermarkAge: 250 * time.Millisecond, BreakerOpen: true,
+		MemoryHits: 18, MemorySyncs: 19, MemoryEras: 20, MemoryRefusedFills: 21, MemoryBytes: 22,
 	}, postgres.Stats{InUse: 12, Idle: 13, Connecting: 14, Max: 15, Waiting: 16, Refused: 17})
 	want(t, m,
 		"requests_in_flight 1", "requests_waiting 2", "request_slots 3", `cache_reads_total{status="hit"} 2`, `cache_reads_total{status="miss"} 3`,
@@ -106,6 +107,8 @@ func TestState(t *testing.T) {
 		"cache_syncs_total 8", "cache_new_epochs_total 9", "cache_redis_errors_total 10", "cache_failed_deletes_total 11",
 		"cache_watermark_age_seconds 0.25", "cache_breaker_open 1", `postgres_connections{state="in_use"} 12`, `postgres_connections{state="idle"} 13`,
 		`postgres_connections{state="connecting"} 14`, "postgres_max_connections 15", "postgres_waiting_statements 16", "postgres_refused_statements_total 17",
+		`cache_reads_total{status="memory"} 18`, "cache_memory_syncs_total 19", "cache_memory_restarts_total 20", "cache_memory_refused_fills_total 21",
+		"cache_memory_bytes 22",
 	)
 }
 

@@ -69,6 +69,7 @@ func cacheFigures() []figure {
 	}
 	return []figure{
 		read(cache.Hit, func(s cache.Stats) uint64 { return s.Hits }),
+		read(cache.Memory, func(s cache.Stats) uint64 { return s.MemoryHits }),
 		read(cache.Miss, func(s cache.Stats) uint64 { return s.Misses }),
 		read(cache.Untrusted, func(s cache.Stats) uint64 { return s.Untrusted }),
 		read(cache.Bypassed, func(s cache.Stats) uint64 { return s.Bypassed }),
@@ -78,6 +79,10 @@ func cacheFigures() []figure {
 		count("new_epochs_total", "Syncs that discarded every value.", func(s cache.Stats) uint64 { return s.NewEpochs }),
 		count("failed_deletes_total", "Own writes whose old values could not be deleted from Redis.", func(s cache.Stats) uint64 { return s.FailedDeletes }),
 		count("redis_errors_total", "Failed calls of the cache, and values that failed the check of their checksum.", func(s cache.Stats) uint64 { return s.RedisErrors }),
+		count("memory_syncs_total", "Syncs of the change log to the process's memory.", func(s cache.Stats) uint64 { return s.MemorySyncs }),
+		count("memory_restarts_total", "Times that the process's memory was emptied, and a new position in the change log was taken.", func(s cache.Stats) uint64 { return s.MemoryEras }),
+		count("memory_refused_fills_total", "Values not kept in the process, because the entity may have changed since it was read.", func(s cache.Stats) uint64 { return s.MemoryRefusedFills }),
+		level("cache_memory_bytes", "Size of what the process keeps; at most CACHE_MEMORY.", func(n now) float64 { return float64(n.cache.MemoryBytes) }),
 		level("cache_watermark_age_seconds", "Age of the watermark at the last lookup.", func(n now) float64 { return n.cache.WatermarkAge.Seconds() }),
 		level("cache_breaker_open", "1 while the breaker is open: Redis does not answer, and is asked rarely.", func(n now) float64 { return one(n.cache.BreakerOpen) }),
 	}

@@ -134,10 +134,11 @@ type Entry struct {
 	source source
 }
 
-// source is the database if id is nil. Otherwise it is Redis, as of the database's clock in milliseconds.
+// source is the database if id is nil. Otherwise it is Redis.
 type source struct {
 	id   *identity
-	asOf int64
+	asOf int64         // what is as new as the database was at this time, by its own clock, in milliseconds
+	age  time.Duration // since the fill
 }
 
 // Load reads one entity from the primary. Its error (for example "not found") goes to the reader and fills nothing.

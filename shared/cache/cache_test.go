@@ -105,11 +105,19 @@ func (x *entity) wantRead(t testing.TB, when string, want, loads int64) {
 	}
 }
 
-// warm fills the cache.
+// warm fills the cache. On a busy machine the watermark may be too old for some of its reads.
 func (x *entity) warm(t testing.TB) {
 	t.Helper()
-	read(t, x.kind)
-	x.wantRead(t, "warm", x.value.Load(), 0)
+	for range 100 {
+		before := x.loads.Load()
+		if got := read(t, x.kind); got != x.value.Load() {
+			t.Fatalf("read %d, want %d", got, x.value.Load())
+		}
+		if x.loads.Load() == before {
+			return
+		}
+	}
+	t.Fatal("100 reads and no hit")
 }
 
 func TestHitAndMiss(t *testing.T) {

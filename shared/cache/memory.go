@@ -20,6 +20,7 @@ type Store interface {
 	Set(key string, value Kept)
 	Delete(key string)
 	Clear()
+	Bytes() uint64 // about how much memory it takes
 }
 
 // Kept is a value in a [Store].
@@ -126,7 +127,7 @@ func (m *memory) fill(key string, t ticket, e Entry) {
 		m.stats.refusedFills.Add(1)
 		return
 	}
-	m.store.Set(key, Kept{e.Bytes, m.clock().boot + m.ttl})
+	m.store.Set(key, Kept{e.Bytes, m.clock().boot + m.ttl - e.source.age})
 	m.stats.fills.Add(1)
 }
 

@@ -434,6 +434,27 @@ func TestMemoryPointer(t *testing.T) {
 	})
 }
 
+// A value that came from Redis lives there and in the process for one TTL together.
+func TestMemoryTTLOfWhatRedisHad(t *testing.T) {
+	t.Parallel()
+	x := newKept(t, "miniredis")
+	now := x.Redis.Client.Time(t.Context()).Val()
+	x.Redis.Mini.SetTime(now)
+	x.warm(t)
+	later := now.Add(cache.DefaultTTL - time.Minute)
+	x.Redis.Mini.SetTime(later)
+	x.StampWatermark(t, later.UnixMilli(), wm(t, x.Env, "e"), x.syncAt(0)+1)
+	x.wantRead(t, "from Redis", 0, 0)
+	for _, test := range []struct {
+		more   time.Duration
+		served bool
+	}{{50 * time.Second, true}, {11 * time.Second, false}} {
+		x.Advance(test.more, test.more)
+		x.Sync()
+		x.wantServed(t, "after "+test.more.String()+" more", test.served)
+	}
+}
+
 // A value lives for the cache's TTL.
 func TestMemoryTTL(t *testing.T) {
 	t.Parallel()

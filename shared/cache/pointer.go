@@ -30,7 +30,7 @@ func (c *Cache) Pointer(ctx context.Context, prefix, name string) (id string, er
 	t := c.memory.ticket()
 	id, database, err := c.pointerInRedis(ctx, prefix, name)
 	if id != "" {
-		c.memory.fill(kept, t, Entry{Bytes: []byte(id), source: source{database, endless}})
+		c.memory.fill(kept, t, Entry{Bytes: []byte(id), source: source{id: database, asOf: endless}})
 	}
 	return id, err
 }

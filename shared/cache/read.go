@@ -15,6 +15,7 @@ type reading struct {
 	ms    int64  // the Redis clock at the lookup
 	t     int64  // the Redis clock when the watermark's sync began; 0: no watermark
 	d     int64  // the database's clock at t, or a little less
+	age   int64  // of the value since its fill, in milliseconds
 }
 
 // within reports whether the watermark is at most age old. A watermark from the future proves nothing: a failover may
@@ -28,7 +29,7 @@ func (r *reading) databaseNow() time.Time { return time.UnixMilli(r.d + r.ms - r
 
 // entry is what the reading serves, in the database of id.
 func (r *reading) entry(id *identity) Entry {
-	return Entry{Bytes: r.value, Now: r.databaseNow(), source: source{id, r.d}}
+	return Entry{Bytes: r.value, Now: r.databaseNow(), source: source{id, r.d, time.Duration(r.age) * time.Millisecond}}
 }
 
 // setWatermark takes the clocks of the watermark. It returns false if they are no numbers.
@@ -103,7 +104,7 @@ func (v *view) decode(in resp, key string, buffer *[]byte) (reading, error) {
 func (v *view) open(r *reading, sealed, place []byte) {
 	value, at, ok := v.id.open(sealed, place)
 	if r.bad = !ok || at > r.ms || r.ms-at > v.cache.ttl.Milliseconds(); !r.bad {
-		r.value = value
+		r.value, r.age = value, r.ms-at
 	}
 }
 

@@ -21,6 +21,7 @@ type Stats struct {
 	FailedDeletes uint64 // own writes that could not be deleted from Redis
 
 	MemorySyncs, MemoryFills, MemoryRefusedFills uint64 // of the tier in the process
+	MemoryBytes                                  uint64
 	MemoryEras                                   uint64 // how often that tier began anew: all that it had was worthless
 
 	// WatermarkAge is the age of the watermark at the last lookup: what was served then was at most that stale.
@@ -47,6 +48,7 @@ func (c *Cache) Stats() Stats {
 	}
 	if c.memory != nil {
 		m := &c.memory.stats
+		all.MemoryBytes = c.memory.store.Bytes()
 		all.MemorySyncs, all.MemoryEras = m.syncs.Load(), m.eras.Load()
 		all.MemoryFills, all.MemoryRefusedFills = m.fills.Load(), m.refusedFills.Load()
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	RedisURL    string
 	RedisPrefix string // of every key
 	CacheTTL    time.Duration
+	CacheMemory uint64 // bytes that local may keep of users; 0: none
 	LogLevel    slog.Level
 	LogFormat   string // "json", "text", or "" for text on a terminal
 	TracesTo    string // URL of a collector; empty: no traces
@@ -101,6 +102,7 @@ func Read(getenv func(string) string) (Config, error) {
 		RedisURL:    cmp.Or(strings.TrimSpace(e.secret("REDIS_URL")), DefaultRedisURL),
 		RedisPrefix: e.redisPrefix(),
 		CacheTTL:    e.seconds("CACHE_TTL", cache.DefaultTTL, time.Second, 24*time.Hour),
+		CacheMemory: e.bytes("CACHE_MEMORY", 64<<20, 1<<20),
 		LogLevel:    e.logLevel(),
 		LogFormat:   e.oneOf("LOG_FORMAT", "", "json", "text"),
 		TracesTo:    e.traces(),

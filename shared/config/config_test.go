@@ -36,7 +36,7 @@ func names(err error) []string {
 func TestRead(t *testing.T) {
 	t.Parallel()
 	defaults := config.Config{
-		Listen: "0.0.0.0:50052", Admin: "127.0.0.1:50053", RedisURL: config.DefaultRedisURL, CacheTTL: cache.DefaultTTL, LogLevel: slog.LevelInfo,
+		Listen: "0.0.0.0:50052", Admin: "127.0.0.1:50053", RedisURL: config.DefaultRedisURL, CacheTTL: cache.DefaultTTL, CacheMemory: 64 << 20, LogLevel: slog.LevelInfo,
 	}
 	for what, test := range map[string]struct {
 		environment map[string]string
@@ -46,14 +46,14 @@ func TestRead(t *testing.T) {
 		"everything is set": {
 			map[string]string{
 				"LISTEN_ADDR": "127.0.0.1", "SERVICE_PORT": "1", "DATABASE_SCHEMA": "other", "ADMIN_ADDR": "0.0.0.0:2", "DATABASE_URL": "postgres://db", "REDIS_URL": "rediss://cache?cluster=true",
-				"CACHE_TTL": "90", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
+				"CACHE_TTL": "90", "CACHE_MEMORY": "16MiB", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "BETTER_AUTH_SECRET": "secret",
 				"SESSION_ID_LOOKUP": "refuse", "SESSION_WINDOW": "30m", "SESSION_CAP": "48h", "CHARACTER_SLOTS": "32",
 				"CHARACTER_DELETE_DELAY": "1h30m", "CHARACTER_NAME_MIN": "5", "CHARACTER_NAME_MAX": "5",
 				"CHARACTER_NAMES_RESERVED": "guild, council,,king", "EMBEDDED_METRICS": "true", "METRICS_STAGE": "live",
 				"AWS_LAMBDA_FUNCTION_VERSION": "7",
 			},
 			config.Config{
-				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", Schema: "other", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second,
+				Listen: "127.0.0.1:1", Admin: "0.0.0.0:2", DatabaseURL: "postgres://db", Schema: "other", RedisURL: "rediss://cache?cluster=true", CacheTTL: 90 * time.Second, CacheMemory: 16 << 20,
 				LogLevel: slog.LevelDebug, LogFormat: "text",
 				Metrics:  config.EmbeddedMetrics{On: true, Stage: "live", Version: "7"},
 				Sessions: config.Sessions{RefuseSessionID: true, Window: 30 * time.Minute, Cap: 48 * time.Hour},
@@ -93,6 +93,7 @@ func TestReadWrong(t *testing.T) {
 			"DATABASE_SCHEMA":        {"Game", "9a", "a b", "pg_game", "public", "information_schema", strings.Repeat("x", 64)},
 			"SERVICE_PORT":           {"0", "65536", "-1", "http", "5e4", "99999999999999999999"},
 			"CACHE_TTL":              {"0", "-5", "0.5", "25h", "soon", "99999999999999999999", "10000000000000", "5x"},
+			"CACHE_MEMORY":           {"64", "-1", "1023KiB", "64MB", "64 MiB", "1.5GiB", "MiB", "99999999999999999999", "17179869184GiB"},
 			"LOG_LEVEL":              {"loud", "5"},
 			"LOG_FORMAT":             {"xml", "JSON"},
 			"EMBEDDED_METRICS":       {"yes", "1", "TRUE"},
@@ -127,7 +128,7 @@ func TestReadWrong(t *testing.T) {
 			"LISTEN_ADDR": canary + ":80", "DATABASE_URL": "postgres://user:" + canary + "@[", "REDIS_URL": "redis://:" + canary + "@[",
 		}
 		for _, name := range []string{
-			"SERVICE_PORT", "ADMIN_ADDR", "DATABASE_SCHEMA", "CACHE_TTL", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
+			"SERVICE_PORT", "ADMIN_ADDR", "DATABASE_SCHEMA", "CACHE_TTL", "CACHE_MEMORY", "LOG_LEVEL", "LOG_FORMAT", "SESSION_ID_LOOKUP", "SESSION_WINDOW", "SESSION_CAP",
 			"CHARACTER_SLOTS", "CHARACTER_DELETE_DELAY", "CHARACTER_NAME_MIN", "CHARACTER_NAME_MAX",
 		} {
 			wrong[name] = canary

@@ -128,3 +128,23 @@ func (e *env) aws(c Config) AWS {
 	e.checkLinked(a)
 	return a
 }
+
+// bytes reads a size with a unit ("64MiB"), or 0.
+func (e *env) bytes(name string, fallback, least uint64) uint64 {
+	v := e.value(name)
+	if v == "" {
+		return fallback
+	}
+	const most = 1 << 40
+	for unit, factor := range map[string]uint64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		digits, found := strings.CutSuffix(v, unit)
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if found && err == nil && n <= most/factor && n*factor >= least {
+			return n * factor
+		}
+	}
+	if v != "0" {
+		e.wrong(name, fmt.Sprintf("is not a size of at least %d KiB, for example 64MiB, nor 0", least>>10))
+	}
+	return 0
+}

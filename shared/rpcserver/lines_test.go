@@ -55,7 +55,7 @@ func TestLogProtocol(t *testing.T) {
 func TestLogCache(t *testing.T) {
 	t.Parallel()
 	for is, want := range map[cache.Status]string{
-		cache.NotAsked: "", cache.Hit: "hit", cache.Miss: "miss", cache.Untrusted: "untrusted", cache.Bypassed: "bypassed", cache.Shared: "shared",
+		cache.NotAsked: "", cache.Hit: "hit", cache.Memory: "memory", cache.Miss: "miss", cache.Untrusted: "untrusted", cache.Bypassed: "bypassed", cache.Shared: "shared",
 	} {
 		got := logOne(t, http.Header{"Content-Type": {asJSON}}, nil, is.String())
 		if got.Cache != want || got.RPC != "UserService/GetUser" || got.Code != "ok" {

@@ -35,5 +35,5 @@ func (s *Store) Delete(key string) { s.entries.Invalidate(key) }
 // Clear implements [cache.Store].
 func (s *Store) Clear() { s.entries.InvalidateAll() }
 
-// Bytes is about how much memory the entries take.
+// Bytes implements [cache.Store].
 func (s *Store) Bytes() uint64 { return s.entries.WeightedSize() }

@@ -10,7 +10,8 @@
 // constants in model.go, which a test compares with those of package cache. Each world has one or two kinds of fault, and
 // one fault in a run. A read must see an own write unless a failover may have lost the write or its deletion.
 //
-// The model leaves out the database's clock (d of the watermark): deadlines do not decide what is stale.
+// In the worlds with a tier in the process, Redis is what the other worlds prove of it: what it serves is as new as the database
+// was at the time of the watermark. The tier compares that time with the times of its own syncs, by the database's clock.
 package main
 
 import (

@@ -13,6 +13,7 @@ func (x *explorer) lease(s *state, i int) {
 	case n.held == 1 && n.valueEpoch == n.epoch:
 		if avoid == 0 {
 			x.check(s, r, n.value, stepLease.of(i))
+			x.checkWatermark(s, n.value, n.t, stepLease.of(i))
 			r.end()
 		}
 	case n.lease != none && n.leaseEnd > now:

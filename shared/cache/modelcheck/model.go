@@ -14,6 +14,7 @@ const (
 	maxCommits = writers
 	none       = 0xff
 	foreign    = 0xfe // in place of a version: a value of another database
+	fresh      = 0xff // in place of the time that a value is as of: the database said it
 )
 
 // node is what a process finds in one Redis under the names of one database. Where PostgreSQL fails over, the two nodes are
@@ -39,6 +40,9 @@ type reader struct {
 
 	// The miss.
 	avoid, granted, leaseEpoch, loaded uint8 // avoid: do not take what Redis has, since the process bypasses the key
+
+	// The tier in the process: what a hit has read so far, the ticket, and the time that the value of a fill is as of.
+	kept, keptValue, position, positionAge, ticket, asOf uint8
 }
 
 // writer is one transaction.
@@ -51,6 +55,7 @@ type database struct {
 	committed1, lastXid1, value1 uint8 // the same before the last commit, for a failover that loses it
 	versions                     uint8
 	gone                         [maxCommits + 1]uint8 // the tick in which a version was replaced, or none
+	lost, promoted               uint8                 // the version that a failover has lost, and when
 }
 
 // state is the whole state of the model. It is hashed as words of 8 bytes, so it holds only bytes, and 8 divides its size.
@@ -64,9 +69,10 @@ type state struct {
 	own, acked          uint8          // the version of the own write, and the same once it is acknowledged; none
 	bypass              [readers]uint8 // before which tick each process reads from the database
 	known               [readers]uint8 // the timeline by which each process names what it stores
+	memory              memory         // the tier in the readers' process
 	weak                uint8          // which readers need not see the acknowledged write: weakOthers, weakAll
 	faults              uint8          // that may still happen
-	_                   [5]uint8
+	_                   [6]uint8
 }
 
 const (
@@ -89,6 +95,8 @@ type world struct {
 	behind        uint8 // ticks that the replica's clock is behind
 	postgresFails bool  // a failover that loses the last commit
 	shared        bool  // another database uses the same Redis
+	memory        bool  // the readers' process keeps the entity, and Redis is only what the other worlds prove of it
+	syncFails     bool  // that of the tier in the process
 }
 
 // worlds are the explorations of one run. Each is explored completely.
@@ -99,6 +107,9 @@ var worlds = []world{
 	{name: "Redis fails over", reads: [readers]uint8{2, 1}, ticks: 4, web: 1, faults: 1, redisFails: true},
 	{name: "Redis fails over, the new clock is behind", reads: [readers]uint8{1, 1}, ticks: 4, web: 1, faults: 1, redisFails: true, behind: 1},
 	{name: "PostgreSQL fails over", reads: [readers]uint8{2, 1}, ticks: 4, web: 2, faults: 1, postgresFails: true},
+	{name: "kept in the process", memory: true, sameProcess: true, reads: [readers]uint8{2, 1}, ticks: 5, web: 1, faults: 1, syncFails: true},
+	{name: "the same, the clock of Redis is behind", memory: true, sameProcess: true, reads: [readers]uint8{2, 1}, ticks: 5, web: 1, behind: 1},
+	{name: "the same, PostgreSQL fails over", memory: true, sameProcess: true, reads: [readers]uint8{2, 1}, ticks: 5, web: 1, faults: 1, postgresFails: true},
 	{name: "another database on the same Redis", reads: [readers]uint8{2, 1}, ticks: 4, web: 1, faults: 2, shared: true},
 }
 
@@ -110,7 +121,7 @@ func initial(w world) state {
 	for i := range s.db.gone {
 		s.db.gone[i] = none
 	}
-	s.db.lastXid, s.db.lastXid1 = none, none
+	s.db.lastXid, s.db.lastXid1, s.db.lost = none, none, none
 	for i := range s.readers {
 		s.readers[i].left = w.reads[i]
 	}

@@ -22,6 +22,19 @@ const (
 	bugNoAge
 	bugOldLookup
 	bugSharedNames
+	bugMemoryNoAge
+	bugMemoryClockFirst
+	bugMemoryValueFirst
+	bugMemoryBeginsLate
+	bugMemoryPublishFirst
+	bugMemoryNoTicket
+	bugMemoryOldTicket
+	bugMemoryNamesIgnored
+	bugMemoryNamesForgotten
+	bugMemoryYoungPosition
+	bugMemoryKeptAfterError
+	bugMemoryOtherDatabase
+	bugMemoryFillOfOther
 	bugEnd
 )
 
@@ -42,6 +55,20 @@ var bugs = [bugEnd]string{
 	bugNoAge:              "age-not-checked",
 	bugOldLookup:          "old-lookup-after-a-sync",
 	bugSharedNames:        "names-without-the-database",
+
+	bugMemoryNoAge:          "memory-age-not-checked",
+	bugMemoryClockFirst:     "memory-clock-before-value",
+	bugMemoryValueFirst:     "memory-value-before-position",
+	bugMemoryBeginsLate:     "memory-clock-after-snapshot",
+	bugMemoryPublishFirst:   "memory-position-before-deletion",
+	bugMemoryNoTicket:       "memory-fill-after-a-change",
+	bugMemoryOldTicket:      "memory-fill-of-an-earlier-era",
+	bugMemoryNamesIgnored:   "memory-redis-fill-of-a-named-key",
+	bugMemoryNamesForgotten: "memory-redis-fill-of-a-forgotten-name",
+	bugMemoryYoungPosition:  "memory-redis-fill-before-the-position",
+	bugMemoryKeptAfterError: "memory-kept-after-an-error",
+	bugMemoryOtherDatabase:  "memory-timeline-ignored",
+	bugMemoryFillOfOther:    "memory-redis-fill-of-another-timeline",
 }
 
 func (b bug) String() string { return bugs[b] }
@@ -58,6 +85,11 @@ func (b bug) world() world {
 	case bugNoTimeline, bugMaxXid:
 		return worlds[5]
 	case bugSharedNames:
+		return worlds[9]
+	case bugMemoryOtherDatabase, bugMemoryFillOfOther:
+		return worlds[8]
+	}
+	if b >= bugMemoryNoAge && b < bugEnd {
 		return worlds[6]
 	}
 	return worlds[1]
@@ -83,6 +115,13 @@ const (
 	stepLoad
 	stepJoin
 	stepFill
+	stepPosition
+	stepKept
+	stepKeptClock
+	stepTicket
+	stepAskDatabase
+	stepAskRedis
+	stepKeep
 	stepWriteBegin
 	stepCommit
 	stepDelete
@@ -97,6 +136,11 @@ const (
 	stepPromote
 	stepForeignDelete
 	stepForeignFill
+	stepMemoryBegin
+	stepMemorySnapshot
+	stepMemoryDelete
+	stepMemoryApply
+	stepMemoryFails
 	stepEnd
 )
 
@@ -110,6 +154,9 @@ var steps = [stepEnd]string{
 	stepFlush: "Redis is flushed", stepReplicate: "the replica catches up", stepFailover: "Redis fails over",
 	stepHeal: "the old Redis is gone", stepPromote: "PostgreSQL fails over and loses the last commit",
 	stepForeignDelete: "another database deletes the entity", stepForeignFill: "another database fills",
+	stepPosition: "reads the position", stepKept: "looks into the process", stepKeptClock: "reads the clock", stepTicket: "takes a ticket", stepAskDatabase: "loads", stepAskRedis: "reads from Redis",
+	stepKeep: "the process keeps it", stepMemoryBegin: "the process's sync: begin", stepMemorySnapshot: "the process's sync: the snapshot",
+	stepMemoryDelete: "the process's sync: delete", stepMemoryApply: "the process's sync: apply", stepMemoryFails: "the process's sync fails",
 }
 
 const actorShift = 6

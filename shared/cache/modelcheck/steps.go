@@ -12,6 +12,12 @@ const (
 	takeLease
 	load
 	fill
+	memoryPosition
+	memoryValue
+	memoryClock
+	takeTicket
+	askServers
+	memoryFill
 )
 
 const (
@@ -32,6 +38,9 @@ func (x *explorer) successors(s *state) {
 	}
 	for i := range s.writers {
 		x.write(s, i)
+	}
+	if x.world.memory {
+		x.memorySync(s)
 	}
 	if s.now < x.world.ticks+x.world.behind {
 		t := *s
@@ -92,6 +101,14 @@ func (x *explorer) check(s *state, r *reader, version uint8, by step) {
 	}
 }
 
+// checkWatermark is called when Redis serves a version. It must be as new as the database was at the watermark's time: the
+// tier in the process relies on that.
+func (x *explorer) checkWatermark(s *state, version, t uint8, by step) {
+	if gone := s.db.gone[version]; version != s.db.current && gone != none && gone < t && x.world.behind == 0 {
+		x.violate("a value older than its watermark", by)
+	}
+}
+
 // end answers the caller.
 func (r *reader) end() { *r = reader{left: r.left} }
 
@@ -113,6 +130,8 @@ func (x *explorer) read(s *state, i int) {
 		x.load(s, i)
 	case fill:
 		x.atEachNode(s, i, x.fill)
+	default:
+		x.readInMemory(s, i)
 	}
 }
 
@@ -132,6 +151,13 @@ func (x *explorer) atEachNode(s *state, i int, step func(*state, int)) {
 
 func (x *explorer) begin(s *state, i int) {
 	if s.readers[i].left == 0 {
+		return
+	}
+	if x.world.memory {
+		t := *s
+		t.readers[i].left--
+		t.readers[i].pc = x.firstInMemory()
+		x.add(t, stepBegin.of(i))
 		return
 	}
 	nodes := s.reachable()
@@ -186,6 +212,7 @@ func (x *explorer) lookup(s *state, i int) {
 		r.fresh = x.within(r.marked, r.t, now, staleness)
 		if r.held == 1 && r.valueEpoch == r.epoch && r.fresh == 1 {
 			x.check(s, r, r.value, stepLookupTime.of(i))
+			x.checkWatermark(s, r.value, r.t, stepLookupTime.of(i))
 			r.hit = 1
 		}
 		if r.fresh == 1 {

@@ -152,6 +152,9 @@ func (x *explorer) losePrimary(s *state) {
 	lost := db.current
 	db.committed, db.lastXid, db.current = db.committed1, db.lastXid1, db.value1
 	db.gone[lost], db.gone[db.current] = s.now, none
+	if x.world.memory {
+		db.lost, db.promoted = lost, s.now
+	}
 	db.line++
 	db.nextXid = 0
 	for db.committed>>db.nextXid != 0 {
