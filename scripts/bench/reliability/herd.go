@@ -12,6 +12,7 @@ import (
 	"time"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/scripts/bench/internal/testbed"
 )
 
 const (
@@ -45,7 +46,7 @@ VALUES ($1, 'herd', 'herd@example.com', true, now(), 'herd', 'Herd', 'user')`, h
 		return s, err
 	}
 	s.note("%s readers of one user start at the same time, on %d processes with %d connections each; the readers of a process share its connections. "+
-		"Just before, the user's key is deleted from Redis, or Redis is emptied, which removes the watermark too. "+
+		"Just before, the web application changes the user, for 1 s there are no reads, and the user's key is deleted from Redis, or Redis is emptied, which removes the watermark too. "+
 		"A load is a query to PostgreSQL for this user.", thousands(herdReaders), herdProcesses, herdConnections)
 	h.report(&s, map[string][]herdRound{"the key deleted": evicted, "Redis emptied": empty})
 	return s, nil
@@ -95,6 +96,10 @@ type herdRound struct {
 func (h *herd) rounds(ctx context.Context, n int, evict func() error) (all []herdRound, err error) {
 	for range n {
 		h.read(ctx, herdProcesses*herdConnections) // opens the connections, and fills the cache
+		if _, err := h.w.DB.Exec(ctx, `UPDATE "user" SET "updatedAt" = now() WHERE id = $1`, herdUser); err != nil {
+			return all, err
+		}
+		testbed.Pause(ctx, bound) // then no process serves the user from its memory
 		if err := evict(); err != nil {
 			return all, err
 		}

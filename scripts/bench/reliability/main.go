@@ -8,6 +8,7 @@
 // between them. All listen on 127.0.0.1 and end with it. The parts:
 //
 //	staleness   age of the answers while the service and a web application write, without and with faults
+//	memory      users in the memory of a process, while the web application writes and servers fail
 //	sessions    calls about sessions that are being revoked and users that are being banned
 //	redis       latency while Redis is down, and while it hangs
 //	postgres    latency and answers while PostgreSQL hangs, and while it restarts
@@ -75,6 +76,7 @@ type part struct {
 func allParts() []part {
 	return []part{
 		{"staleness", runStaleness},
+		{"memory", runMemory},
 		{"shared", runShared},
 		{"sessions", runSessions},
 		{"redis", runRedisFaults},

@@ -151,7 +151,7 @@ func (p *process) hitRate(ctx context.Context, admin string) (float64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("metrics: cache_reads_total: %w", err)
 		}
-		if all += n; status == "hit" {
+		if all += n; status == "hit" || status == "memory" {
 			hits += n
 		}
 	}

@@ -104,7 +104,10 @@ func (x *explorer) check(s *state, r *reader, version uint8, by step) {
 // checkWatermark is called when Redis serves a version. It must be as new as the database was at the watermark's time: the
 // tier in the process relies on that.
 func (x *explorer) checkWatermark(s *state, version, t uint8, by step) {
-	if gone := s.db.gone[version]; version != s.db.current && gone != none && gone < t && x.world.behind == 0 {
+	if version == foreign || version == s.db.current || x.world.behind > 0 {
+		return
+	}
+	if gone := s.db.gone[version]; gone != none && gone < t {
 		x.violate("a value older than its watermark", by)
 	}
 }
