@@ -76,13 +76,16 @@ func (w *world) forget(ctx context.Context, prefix string, n int) error {
 
 // warmUp fills Redis and the connection pools, and runs each path once for each user.
 func warmUp(ctx context.Context, w *world, p *process, variants []*variant, o options) error {
-	users := p.users(stack)
+	users, remembered := p.users(stack), getUser(w, p.users(remembering))
 	err := spread(ctx, 8, withRoster, func(ctx context.Context, i int) error {
 		r, err := users.GetUser(ctx, &databasev1.GetUserRequest{UserId: w.users[i]})
 		if err != nil {
 			return err
 		}
 		b, err := proto.Marshal(r.User)
+		if err == nil {
+			err = remembered(ctx, i)
+		}
 		if err != nil {
 			return err
 		}

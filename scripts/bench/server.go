@@ -22,6 +22,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/cache/memory"
 	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -33,6 +34,7 @@ const (
 
 	// The listeners of a server: the whole stack, and the handlers to compare with.
 	stack        = "stack"
+	remembering  = "stack that keeps users"
 	guarded      = "stack for callers with a key"
 	callerKey    = "the key"
 	plain        = "plain"
@@ -108,9 +110,17 @@ func newHandlers(key callers.Key) (map[string]http.Handler, *grpcserver.Server, 
 	if err != nil {
 		return nil, nil, err
 	}
+	options.Memory, options.Telemetry = memory.New(c.CacheMemory), app.Telemetry{}
+	metrics.New("").Watch(&options.Telemetry)
+	withMemory, err := app.Open(options)
+	if err != nil {
+		return nil, nil, err
+	}
+	inProcess, _ := newStack(withMemory)
 	return map[string]http.Handler{
 		stack:        handler,
 		guarded:      withKey,
+		remembering:  inProcess,
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
 		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(redisOptions)}),
 		plainRow:     databasev1.NewUserServiceServer(selectUser{pool: pool}),

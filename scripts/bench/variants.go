@@ -11,19 +11,22 @@ import (
 )
 
 const (
-	maxHit     = 2.2  // GetUser hit, to a constant Twirp answer
-	maxSession = 1.25 // GetSession, to Twirp with one SELECT
-	maxStream  = 1.8  // gRPC with one request at a time on a connection, to the same call by Twirp
-	maxStreams = 1.1  // the same with eight requests at a time
-	maxJSON    = 1.4  // JSON, to protobuf
-	maxKey     = 1.2  // a caller with an API key, to any caller
-	maxMiss    = 1.5  // a BASIC list on a miss, to Twirp with its SELECT
-	maxFull    = 6.1  // a FULL list, to a constant Twirp answer: 100 us if that takes 16.4
+	maxMemory  = 1.2 // GetUser from the process's memory, to a constant Twirp answer
+	maxHit     = 1.8 // GetUser from Redis, to a constant Twirp answer
+	maxSession = 1.2 // GetSession, to Twirp with one SELECT
+	maxWhose   = 1.4 // GetUserBySession, to the same
+	maxStream  = 1.8 // gRPC with one request at a time on a connection, to the same call by Twirp
+	maxStreams = 1.1 // the same with eight requests at a time
+	maxJSON    = 1.4 // JSON, to protobuf
+	maxKey     = 1.2 // a caller with an API key, to any caller
+	maxMiss    = 1.5 // a BASIC list on a miss, to Twirp with its SELECT
+	maxFull    = 6.1 // a FULL list, to a constant Twirp answer: 100 us if that takes 16.4
 
 	constantVariant  = "Twirp, constant"
 	selectVariant    = "Twirp, one SELECT"
 	statementVariant = "Twirp, GetSession's statement"
 	listVariant      = "Twirp, SELECT of five rows"
+	memoryVariant    = "GetUser in the process"
 	hitVariant       = "GetUser hit"
 	sessionVariant   = "GetSession"
 )
@@ -34,11 +37,12 @@ func newVariants(w *world, p *process) []*variant {
 	return []*variant{
 		{name: constantVariant, call: getUser(w, p.users(plain))},
 		{name: "Twirp, go-redis GET", call: getUser(w, p.users(plainGet))},
+		{name: memoryVariant, goal: maxMemory, call: getUser(w, p.users(remembering))},
 		{name: hitVariant, goal: maxHit, call: getUser(w, users)},
 		{name: selectVariant, call: getUser(w, p.users(plainRow))},
 		{name: statementVariant, base: selectVariant, call: getSession(w, p.sessions(plainSession))},
 		{name: sessionVariant, base: selectVariant, goal: maxSession, call: getSession(w, sessions)},
-		{name: "GetUserBySession", base: selectVariant, call: func(ctx context.Context, i int) error {
+		{name: "GetUserBySession", base: selectVariant, goal: maxWhose, call: func(ctx context.Context, i int) error {
 			token := &databasev1.GetUserBySessionRequest_Token{Token: w.tokens[i%len(w.tokens)]}
 			_, err := users.GetUserBySession(ctx, &databasev1.GetUserBySessionRequest{Session: token})
 			return err
