@@ -1,10 +1,15 @@
 package cache_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -81,4 +86,24 @@ func TestErrorRepliesOpenNoBreaker(t *testing.T) {
 			t.Errorf("Pointer after error replies = %q, %v, want 1", id, err)
 		}
 	})
+}
+
+// A connection that this process had not free says nothing about Redis.
+func TestFullPoolIsNotAFailure(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		open bool
+	}{
+		"no free connection": {redis.ErrPoolTimeout, false},
+		"no answer":          {context.DeadlineExceeded, true},
+	} {
+		c := cache.New(redis.NewClient(&redis.Options{}), &postgres.DB{}, cache.Options{})
+		for range 10 {
+			c.Fail(test.err)
+		}
+		if got := c.Stats().BreakerOpen; got != test.open {
+			t.Errorf("%s: the breaker is open: %v, want %v", name, got, test.open)
+		}
+	}
 }

@@ -122,8 +122,10 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 
 // Entry is an entity as the cache or the database had it.
 type Entry struct {
-	// Bytes must not be changed: other readers may have the same.
+	// Bytes are the reader's own. They are nil if Value is set.
 	Bytes []byte
+	// Value is what Kind.InProcess has decoded from the bytes. Other readers have the same: it must not be changed.
+	Value any
 	// Now is the database's clock at the read, for deadlines. It is never ahead of that clock, so a deadline that has
 	// passed by Now has passed in the database. It is behind by the last sync's round trip: mostly a few milliseconds, at
 	// most MaxStaleness. This holds while the clocks of Redis and of the database run at one rate and are not set.
@@ -152,6 +154,7 @@ type Kind struct {
 	load    Load
 	loads   coalescer
 	memory  *memory // nil: the entities are not kept in the process
+	decode  func([]byte) (any, error)
 	current atomic.Pointer[view]
 }
 
@@ -163,8 +166,9 @@ func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
 }
 
 // InProcess keeps the entities also in the process, if the program has a [Store] for that. It is for entities that this
-// service never writes: a process must see another process's acknowledged write at once. It must come before the first read.
-func (k *Kind) InProcess() *Kind {
-	k.memory = k.cache.memory
+// service never writes: a process must see another process's acknowledged write at once. A hit there has the decoded Value. It must
+// come before the first read.
+func (k *Kind) InProcess(decode func([]byte) (any, error)) *Kind {
+	k.memory, k.decode = k.cache.memory, decode
 	return k
 }

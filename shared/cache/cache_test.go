@@ -87,9 +87,13 @@ func read(t testing.TB, k *cache.Kind) int64 {
 	if err != nil {
 		t.Fatalf("Get: %v", err)
 	}
-	n, err := strconv.ParseInt(string(e.Bytes), 10, 64)
+	text, inProcess := e.Value.(string)
+	if !inProcess {
+		text = string(e.Bytes)
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		t.Fatalf("Get returned %q", e.Bytes)
+		t.Fatalf("Get returned %q", text)
 	}
 	return n
 }

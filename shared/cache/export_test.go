@@ -14,6 +14,9 @@ import (
 // SetNow gives the cache another clock. It must come before the first read.
 func (c *Cache) SetNow(now func() time.Time) { c.now = now }
 
+// Fail reports a failed call.
+func (c *Cache) Fail(err error) { _ = c.report(err) }
+
 // Vault seals and opens what is in Redis as the processes of one database do, without a Redis.
 type Vault struct{ view *view }
 
@@ -137,7 +140,7 @@ func (t *Tier) Sync() { t.m.sync() }
 // Serves reports what the process would serve under the name.
 func (t *Tier) Serves(name string) (string, bool) {
 	e, ok := t.m.get(name)
-	return string(e.Bytes), ok
+	return fmt.Sprint(e.Value), ok
 }
 
 // ForgetNamesAfter changes NamesKept.

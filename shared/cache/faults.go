@@ -17,7 +17,7 @@ const (
 
 // report counts a failed call, and tells the breaker whether a call was answered. redis.Nil is an answer and no error. An
 // error reply (for example to a key of the wrong type) came quickly, so it does not open the breaker. Neither does a
-// caller who gave up.
+// caller who gave up, nor a connection that this process had not free.
 func (c *Cache) report(err error) error {
 	if err == nil || errors.Is(err, redis.Nil) {
 		if c.breaker.success() {
@@ -27,7 +27,7 @@ func (c *Cache) report(err error) error {
 	}
 	c.stats.redisErrors.Add(1)
 	c.notices.found(diagnose(err, c.cluster))
-	if _, answered := errors.AsType[redis.Error](err); !answered && !errors.Is(err, context.Canceled) {
+	if _, answered := errors.AsType[redis.Error](err); !answered && !errors.Is(err, context.Canceled) && !errors.Is(err, redis.ErrPoolTimeout) {
 		if c.breaker.failure(c.now) {
 			c.outage.changed(&c.breaker, err)
 		}

@@ -49,10 +49,13 @@ func (k *Kind) findInMemory(ctx context.Context, id string) (Entry, error) {
 		}
 		t := k.memory.ticket()
 		e, err := k.fromServers(ctx, id, alone)
-		if err == nil {
-			k.memory.fill(name, t, e)
+		if err != nil {
+			return e, err
 		}
-		return e, err
+		if e.Value, err = k.decode(e.Bytes); err == nil {
+			k.memory.fill(name, t, e, e.Value)
+		}
+		return Entry{Value: e.Value, Now: e.Now}, err
 	})
 }
 

@@ -25,12 +25,13 @@ type Store interface {
 
 // Kept is a value in a [Store].
 type Kept struct {
-	bytes []byte
+	value any
+	size  int
 	until time.Duration // on the clock of instant.boot
 }
 
-// Size is the length of the value in bytes.
-func (k Kept) Size() int { return len(k.bytes) }
+// Size is about how many bytes the value takes: a message takes about twice as many as its encoding.
+func (k Kept) Size() int { return 2 * k.size }
 
 // memory is the tier in front of Redis. Its process has a position of its own in the change log, and serves a value only
 // while the sync that took the position began at most MaxStaleness ago.
@@ -103,7 +104,7 @@ func (m *memory) get(key string) (Entry, bool) {
 	if !found || age > MaxStaleness || now.boot > value.until {
 		return Entry{}, false
 	}
-	return Entry{Bytes: value.bytes, Now: p.databaseNow(now)}, true
+	return Entry{Value: value.value, Now: p.databaseNow(now)}, true
 }
 
 // ticket is taken before the source of a fill is read.
@@ -115,8 +116,8 @@ func (m *memory) ticket() ticket {
 	return ticket{p.era, p.sync}
 }
 
-// fill keeps what was read after t was taken, unless the entity may have changed since it was read.
-func (m *memory) fill(key string, t ticket, e Entry) {
+// fill keeps value, the decoded bytes of e, which was read after t was taken, unless the entity may have changed since it was read.
+func (m *memory) fill(key string, t ticket, e Entry, value any) {
 	if t.era == nil || e.TTL > 0 { // of e.TTL, changes are not logged
 		return
 	}
@@ -127,7 +128,7 @@ func (m *memory) fill(key string, t ticket, e Entry) {
 		m.stats.refusedFills.Add(1)
 		return
 	}
-	m.store.Set(key, Kept{e.Bytes, m.clock().boot + m.ttl - e.source.age})
+	m.store.Set(key, Kept{value, len(e.Bytes), m.clock().boot + m.ttl - e.source.age})
 	m.stats.fills.Add(1)
 }
 

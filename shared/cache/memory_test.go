@@ -59,7 +59,7 @@ func newKept(t *testing.T, redisKind string) *kept {
 	store := &watchedStore{Store: memory.New(1 << 20)}
 	e := testenv.New(t, testenv.Variants[0], redisKind, func(o *app.Options) { o.Memory = store })
 	x := &kept{newEntity(t, e), e.Program.Cache.DriveMemory(), store}
-	x.kind.InProcess()
+	x.kind.InProcess(func(b []byte) (any, error) { return string(b), nil })
 	return x
 }
 

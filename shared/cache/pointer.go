@@ -25,12 +25,12 @@ func (c *Cache) Pointer(ctx context.Context, prefix, name string) (id string, er
 	}
 	kept := pointerMark + prefix + name
 	if e, ok := c.memory.get(kept); ok {
-		return string(e.Bytes), nil
+		return e.Value.(string), nil //nolint:forcetypeassert // only a pointer has such a name
 	}
 	t := c.memory.ticket()
 	id, database, err := c.pointerInRedis(ctx, prefix, name)
 	if id != "" {
-		c.memory.fill(kept, t, Entry{Bytes: []byte(id), source: source{id: database, asOf: endless}})
+		c.memory.fill(kept, t, Entry{Bytes: []byte(id), source: source{id: database, asOf: endless}}, id)
 	}
 	return id, err
 }

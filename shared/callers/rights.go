@@ -3,6 +3,8 @@ package callers
 import (
 	"math/bits"
 
+	"google.golang.org/protobuf/proto"
+
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
@@ -165,32 +167,37 @@ func modeOf(m databasev1.DeleteMode) Rights {
 	return DeleteCharacterImmediate
 }
 
-// Redact empties the personal fields of an answer that r does not allow: e-mail address, ban reason, IP address and user agent.
+// Redact empties the personal fields of an answer that r does not allow: e-mail address, ban reason, IP address and user agent. It
+// changes a copy of the user, because other requests may have the same.
 func (r Rights) Redact(answer any) {
 	switch a := answer.(type) {
 	case *databasev1.GetUserResponse:
-		r.redact(GetUserPersonal, a.User, nil)
+		a.User = r.redactUser(GetUserPersonal, a.User)
 	case *databasev1.GetUserByUsernameResponse:
-		r.redact(GetUserByUsernamePersonal, a.User, nil)
+		a.User = r.redactUser(GetUserByUsernamePersonal, a.User)
 	case *databasev1.GetUserByEmailResponse:
-		r.redact(GetUserByEmailPersonal, a.User, nil)
+		a.User = r.redactUser(GetUserByEmailPersonal, a.User)
 	case *databasev1.GetUserBySessionResponse:
-		r.redact(GetUserBySessionPersonal, a.User, a.Session)
+		a.User = r.redactUser(GetUserBySessionPersonal, a.User)
+		r.redactSession(GetUserBySessionPersonal, a.Session)
 	case *databasev1.GetSessionResponse:
-		r.redact(GetSessionPersonal, nil, a.Session)
+		r.redactSession(GetSessionPersonal, a.Session)
 	case *databasev1.RefreshSessionResponse:
-		r.redact(RefreshSessionPersonal, nil, a.Session)
+		r.redactSession(RefreshSessionPersonal, a.Session)
 	}
 }
 
-func (r Rights) redact(personal Rights, u *databasev1.User, s *databasev1.Session) {
-	if r.Has(personal) {
-		return
+func (r Rights) redactUser(personal Rights, u *databasev1.User) *databasev1.User {
+	if u == nil || r.Has(personal) {
+		return u
 	}
-	if u != nil {
-		u.Email, u.BanReason = "", ""
-	}
-	if s != nil {
+	u = proto.CloneOf(u)
+	u.Email, u.BanReason = "", ""
+	return u
+}
+
+func (r Rights) redactSession(personal Rights, s *databasev1.Session) {
+	if s != nil && !r.Has(personal) {
 		s.IpAddress, s.UserAgent = "", ""
 	}
 }

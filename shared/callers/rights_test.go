@@ -136,3 +136,21 @@ func TestPowers(t *testing.T) {
 		}
 	}
 }
+
+// Many requests may have the same user, so an answer without personal fields has a copy.
+func TestRedactChangesACopy(t *testing.T) {
+	t.Parallel()
+	u := &databasev1.User{Id: "u1", Email: "a@example.com", BanReason: "spam"}
+	for _, answer := range []interface{ GetUser() *databasev1.User }{
+		&databasev1.GetUserResponse{User: u}, &databasev1.GetUserByUsernameResponse{User: u}, &databasev1.GetUserByEmailResponse{User: u},
+		&databasev1.GetUserBySessionResponse{User: u},
+	} {
+		callers.Rights(0).Redact(answer)
+		if got := answer.GetUser(); got.Email+got.BanReason != "" || got.Id != "u1" {
+			t.Errorf("%T has %v, want only the id", answer, got)
+		}
+	}
+	if u.Email == "" || u.BanReason == "" {
+		t.Errorf("the user of other requests has become %v", u)
+	}
+}

@@ -29,7 +29,7 @@ type Repository struct {
 // NewRepository returns a Repository on db and c.
 func NewRepository(db *postgres.DB, c *cache.Cache) *Repository {
 	r := &Repository{db: db, sessions: sessiontoken.NewReader(db), cache: c}
-	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load).InProcess()
+	r.users = c.Kind("user:", cache.Fingerprint(selectUserSQL, (*databasev1.User)(nil)), r.load).InProcess(decode)
 	return r
 }
 
@@ -91,10 +91,14 @@ func (r *userRow) proto() *databasev1.User {
 	}
 }
 
-// weighBan sets Banned to false if the ban has ended at now, the database's clock. It is the same rule as
+// weighBan returns u, or a copy that is not banned if the ban has ended at now, the database's clock. It is the same rule as
 // game.ban_holds.
 func weighBan(u *databasev1.User, now time.Time) *databasev1.User {
-	u.Banned = u.Banned && (u.BanExpiresAt == nil || u.BanExpiresAt.AsTime().After(now))
+	if !u.Banned || u.BanExpiresAt == nil || u.BanExpiresAt.AsTime().After(now) {
+		return u
+	}
+	u = proto.CloneOf(u)
+	u.Banned = false
 	return u
 }
 
@@ -104,11 +108,19 @@ func (r *Repository) ByID(ctx context.Context, id string) (*databasev1.User, err
 	if err != nil {
 		return nil, err
 	}
-	u := &databasev1.User{}
-	if err := proto.Unmarshal(e.Bytes, u); err != nil {
-		return nil, err
+	value := e.Value
+	if value == nil {
+		if value, err = decode(e.Bytes); err != nil {
+			return nil, err
+		}
 	}
-	return weighBan(u, e.Now), nil
+	return weighBan(value.(*databasev1.User), e.Now), nil
+}
+
+// decode returns a *databasev1.User, which must not be changed: many requests may have it.
+func decode(b []byte) (any, error) {
+	u := &databasev1.User{}
+	return u, proto.Unmarshal(b, u)
 }
 
 func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
