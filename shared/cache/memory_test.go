@@ -55,6 +55,12 @@ func eachKept(t *testing.T, f func(t *testing.T, x *kept)) {
 	}
 }
 
+// onMiniredis is for what does not depend on Redis.
+func onMiniredis(t *testing.T, f func(t *testing.T, x *kept)) {
+	t.Helper()
+	f(t, newKept(t, "miniredis"))
+}
+
 func newKept(t *testing.T, redisKind string) *kept {
 	store := &watchedStore{Store: memory.New(1 << 20)}
 	e := testenv.New(t, testenv.Variants[0], redisKind, func(o *app.Options) { o.Memory = store })
@@ -108,7 +114,7 @@ func TestMemoryAge(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			eachKept(t, func(t *testing.T, x *kept) {
+			onMiniredis(t, func(t *testing.T, x *kept) {
 				x.keep(t)
 				x.Advance(test.boot, test.wall)
 				x.wantServed(t, what, test.served)
@@ -120,7 +126,7 @@ func TestMemoryAge(t *testing.T) {
 // The position's age counts from the begin of its sync: the change log answers later than it was read.
 func TestMemoryAgeCountsFromTheBegin(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		x.keep(t)
 		x.Answers(func(*postgres.Changes) error {
 			x.Advance(cache.MaxStaleness+1, cache.MaxStaleness+1)
@@ -134,7 +140,7 @@ func TestMemoryAgeCountsFromTheBegin(t *testing.T) {
 // A sync starts only for a read, SyncAge after the last one began.
 func TestMemorySyncStarts(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		for range 3 {
 			x.Serves(x.key)
 		}
@@ -178,7 +184,7 @@ func TestMemoryForgets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachKept(t, func(t *testing.T, x *kept) {
+			onMiniredis(t, func(t *testing.T, x *kept) {
 				x.keep(t)
 				cause(t, x)
 				x.Sync()
@@ -213,7 +219,7 @@ func TestMemoryFillAfterAChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachKept(t, func(t *testing.T, x *kept) {
+			onMiniredis(t, func(t *testing.T, x *kept) {
 				x.Sync()
 				x.during(func() {
 					x.change(t)
@@ -235,7 +241,7 @@ func TestMemoryFillAfterAChange(t *testing.T) {
 // A ticket that was taken without a position fills nothing: it is not known what changed since.
 func TestMemoryFillWithoutAPosition(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		x.during(func() {
 			x.change(t)
 			x.Sync()
@@ -325,7 +331,7 @@ func (x *kept) readFromRedis(t *testing.T, happens func(*testing.T, *kept) int64
 // A value that was sealed for another database is not kept in this one's era.
 func TestMemoryFillOfAnotherDatabase(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		promoted := func(t *testing.T, x *kept) int64 {
 			x.Answers(func(c *postgres.Changes) error { c.Cluster += "/promoted"; return nil })
 			now := x.syncAt(0)
@@ -352,7 +358,7 @@ func TestMemoryOrderOfAHit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachKept(t, func(t *testing.T, x *kept) {
+			onMiniredis(t, func(t *testing.T, x *kept) {
 				x.keep(t)
 				between := func() {
 					x.Advance(cache.MaxStaleness+1, cache.MaxStaleness+1)
@@ -368,7 +374,7 @@ func TestMemoryOrderOfAHit(t *testing.T) {
 // A sync deletes before it publishes its position.
 func TestMemoryOrderOfASync(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		x.keep(t)
 		x.change(t)
 		x.Advance(cache.MaxStaleness+1, cache.MaxStaleness+1)
@@ -388,7 +394,7 @@ func TestMemoryOrderOfASync(t *testing.T) {
 // An entity whose changes are not logged is not kept.
 func TestMemoryKeepsOnlyWhatIsLogged(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		x.short.Store(true)
 		x.Sync()
 		read(t, x.kind)
@@ -399,7 +405,7 @@ func TestMemoryKeepsOnlyWhatIsLogged(t *testing.T) {
 // The database's clock of an entry is behind that clock, however old the position is.
 func TestMemoryDeadlines(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		var said time.Time
 		x.Answers(func(c *postgres.Changes) error { said = time.UnixMilli(c.NowMS); return nil })
 		x.keep(t)
@@ -458,7 +464,7 @@ func TestMemoryTTLOfWhatRedisHad(t *testing.T) {
 // A value lives for the cache's TTL.
 func TestMemoryTTL(t *testing.T) {
 	t.Parallel()
-	eachKept(t, func(t *testing.T, x *kept) {
+	onMiniredis(t, func(t *testing.T, x *kept) {
 		x.keep(t)
 		x.Advance(cache.DefaultTTL+1, cache.DefaultTTL+1)
 		x.Sync()
