@@ -153,7 +153,8 @@ func (c *call) id() string {
 	if c.record.ID != "" {
 		return c.record.ID
 	}
-	return c.server.prefix + "-" + strconv.FormatUint(c.number, 10)
+	var b [32]byte // larger than any
+	return string(strconv.AppendUint(append(append(b[:0], c.server.prefix...), '-'), c.number, 10))
 }
 
 // callerName returns the caller's verified name. If no caller needs an identity, it returns that of an IAM principal or of the

@@ -70,6 +70,9 @@ func (s *sample) leftOut(now time.Time) map[string]int {
 // logLeftOut logs the number of lines that were left out.
 func (l *requestLog) logLeftOut(now time.Time) {
 	left := l.sample.leftOut(now)
+	if len(left) == 0 {
+		return
+	}
 	for _, code := range slices.Sorted(maps.Keys(left)) {
 		slog.New(l.log).Warn("too many requests with an error: their lines were left out", "code", code, "count", left[code])
 	}
