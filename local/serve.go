@@ -21,6 +21,7 @@ import (
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/cache/memory"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -45,7 +46,7 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 	if err != nil {
 		return err
 	}
-	c.Budgets = b
+	c.Budgets, c.Memory = b, store(c.CacheMemory)
 	if err := prepareCallers(&c); err != nil {
 		return err
 	}
@@ -61,6 +62,14 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 		c.LogTo = log
 	}
 	return withBackends(ctx, c, *data, func(c app.Options, b *backends) error { return serve(ctx, c, b, *grace) })
+}
+
+// store keeps users in the process, if it may take memory.
+func store(bytes uint64) cache.Store {
+	if bytes == 0 {
+		return nil
+	}
+	return memory.New(bytes)
 }
 
 // listenHere makes the port listen on this machine's own address only, unless LISTEN_ADDR says otherwise.
@@ -108,9 +117,6 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 		return err
 	}
 	defer closeTraces() // after the requests have ended
-	if c.CacheMemory > 0 {
-		c.Memory = memory.New(c.CacheMemory)
-	}
 	p, err := app.Open(c)
 	if err != nil {
 		return err
@@ -137,7 +143,6 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 		defer every.Stop()
 		go remind(p.Log, every.C, ctx.Done())
 	}
-
 	if err = untilEnd(ctx, b, failed); err != nil {
 		grace = 0
 	}

@@ -110,13 +110,10 @@ func newHandlers(key callers.Key) (map[string]http.Handler, *grpcserver.Server, 
 	if err != nil {
 		return nil, nil, err
 	}
-	options.Memory, options.Telemetry = memory.New(c.CacheMemory), app.Telemetry{}
-	metrics.New("").Watch(&options.Telemetry)
-	withMemory, err := app.Open(options)
+	inProcess, err := newRemembering(options)
 	if err != nil {
 		return nil, nil, err
 	}
-	inProcess, _ := newStack(withMemory)
 	return map[string]http.Handler{
 		stack:        handler,
 		guarded:      withKey,
@@ -135,6 +132,18 @@ func newStack(p *app.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
 	all := services.New(p)
 	return all.Handler(edge), grpcserver.New(edge, func() bool { return true }, grpcserver.All(all.Users, all.Characters, all.Sessions)...)
+}
+
+// newRemembering mounts the services on a cache that keeps users in the process.
+func newRemembering(o app.Options) (http.Handler, error) {
+	o.Memory, o.Telemetry = memory.New(o.CacheMemory), app.Telemetry{}
+	metrics.New("").Watch(&o.Telemetry)
+	p, err := app.Open(o)
+	if err != nil {
+		return nil, err
+	}
+	handler, _ := newStack(p)
+	return handler, nil
 }
 
 // newGuarded mounts the services for callers with the key.

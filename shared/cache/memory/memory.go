@@ -19,7 +19,7 @@ type Store struct {
 func New(bytes uint64) *Store {
 	return &Store{otter.Must(&otter.Options[string, cache.Kept]{
 		MaximumWeight: bytes,
-		Weigher:       func(key string, value cache.Kept) uint32 { return uint32(len(key) + value.Size() + overhead) }, //nolint:gosec // a user is far below 4 GB
+		Weigher:       func(key string, value cache.Kept) uint32 { return uint32(len(key) + value.Size() + overhead) },
 	})}
 }
 

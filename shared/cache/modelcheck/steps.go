@@ -211,27 +211,32 @@ func (x *explorer) lookup(s *state, i int) {
 		}
 		x.add(t, stepLookupValue.of(i))
 	case lookupTime:
-		now := x.clock(s, r.node)
-		r.fresh = x.within(r.marked, r.t, now, staleness)
-		if r.held == 1 && r.valueEpoch == r.epoch && r.fresh == 1 {
-			x.check(s, r, r.value, stepLookupTime.of(i))
-			x.checkWatermark(s, r.value, r.t, stepLookupTime.of(i))
-			r.hit = 1
-		}
-		if r.fresh == 1 {
-			r.until = s.now + staleness - min(staleness, now-min(now, r.t))
-		}
-		young := x.within(r.marked, r.t, now, syncAge) == 1
-		r.marked, r.t, r.epoch, r.held, r.valueEpoch = 0, 0, 0, 0, 0
-		if r.hit == 0 {
-			r.value = 0
-		}
-		if r.again == 1 || young {
-			x.decide(s, r, i)
-		} else {
-			r.pc = syncBegin
-		}
+		x.lookedUp(s, r, i)
 		x.add(t, stepLookupTime.of(i))
+	}
+}
+
+// lookedUp reads the clock, and goes on with what the lookup has read.
+func (x *explorer) lookedUp(s *state, r *reader, i int) {
+	now := x.clock(s, r.node)
+	r.fresh = x.within(r.marked, r.t, now, staleness)
+	if r.held == 1 && r.valueEpoch == r.epoch && r.fresh == 1 {
+		x.check(s, r, r.value, stepLookupTime.of(i))
+		x.checkWatermark(s, r.value, r.t, stepLookupTime.of(i))
+		r.hit = 1
+	}
+	if r.fresh == 1 {
+		r.until = s.now + staleness - min(staleness, now-min(now, r.t))
+	}
+	young := x.within(r.marked, r.t, now, syncAge) == 1
+	r.marked, r.t, r.epoch, r.held, r.valueEpoch = 0, 0, 0, 0, 0
+	if r.hit == 0 {
+		r.value = 0
+	}
+	if r.again == 1 || young {
+		x.decide(s, r, i)
+	} else {
+		r.pc = syncBegin
 	}
 }
 
