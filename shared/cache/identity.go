@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 const (
@@ -74,7 +75,7 @@ func (c *Cache) identify(ctx context.Context) (*identity, error) {
 		return id, nil
 	}
 	asked := c.asking.DoChan("", func() (any, error) {
-		changes, err := c.db.Changes(context.WithoutCancel(ctx), "") // its own time limits end it
+		changes, err := c.db.Changes(request.Detached(ctx), "") // its own time limits end it
 		if err != nil {
 			return nil, err
 		}

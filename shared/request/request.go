@@ -70,6 +70,9 @@ type Key struct{}
 // With returns a context whose request has the record r. A record serves one request.
 func With(ctx context.Context, r *Record) context.Context { return context.WithValue(ctx, Key{}, r) }
 
+// Detached returns the context of work that outlives the request or is done for several: without its end, and without its record.
+func Detached(ctx context.Context) context.Context { return With(context.WithoutCancel(ctx), nil) }
+
 // From returns the record of the request with the context ctx, nil if there is none.
 func From(ctx context.Context) *Record {
 	r, _ := ctx.Value(Key{}).(*Record)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/request"
 )
 
 // Reader selects sessions by their keys. If the web application stores hashes of tokens, no token is sent to PostgreSQL.
@@ -34,7 +35,7 @@ func (r *Reader) tokensHashed(ctx context.Context) (bool, error) {
 		return *hashed, nil
 	}
 	asked := r.asking.DoChan("", func() (any, error) {
-		hashed, err := postgres.QueryOne(context.WithoutCancel(ctx), r.db, pgx.RowTo[bool], selectHashedSQL) // its own time limits end it
+		hashed, err := postgres.QueryOne(request.Detached(ctx), r.db, pgx.RowTo[bool], selectHashedSQL) // its own time limits end it
 		if err == nil {
 			r.hashed.Store(&hashed)
 		}

@@ -26,6 +26,7 @@ func ServeLog(t testing.TB, w io.Writer, budget time.Duration, mount func(twirp.
 	t.Helper()
 	edge := rpcserver.New(slog.New(slog.NewJSONHandler(Watched(t, "a log line", w), nil)))
 	edge.LogAll()
+	edge.FixSlots() // the number would follow the CPU of a busy machine
 	edge.SetBudget(budget)
 	mux := http.NewServeMux()
 	for _, h := range mount(edge.Options()) {
