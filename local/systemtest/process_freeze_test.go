@@ -25,7 +25,7 @@ func TestProcessFrozenAndResumed(t *testing.T) {
 				who.shown = newName()
 				e.WebExec(t, `UPDATE {user} SET [name] = $1 WHERE id = $2`, who.shown, who.id)
 			}
-			e.AgeWatermark(t, cache.MaxStaleness+time.Millisecond)
+			untilStale(time.Now())
 			if dead {
 				p.postgres.Silence()
 				p.redis.Silence()
@@ -43,6 +43,13 @@ func TestProcessFrozenAndResumed(t *testing.T) {
 		}
 		y.want(t, "frozen and resumed")
 	})
+}
+
+// untilStale waits until the bound allows no value from before changed. The clocks of a process cannot be set from outside.
+func untilStale(changed time.Time) {
+	for time.Since(changed) <= cache.MaxStaleness {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // A process is frozen while it serves a request. When it then answers, the value is at most 1 s old, because the request's
@@ -85,9 +92,7 @@ func TestProcessFrozenInside(t *testing.T) {
 			p.freeze(t)
 			y := &tally{}
 			who.save(t, e.clients, y)
-			for saved := time.Now(); time.Since(saved) <= cache.MaxStaleness; { // the bound allows old values until then
-				time.Sleep(10 * time.Millisecond)
-			}
+			untilStale(time.Now())
 			p.resume(t)
 			p.postgres.Release()
 			p.redis.Release()
