@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,7 +146,7 @@ func TestSilentClient(t *testing.T) {
 		if _, err := io.WriteString(c, text); err != nil {
 			t.Fatal(err)
 		}
-		if err := closed(c); err != nil {
+		if err := closed(c); err != nil && !errors.Is(err, syscall.ECONNRESET) { // reset if a busy machine has not read the text in time
 			t.Errorf("client that sends %s: %v, want the connection closed", what, err)
 		}
 		if len(all) > 0 {
