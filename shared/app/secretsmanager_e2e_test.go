@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -60,7 +61,7 @@ func startLoad(db *postgres.DB) *load {
 				switch {
 				case err == nil:
 					l.done.Add(1)
-				case errors.Is(err, context.DeadlineExceeded): // a busy machine
+				case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded): // a busy machine
 					l.late.Add(1)
 				default:
 					l.lost.CompareAndSwap(nil, &err)
