@@ -21,9 +21,10 @@ const (
 )
 
 // capacity is the number of slots. It follows how long goroutines wait for a CPU, which the Go runtime measures: if they wait too
-// long, it falls to the least. Otherwise it grows by a quarter every 50 ms, if more than half of the slots are used. A goroutine's work is split into parts, each of which waits for a CPU. So with
-// too many requests inside, each takes as long as all of them, and its time limits run out. With few inside, the CPU is as busy, and
-// each is fast.
+// long, it falls to the least. Otherwise it grows by a quarter every 50 ms, if more than half of the slots are used.
+//
+// A goroutine's work is split into parts, each of which waits for a CPU. So with too many requests inside, each takes as long as
+// all of them, and its time limits run out. With few inside, the CPU is as busy, and each is fast.
 //
 // The CPU may be scarce because of this process, of others, or of a quota. While requests wait for the database, the CPU is free, and
 // the number stays high.
