@@ -6,11 +6,12 @@ package connlimit
 import (
 	"cmp"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/osirose-new/database-service/shared/callers"
 )
 
 const (
@@ -32,7 +33,7 @@ type Listener struct {
 
 	mu        sync.Mutex
 	all       group
-	byAddress map[netip.Addr]group
+	byAddress map[string]group
 	closed    Closed
 }
 
@@ -64,7 +65,7 @@ func maxFor(files uint64) int {
 func Few(l net.Listener) *Listener { return newListener(l, few, few) }
 
 func newListener(l net.Listener, limit, perAddress int) *Listener {
-	return &Listener{Listener: l, max: limit, perAddress: perAddress, all: group{}, byAddress: map[netip.Addr]group{}}
+	return &Listener{Listener: l, max: limit, perAddress: perAddress, all: group{}, byAddress: map[string]group{}}
 }
 
 // Accept implements net.Listener.
@@ -73,7 +74,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: accepted, listener: l, address: addressOf(accepted.RemoteAddr())}
+	c := &conn{Conn: accepted, listener: l, address: callers.HostOf(accepted.RemoteAddr())}
 	c.heard.Store(time.Now().UnixNano())
 	for _, longestIdle := range l.add(c) {
 		_ = longestIdle.Close() // its client may have gone
@@ -153,7 +154,7 @@ func (g group) longestIdle() []*conn {
 type conn struct {
 	net.Conn
 	listener *Listener
-	address  netip.Addr
+	address  string       // for IPv6 its network
 	heard    atomic.Int64 // Unix time in nanoseconds
 }
 
@@ -180,20 +181,4 @@ func (c *conn) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
-}
-
-// network is the part of an IPv6 address, in bits, that one client has for itself.
-const network = 64
-
-// addressOf returns the address of a client, for IPv6 its network.
-func addressOf(a net.Addr) netip.Addr {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	address := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if prefix, err := address.Prefix(network); err == nil && address.Is6() {
-		return prefix.Addr()
-	}
-	return address
 }

@@ -134,20 +134,3 @@ func TestMaxFor(t *testing.T) {
 		}
 	}
 }
-
-func TestAddressOf(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "::1": "::",
-	} {
-		if got := connlimit.AddressOf(&net.TCPAddr{IP: net.ParseIP(address), Port: 1}); got != want {
-			t.Errorf("addressOf(%s) = %s, want %s", address, got, want)
-		}
-	}
-	if got := connlimit.AddressOf(&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0"}); got != "fe80::" {
-		t.Errorf("addressOf(fe80::1%%eth0) = %s, want fe80::", got)
-	}
-	if got := connlimit.AddressOf(&net.UnixAddr{}); got != "invalid IP" {
-		t.Errorf("addressOf of no TCP address = %s, want none", got)
-	}
-}

@@ -9,6 +9,3 @@ func NewWith(l net.Listener, limit, perAddress int) *Listener {
 
 // MaxFor returns the number of connections for a number of file descriptors.
 func MaxFor(files uint64) int { return maxFor(files) }
-
-// AddressOf returns what connections are counted by.
-func AddressOf(a net.Addr) string { return addressOf(a).String() }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"github.com/osirose-new/database-service/shared/callers"
 )
 
 const (
@@ -93,7 +95,7 @@ func (f *frames) count(b []byte) (useful, useless int) {
 	}
 }
 
-// addresses counts the useless frames by the address of the client. An address shares its bucket with others, at random: the clients
+// addresses counts the useless frames by the address of the client, for IPv6 by its network. An address shares its bucket with others, at random: the clients
 // of those have no use for it.
 type addresses struct {
 	seed    maphash.Seed
@@ -105,11 +107,7 @@ func newAddresses() *addresses { return &addresses{seed: maphash.MakeSeed()} }
 
 // take reports whether the clients of an address may go on.
 func (a *addresses) take(client net.Addr, n int, now func() time.Time) bool {
-	host, _, err := net.SplitHostPort(client.String())
-	if err != nil {
-		host = client.String()
-	}
-	i := maphash.String(a.seed, host) % uint64(len(a.buckets))
+	i := maphash.String(a.seed, callers.HostOf(client)) % uint64(len(a.buckets))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.buckets[i].take(n, uselessRate, now)

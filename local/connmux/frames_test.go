@@ -140,6 +140,15 @@ func TestFrameRate(t *testing.T) {
 	if others < 200 {
 		t.Errorf("%d resets of 250 other addresses are permitted, want nearly all", others)
 	}
+	network := 0
+	for i := range 1000 { // of one IPv6 network, which one client can have
+		if count.Useless("2001:db8::"+strconv.Itoa(i+1), reset, now) {
+			network++
+		}
+	}
+	if network > 501 {
+		t.Errorf("%d resets of one IPv6 network are permitted, want 500", network)
+	}
 }
 
 // Connections that show no protocol cannot use up the memory either, although each may send a lot.

@@ -28,7 +28,7 @@ type Connection struct {
 // the handshake.
 func NewConnection(conn net.Conn, state func() *tls.ConnectionState) *Connection {
 	return &Connection{
-		loopback: isLoopback(conn.RemoteAddr()) && isLoopback(conn.LocalAddr()), host: hostOf(conn.RemoteAddr()),
+		loopback: isLoopback(conn.RemoteAddr()) && isLoopback(conn.LocalAddr()), host: HostOf(conn.RemoteAddr()),
 		tls: sync.OnceValues(func() (bool, []*x509.Certificate) {
 			if s := state(); s != nil {
 				return true, s.PeerCertificates
@@ -43,8 +43,9 @@ func isLoopback(a net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// hostOf returns the address without the port. Of IPv6 it is the network of 64 bits, because one machine can have all of its addresses.
-func hostOf(a net.Addr) string {
+// HostOf returns the address without the port, "" if it is no TCP address. Of IPv6 it is the network of 64 bits, because one machine can
+// have all of its addresses.
+func HostOf(a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return ""

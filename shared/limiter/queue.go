@@ -56,9 +56,8 @@ func (l *Limiter) forget(a *account) {
 	}
 }
 
-// queue lets a caller wait, unless it would wait too long.
+// queue lets a caller wait, unless too many wait.
 func (l *Limiter) queue(a *account, w Want) *entry {
-	now, q := time.Now(), &a.queues[w.Kind]
 	if l.waiting >= l.options.MaxWaiting || a.waiting >= max(l.options.MaxWaiting/2, 1) {
 		l.refused++
 		l.forget(a)
@@ -68,10 +67,11 @@ func (l *Limiter) queue(a *account, w Want) *entry {
 	if a.waiting == 0 {
 		l.queued = append(l.queued, a)
 	}
+	q := &a.queues[w.Kind]
 	q.entries = append(q.entries, e)
 	a.waiting++
 	l.waiting++
-	l.grant(now) // the slots that are free may not fit those who wait already
+	l.grant(time.Now()) // the slots that are free may not fit those who wait already
 	return e
 }
 
@@ -92,7 +92,7 @@ func (l *Limiter) grant(now time.Time) {
 	}
 }
 
-// next returns who gets the next slot, nil if nobody can. It is the principal with the fewest slots, and of several the one whose
+// next returns who gets the next slot, nil if none can. It is the principal with the fewest slots, and of several the one whose
 // turn is longest ago.
 func (l *Limiter) next() *entry {
 	var best *entry
