@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -141,8 +139,8 @@ func (p *program) wantExit(t *testing.T, want int) {
 	t.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the program does not exit within 30 s")
+	case <-time.After(testenv.Patience):
+		t.Fatalf("the program does not exit within %v", testenv.Patience)
 	}
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
 		t.Errorf("%q: exit code %d, want %d", p.cmd.Args[1:], got, want)
@@ -205,22 +203,7 @@ func at(answer any, names ...string) any {
 	return answer
 }
 
-// nextPort counts ports below the kernel's ephemeral range. So a test's port stays free until its program listens
-// there, although other tests connect and listen meanwhile.
-var nextPort atomic.Int64
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 1000 {
-		port := strconv.FormatInt(15000+(int64(os.Getpid())*64+nextPort.Add(1))%15000, 10)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
+func freePort(t *testing.T) string { return strconv.Itoa(testenv.FreePort(t)) }
 
 // openDir returns a directory that PostgreSQL's user can enter if root runs the tests. It cannot enter t.TempDir.
 func openDir(t *testing.T) string {
@@ -258,12 +241,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(30 * time.Second)
+	end := time.After(testenv.Patience)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("waited 30 s for %s", what)
+			t.Fatalf("waited %v for %s", testenv.Patience, what)
 		}
 	}
 }

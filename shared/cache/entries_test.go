@@ -105,7 +105,7 @@ func TestLoadPanics(t *testing.T) {
 		}()
 		_, _ = k.Get(t.Context(), "1")
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second) // only so that it ends where the key is blocked
+	ctx, cancel := context.WithTimeout(t.Context(), testenv.Patience) // only so that it ends where the key is blocked
 	defer cancel()
 	if entry, err := k.Get(ctx, "1"); err != nil || string(entry.Bytes) != "ok" {
 		t.Errorf("Get after a panic = %q, %v, want ok", entry.Bytes, err)

@@ -74,7 +74,7 @@ func wantOutage(t *testing.T, e *testenv.Env, what string, concurrency int, caus
 	end()
 	// A busy machine may not answer within 50 ms at once. And after a failed dial go-redis itself dials only once a second if the
 	// pool is full of failures, which in a function one failure is.
-	patience, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	patience, cancel := context.WithTimeout(t.Context(), testenv.Patience)
 	defer cancel()
 	for patience.Err() == nil && !strings.Contains(log.String(), "answers again") {
 		later += 250 * time.Millisecond

@@ -256,9 +256,9 @@ func countEntries(t *testing.T, dir string) int {
 
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
+	for end := time.Now().Add(2 * time.Minute); !ok(); {
 		if time.Now().After(end) {
-			t.Fatal("the condition did not become true within 10 s")
+			t.Fatal("the condition did not become true within 2 minutes")
 		}
 	}
 }

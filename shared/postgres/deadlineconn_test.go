@@ -51,7 +51,7 @@ func TestHungServer(t *testing.T) { //nolint:paralleltest // other tests would h
 		}
 		all.Wait()
 	}
-	late := time.After(8 * time.Second)
+	late := time.After(testenv.Patience)
 	for ofPgx(t) > base {
 		select {
 		case <-late:

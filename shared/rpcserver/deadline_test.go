@@ -38,7 +38,6 @@ func TestDeadline(t *testing.T) {
 // TestDeadlineWithoutConnection checks the request of a function, which has no connection whose read deadline would end it, too.
 func TestDeadlineWithoutConnection(t *testing.T) {
 	t.Parallel()
-	const patience = 30 * time.Second
 	edge := rpcserver.New(slog.New(slog.DiscardHandler))
 	edge.SetBudget(10 * time.Millisecond)
 	service := fake{getUser: func(ctx context.Context, _ *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {

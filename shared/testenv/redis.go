@@ -2,7 +2,6 @@ package testenv
 
 import (
 	"fmt"
-	"net"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -22,8 +21,9 @@ type Redis struct {
 	Client *redis.Client // connects to the server directly, not through the program
 	Mini   *miniredis.Miniredis
 
-	start func(t testing.TB)
-	stop  func(t testing.TB)
+	start   func(t testing.TB)
+	stop    func(t testing.TB)
+	process *childprocess.Process // nil for miniredis
 }
 
 // StartRedis starts a Redis of a kind (see RedisKinds). It stops with the test.
@@ -47,12 +47,8 @@ func StartRedis(t testing.TB, kind string, args ...string) *Redis {
 	} else {
 		port := FreePort(t)
 		r.Addr = fmt.Sprintf("127.0.0.1:%d", port)
-		var cmd *exec.Cmd
-		r.start = func(t testing.TB) { cmd = startRedisServer(t, port, args) }
-		r.stop = func(testing.TB) {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
+		r.start = func(t testing.TB) { r.process = startRedisServer(t, port, args) }
+		r.stop = func(testing.TB) { r.process.Kill() }
 		r.start(t)
 		t.Cleanup(func() { r.stop(t) })
 	}
@@ -105,35 +101,26 @@ func StartRedisCluster(t testing.TB, n int) []*Redis {
 
 func (r *Redis) waitReady(t testing.TB) {
 	t.Helper()
-	for range 500 {
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		err := r.Client.Ping(t.Context()).Err()
 		// A server that requires a password or TLS has answered, too.
 		if err == nil || strings.Contains(fmt.Sprint(err), "NOAUTH") || strings.Contains(fmt.Sprint(err), "EOF") {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		if r.process != nil && r.process.Exited() {
+			t.Fatalf("redis-server ended at its start: %v", r.process.Wait())
+		}
 	}
-	t.Fatal("redis did not start within 5 s")
+	t.Fatalf("redis did not start within %v", Patience)
 }
 
-func startRedisServer(t testing.TB, port int, args []string) *exec.Cmd {
+func startRedisServer(t testing.TB, port int, args []string) *childprocess.Process {
 	t.Helper()
 	args = append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)
 	cmd := exec.Command("redis-server", args...)
-	childprocess.Attach(cmd, syscall.SIGKILL)
-	if err := cmd.Start(); err != nil {
+	p, err := childprocess.Start(cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatalf("redis-server: %v", err)
 	}
-	return cmd
-}
-
-// FreePort returns a port that is free now.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return p
 }
