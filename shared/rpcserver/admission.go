@@ -71,13 +71,16 @@ func (c *call) charge(from *callers.Connection) {
 	c.record.Principal = from.Host()
 }
 
-// want says how long a request can wait: four tenths of its time are for its work. Heavy work waits less: it would be too late for the
-// database. A refusal comes at the end of the time. It costs half as much as a read from the cache, and callers that were refused
+// want says how long a request can wait: two tenths of its time are for its work. Urgent work always asks the database, so it has four
+// tenths. Heavy work waits less: it would be too late for the database. A refusal comes at the end of the time. It costs half as much as a read from the cache, and callers that were refused
 // early would come back so often that there would be no CPU for anything else.
 func (c *call) want(kind limiter.Kind, weight int) limiter.Want {
 	tenth := c.deadline.Sub(c.start) / 10
-	latest, until := c.start.Add(6*tenth), c.start.Add(9*tenth)
-	if kind == limiter.Heavy {
+	latest, until := c.start.Add(8*tenth), c.start.Add(9*tenth)
+	switch kind {
+	case limiter.Urgent:
+		latest = c.start.Add(6 * tenth)
+	case limiter.Heavy:
 		latest, until = c.start.Add(tenth), c.start.Add(tenth)
 	}
 	return limiter.Want{Principal: c.record.Principal, Kind: kind, Weight: weight, Until: until, Latest: latest}

@@ -102,6 +102,9 @@ func main() {
 		}
 		return
 	}
+	if os.Getenv(constantMode) != "" {
+		log.Fatal(serveConstant())
+	}
 	debug.SetGCPercent(400) // the load generator takes CPU from the servers
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -24,9 +22,6 @@ const (
 	waitLimit     = time.Second            // the time of a request: if the CPU is overloaded, callers wait rather than being refused
 	memoryLimit   = 256                    // MiB
 )
-
-// cpuGoals are the shares of the peak that remain with 10, 40 and 160 times the callers.
-var cpuGoals = []float64{0.9, 0.8, 0.7}
 
 func runOverload(ctx context.Context, w *world) (section, error) {
 	s := section{title: "Overload"}
@@ -61,7 +56,7 @@ func (w *world) overloadDatabase(ctx context.Context, s *section) error {
 	s.note("Overload of PostgreSQL, whose answers are delayed by %v: FULL lists of characters, which are never cached. The peak is the best closed loop. "+
 		"Then callers send ten times as many calls a second, independently of the answers, on up to %d connections. Meanwhile another caller makes %d GetSession calls a second.",
 		databaseDelay, openCallers, sessionRate)
-	goal := overloadGoal{"PostgreSQL", peak, goodputShare, acceptedLimit}
+	goal := overloadGoal{of: "PostgreSQL", peak: peak, share: goodputShare, p99: acceptedLimit}
 	goal.judge(s, all.between(step/2, d), asked, all.goodput(step/2, d), p)
 	s.table(overloadHead(), rows)
 	return p.close()
@@ -73,44 +68,6 @@ func (w *world) streamSessions(ctx context.Context, p *process) *stream {
 		r, err := p.sessions.GetSession(ctx, &databasev1.GetSessionRequest{Session: &databasev1.GetSessionRequest_Token{Token: w.tokens[n]}})
 		return checked(err, func() bool { return r.Session.UserId == w.users[n] })
 	})
-}
-
-// overloadCPU lets more and more callers call a process that has one CPU. The callers and Redis use the others.
-func (w *world) overloadCPU(ctx context.Context, s *section) error {
-	if runtime.NumCPU() < 2 {
-		s.missed("Overload of the CPU", "", "not measured: the machine has one CPU")
-		return nil
-	}
-	p, err := w.start(ctx, "GOMAXPROCS=1", "REDIS_URL=redis://"+w.Redis.Addr) // not through the proxy, which uses the callers' CPU
-	if err != nil {
-		return err
-	}
-	const all = ^uint64(0)
-	defer func() { _ = errors.Join(pin(os.Getpid(), all), pin(w.Redis.PID(), all)) }()
-	if err := errors.Join(pin(p.PID(), 1), pin(os.Getpid(), ^uint64(1)), pin(w.Redis.PID(), ^uint64(1))); err != nil {
-		return err
-	}
-	addr, requests := strings.TrimPrefix(p.url, "http://"), w.cachedRequests()
-	request := func(i int) []byte { return requests[i%len(requests)] }
-	step := time.Duration(w.count2(4000, 6000)) * time.Millisecond
-	closedLoad(ctx, addr, 32, step/4, request) // fills the cache
-	before := closedLoad(ctx, addr, 32, step, request)
-	peak := before.goodput(step/2, step)
-	rows := [][]string{overloadRow("32 callers", before, step/2, step)}
-	for i, share := range cpuGoals {
-		callers := 320 << (2 * i)
-		sessions := w.streamSessions(ctx, p)
-		load := closedLoad(ctx, addr, callers, step, request)
-		asked := sessions.finish()
-		rows = append(rows, overloadRow(fmt.Sprintf("%d callers", callers), load, step/2, step))
-		goal := overloadGoal{fmt.Sprintf("the CPU, %d times the callers", callers/32), peak, share, waitLimit}
-		goal.judge(s, load.between(step/2, step), asked, load.goodput(step/2, step), p)
-	}
-	s.note("Overload of a process that has one CPU (the callers, Redis and the proxies use the others): cached reads. Each caller has one connection. It sends the next call as soon as it has an answer, or about %v after a refusal. "+
-		"The peak is that of 32 callers. The second half of each run counts, because the connections are made in the first. Ten times the peak at a fixed rate is not measured: this machine cannot send that many calls, "+
-		"and a refusal, in net/http, costs about half as much as a hit.", refusedPause)
-	s.table(overloadHead(), rows)
-	return nil
 }
 
 // cachedRequests are reads that the cache answers.
@@ -130,12 +87,14 @@ type overloadGoal struct {
 	peak  float64 // successes a second without overload
 	share float64 // of the peak that must remain
 	p99   time.Duration
+	// beside is what else to compare the goodput with.
+	beside string
 }
 
 func (g overloadGoal) judge(s *section, all, sessions timings, goodput float64, p *process) {
 	name := "Overload of " + g.of + ": "
 	s.add(name+"goodput", fmt.Sprintf("at least %.0f a second, %.0f %% of the peak", g.share*g.peak, 100*g.share),
-		fmt.Sprintf("%.0f a second, %.0f %%", goodput, 100*goodput/g.peak), goodput >= g.share*g.peak)
+		fmt.Sprintf("%.0f a second, %.0f %%%s", goodput, 100*goodput/g.peak, g.beside), goodput >= g.share*g.peak)
 	p99 := all.succeeded().quantile(0.99)
 	s.add(name+"p99 of accepted calls", inMS(g.p99)+" ms", inMS(p99)+" ms", p99 <= g.p99)
 	used := memory(p.PID())

@@ -85,6 +85,11 @@ func newClients(url string) clients {
 // start starts a server on the world's PostgreSQL and Redis and returns once it is ready. env (NAME=value) adds to its
 // environment, or overrides it; it inherits nothing from this process. It logs warnings and errors. world.close stops it.
 func (w *world) start(ctx context.Context, env ...string) (*process, error) {
+	return w.startProgram(ctx, w.program, env...)
+}
+
+// startProgram starts another program in the same way.
+func (w *world) startProgram(ctx context.Context, of *program, env ...string) (*process, error) {
 	p := &process{logFile: filepath.Join(w.Dir, fmt.Sprintf("process%d.log", len(w.processes)))}
 	var err1, err2 error
 	p.postgres, err1 = faultproxy.New(w.Postgres.Addr())
@@ -99,7 +104,7 @@ func (w *world) start(ctx context.Context, env ...string) (*process, error) {
 	}
 	p.url = "http://" + net.JoinHostPort(testbed.Loopback, port)
 	p.clients = newClients(p.url)
-	return p, p.launch(ctx, w.program, append([]string{
+	return p, p.launch(ctx, of, append([]string{
 		"DATABASE_URL=" + w.ServiceURL(p.postgres.Addr()), "REDIS_URL=redis://" + p.redis.Addr(),
 		"LISTEN_ADDR=" + testbed.Loopback, "SERVICE_PORT=" + port, "ADMIN_ADDR=off", "LOG_FORMAT=json", "LOG_LEVEL=warn",
 	}, env...))

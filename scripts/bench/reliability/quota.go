@@ -151,9 +151,6 @@ func (w *world) startIn(ctx context.Context, g *quotaGroup) (*process, error) {
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil { // it is a program
 		return nil, err
 	}
-	direct := w.program
-	w.program = &program{path: script}
-	defer func() { w.program = direct }()
 	// Not through the proxies, whose CPU would be measured.
-	return w.start(ctx, "REDIS_URL=redis://"+w.Redis.Addr, "DATABASE_URL="+w.ServiceURL(w.Postgres.Addr()))
+	return w.startProgram(ctx, &program{path: script}, "REDIS_URL=redis://"+w.Redis.Addr, "DATABASE_URL="+w.ServiceURL(w.Postgres.Addr()))
 }

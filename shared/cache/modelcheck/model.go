@@ -108,8 +108,8 @@ var worlds = []world{
 	{name: "Redis fails over, the new clock is behind", reads: [readers]uint8{1, 1}, ticks: 4, web: 1, faults: 1, redisFails: true, behind: 1},
 	{name: "PostgreSQL fails over", reads: [readers]uint8{2, 1}, ticks: 4, web: 2, faults: 1, postgresFails: true},
 	{name: "kept in the process", memory: true, sameProcess: true, reads: [readers]uint8{2, 1}, ticks: 5, web: 1, faults: 1, syncFails: true},
-	{name: "the same, the clock of Redis is behind", memory: true, sameProcess: true, reads: [readers]uint8{2, 1}, ticks: 5, web: 1, behind: 1},
-	{name: "the same, PostgreSQL fails over", memory: true, sameProcess: true, reads: [readers]uint8{2, 1}, ticks: 5, web: 1, faults: 1, postgresFails: true},
+	{name: "the same, the clock of Redis is behind", memory: true, sameProcess: true, reads: [readers]uint8{1, 1}, ticks: 5, web: 1, behind: 1},
+	{name: "the same, PostgreSQL fails over", memory: true, sameProcess: true, reads: [readers]uint8{1, 1}, ticks: 5, web: 1, faults: 1, postgresFails: true},
 	{name: "another database on the same Redis", reads: [readers]uint8{2, 1}, ticks: 4, web: 1, faults: 2, shared: true},
 }
 
