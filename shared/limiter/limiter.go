@@ -89,6 +89,9 @@ type Slot struct {
 // Held reports whether s is a slot.
 func (s Slot) Held() bool { return s.account != nil }
 
+// Kind returns the kind of work that s is for.
+func (s Slot) Kind() Kind { return s.kind }
+
 // Weight returns how many slots s is.
 func (s Slot) Weight() int { return s.weight }
 

@@ -44,12 +44,12 @@ func newLimiter(conns, reserved int) *limiter {
 type place struct {
 	of      *limiter
 	held    slots.Slot
-	request request.Slot // paused; nil: none
+	request request.Slot // paused
 }
 
 // enter waits for a place, for the time of b at most, and not so long that too little of the time until deadline is left. The request
-// keeps its slot while it waits, so that the requests that wait here are not more than can be served. Then its slot is free for others,
-// until the statement ends.
+// keeps its slot while it waits, so that the requests that wait here are not more than can be served; heavy ones do not, see
+// [request.Slot]. Then its slot is free for others, until the statement ends.
 func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline time.Time) (place, error) {
 	kind, patience, now := slots.Ordinary, b.Queue, time.Now()
 	if urgent {
@@ -60,14 +60,17 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 	if r != nil {
 		want.Principal, p.request = r.Principal, r.Slot
 	}
+	if p.request == nil {
+		p.request = noSlot{}
+	}
+	p.request.Queue()
 	var ok bool
-	p.held, ok = l.slots.Enter(ctx, now, want)
-	switch {
-	case ok:
-		if p.request != nil {
-			p.request.Pause()
-		}
+	if p.held, ok = l.slots.Enter(ctx, now, want); ok {
+		p.request.Pause()
 		return p, nil
+	}
+	p.request.Resume()
+	switch {
 	case ctx.Err() != nil:
 		return p, ctx.Err()
 	case time.Since(time.Unix(0, l.answered.Load())) > b.Queue:
@@ -78,10 +81,15 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 
 func (p place) leave() {
 	p.of.slots.Leave(p.held)
-	if p.request != nil {
-		p.request.Resume()
-	}
+	p.request.Resume()
 }
+
+// noSlot is for work that belongs to no request.
+type noSlot struct{}
+
+func (noSlot) Queue()  {}
+func (noSlot) Pause()  {}
+func (noSlot) Resume() {}
 
 // observe records when the database last answered. An error from the server is an answer too.
 func (l *limiter) observe(err error) {

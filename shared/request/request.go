@@ -30,9 +30,10 @@ type Record struct {
 	Took  time.Duration // 0 until the request is answered
 }
 
-// Slot is one of the slots of this program, which are as many as its CPUs can do. Code that waits for the database calls Pause before and
-// Resume afterwards, in the goroutine that serves the request.
+// Slot is one of the slots of this program, which are as many as its CPUs can do. Code that waits for the database calls Queue before it waits
+// for a connection, Pause before its statement and Resume afterwards, in the goroutine that serves the request.
 type Slot interface {
+	Queue()
 	Pause()
 	Resume()
 }

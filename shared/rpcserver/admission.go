@@ -115,16 +115,26 @@ func (c *call) leave() {
 	}
 }
 
+// Queue implements request.Slot. Heavy requests have few slots. If they kept them while the database hangs, others would be refused as if
+// this program were overloaded.
+func (c *call) Queue() {
+	if c.slot.Kind() == limiter.Heavy {
+		c.Pause()
+	}
+}
+
 // Pause implements request.Slot.
 func (c *call) Pause() {
-	if c.slot.Held() {
+	if c.slot.Held() && !c.paused {
+		c.paused = true
 		c.server.slots.Pause(c.slot)
 	}
 }
 
 // Resume implements request.Slot.
 func (c *call) Resume() {
-	if c.slot.Held() {
+	if c.slot.Held() && c.paused {
+		c.paused = false
 		c.server.slots.Resume(c.slot)
 	}
 }

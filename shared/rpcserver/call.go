@@ -39,6 +39,7 @@ type call struct {
 
 	kind    limiter.Kind
 	slot    limiter.Slot // while the answer is made
+	paused  bool         // the slot is free for others, for a moment
 	reading limiter.Slot // while the body is read
 	large   limiter.Slot // of MaxBytes, until the answer is made
 	body    []byte
