@@ -43,7 +43,7 @@ type Options struct {
 	Reserved int
 	// MostEach is how many slots one principal may hold. 0: all.
 	MostEach int
-	// MaxWaiting is how many callers may wait. One principal may have half of them.
+	// MaxWaiting is how many callers may wait for urgent work, and as many for other work. One principal may have half of them.
 	MaxWaiting int
 }
 
@@ -58,6 +58,7 @@ type Limiter struct {
 	heavy    int // slots of heavy work
 	inside   int // slots held, whatever their weight, and whether they are paused
 	waiting  int
+	urgent   int // of these, urgent work
 	refused  uint64
 	turn     uint64
 	accounts map[string]*account

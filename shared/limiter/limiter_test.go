@@ -206,6 +206,30 @@ func TestMaxWaiting(t *testing.T) {
 	w.done.Wait()
 }
 
+// TestRoomForUrgentWork checks that other work, also of the same principal, does not take the room where urgent work waits.
+func TestRoomForUrgentWork(t *testing.T) {
+	t.Parallel()
+	l := limiter.New(limiter.Options{Slots: 1, MaxWaiting: 4})
+	free := take(t, l, 1, want("a", limiter.Ordinary))[0]
+	w := newWaiters(l)
+	for _, name := range []string{"a", "b"} {
+		for range 2 {
+			w.wait(t.Context(), t, "ordinary", want(name, limiter.Ordinary))
+		}
+	}
+	if _, ok := l.Enter(t.Context(), time.Now(), want("a", limiter.Ordinary)); ok {
+		t.Fatal("more than 4 wait")
+	}
+	w.wait(t.Context(), t, "urgent", want("a", limiter.Urgent))
+	w.wait(t.Context(), t, "urgent", want("a", limiter.Urgent))
+	if _, ok := l.Enter(t.Context(), time.Now(), want("a", limiter.Urgent)); ok {
+		t.Error("more than half of the room for urgent work is one principal's")
+	}
+	if got := w.order(t, free, 6); got[1] != "urgent" && got[0] != "urgent" {
+		t.Errorf("the slots went to %v, want urgent work first", got)
+	}
+}
+
 // TestManyPrincipals checks that principals that have gone are forgotten.
 func TestManyPrincipals(t *testing.T) {
 	t.Parallel()

@@ -56,9 +56,18 @@ func (l *Limiter) forget(a *account) {
 	}
 }
 
+// crowded reports whether too many wait. Urgent work is counted apart: other work must not take its room.
+func (l *Limiter) crowded(a *account, k Kind) bool {
+	all, same := l.urgent, len(a.queues[Urgent].entries)
+	if k != Urgent {
+		all, same = l.waiting-all, a.waiting-same
+	}
+	return all >= l.options.MaxWaiting || same >= max(l.options.MaxWaiting/2, 1)
+}
+
 // queue lets a caller wait, unless too many wait.
 func (l *Limiter) queue(a *account, w Want) *entry {
-	if l.waiting >= l.options.MaxWaiting || a.waiting >= max(l.options.MaxWaiting/2, 1) {
+	if l.crowded(a, w.Kind) {
 		l.refused++
 		l.forget(a)
 		return nil
@@ -70,9 +79,16 @@ func (l *Limiter) queue(a *account, w Want) *entry {
 	q := &a.queues[w.Kind]
 	q.entries = append(q.entries, e)
 	a.waiting++
-	l.waiting++
+	l.countWaiting(w.Kind, 1)
 	l.grant(time.Now()) // the slots that are free may not fit those who wait already
 	return e
+}
+
+func (l *Limiter) countWaiting(k Kind, by int) {
+	l.waiting += by
+	if k == Urgent {
+		l.urgent += by
+	}
 }
 
 // grant gives free slots to those who wait.
@@ -129,7 +145,7 @@ func (l *Limiter) remove(e *entry) {
 		*q = queue{}
 	}
 	e.out = true
-	l.waiting--
+	l.countWaiting(e.Kind, -1)
 	if a.waiting--; a.waiting == 0 {
 		l.queued = slices.DeleteFunc(l.queued, func(other *account) bool { return other == a })
 	}
