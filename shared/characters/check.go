@@ -2,7 +2,6 @@ package characters
 
 import (
 	"fmt"
-	"strings"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -26,18 +25,6 @@ func checkView(v databasev1.CharacterView) error {
 		return rpcserver.InvalidArgument("view", "is unknown")
 	}
 	return nil
-}
-
-// checkUUID returns the id in the form that PostgreSQL prints. It returns nil for an empty id.
-func checkUUID(field, id string) (*string, error) {
-	if id == "" {
-		return nil, nil
-	}
-	if !isUUID(id) {
-		return nil, rpcserver.InvalidArgument(field, "is no UUID")
-	}
-	id = strings.ToLower(id)
-	return &id, nil
 }
 
 // checkScalars checks the values that are not nil.

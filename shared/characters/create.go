@@ -8,16 +8,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/characterrules"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
 // maxTries bounds the rounds of a create. A round fails only if another create of the same user took the slot, and there
-// are at most maxSlots slots.
-const maxTries = maxSlots + 8
+// are at most MaxSlots slots.
+const maxTries = characterrules.MaxSlots + 8
 
 const (
 	// A slot or a name counts as free here if its holder's deadline has passed. The unique index refuses it until the holder
-	// is finished: then this inserts nothing, the next statement says why, and finishDueSQL finishes the holder.
+	// is finished: then this inserts nothing, the next statement says why, and FinishDueSQL finishes the holder.
 	insertCharacterSQL = `
 INSERT INTO game.character AS c (user_id, slot, name, level, job, money, looks, stats, position, equipment, inventory,
        skills, extra, request_id, request_hash)
@@ -50,20 +51,6 @@ SELECT u.id IS NOT NULL AS known,
        (SELECT count(*) FROM game.character AS c WHERE c.user_id = u.id AND ` + visible + `) >= @slots::int AS full
   FROM (VALUES (1)) AS one
   LEFT JOIN game.users AS u ON u.id = game.user_id(@user_id)`
-
-	// In the order of users, to avoid the deadlock that the purge describes.
-	finishDueSQL = `
-WITH due AS MATERIALIZED (
-       SELECT c.id, c.user_id
-         FROM game.character AS c
-        WHERE ` + due + `
-          AND (c.user_id = game.user_id(@user_id) OR c.name_key = lower(@name COLLATE "C"))
-        ORDER BY c.user_id, c.id
-          FOR UPDATE)
-UPDATE game.character AS c
-   SET ` + finish + `
-  FROM (SELECT id FROM due ORDER BY user_id, id) AS batch
- WHERE c.id = ANY (ARRAY[batch.id])`
 )
 
 // creation is a checked CreateCharacterRequest.
@@ -148,9 +135,8 @@ func (r *Repository) explain(ctx context.Context, n creation) error {
 	case why.Full:
 		return errSlotsFull
 	}
-	// Replies already hide these characters, so the cache needs no invalidation.
 	return r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
-		_, err := q.Exec(ctx, finishDueSQL, args)
+		_, err := q.Exec(ctx, characterrules.FinishDueSQL, args)
 		return err
 	})
 }

@@ -5,12 +5,12 @@ import (
 	"math"
 	"strings"
 
-	"github.com/google/uuid"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/requestid"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -84,7 +84,7 @@ func checkItems(field string, items []*databasev1.Item, uids map[string]bool) er
 	for _, i := range items {
 		uid := strings.ToLower(i.Uid)
 		switch {
-		case i.Uid != "" && !isUUID(i.Uid):
+		case i.Uid != "" && !requestid.IsUUID(i.Uid):
 			return rpcserver.InvalidArgument(field, "has an item whose uid is no UUID")
 		case i.Count < 0:
 			return rpcserver.InvalidArgument(field, "has an item with a negative count")
@@ -135,9 +135,6 @@ func checkValue(v *structpb.Value, depth int) error {
 	}
 	return nil
 }
-
-// isUUID accepts the canonical form of RFC 9562, in either case.
-func isUUID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
 
 // columns are the documents as values of their columns.
 type columns struct {

@@ -247,7 +247,7 @@ func TestPurgeWithoutItsRole(t *testing.T) {
 	if err := task(t.Context()); err == nil {
 		t.Error("PurgeTask succeeded, want that it may not forget characters")
 	}
-	if want := "GRANT the group role of database-service migrate (database_service, for the purge database_service_purge)"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"finished":3`) {
+	if want := "GRANT the group role of database-service migrate (database_service, for the purge database_service_purge, for StaffService database_service_staff)"; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), `"finished":3`) {
 		t.Errorf("the log has %s, want 3 finished and %q", &out, want)
 	}
 	if n := e.number(t, `SELECT count(*) FROM game.character`); n != 8 {

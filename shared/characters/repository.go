@@ -12,6 +12,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/characterrules"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
@@ -38,12 +39,9 @@ const (
        c.position, c.equipment, c.play_seconds, c.created_at, c.updated_at, c.last_played_at, c.delete_at, now() AS now`
 	fullColumns = basicColumns + `, c.inventory, c.skills, c.extra`
 
-	// visible matches every character that is not gone. Once its deadline has passed a character is gone, finished or not.
-	visible = `c.deleted_at IS NULL AND (c.delete_at IS NULL OR c.delete_at > now())`
-
-	// due matches every character whose deadline has passed and that is not finished. finish finishes it.
-	due    = `c.deleted_at IS NULL AND c.delete_at <= now()`
-	finish = `deleted_at = c.delete_at, version = c.version + 1, updated_at = now()`
+	visible = characterrules.Visible
+	due     = characterrules.Due
+	finish  = characterrules.Finish
 
 	// owned matches the character if it is the request's user's, or if the request names no user.
 	owned = `c.id = @id AND (@user_id = '' OR c.user_id = game.user_id(@user_id))`

@@ -11,15 +11,12 @@ package characters
 
 import (
 	"context"
-	"crypto/sha256"
-	"slices"
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
-
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/characterrules"
+	"github.com/osirose-new/database-service/shared/requestid"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -27,9 +24,7 @@ var _ databasev1.CharacterDbService = (*Service)(nil)
 
 const (
 	// DefaultSlots is how many characters a user may have.
-	DefaultSlots = 5
-	// maxSlots is the limit that the database enforces.
-	maxSlots = 32
+	DefaultSlots = characterrules.DefaultSlots
 	// DefaultDeleteDelay is the time in which a marked character can be restored.
 	DefaultDeleteDelay = 24 * time.Hour
 
@@ -52,7 +47,7 @@ type Service struct {
 	repository  *Repository
 	slots       int32
 	deleteDelay time.Duration
-	names       nameChecker
+	names       characterrules.Names
 }
 
 // NewService returns a CharacterDbService.
@@ -63,7 +58,7 @@ func NewService(r *Repository, c Config) *Service {
 	if c.DeleteDelay == 0 {
 		c.DeleteDelay = DefaultDeleteDelay
 	}
-	return &Service{repository: r, slots: int32(min(c.Slots, maxSlots)), deleteDelay: c.DeleteDelay, names: newNameChecker(c)}
+	return &Service{repository: r, slots: int32(min(c.Slots, characterrules.MaxSlots)), deleteDelay: c.DeleteDelay, names: characterrules.NewNames(c.NameMin, c.NameMax, c.NamesReserved)}
 }
 
 // GetCharacter implements databasev1.CharacterDbService.
@@ -129,10 +124,10 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	if err := rpcserver.CheckText("user_id", r.UserId, maxUserID); err != nil {
 		return creation{}, err
 	}
-	if err := s.names.check(r.Name); err != nil {
+	if err := s.names.Check("name", r.Name); err != nil {
 		return creation{}, err
 	}
-	requestID, err := checkUUID("request_id", r.RequestId)
+	requestID, err := requestid.Check("request_id", r.RequestId)
 	if err != nil {
 		return creation{}, err
 	}
@@ -148,7 +143,7 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	}
 	n := creation{userID: r.UserId, name: r.Name, level: max(r.Level, startLevel), job: r.Job, money: r.Money, slots: s.slots, requestID: requestID}
 	if requestID != nil {
-		n.requestHash = hash(r, "request_id")
+		n.requestHash = requestid.Hash(r, "request_id")
 	}
 	if d.stats == nil {
 		d.stats = startStats()
@@ -160,32 +155,12 @@ func (s *Service) checkCreate(r *databasev1.CreateCharacterRequest) (creation, e
 	return n, err
 }
 
-// hash distinguishes a retry from another request with the same id. It leaves out some fields. It copies no section: a save
-// may have a megabyte.
-func hash(request proto.Message, without ...protoreflect.Name) []byte {
-	r := request.ProtoReflect()
-	content := r.New()
-	r.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		if !slices.Contains(without, f.Name()) {
-			content.Set(f, v)
-		}
-		return true
-	})
-	content.SetUnknown(r.GetUnknown())
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(content.Interface())
-	if err != nil {
-		panic(err) // cannot happen: protobuf has decoded it
-	}
-	sum := sha256.Sum256(b)
-	return sum[:]
-}
-
 // DeleteCharacter implements databasev1.CharacterDbService.
 func (s *Service) DeleteCharacter(ctx context.Context, r *databasev1.DeleteCharacterRequest) (*databasev1.DeleteCharacterResponse, error) {
 	if err := checkTarget(r.CharacterId, r.UserId, true); err != nil {
 		return nil, err
 	}
-	if len(r.ExpectedName) > maxNameLen {
+	if len(r.ExpectedName) > characterrules.MaxNameLen {
 		return nil, rpcserver.InvalidArgument("expected_name", "is longer than a name")
 	}
 	if strings.IndexByte(r.ExpectedName, 0) >= 0 {
@@ -239,7 +214,7 @@ func checkSave(r *databasev1.SaveCharacterRequest) (saving, error) {
 	if r.ExpectedVersion < 1 {
 		return saving{}, rpcserver.InvalidArgument("expected_version", "is required and positive")
 	}
-	saveID, err := checkUUID("save_id", r.SaveId)
+	saveID, err := requestid.Check("save_id", r.SaveId)
 	if err != nil {
 		return saving{}, err
 	}
@@ -258,7 +233,7 @@ func checkSave(r *databasev1.SaveCharacterRequest) (saving, error) {
 		level: r.Level, job: r.Job, money: r.Money, addPlaySeconds: r.AddPlaySeconds,
 	}
 	if saveID != nil {
-		n.saveHash = hash(r, "user_id", "save_id")
+		n.saveHash = requestid.Hash(r, "user_id", "save_id")
 	}
 	n.documents, err = d.columns()
 	return n, err

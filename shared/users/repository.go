@@ -11,6 +11,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/jscase"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
@@ -142,7 +143,7 @@ func (r *Repository) load(ctx context.Context, id string) (cache.Entry, error) {
 // ByUsername returns the user with the username in the form that better-auth stores: in lower case, in upper case, or as
 // it is. The database knows which; a migration sets it.
 func (r *Repository) ByUsername(ctx context.Context, username string) (*databasev1.User, error) {
-	small, large := lower(username), upper(username)
+	small, large := jscase.Lower(username), jscase.Upper(username)
 	bears := func(u *databasev1.User, form string) bool {
 		switch form {
 		case "lower":
@@ -158,7 +159,7 @@ func (r *Repository) ByUsername(ctx context.Context, username string) (*database
 
 // ByEmail returns the user with the e-mail. better-auth stores it in lower case, always. Redis never contains it.
 func (r *Repository) ByEmail(ctx context.Context, email string) (*databasev1.User, error) {
-	email = lower(email)
+	email = jscase.Lower(email)
 	has := func(u *databasev1.User, _ string) bool { return u.Email == email }
 	return r.byPointer(ctx, "user:email:", email, has, selectUserByEmailSQL, postgres.Args{"email": email})
 }

@@ -8,11 +8,6 @@ package users
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/cases"
-	"golang.org/x/text/language"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -93,30 +88,4 @@ func (s *Service) sessionKey(r *databasev1.GetUserBySessionRequest) (sessiontoke
 		return s.keys.ID(session.SessionId)
 	}
 	return sessiontoken.Key{}, sessiontoken.ErrMissing
-}
-
-// lower returns s in lower case as better-auth stores usernames and e-mails: by JavaScript's toLowerCase, whose
-// mappings can depend on the context.
-func lower(s string) string {
-	if ascii(s) {
-		return strings.ToLower(s)
-	}
-	return cases.Lower(language.Und).String(s)
-}
-
-// upper is the same for JavaScript's toUpperCase, which some web applications prefer for usernames.
-func upper(s string) string {
-	if ascii(s) {
-		return strings.ToUpper(s)
-	}
-	return cases.Upper(language.Und).String(s)
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }

@@ -1,4 +1,6 @@
-package characters
+// Package characterrules has what the services that change characters share: which names a character may have, and which characters
+// are there.
+package characterrules
 
 import (
 	"fmt"
@@ -6,12 +8,15 @@ import (
 	"strings"
 
 	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // Names are ASCII: Unicode letters that look alike would let one player pass for another.
 const (
 	minNameLen = 4
-	maxNameLen = 20
+	// MaxNameLen is the longest name in bytes.
+	MaxNameLen = 20
 )
 
 // reservedWords are names that would let a player pass for the operators.
@@ -20,24 +25,34 @@ var reservedWords = []string{
 	"operator", "developer", "osirose", "root", "null", "undefined", "everyone", "anonymous", "deleted",
 }
 
-type nameChecker struct {
+// Names checks names.
+type Names struct {
 	minLen, maxLen int
 	reserved       map[string]bool
 }
 
-func newNameChecker(rules Config) nameChecker {
-	c := nameChecker{minLen: max(rules.NameMin, minNameLen), maxLen: maxNameLen, reserved: map[string]bool{}}
-	if rules.NameMax > 0 {
-		c.maxLen = min(rules.NameMax, maxNameLen)
+// NewNames returns rules that can only be stricter than the database's CHECK. The lengths are in bytes, 0: 4 and 20. reserved
+// are words besides the built-in ones.
+func NewNames(minLen, maxLen int, reserved []string) Names {
+	c := Names{minLen: max(minLen, minNameLen), maxLen: MaxNameLen, reserved: map[string]bool{}}
+	if maxLen > 0 {
+		c.maxLen = min(maxLen, MaxNameLen)
 	}
-	for _, w := range slices.Concat(reservedWords, rules.NamesReserved) {
+	for _, w := range slices.Concat(reservedWords, reserved) {
 		c.reserved[fold(w)] = true
 	}
 	return c
 }
 
-// check returns an error if no character may get the name.
-func (c nameChecker) check(name string) twirp.Error {
+// Check returns an error if no character may get the name. field is the request's.
+func (c Names) Check(field, name string) twirp.Error {
+	if err := c.check(name); err != nil {
+		return err.WithMeta("argument", field)
+	}
+	return nil
+}
+
+func (c Names) check(name string) twirp.Error {
 	if len(name) < c.minLen || len(name) > c.maxLen {
 		return errNameInvalid(fmt.Sprintf("a name has %d to %d characters", c.minLen, c.maxLen))
 	}
@@ -68,3 +83,9 @@ var foldDigits = strings.NewReplacer("-", "", "_", "", "0", "o", "1", "i", "l", 
 
 // fold returns the same key for spellings that read alike: Adm1n, AD-MIN and admin.
 func fold(name string) string { return foldDigits.Replace(strings.ToLower(name)) }
+
+func errNameInvalid(msg string) twirp.Error {
+	return rpcserver.Error(twirp.InvalidArgument, "NAME_INVALID", msg)
+}
+
+var errNameReserved = rpcserver.Error(twirp.InvalidArgument, "NAME_RESERVED", "the name is reserved")
