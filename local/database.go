@@ -81,7 +81,7 @@ func loginSQL(password string) string {
 DO $$ BEGIN
 	IF to_regrole('%[1]s') IS NULL THEN CREATE ROLE %[1]s LOGIN; END IF;
 END $$;
-GRANT %[2]s, %[2]s_purge TO %[1]s;
+GRANT %[2]s, %[2]s_purge, %[2]s_staff TO %[1]s;
 ALTER ROLE %[1]s PASSWORD '%[3]s';
 ALTER ROLE %[1]s SET statement_timeout = '500ms';`, serviceLogin, migrations.DefaultRole, password)
 }

@@ -60,7 +60,7 @@ var advices = map[string]string{
 	"28000": ": the server refuses the user or the password of DATABASE_URL",
 	"3D000": ": the server has no database of the name in DATABASE_URL",
 	"3F000": schema,
-	"42501": ": a right is missing: GRANT the group role of database-service migrate (database_service, for the purge database_service_purge) to the login, or run database-service migrate again",
+	"42501": ": a right is missing: GRANT the group role of database-service migrate (database_service, for the purge database_service_purge, for StaffService database_service_staff) to the login, or run database-service migrate again",
 	"53300": ": the server has no free connection: raise its max_connections, lower pool_max_conns, or put a pooler in front of it",
 	"26000": ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL",
 	"42P05": ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL",

@@ -29,7 +29,7 @@ func TestForLog(t *testing.T) {
 		{fmt.Errorf("insert %s: %w", secret, taken), "SQLSTATE 23505 character character_slot"},
 		{&net.OpError{Op: secret, Err: syscall.ECONNREFUSED}, "connection refused"},
 		{fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "timeout"},
-		{&pgconn.PgError{Code: "42501", Message: secret}, "SQLSTATE 42501: a right is missing: GRANT the group role of database-service migrate (database_service, for the purge database_service_purge) to the login, or run database-service migrate again"},
+		{&pgconn.PgError{Code: "42501", Message: secret}, "SQLSTATE 42501: a right is missing: GRANT the group role of database-service migrate (database_service, for the purge database_service_purge, for StaffService database_service_staff) to the login, or run database-service migrate again"},
 		{&pgconn.PgError{Code: "42703", Message: secret}, "SQLSTATE 42703: the database's schema is not the one that this program knows: run database-service migrate"},
 		{fmt.Errorf("%s: %w", secret, postgres.ErrStandby), "the server is a standby, but the service needs the primary"},
 		{&pgconn.PgError{Code: "53300", Message: secret}, "SQLSTATE 53300: the server has no free connection: raise its max_connections, lower pool_max_conns, or put a pooler in front of it"},

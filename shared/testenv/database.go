@@ -23,12 +23,15 @@ const (
 	webRole      = "web_application" // owns better-auth's tables
 	serviceLogin = "game_service"    // the service's login
 	purgeLogin   = "game_purge"      // the login of a purge that has no other rights
-	bothLogin    = "game_and_purge"  // one login for the service and the purge
+	bothLogin    = "game_and_purge"  // one login for everything
+	staffLogin   = "game_and_staff"  // the service's login, if it serves StaffService too
 	purgeRole    = migrations.DefaultRole + "_purge"
-	rolesSQL     = "CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; CREATE ROLE " + purgeRole + " NOLOGIN; " +
+	staffRole    = migrations.DefaultRole + "_staff"
+	rolesSQL     = "CREATE ROLE " + webRole + " LOGIN; CREATE ROLE " + migrations.DefaultRole + " NOLOGIN; CREATE ROLE " + purgeRole + " NOLOGIN; CREATE ROLE " + staffRole + " NOLOGIN; " +
 		"CREATE ROLE " + migrations.DefaultRole + "_owner NOLOGIN; " +
 		"CREATE ROLE " + serviceLogin + " LOGIN IN ROLE " + migrations.DefaultRole + "; CREATE ROLE " + purgeLogin + " LOGIN IN ROLE " + purgeRole + "; " +
-		"CREATE ROLE " + bothLogin + " LOGIN IN ROLE " + migrations.DefaultRole + ", " + purgeRole
+		"CREATE ROLE " + bothLogin + " LOGIN IN ROLE " + migrations.DefaultRole + ", " + purgeRole + ", " + staffRole + "; " +
+		"CREATE ROLE " + staffLogin + " LOGIN IN ROLE " + migrations.DefaultRole + ", " + staffRole
 )
 
 // Database is one test's database.

@@ -160,9 +160,14 @@ func OnlyPurge(o *app.Options) {
 	o.DatabaseURL = strings.Replace(o.DatabaseURL, serviceLogin, purgeLogin, 1)
 }
 
-// AlsoPurge gives a program a login for the service and the purge.
+// AlsoPurge gives a program a login for everything: the service, StaffService and the purge.
 func AlsoPurge(o *app.Options) {
 	o.DatabaseURL = strings.Replace(o.DatabaseURL, serviceLogin, bothLogin, 1)
+}
+
+// AlsoStaff gives a program a login that may serve StaffService.
+func AlsoStaff(o *app.Options) {
+	o.DatabaseURL = strings.Replace(o.DatabaseURL, serviceLogin, staffLogin, 1)
 }
 
 // Each runs f on every variant of the schema. It runs f on every kind of Redis only for the first variant, because the

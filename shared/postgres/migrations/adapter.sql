@@ -82,6 +82,13 @@ CREATE OR REPLACE FUNCTION game.login_is(login_key {{.LoginType.SQL}}, login tex
 -- that better-auth stores.
 CREATE OR REPLACE FUNCTION game.login_matches(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginType.Equals "login_key" .LoginArgument}};
+-- Whether a login or an e-mail address begins with a text. U+FFFF sorts after every other character, so an index serves the range, in
+-- whatever collation it is; the rest of the condition leaves what a collation counts as equal.
+CREATE OR REPLACE FUNCTION game.login_starts(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN login_key >= {{.LoginArgument}}::{{.LoginType.SQL}}
+	AND login_key <= ({{.LoginArgument}} || chr(65535))::{{.LoginType.SQL}} AND starts_with(login_key::text, {{.LoginArgument}});
+CREATE OR REPLACE FUNCTION game.email_starts(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	RETURN email_key >= email::{{.EmailType.SQL}} AND email_key <= (email || chr(65535))::{{.EmailType.SQL}} AND starts_with(email_key::text, email);
 CREATE OR REPLACE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN {{.EmailType.Equals "email_key" "email"}};
 
@@ -121,6 +128,17 @@ BEGIN
 	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
 	 WHERE {{.Session.Equals "id" "p_id"}} AND {{.SessionUserID}} IS NOT NULL;
 {{- end}}
+END $$;
+
+-- For staff: the live sessions of a user, the newest first.
+CREATE OR REPLACE FUNCTION game.sessions_of(p_user_id {{.UserIDType.SQL}}, p_limit int)
+RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
+	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
+	 WHERE {{.SessionUserID}} = p_user_id AND {{.Session.Time "expiresat"}} > now()
+	 ORDER BY {{.Session.Time "createdat"}} DESC LIMIT p_limit;
 END $$;
 
 -- Moves the expiry of a live session later: to now + window, at most created_at + cap, and only if that gains at least
@@ -176,7 +194,7 @@ BEGIN
 END $$;
 
 REVOKE ALL ON FUNCTION game.session_by_token_as(text, boolean), game.session_by_token(text), game.session_by_id(text),
-	game.extend_session(text, interval, interval, interval), game.forget_characters() FROM PUBLIC;
+	game.sessions_of({{.UserIDType.SQL}}, int), game.extend_session(text, interval, interval, interval), game.forget_characters() FROM PUBLIC;
 {{- if .OwnerName}}
 
 -- These functions run with the rights of a role that cannot log in and has the rights below only. A new owner must have CREATE
@@ -194,13 +212,15 @@ GRANT EXECUTE ON FUNCTION game.user_id(text), game.ban_holds(boolean, timestampt
 ALTER FUNCTION game.session_by_token_as(text, boolean) OWNER TO {{.Owner}};
 ALTER FUNCTION game.session_by_token(text) OWNER TO {{.Owner}};
 ALTER FUNCTION game.session_by_id(text) OWNER TO {{.Owner}};
+ALTER FUNCTION game.sessions_of({{.UserIDType.SQL}}, int) OWNER TO {{.Owner}};
 ALTER FUNCTION game.extend_session(text, interval, interval, interval) OWNER TO {{.Owner}};
 ALTER FUNCTION game.forget_characters() OWNER TO {{.Owner}};
 ALTER FUNCTION game.log_user_change() OWNER TO {{.Owner}};
 ALTER FUNCTION game.log_character_change() OWNER TO {{.Owner}};
 ALTER FUNCTION game.log_truncate() OWNER TO {{.Owner}};
 GRANT EXECUTE ON FUNCTION game.user_id(text), game.login_is({{.LoginType.SQL}}, text), game.email_is({{.EmailType.SQL}}, text),
-	game.login_matches({{.LoginType.SQL}}, text, text, text), game.ban_holds(boolean, timestamptz, timestamptz),
+	game.login_matches({{.LoginType.SQL}}, text, text, text), game.login_starts({{.LoginType.SQL}}, text, text, text),
+	game.email_starts({{.EmailType.SQL}}, text), game.ban_holds(boolean, timestamptz, timestamptz),
 	game.session_by_token_as(text, boolean), game.session_by_token(text), game.session_by_id(text),
 	game.extend_session(text, interval, interval, interval) TO {{.Role}};
 
@@ -214,6 +234,15 @@ GRANT SELECT, INSERT ({{.InsertColumns}}), UPDATE ({{.UpdateColumns}}) ON game.c
 GRANT USAGE ON SCHEMA game TO {{.Purge}};
 GRANT SELECT (id, user_id, delete_at, {{.FinishColumns}}), UPDATE ({{.FinishColumns}}) ON game.character TO {{.Purge}};
 GRANT EXECUTE ON FUNCTION game.forget_characters() TO {{.Purge}};
+{{- end}}
+{{- if .StaffName}}
+
+GRANT USAGE ON SCHEMA game TO {{.Staff}};
+GRANT UPDATE ({{.StaffColumns}}) ON game.character TO {{.Staff}};
+GRANT SELECT ON game.audit, game.note TO {{.Staff}};
+GRANT INSERT ({{.AuditColumns}}) ON game.audit TO {{.Staff}};
+GRANT INSERT ({{.NoteColumns}}) ON game.note TO {{.Staff}};
+GRANT EXECUTE ON FUNCTION game.sessions_of({{.UserIDType.SQL}}, int) TO {{.Staff}};
 {{- end}}
 
 -- Pointers from usernames were made by the other rule. Under another key they are not found.
@@ -290,8 +319,8 @@ BEGIN
 		SELECT p.oid
 		  FROM pg_proc AS p
 		 WHERE p.pronamespace = 'game'::regnamespace
-		   AND (p.proname IN ('login_is', 'login_matches') AND p.proargtypes[0] <> {{.Literal .LoginType.SQL}}::regtype
-		        OR p.proname = 'email_is' AND p.proargtypes[0] <> {{.Literal .EmailType.SQL}}::regtype)
+		   AND (p.proname IN ('login_is', 'login_matches', 'login_starts') AND p.proargtypes[0] <> {{.Literal .LoginType.SQL}}::regtype
+		        OR p.proname IN ('email_is', 'email_starts') AND p.proargtypes[0] <> {{.Literal .EmailType.SQL}}::regtype)
 	LOOP
 		EXECUTE format('DROP FUNCTION %s', old);
 	END LOOP;

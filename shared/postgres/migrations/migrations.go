@@ -30,7 +30,7 @@ var files embed.FS
 
 const (
 	// adapterVersion increases with every change of adapter.sql that the program needs.
-	adapterVersion = 5
+	adapterVersion = 6
 	hashMark       = "{{hash}}"
 	lockSQL        = "SELECT pg_advisory_xact_lock(7305419223680118015)"
 	// While the migration waits for a lock, statements of the service and of the web application queue behind it. So it

@@ -17,6 +17,7 @@ var refused = map[string][]string{
 		`SELECT * FROM "user"`, `SELECT email FROM "user"`, `SELECT count(*) FROM "user"`, `SELECT FROM "user" FOR UPDATE`,
 		`SELECT * FROM session`, `SELECT token FROM session`, `SELECT id FROM session`, `SELECT count(*) FROM session`, `COPY session (token) TO STDOUT`,
 		`SELECT * FROM account`, `SELECT password FROM account`, `SELECT * FROM verification`, `SELECT FROM game.users FOR UPDATE`,
+		`SELECT * FROM game.audit`, `SELECT * FROM game.note`, `SELECT * FROM game.sessions_of('u1', 10)`,
 		`SELECT * FROM pg_authid`, `SELECT * FROM pg_shadow`, `SELECT * FROM pg_statistic`, `SELECT * FROM pg_user_mapping`,
 	},
 	"write users and sessions": {
@@ -29,6 +30,8 @@ var refused = map[string][]string{
 	"write the bookkeeping": {
 		`INSERT INTO game.cache_change VALUES ('*', pg_current_xact_id())`, `UPDATE game.cache_change SET xid = xid`, `DELETE FROM game.cache_change`,
 		`TRUNCATE game.cache_change`, `SELECT FROM game.cache_change FOR UPDATE`, `UPDATE game.cache_key SET key = DEFAULT`, `DELETE FROM game.cache_key`,
+		`INSERT INTO game.audit (who, action, user_id, reason) VALUES ('x', 'x', 'u1', 'x')`, `UPDATE game.audit SET who = 'x'`, `DELETE FROM game.audit`,
+		`INSERT INTO game.note (who, user_id, text) VALUES ('x', 'u1', 'x')`,
 		`INSERT INTO game.migration (version) VALUES (99)`, `DELETE FROM game.migration`, `UPDATE game.adapter SET version = 99`, `UPDATE game.adapter SET session_cap_seconds = 1000000000`,
 	},
 	"delete, lock or move characters": {
@@ -58,10 +61,10 @@ var refused = map[string][]string{
 		`CREATE FOREIGN DATA WRAPPER mine`, `SELECT game.log_truncate()`, `SELECT game.log_user_change()`,
 	},
 	"become another role": {
-		`SET ROLE web_application`, `SET ROLE database_service_owner`, `SET ROLE database_service_purge`, `SET ROLE postgres`, `SET SESSION AUTHORIZATION postgres`,
+		`SET ROLE web_application`, `SET ROLE database_service_owner`, `SET ROLE database_service_purge`, `SET ROLE database_service_staff`, `SET ROLE postgres`, `SET SESSION AUTHORIZATION postgres`,
 		`CREATE ROLE mine`, `ALTER ROLE CURRENT_USER SUPERUSER`, `ALTER ROLE CURRENT_USER CREATEROLE`, `ALTER ROLE CURRENT_USER BYPASSRLS`, `ALTER ROLE web_application PASSWORD 'x'`,
 		`ALTER ROLE database_service_owner LOGIN`, `ALTER ROLE database_service SET work_mem = '1GB'`, `DROP ROLE database_service_purge`,
-		`GRANT database_service_owner TO CURRENT_USER`, `GRANT database_service_purge TO CURRENT_USER`, `GRANT database_service TO web_application`, `GRANT SELECT ON session TO CURRENT_USER`,
+		`GRANT database_service_owner TO CURRENT_USER`, `GRANT database_service_purge TO CURRENT_USER`, `GRANT database_service_staff TO CURRENT_USER`, `GRANT database_service TO web_application`, `GRANT SELECT ON session TO CURRENT_USER`,
 		`GRANT SELECT ON "user" TO PUBLIC`, `ALTER DEFAULT PRIVILEGES FOR ROLE web_application GRANT SELECT ON TABLES TO CURRENT_USER`,
 		`REASSIGN OWNED BY web_application TO CURRENT_USER`, `DROP OWNED BY database_service_owner`,
 	},

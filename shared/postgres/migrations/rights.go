@@ -37,7 +37,7 @@ WITH role AS (
 	UNION ALL
 	SELECT 3, 'EXECUTE ON FUNCTION ' || f.oid::regprocedure, has_function_privilege(role.id, f.oid, 'EXECUTE')
 	  FROM role, own, pg_proc AS f
-	 WHERE f.pronamespace = own.oid AND f.prorettype <> 'trigger'::regtype AND f.proname <> 'forget_characters'
+	 WHERE f.pronamespace = own.oid AND f.prorettype <> 'trigger'::regtype AND f.proname NOT IN ('forget_characters', 'sessions_of')
 	    OR f.pronamespace = 'pg_catalog'::regnamespace AND f.proname IN ('pg_control_system', 'pg_control_checkpoint', 'pg_control_recovery')
 )
 SELECT privilege FROM needed WHERE granted IS NOT TRUE ORDER BY n, privilege`
@@ -50,6 +50,7 @@ SELECT r.rolname AS role, pg_has_role(r.oid, 'MEMBER') AS member, pg_has_role(r.
        aclexplode(c.relacl) AS a
   JOIN pg_roles AS r ON r.oid = a.grantee
  WHERE n.nspname = 'game'
+   AND c.relname NOT IN ('audit', 'note') -- the service has no rights on them
    AND a.grantee <> c.relowner
    AND NOT EXISTS (SELECT FROM pg_class AS v WHERE v.relnamespace = n.oid AND v.relname = 'users' AND v.relowner = a.grantee)
  GROUP BY r.oid, r.rolname

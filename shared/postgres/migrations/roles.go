@@ -16,15 +16,22 @@ var (
 	updateColumns = append([]string{"level", "job", "money", "looks", "stats", "position", "equipment", "inventory", "skills", "extra", "play_seconds", "last_played_at",
 		"last_save_id", "last_save_version", "save_hash", "save_hash_version", "delete_at"}, finishColumns...)
 	finishColumns = []string{"deleted_at", "version", "updated_at"} // of a character whose deadline has passed
+	staffColumns  = []string{"user_id", "name", "slot"}             // beside the service's
+	auditColumns  = []string{"who", "action", "user_id", "from_user_id", "character_id", "reason", "before", "after", "request_id", "request_hash"}
+	noteColumns   = []string{"who", "user_id", "text"}
 )
 
-// InsertColumns, UpdateColumns and FinishColumns are for GRANT.
+// InsertColumns and the next ones are for GRANT.
 func (adapter) InsertColumns() string { return strings.Join(insertColumns, ", ") }
 func (adapter) UpdateColumns() string { return strings.Join(updateColumns, ", ") }
 func (adapter) FinishColumns() string { return strings.Join(finishColumns, ", ") }
+func (adapter) StaffColumns() string  { return strings.Join(staffColumns, ", ") }
+func (adapter) AuditColumns() string  { return strings.Join(auditColumns, ", ") }
+func (adapter) NoteColumns() string   { return strings.Join(noteColumns, ", ") }
 
 const (
 	purgeSuffix   = "_purge"
+	staffSuffix   = "_staff"
 	ownerSuffix   = "_owner"
 	maxRoleLength = 63 - len(ownerSuffix)
 )
@@ -33,6 +40,7 @@ const (
 type roles struct {
 	OwnerName string // owns the view and the SECURITY DEFINER functions. Empty: the role that migrates owns them
 	PurgeName string // may delete the rows of characters that are long gone. Empty: no role may
+	StaffName string // may do what StaffService does beside the service's. Empty: no role may
 	lacksUse  string // how to run this again so that the owner's role owns them
 	member    bool   // of the owner's role, or superuser
 	creates   bool   // may create roles
@@ -49,11 +57,14 @@ func (r roles) Owner() string {
 // Purge returns the purge's role for SQL.
 func (r roles) Purge() string { return pgx.Identifier{r.PurgeName}.Sanitize() }
 
-// rolesSQL tells what the current role can do with the roles $1 (owner) and $2 (purge). The tables are "schema.table" as two
+// Staff returns the role of StaffService for SQL.
+func (r roles) Staff() string { return pgx.Identifier{r.StaffName}.Sanitize() }
+
+// rolesSQL tells what the current role can do with the roles $1 (owner), $2 (purge) and $6 (staff). The tables are "schema.table" as two
 // arrays ($3, $4); $5 are the schemas that the owner must use.
 const rolesSQL = `
 SELECT me.rolname AS me, me.rolsuper AS super, me.rolsuper OR me.rolcreaterole AS creates,
-       o.oid IS NOT NULL AS owner_there, p.oid IS NOT NULL AS purge_there, coalesce(o.rolcanlogin, false) AS owner_logs_in,
+       o.oid IS NOT NULL AS owner_there, p.oid IS NOT NULL AS purge_there, to_regrole(quote_ident($6)) IS NOT NULL AS staff_there, coalesce(o.rolcanlogin, false) AS owner_logs_in,
        o.oid IS NOT NULL AND pg_has_role(me.oid, o.oid, 'USAGE') AS member,
        NOT EXISTS (SELECT FROM unnest($3::text[], $4::text[]) AS t (schema, name)
                      JOIN pg_namespace AS n ON n.nspname = t.schema
@@ -77,17 +88,17 @@ SELECT me.rolname AS me, me.rolsuper AS super, me.rolsuper OR me.rolcreaterole A
 // rights can migrate, for example on a managed server.
 func (a adapter) inspectRoles(ctx context.Context, q Querier) (roles, error) {
 	if len(a.RoleName) > maxRoleLength {
-		return roles{}, fmt.Errorf("-role %s: a name has at most %d bytes, because %s and %s are added to it", a.RoleName, maxRoleLength, purgeSuffix, ownerSuffix)
+		return roles{}, fmt.Errorf("-role %s: a name has at most %d bytes, because %s, %s and %s are added to it", a.RoleName, maxRoleLength, purgeSuffix, staffSuffix, ownerSuffix)
 	}
-	owner, purge := a.RoleName+ownerSuffix, a.RoleName+purgeSuffix
-	rows, err := q.Query(ctx, rolesSQL, owner, purge, []string{a.User.schema, a.Session.schema}, []string{a.User.name, a.Session.name}, a.ownerSchemas())
+	owner, purge, staff := a.RoleName+ownerSuffix, a.RoleName+purgeSuffix, a.RoleName+staffSuffix
+	rows, err := q.Query(ctx, rolesSQL, owner, purge, []string{a.User.schema, a.Session.schema}, []string{a.User.name, a.Session.name}, a.ownerSchemas(), staff)
 	if err != nil {
 		return roles{}, err
 	}
 	type able struct {
-		Me                                                  string
-		Super, Creates, OwnerThere, PurgeThere, OwnerLogsIn bool
-		Member, Grants, RowSecurity                         bool
+		Me                                                              string
+		Super, Creates, OwnerThere, PurgeThere, StaffThere, OwnerLogsIn bool
+		Member, Grants, RowSecurity                                     bool
 	}
 	can, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[able])
 	if err != nil {
@@ -96,6 +107,9 @@ func (a adapter) inspectRoles(ctx context.Context, q Querier) (roles, error) {
 	r := roles{member: can.Member || can.Super, creates: can.Creates}
 	if can.PurgeThere || can.Creates {
 		r.PurgeName = purge
+	}
+	if can.StaffThere || can.Creates {
+		r.StaffName = staff
 	}
 	switch me, name := word(can.Me), word(owner); {
 	case can.OwnerLogsIn:
@@ -150,7 +164,7 @@ func (t table) names(fields []string) (all []string) {
 func (a adapter) roleStep() step {
 	sql := lockTimeoutSQL + createRole(a.RoleName)
 	if a.creates {
-		for _, name := range []string{a.PurgeName, a.OwnerName} {
+		for _, name := range []string{a.PurgeName, a.StaffName, a.OwnerName} {
 			if name != "" {
 				sql += createRole(name)
 			}
@@ -186,6 +200,10 @@ func (r roles) note(own, role string) string {
 		name := word(role + purgeSuffix)
 		all = append(all, fmt.Sprintf("no role may delete characters that are long gone: run this again after CREATE ROLE %s NOLOGIN", name))
 	}
+	if r.StaffName == "" {
+		name := word(role + staffSuffix)
+		all = append(all, fmt.Sprintf("no role may use StaffService: run this again after CREATE ROLE %s NOLOGIN", name))
+	}
 	if len(all) == 0 {
 		return ""
 	}
@@ -193,7 +211,8 @@ func (r roles) note(own, role string) string {
 }
 
 // trustedSQL tells whether the owner $1 owns the view and the SECURITY DEFINER functions, and may use the columns of the arrays
-// $3 to $6 (schema, table, column, right), and whether the purge's role $2 has its rights. An empty name is not checked.
+// $3 to $6 (schema, table, column, right), and whether the roles of the purge ($2) and of staff ($8) have their rights. An empty name is not
+// checked.
 const trustedSQL = `
 WITH own AS (
 	SELECT oid FROM pg_namespace WHERE nspname = 'game'
@@ -202,11 +221,12 @@ WITH own AS (
 	  FROM (SELECT $1 AS of, n.oid AS namespace, u.name, u.col, u.privilege
 	          FROM unnest($3::text[], $4::text[], $5::text[], $6::text[]) AS u (schema, name, col, privilege)
 	          JOIN pg_namespace AS n ON n.nspname = u.schema
-	         UNION ALL SELECT $2, own.oid, 'character', u.col, 'UPDATE' FROM own, unnest($7::text[]) AS u (col)) AS w
+	         UNION ALL SELECT $2, own.oid, 'character', u.col, 'UPDATE' FROM own, unnest($7::text[]) AS u (col)
+	         UNION ALL SELECT $8, own.oid, u.name, u.col, u.privilege FROM own, unnest($9::text[], $10::text[], $11::text[]) AS u (name, col, privilege)) AS w
 	  JOIN pg_class AS c ON c.relnamespace = w.namespace AND c.relname = w.name
 	  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = w.col
 )
-SELECT NOT EXISTS (SELECT FROM unnest(ARRAY[$1, $2]) AS r (name) WHERE r.name <> '' AND to_regrole(quote_ident(r.name)) IS NULL)
+SELECT NOT EXISTS (SELECT FROM unnest(ARRAY[$1, $2, $8]) AS r (name) WHERE r.name <> '' AND to_regrole(quote_ident(r.name)) IS NULL)
    AND NOT EXISTS (SELECT FROM needed JOIN pg_roles AS r ON r.rolname = needed.of
                     WHERE NOT has_column_privilege(r.oid, needed.table, needed.attnum, needed.privilege))
    AND NOT EXISTS (SELECT FROM own, pg_roles AS o
@@ -214,7 +234,7 @@ SELECT NOT EXISTS (SELECT FROM unnest(ARRAY[$1, $2]) AS r (name) WHERE r.name <>
                       AND (EXISTS (SELECT FROM pg_proc AS f WHERE f.pronamespace = own.oid AND f.prosecdef AND f.proowner <> o.oid)
                            OR EXISTS (SELECT FROM pg_class AS v WHERE v.relnamespace = own.oid AND v.relname = 'users' AND v.relowner <> o.oid)))
    AND NOT EXISTS (SELECT FROM own, pg_roles AS p, pg_proc AS f
-                    WHERE p.rolname = $2 AND f.pronamespace = own.oid AND f.proname = 'forget_characters'
+                    WHERE (p.rolname = $2 AND f.proname = 'forget_characters' OR p.rolname = $8 AND f.proname = 'sessions_of') AND f.pronamespace = own.oid
                       AND NOT (has_schema_privilege(p.oid, own.oid, 'USAGE') AND has_function_privilege(p.oid, f.oid, 'EXECUTE')))`
 
 // trusted reports whether the other roles have what the adapter gives them.
@@ -228,7 +248,22 @@ func (a adapter) trusted(ctx context.Context, q Querier) (yes bool, err error) {
 	add(a.User, "SELECT", a.User.names(userFields))
 	add(a.Session, "SELECT", a.Session.names(sessionFields))
 	add(a.Session, "UPDATE", a.Session.names([]string{"expiresat"}))
-	rows, err := q.Query(ctx, a.own.In(trustedSQL), a.OwnerName, a.PurgeName, schemas, tables, columns, rights, finishColumns)
+	var staffTables, staffOf, staffRights []string
+	for _, of := range []struct {
+		table, right string
+		columns      []string
+	}{
+		{"character", "UPDATE", staffColumns},
+		{"audit", "INSERT", auditColumns},
+		{"note", "INSERT", noteColumns},
+		{"audit", "SELECT", []string{"id"}},
+		{"note", "SELECT", []string{"id"}},
+	} {
+		for _, name := range of.columns {
+			staffTables, staffOf, staffRights = append(staffTables, of.table), append(staffOf, name), append(staffRights, of.right)
+		}
+	}
+	rows, err := q.Query(ctx, a.own.In(trustedSQL), a.OwnerName, a.PurgeName, schemas, tables, columns, rights, finishColumns, a.StaffName, staffTables, staffOf, staffRights)
 	if err != nil {
 		return false, err
 	}

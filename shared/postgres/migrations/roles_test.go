@@ -90,6 +90,9 @@ func TestOwnerMadeByTheRun(t *testing.T) {
 	if !ask(t, d, `SELECT pg_has_role(current_user, '`+role+`_purge', 'MEMBER')`) || !ask(t, d, `SELECT has_function_privilege('`+role+`_purge', 'game.forget_characters()', 'EXECUTE')`) {
 		t.Error("the purge's role is missing or lacks its right")
 	}
+	if !ask(t, d, `SELECT has_function_privilege('`+role+`_staff', 'game.sessions_of(text, int)', 'EXECUTE') AND has_column_privilege('`+role+`_staff', 'game.character', 'name', 'UPDATE')`) {
+		t.Error("the role of StaffService lacks a right")
+	}
 }
 
 const ownTables = `ALTER TABLE "user" OWNER TO ME; ALTER TABLE session OWNER TO ME; `
@@ -97,7 +100,7 @@ const ownTables = `ALTER TABLE "user" OWNER TO ME; ALTER TABLE session OWNER TO 
 // dropRoles drops the roles of a run with Options.Role. Its database must be there.
 func dropRoles(t *testing.T, d *testenv.Database, role string) {
 	t.Helper()
-	for _, suffix := range []string{"", "_owner", "_purge"} {
+	for _, suffix := range []string{"", "_owner", "_purge", "_staff"} {
 		name := pgx.Identifier{role + suffix}.Sanitize()
 		if _, err := d.Owner.Exec(context.Background(), fmt.Sprintf(`DO $$ BEGIN IF to_regrole('%[1]s') IS NOT NULL THEN DROP OWNED BY %[1]s CASCADE; DROP ROLE %[1]s; END IF; END $$`, name)); err != nil {
 			t.Error(err)
@@ -116,14 +119,15 @@ func TestOwnerNotUsable(t *testing.T) {
 		mend   string // what the note says, or what helps
 	}{
 		"it may not create roles": {ownTables, "run this again after CREATE ROLE ROLE_owner NOLOGIN; GRANT ROLE_owner TO ME. " +
-			"And no role may delete characters that are long gone: run this again after CREATE ROLE ROLE_purge NOLOGIN",
-			`CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; GRANT ROLE_owner TO ME`},
-		"it is no member": {ownTables + `CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; `, "run this again after GRANT ROLE_owner TO ME", `GRANT ROLE_owner TO ME`},
-		"it does not own the tables": {readmeRights + `CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; GRANT ROLE_owner TO ME; `,
+			"And no role may delete characters that are long gone: run this again after CREATE ROLE ROLE_purge NOLOGIN. " +
+			"And no role may use StaffService: run this again after CREATE ROLE ROLE_staff NOLOGIN",
+			`CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; CREATE ROLE ROLE_staff; GRANT ROLE_owner TO ME`},
+		"it is no member": {ownTables + `CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; CREATE ROLE ROLE_staff; `, "run this again after GRANT ROLE_owner TO ME", `GRANT ROLE_owner TO ME`},
+		"it does not own the tables": {readmeRights + `CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; CREATE ROLE ROLE_staff; GRANT ROLE_owner TO ME; `,
 			"run this again as the owner of better-auth's tables", ownTables},
-		"row-level security": {ownTables + rowSecurity + `CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; GRANT ROLE_owner TO ME; `,
+		"row-level security": {ownTables + rowSecurity + `CREATE ROLE ROLE_owner; CREATE ROLE ROLE_purge; CREATE ROLE ROLE_staff; GRANT ROLE_owner TO ME; `,
 			"ALTER ROLE ROLE_owner BYPASSRLS, because better-auth's tables have row-level security", `ALTER ROLE ROLE_owner BYPASSRLS`},
-		"the owner can log in": {ownTables + `CREATE ROLE ROLE_owner LOGIN; CREATE ROLE ROLE_purge; GRANT ROLE_owner TO ME; `, "ALTER ROLE ROLE_owner NOLOGIN", `ALTER ROLE ROLE_owner NOLOGIN`},
+		"the owner can log in": {ownTables + `CREATE ROLE ROLE_owner LOGIN; CREATE ROLE ROLE_purge; CREATE ROLE ROLE_staff; GRANT ROLE_owner TO ME; `, "ALTER ROLE ROLE_owner NOLOGIN", `ALTER ROLE ROLE_owner NOLOGIN`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,7 +191,7 @@ func TestRoleNameTooLong(t *testing.T) {
 	t.Parallel()
 	d := testenv.NewEmptyDatabase(t, "plugins")
 	_, err := migrations.Apply(t.Context(), connect(t, d), migrations.Options{Role: strings.Repeat("r", 58)})
-	if want := "a name has at most 57 bytes, because _purge and _owner are added to it"; err == nil || !strings.Contains(err.Error(), want) {
+	if want := "a name has at most 57 bytes, because _purge, _staff and _owner are added to it"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("Apply = %v, want %q", err, want)
 	}
 }
