@@ -36,7 +36,7 @@ func uses(userID, sessionID, token, characterID string) []use {
 	byToken, byID := `{"token":"`+token+`"}`, `{"session_id":"`+sessionID+`"}`
 	user, none := `"user_id":"`+userID+`"`, `"character_id":"987654321"`
 	one := `"character_id":"` + characterID + `"`
-	const users, sessions, characters = "UserService/", "SessionService/", "CharacterDbService/"
+	const users, sessions, characters, staff = "UserService/", "SessionService/", "CharacterDbService/", "StaffService/"
 	return []use{
 		{"GetUser", users + "GetUser", `{` + user + `}`, ""},
 		{"GetUser.personal", users + "GetUser", `{` + user + `}`, "ban_reason"},
@@ -64,6 +64,16 @@ func uses(userID, sessionID, token, characterID string) []use {
 		{"RestoreCharacter", characters + "RestoreCharacter", `{` + user + `,` + none + `}`, ""},
 		{"SaveCharacter", characters + "SaveCharacter", `{` + user + `,` + none + `,"expected_version":"1","money":"5"}`, ""},
 		{"SaveCharacter.any_owner", characters + "SaveCharacter", `{` + none + `,"expected_version":"1","money":"5"}`, ""},
+		{"FindPlayers", staff + "FindPlayers", `{"query":"alice"}`, ""},
+		{"FindPlayers.email", staff + "FindPlayers", `{"query":"nobody@invalid"}`, ""},
+		{"GetPlayer", staff + "GetPlayer", `{` + user + `}`, ""},
+		{"GetPlayer.personal", staff + "GetPlayer", `{` + user + `,"reason":"a test"}`, ""},
+		{"UndeleteCharacter", staff + "UndeleteCharacter", `{` + none + `,"reason":"a test"}`, ""},
+		{"RenameCharacter", staff + "RenameCharacter", `{` + none + `,"new_name":"Somebody","reason":"a test"}`, ""},
+		{"TransferCharacter", staff + "TransferCharacter", `{` + none + `,"from_user_id":"a","to_user_id":"b","reason":"a test"}`, ""},
+		{"AddNote", staff + "AddNote", `{` + user + `,"text":"a test"}`, ""},
+		{"ListNotes", staff + "ListNotes", `{` + user + `}`, ""},
+		{"ListAudit", staff + "ListAudit", `{` + user + `}`, ""},
 	}
 }
 
@@ -113,7 +123,7 @@ func reportCallers(t *testing.T) (file string, keys map[string]string, remove fu
 // package callers says, and is written to a report.
 func TestCallersReport(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, "plugins", "miniredis")
+	e := testenv.New(t, "plugins", "miniredis", testenv.AlsoStaff)
 	userID := e.AddUser(t, "Alice")
 	e.WebExec(t, `UPDATE {user} SET [banReason] = 'cheating', [email] = 'alice@canary.example' WHERE id = $1`, userID)
 	sessionID, token := e.AddSession(t, userID, time.Hour)

@@ -15,6 +15,7 @@ func functionOf(pathPrefix string) string {
 		databasev1.UserServicePathPrefix:        "UserFunction",
 		databasev1.CharacterDbServicePathPrefix: "CharacterFunction",
 		databasev1.SessionServicePathPrefix:     "SessionFunction",
+		databasev1.StaffServicePathPrefix:       "StaffFunction",
 	}[pathPrefix]
 }
 

@@ -42,6 +42,14 @@ func shippedEvents() []shippedEvent {
 		{"CreateCharacter", "character", `"name":"Anemone"`},
 		{"GetSession", "session", `"user_id":`},
 		{"RefreshSession", "session", `"extended":true`},
+		{"FindPlayers", "staff", `"username":"alice"`},
+		{"GetPlayer", "staff", `"recovery":"RECOVERY_UNDELETE"`},
+		{"UndeleteCharacter", "staff", `"name":"Antares"`},
+		{"RenameCharacter", "staff", `"name":"Betelgeuse"`},
+		{"TransferCharacter", "staff", `"name":"Betelgeuse"`},
+		{"AddNote", "staff", `"text":"called twice about ticket 4711"`},
+		{"ListNotes", "staff", `"text":"called twice about ticket 4711"`},
+		{"ListAudit", "staff", `"action":"TransferCharacter"`},
 	}
 }
 
@@ -163,10 +171,21 @@ func newEventWorld(t *testing.T) *eventWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
+	gone, err := service.CreateCharacter(t.Context(), &databasev1.CreateCharacterRequest{UserId: user, Name: "Antares"})
+	if err == nil {
+		_, err = service.DeleteCharacter(t.Context(), &databasev1.DeleteCharacterRequest{
+			UserId: user, CharacterId: gone.Character.Id, Mode: databasev1.DeleteMode_DELETE_MODE_IMMEDIATE,
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &eventWorld{e, strings.NewReplacer(
+		"UserIdOfBobbyIs32LettersOrDigits", e.AddUser(t, "Bobby"),
 		"UserIdOfAliceIs32LettersOrDigits", user,
 		"TokenOfAliceIs32LettersAndDigits", token,
 		`\"character_id\":\"1\"`, `\"character_id\":\"`+strconv.FormatInt(made.Character.Id, 10)+`\"`,
+		`\"character_id\":\"2\"`, `\"character_id\":\"`+strconv.FormatInt(gone.Character.Id, 10)+`\"`,
 	)}
 }
 

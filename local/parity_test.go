@@ -112,7 +112,7 @@ func mountedServices(t *testing.T) (names []string) {
 	}
 	slices.Sort(names)
 	var byGRPC []string
-	for _, s := range grpcserver.All(all.Users, all.Characters, all.Sessions) {
+	for _, s := range grpcserver.All(all.Users, all.Characters, all.Sessions, all.Staff) {
 		byGRPC = append(byGRPC, s.Name())
 	}
 	slices.Sort(byGRPC)

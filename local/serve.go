@@ -199,7 +199,7 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 
 		port: connmux.Split(limited, secure),
 		http: serveHTTP2(newServer(p, closeChunked(h.closeWhileLeaving(refuseGRPC(twirp))))),
-		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions)...),
+		grpc: grpcserver.New(edge, func() bool { return h.report().Ready }, grpcserver.All(all.Users, all.Characters, all.Sessions, all.Staff)...),
 	}, nil
 }
 

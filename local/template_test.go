@@ -85,12 +85,16 @@ func TestTemplateRoles(t *testing.T) {
 			t.Errorf("%s lets the function's code manage network interfaces: %s", role, shared)
 		}
 	}
-	if len(used) != 4 {
-		t.Errorf("the functions have the roles %v, want four", used)
+	if len(used) != 5 {
+		t.Errorf("the functions have the roles %v, want five", used)
 	}
 	purge := fmt.Sprint(resources["PurgeRole"].at("Properties", "ManagedPolicyArns"))
 	if !strings.Contains(purge, "[HasPurgeSecret PurgeSecretPolicy [ReadsSecret SecretPolicy AWS::NoValue]]") {
 		t.Errorf("the purge cannot have a login of its own: %s", purge)
+	}
+	staff := fmt.Sprint(resources["StaffRole"].at("Properties", "ManagedPolicyArns"))
+	if !strings.Contains(staff, "[HasStaffSecret StaffSecretPolicy [ReadsSecret SecretPolicy AWS::NoValue]]") {
+		t.Errorf("StaffService cannot have a login of its own: %s", staff)
 	}
 	deny := strings.Join(texts(resources["NetworkPolicy"].at("Properties", "PolicyDocument")), " ")
 	if !strings.Contains(deny, "Deny") || !strings.Contains(deny, "ec2:*") || !strings.Contains(deny, ":function:*") {
@@ -147,8 +151,8 @@ func TestTemplateLogs(t *testing.T) {
 			t.Errorf("%s has the key %v, want LogKeyArn", id, got)
 		}
 	}
-	if groups != 5 {
-		t.Errorf("there are %d log groups, want 5", groups)
+	if groups != 6 {
+		t.Errorf("there are %d log groups, want 6", groups)
 	}
 }
 
@@ -157,8 +161,8 @@ func TestTemplateEnvironment(t *testing.T) {
 	t.Parallel()
 	resources, parameters, _ := readDeployment(t)
 	want := map[string][]string{
-		"REQUIRE_IDENTITY": {"CharacterFunction", "SessionFunction", "UserFunction"},
-		"CALLERS_FILE":     {"CharacterFunction", "SessionFunction", "UserFunction"},
+		"REQUIRE_IDENTITY": {"CharacterFunction", "SessionFunction", "StaffFunction", "UserFunction"},
+		"CALLERS_FILE":     {"CharacterFunction", "SessionFunction", "StaffFunction", "UserFunction"},
 		// They verify the signature of a cookie; the others see no session.
 		"BETTER_AUTH_SECRET": {"SessionFunction", "UserFunction"}, "BETTER_AUTH_SECRETS": {"SessionFunction", "UserFunction"},
 	}
@@ -279,7 +283,7 @@ func TestTemplateCallers(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" || policies != 3 {
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" || policies != 4 {
 		t.Errorf("rpcs of the contract (-), and of the %d policies for callers (+):\n%s", policies, diff)
 	}
 	for _, text := range texts(outputs) {

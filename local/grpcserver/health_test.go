@@ -28,7 +28,7 @@ const (
 // serveHealth serves all services. The services themselves do not work; only health does.
 func serveHealth(t *testing.T, ready func() bool) (*protocol, healthv1.HealthClient) {
 	t.Helper()
-	d := serve(t, edgeTo(io.Discard), ready, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil))
+	d := serve(t, edgeTo(io.Discard), ready, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil), grpcserver.Staff(nil))
 	return d, healthv1.NewHealthClient(d.conn)
 }
 

@@ -96,7 +96,7 @@ func edgeWithin(budget time.Duration, w io.Writer) *rpcserver.Server {
 // all returns the services of p.
 func all(p *app.Program) []grpcserver.Service {
 	s := services.New(p)
-	return grpcserver.All(s.Users, s.Characters, s.Sessions)
+	return grpcserver.All(s.Users, s.Characters, s.Sessions, s.Staff)
 }
 
 // fake is a UserService whose GetUser a test provides.

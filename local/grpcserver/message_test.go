@@ -66,7 +66,7 @@ const malformed = "the protobuf request could not be decoded"
 func TestMalformed(t *testing.T) {
 	t.Parallel()
 	log := make(lines, 1000)
-	d := serve(t, edgeTo(log), always, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil))
+	d := serve(t, edgeTo(log), always, grpcserver.Users(fake{}), grpcserver.Sessions(nil), grpcserver.Characters(nil), grpcserver.Staff(nil))
 	for _, m := range contract(t) {
 		for what, body := range map[string]string{
 			"half a field": "\x0a\x05x", "text": "hello world", "JSON": "{}", "field 0": "\x00\x00", "an endless number": strings.Repeat("\xff", 20),

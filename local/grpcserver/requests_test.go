@@ -25,7 +25,16 @@ func requests(t testing.TB, e *testenv.Env) map[string]func(testing.TB) proto.Me
 	constant := func(m proto.Message) func(testing.TB) proto.Message {
 		return func(testing.TB) proto.Message { return proto.Clone(m) }
 	}
+	const why = "a reason"
 	return map[string]func(testing.TB) proto.Message{
+		"FindPlayers":       constant(&databasev1.FindPlayersRequest{Query: "Player1"}),
+		"GetPlayer":         constant(&databasev1.GetPlayerRequest{UserId: user}),
+		"UndeleteCharacter": constant(&databasev1.UndeleteCharacterRequest{CharacterId: id + 1, Reason: why}),
+		"RenameCharacter":   constant(&databasev1.RenameCharacterRequest{CharacterId: id, NewName: "Valid-Name", Reason: why}),
+		"TransferCharacter": constant(&databasev1.TransferCharacterRequest{CharacterId: id + 1, FromUserId: user, ToUserId: "a", Reason: why}),
+		"AddNote":           constant(&databasev1.AddNoteRequest{UserId: user, Text: why}),
+		"ListNotes":         constant(&databasev1.ListNotesRequest{UserId: user}),
+		"ListAudit":         constant(&databasev1.ListAuditRequest{Limit: 1}),
 		"GetUser":           constant(&databasev1.GetUserRequest{UserId: user}),
 		"GetUserByUsername": constant(&databasev1.GetUserByUsernameRequest{Username: "Player1"}),
 		"GetUserByEmail":    constant(&databasev1.GetUserByEmailRequest{Email: "player1@example.com"}),

@@ -30,9 +30,17 @@ func Characters(s databasev1.CharacterDbService) Service {
 		method(service.DeleteCharacter), method(service.RestoreCharacter), method(service.SaveCharacter))
 }
 
+// Staff returns StaffService with s as its implementation.
+func Staff(s databasev1.StaffService) Service {
+	type service = databasev1.StaffService
+	return newService(databasev1.File_osirose_database_v1_staff_proto.Services().ByName("StaffService"), s,
+		method(service.FindPlayers), method(service.GetPlayer), method(service.UndeleteCharacter), method(service.RenameCharacter),
+		method(service.TransferCharacter), method(service.AddNote), method(service.ListNotes), method(service.ListAudit))
+}
+
 // All returns all services.
-func All(users databasev1.UserService, characters databasev1.CharacterDbService, sessions databasev1.SessionService) []Service {
-	return []Service{Users(users), Characters(characters), Sessions(sessions)}
+func All(users databasev1.UserService, characters databasev1.CharacterDbService, sessions databasev1.SessionService, staff databasev1.StaffService) []Service {
+	return []Service{Users(users), Characters(characters), Sessions(sessions), Staff(staff)}
 }
 
 // Urgent lists the calls that admit players. Under overload they are served while others are refused. Each entry is the start

@@ -73,7 +73,8 @@ func (f *faulty) overloaded() *clients {
 	room := &holding{SessionService: s.Sessions, free: make(chan struct{})}
 	s.Sessions = room
 	room.inside.Add(places)
-	edge := rpcserver.New(slog.New(slog.DiscardHandler)) // each call waits for a part of the budget
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge.SetBudget(300 * time.Millisecond) // each call waits for a part of it
 	edge.FixSlots()
 	url := serveProtocols(f, edge, s, asItIs)
 	load := dial(f, url, request.Protobuf)

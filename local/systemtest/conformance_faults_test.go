@@ -29,7 +29,7 @@ type faulty struct {
 // newFaulty starts a separate store, because a fault affects every call on it.
 func newFaulty(t *testing.T, s conformanceStore, seen *results) *faulty {
 	t.Helper()
-	e := testenv.New(t, testenv.Variants[0], s.redis)
+	e := testenv.New(t, testenv.Variants[0], s.redis, testenv.AlsoStaff)
 	f := &faulty{conform: &conform{TB: t, Env: e, seen: seen, spoil: func(p *app.Program) { s.spoil(e, p) }}}
 	f.clients = f.open(t, e.Program)
 	f.others = seen.others(t, f.url)
@@ -62,6 +62,33 @@ func (f *faulty) prepare(c *conform) {
 		"RestoreCharacter": func(c *clients) error {
 			return errorOf(c.characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: u.Id, CharacterId: marked.Id}))
 		},
+	}
+	lost := c.lost(u.Id)
+	for rpc, call := range map[string]func(*clients) error{
+		"FindPlayers": func(c *clients) error {
+			return errorOf(c.staff.FindPlayers(ctx, &databasev1.FindPlayersRequest{Query: u.Username}))
+		},
+		"GetPlayer": func(c *clients) error {
+			return errorOf(c.staff.GetPlayer(ctx, &databasev1.GetPlayerRequest{UserId: u.Id}))
+		},
+		"UndeleteCharacter": func(c *clients) error {
+			return errorOf(c.staff.UndeleteCharacter(ctx, &databasev1.UndeleteCharacterRequest{CharacterId: lost.Id, Reason: why}))
+		},
+		"RenameCharacter": func(c *clients) error {
+			return errorOf(c.staff.RenameCharacter(ctx, &databasev1.RenameCharacterRequest{CharacterId: hero.Id, NewName: newName(), Reason: why}))
+		},
+		"TransferCharacter": func(c *clients) error {
+			return errorOf(c.staff.TransferCharacter(ctx, &databasev1.TransferCharacterRequest{CharacterId: hero.Id, FromUserId: u.Id, ToUserId: "a", Reason: why}))
+		},
+		"AddNote": func(c *clients) error {
+			return errorOf(c.staff.AddNote(ctx, &databasev1.AddNoteRequest{UserId: u.Id, Text: "a note"}))
+		},
+		"ListNotes": func(c *clients) error {
+			return errorOf(c.staff.ListNotes(ctx, &databasev1.ListNotesRequest{UserId: u.Id}))
+		},
+		"ListAudit": func(c *clients) error { return errorOf(c.staff.ListAudit(ctx, &databasev1.ListAuditRequest{})) },
+	} {
+		f.calls[rpc] = call
 	}
 	for rpc, call := range sessionRPCs() {
 		f.calls[rpc] = func(c *clients) error { return errorOf(call(c, ctx, byToken(token))) }
@@ -111,7 +138,7 @@ func faultScenarios() []faultScenario {
 				f.Fatal(err)
 			}
 			defer func() { _ = tx.Rollback(context.Background()) }()
-			if _, err := tx.Exec(f.Context(), f.Expand(`LOCK TABLE game.character, {user}, {session} IN ACCESS EXCLUSIVE MODE`)); err != nil {
+			if _, err := tx.Exec(f.Context(), f.Expand(`LOCK TABLE game.character, game.audit, game.note, {user}, {session} IN ACCESS EXCLUSIVE MODE`)); err != nil {
 				f.Fatal(err)
 			}
 			c := f.open(f, p)

@@ -29,6 +29,7 @@ func conformanceRPCs() map[string]protoreflect.MethodDescriptor {
 		databasev1.File_osirose_database_v1_user_proto,
 		databasev1.File_osirose_database_v1_session_proto,
 		databasev1.File_osirose_database_v1_character_proto,
+		databasev1.File_osirose_database_v1_staff_proto,
 	} {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()

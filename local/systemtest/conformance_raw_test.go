@@ -9,6 +9,8 @@ import (
 
 	"github.com/twitchtv/twirp"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -28,16 +30,20 @@ func (f *faulty) raw(rpc, called string, bodies map[request.Protocol]string, wan
 	}
 }
 
-// malformedBodies returns bodies that cannot be decoded: no message, text that is not UTF-8 (the first field of every rpc is
-// text), and too many bytes.
+// malformedBodies returns bodies that cannot be decoded: no message, text that is not UTF-8 (every rpc has a field for text), and
+// too many bytes.
 func malformedBodies(rpc string) []map[request.Protocol]string {
-	field := conformanceRPCs()[rpc].Input().Fields().ByNumber(1).JSONName()
+	fields, i := conformanceRPCs()[rpc].Input().Fields(), 0
+	for fields.Get(i).Kind() != protoreflect.StringKind {
+		i++
+	}
+	field, tag := fields.Get(i).JSONName(), string(protowire.AppendTag(nil, fields.Get(i).Number(), protowire.BytesType))
 	bodies := func(protobuf, json string) map[request.Protocol]string {
 		return map[request.Protocol]string{request.Protobuf: protobuf, request.JSON: json, request.GRPC: protobuf}
 	}
 	large := strings.Repeat(" ", rpcserver.MaxBody+1)
 	return []map[request.Protocol]string{
-		bodies("\xff", "{"), bodies("\x0a\x01\xff", `{"`+field+`":"`+"\xff"+`"}`), bodies(large, large),
+		bodies("\xff", "{"), bodies(tag+"\x01\xff", `{"`+field+`":"`+"\xff"+`"}`), bodies(large, large),
 	}
 }
 

@@ -95,7 +95,7 @@ type conform struct {
 func newConform(t *testing.T, s conformanceStore, seen *results) *conform {
 	t.Helper()
 	on := func(variant string) *conform {
-		e := testenv.New(t, variant, s.redis)
+		e := testenv.New(t, variant, s.redis, testenv.AlsoStaff)
 		c := &conform{TB: t, Env: e, seen: seen, spoil: func(p *app.Program) { s.spoil(e, p) }}
 		c.clients = c.open(t, e.Program)
 		return c

@@ -43,6 +43,7 @@ func conformanceOn(t *testing.T, store conformanceStore, seen *results, promised
 	for _, some := range [][]scenario{
 		userScenarios(), usernameScenarios(), emailScenarios(), sessionScenarios(), refreshScenarios(),
 		characterScenarios(), listScenarios(), creationScenarios(), takenScenarios(), deletingScenarios(), savingScenarios(),
+		findingScenarios(), staffScenarios(), noteScenarios(),
 	} {
 		for _, s := range some {
 			name := s.rpc + "/" + s.name

@@ -145,3 +145,35 @@ func (c grpcClient) RestoreCharacter(ctx context.Context, r *databasev1.RestoreC
 func (c grpcClient) SaveCharacter(ctx context.Context, r *databasev1.SaveCharacterRequest) (*databasev1.SaveCharacterResponse, error) {
 	return invoke[databasev1.SaveCharacterResponse](ctx, c, "CharacterDbService/SaveCharacter", r)
 }
+
+func (c grpcClient) FindPlayers(ctx context.Context, r *databasev1.FindPlayersRequest) (*databasev1.FindPlayersResponse, error) {
+	return invoke[databasev1.FindPlayersResponse](ctx, c, "StaffService/FindPlayers", r)
+}
+
+func (c grpcClient) GetPlayer(ctx context.Context, r *databasev1.GetPlayerRequest) (*databasev1.GetPlayerResponse, error) {
+	return invoke[databasev1.GetPlayerResponse](ctx, c, "StaffService/GetPlayer", r)
+}
+
+func (c grpcClient) UndeleteCharacter(ctx context.Context, r *databasev1.UndeleteCharacterRequest) (*databasev1.UndeleteCharacterResponse, error) {
+	return invoke[databasev1.UndeleteCharacterResponse](ctx, c, "StaffService/UndeleteCharacter", r)
+}
+
+func (c grpcClient) RenameCharacter(ctx context.Context, r *databasev1.RenameCharacterRequest) (*databasev1.RenameCharacterResponse, error) {
+	return invoke[databasev1.RenameCharacterResponse](ctx, c, "StaffService/RenameCharacter", r)
+}
+
+func (c grpcClient) TransferCharacter(ctx context.Context, r *databasev1.TransferCharacterRequest) (*databasev1.TransferCharacterResponse, error) {
+	return invoke[databasev1.TransferCharacterResponse](ctx, c, "StaffService/TransferCharacter", r)
+}
+
+func (c grpcClient) AddNote(ctx context.Context, r *databasev1.AddNoteRequest) (*databasev1.AddNoteResponse, error) {
+	return invoke[databasev1.AddNoteResponse](ctx, c, "StaffService/AddNote", r)
+}
+
+func (c grpcClient) ListNotes(ctx context.Context, r *databasev1.ListNotesRequest) (*databasev1.ListNotesResponse, error) {
+	return invoke[databasev1.ListNotesResponse](ctx, c, "StaffService/ListNotes", r)
+}
+
+func (c grpcClient) ListAudit(ctx context.Context, r *databasev1.ListAuditRequest) (*databasev1.ListAuditResponse, error) {
+	return invoke[databasev1.ListAuditResponse](ctx, c, "StaffService/ListAudit", r)
+}

@@ -2,6 +2,7 @@ package systemtest_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/osirose-new/database-service/local/connmux"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/services"
@@ -36,9 +38,14 @@ func serveProtocols(t testing.TB, edge *rpcserver.Server, s services.Services, a
 		t.Fatal(err)
 	}
 	both := connmux.Split(l, nil)
-	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{Handler: around(testenv.WatchErrors(t, s.Handler(edge, grpcserver.Urgent...)))}}
+	twirps := &httptest.Server{Listener: both.HTTP(), Config: &http.Server{
+		Handler: around(testenv.WatchErrors(t, s.Handler(edge, grpcserver.Urgent...))),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return callers.WithConnection(ctx, callers.NewConnection(c, func() *tls.ConnectionState { return nil }))
+		},
+	}}
 	twirps.Start()
-	protocol := grpcserver.New(edge, func() bool { return true }, grpcserver.All(s.Users, s.Characters, s.Sessions)...)
+	protocol := grpcserver.New(edge, func() bool { return true }, grpcserver.All(s.Users, s.Characters, s.Sessions, s.Staff)...)
 	served := make(chan error, 1)
 	go func() { served <- protocol.Serve(both.GRPC()) }()
 	t.Cleanup(func() {
@@ -52,11 +59,12 @@ func serveProtocols(t testing.TB, edge *rpcserver.Server, s services.Services, a
 	return twirps.URL
 }
 
-// clients are clients of a program's three services by one protocol.
+// clients are clients of a program's services by one protocol.
 type clients struct {
 	users      databasev1.UserService
 	sessions   databasev1.SessionService
 	characters databasev1.CharacterDbService
+	staff      databasev1.StaffService
 	protocol   request.Protocol
 	url        string
 	transport  *http.Transport  // Twirp's
@@ -70,7 +78,7 @@ func dial(t testing.TB, url string, protocol request.Protocol, interceptors ...t
 	if protocol == request.GRPC {
 		c.conn = dialGRPC(t, strings.TrimPrefix(url, "http://"))
 		g := grpcClient{c.conn, twirp.ChainInterceptors(interceptors...)}
-		c.users, c.sessions, c.characters = g, g, g
+		c.users, c.sessions, c.characters, c.staff = g, g, g, g
 		return c
 	}
 	c.transport = http.DefaultTransport.(*http.Transport).Clone()
@@ -81,11 +89,13 @@ func dial(t testing.TB, url string, protocol request.Protocol, interceptors ...t
 		c.users = databasev1.NewUserServiceJSONClient(url, client, watch)
 		c.sessions = databasev1.NewSessionServiceJSONClient(url, client, watch)
 		c.characters = databasev1.NewCharacterDbServiceJSONClient(url, client, watch)
+		c.staff = databasev1.NewStaffServiceJSONClient(url, client, watch)
 		return c
 	}
 	c.users = databasev1.NewUserServiceProtobufClient(url, client, watch)
 	c.sessions = databasev1.NewSessionServiceProtobufClient(url, client, watch)
 	c.characters = databasev1.NewCharacterDbServiceProtobufClient(url, client, watch)
+	c.staff = databasev1.NewStaffServiceProtobufClient(url, client, watch)
 	return c
 }
 
@@ -116,6 +126,22 @@ func (c *clients) call(ctx context.Context, request any) reply {
 		return replied(c.characters.RestoreCharacter(ctx, r))
 	case *databasev1.SaveCharacterRequest:
 		return replied(c.characters.SaveCharacter(ctx, r))
+	case *databasev1.FindPlayersRequest:
+		return replied(c.staff.FindPlayers(ctx, r))
+	case *databasev1.GetPlayerRequest:
+		return replied(c.staff.GetPlayer(ctx, r))
+	case *databasev1.UndeleteCharacterRequest:
+		return replied(c.staff.UndeleteCharacter(ctx, r))
+	case *databasev1.RenameCharacterRequest:
+		return replied(c.staff.RenameCharacter(ctx, r))
+	case *databasev1.TransferCharacterRequest:
+		return replied(c.staff.TransferCharacter(ctx, r))
+	case *databasev1.AddNoteRequest:
+		return replied(c.staff.AddNote(ctx, r))
+	case *databasev1.ListNotesRequest:
+		return replied(c.staff.ListNotes(ctx, r))
+	case *databasev1.ListAuditRequest:
+		return replied(c.staff.ListAudit(ctx, r))
 	}
 	return reply{err: fmt.Errorf("no rpc takes %T", request)}
 }

@@ -131,7 +131,7 @@ func newHandlers(key callers.Key) (map[string]http.Handler, *grpcserver.Server, 
 func newStack(p *app.Program) (http.Handler, *grpcserver.Server) {
 	edge := p.Edge()
 	all := services.New(p)
-	return all.Handler(edge), grpcserver.New(edge, func() bool { return true }, grpcserver.All(all.Users, all.Characters, all.Sessions)...)
+	return all.Handler(edge), grpcserver.New(edge, func() bool { return true }, grpcserver.All(all.Users, all.Characters, all.Sessions, all.Staff)...)
 }
 
 // newRemembering mounts the services on a cache that keeps users in the process.

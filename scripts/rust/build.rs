@@ -4,7 +4,7 @@ const PROTO: &str = "../../proto";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed={PROTO}");
-    let files = ["user", "session", "character"].map(|f| format!("osirose/database/v1/{f}.proto"));
+    let files = ["user", "session", "character", "staff"].map(|f| format!("osirose/database/v1/{f}.proto"));
     tonic_prost_build::configure().build_server(false).compile_fds(protox::compile(files, [PROTO])?)?;
     Ok(())
 }

@@ -2,6 +2,7 @@ package callers
 
 import (
 	"math/bits"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -39,6 +40,16 @@ const (
 	RestoreCharacter
 	SaveCharacter
 	SaveCharacterAnyOwner
+	FindPlayers
+	FindPlayersByEmail
+	GetPlayer
+	GetPlayerPersonal
+	UndeleteCharacter
+	RenameCharacter
+	TransferCharacter
+	AddNote
+	ListNotes
+	ListAudit
 	Metrics
 	Reflection
 	all = 1<<iota - 1
@@ -58,6 +69,10 @@ var names = [...]string{
 	"DeleteCharacter", "DeleteCharacter.immediate",
 	"RestoreCharacter",
 	"SaveCharacter", "SaveCharacter.any_owner",
+	"FindPlayers", "FindPlayers.email",
+	"GetPlayer", "GetPlayer.personal",
+	"UndeleteCharacter", "RenameCharacter", "TransferCharacter",
+	"AddNote", "ListNotes", "ListAudit",
 	"metrics", "reflection",
 }
 
@@ -80,8 +95,10 @@ var roles = map[string]Rights{
 	"web": GetUser | GetUserPersonal | GetCharacter | GetCharacterList | DeleteCharacter | RestoreCharacter,
 	"support": GetSession | GetSessionByID | GetSessionPersonal | GetUser | GetUserPersonal | GetUserByUsername | GetUserByUsernamePersonal |
 		GetUserByEmail | GetUserByEmailPersonal | GetCharacter | GetCharacterAnyOwner | GetCharacterFull | GetCharacterList | GetCharacterListFull |
-		DeleteCharacter | DeleteCharacterImmediate | RestoreCharacter,
-	"repair":  GetCharacter | GetCharacterAnyOwner | GetCharacterFull | GetCharacterList | GetCharacterListFull | SaveCharacter | SaveCharacterAnyOwner,
+		DeleteCharacter | DeleteCharacterImmediate | RestoreCharacter |
+		FindPlayers | FindPlayersByEmail | GetPlayer | GetPlayerPersonal | AddNote | ListNotes | ListAudit,
+	"repair": GetCharacter | GetCharacterAnyOwner | GetCharacterFull | GetCharacterList | GetCharacterListFull | SaveCharacter | SaveCharacterAnyOwner |
+		FindPlayers | GetPlayer | UndeleteCharacter | RenameCharacter | TransferCharacter | AddNote | ListNotes | ListAudit,
 	"monitor": Metrics | Reflection,
 }
 
@@ -99,6 +116,14 @@ var ofRPC = map[string]Rights{
 	"CharacterDbService/DeleteCharacter":  DeleteCharacter,
 	"CharacterDbService/RestoreCharacter": RestoreCharacter,
 	"CharacterDbService/SaveCharacter":    SaveCharacter,
+	"StaffService/FindPlayers":            FindPlayers,
+	"StaffService/GetPlayer":              GetPlayer,
+	"StaffService/UndeleteCharacter":      UndeleteCharacter,
+	"StaffService/RenameCharacter":        RenameCharacter,
+	"StaffService/TransferCharacter":      TransferCharacter,
+	"StaffService/AddNote":                AddNote,
+	"StaffService/ListNotes":              ListNotes,
+	"StaffService/ListAudit":              ListAudit,
 }
 
 // NeededFor returns the right to an rpc, for example UserService/GetUser, before its request was read. known is false if there is
@@ -125,8 +150,17 @@ func Needed(request any) Rights {
 		return modeOf(r.Mode)
 	case *databasev1.SaveCharacterRequest:
 		return anyOwner(r.UserId, SaveCharacterAnyOwner)
+	case *databasev1.FindPlayersRequest:
+		return byEmail(r)
+	case *databasev1.GetPlayerRequest:
+		if r.Reason != "" {
+			return GetPlayerPersonal
+		}
+		return 0
 	case *databasev1.GetUserRequest, *databasev1.GetUserByUsernameRequest, *databasev1.GetUserByEmailRequest,
-		*databasev1.CreateCharacterRequest, *databasev1.RestoreCharacterRequest:
+		*databasev1.CreateCharacterRequest, *databasev1.RestoreCharacterRequest,
+		*databasev1.UndeleteCharacterRequest, *databasev1.RenameCharacterRequest, *databasev1.TransferCharacterRequest,
+		*databasev1.AddNoteRequest, *databasev1.ListNotesRequest, *databasev1.ListAuditRequest:
 		return 0
 	}
 	return all
@@ -139,6 +173,21 @@ func either(session any, byID Rights) Rights {
 		return byID
 	}
 	return 0
+}
+
+// byEmail returns what a search needs if it looks at e-mail addresses. A field that the contract does not have needs it; the service
+// refuses it.
+func byEmail(r *databasev1.FindPlayersRequest) Rights {
+	switch r.By {
+	case databasev1.PlayerField_PLAYER_FIELD_UNSPECIFIED:
+		if !strings.Contains(r.Query, "@") {
+			return 0
+		}
+	case databasev1.PlayerField_PLAYER_FIELD_USER_ID, databasev1.PlayerField_PLAYER_FIELD_USERNAME,
+		databasev1.PlayerField_PLAYER_FIELD_CHARACTER_NAME, databasev1.PlayerField_PLAYER_FIELD_SESSION_ID:
+		return 0
+	}
+	return FindPlayersByEmail
 }
 
 func anyOwner(userID string, need Rights) Rights {

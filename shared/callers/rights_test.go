@@ -63,8 +63,8 @@ func TestEveryRPCHasARight(t *testing.T) {
 		}
 		return true
 	})
-	if rpcs < 12 {
-		t.Errorf("found %d rpcs, want 12 or more", rpcs)
+	if rpcs < 20 {
+		t.Errorf("found %d rpcs, want 20 or more", rpcs)
 	}
 }
 
@@ -81,6 +81,15 @@ func TestEveryEnumValueHasARight(t *testing.T) {
 		"DeleteCharacterRequest.DELETE_MODE_UNSPECIFIED":     0,
 		"DeleteCharacterRequest.DELETE_MODE_SCHEDULED":       0,
 		"DeleteCharacterRequest.DELETE_MODE_IMMEDIATE":       callers.DeleteCharacterImmediate,
+		"FindPlayersRequest.PLAYER_FIELD_UNSPECIFIED":        0, // without an @ in the query
+		"FindPlayersRequest.PLAYER_FIELD_USER_ID":            0,
+		"FindPlayersRequest.PLAYER_FIELD_USERNAME":           0,
+		"FindPlayersRequest.PLAYER_FIELD_EMAIL":              callers.FindPlayersByEmail,
+		"FindPlayersRequest.PLAYER_FIELD_CHARACTER_NAME":     0,
+		"FindPlayersRequest.PLAYER_FIELD_SESSION_ID":         0,
+		"FindPlayersRequest.PLAYER_MATCH_UNSPECIFIED":        0,
+		"FindPlayersRequest.PLAYER_MATCH_EXACT":              0,
+		"FindPlayersRequest.PLAYER_MATCH_PREFIX":             0,
 	}
 	found := 0
 	protoregistry.GlobalTypes.RangeMessages(func(m protoreflect.MessageType) bool {

@@ -158,19 +158,40 @@ func (c *call) id() string {
 	return string(strconv.AppendUint(append(append(b[:0], c.server.prefix...), '-'), c.number, 10))
 }
 
+// Who names the caller of a request for an audit: its verified name, or its address if the deployment names no callers.
+func Who(ctx context.Context) string {
+	c := callOf(ctx)
+	if c == nil {
+		return "this program"
+	}
+	if name := c.verified(); name != "" {
+		return name
+	}
+	if c.record.Principal == "" {
+		return "anyone"
+	}
+	return "anyone at " + c.record.Principal
+}
+
+// verified returns the name of the caller's identity, "" if it has none.
+func (c *call) verified() string {
+	if c.caller != nil {
+		return c.caller.Name
+	}
+	if verified := c.record.Identity; verified != nil {
+		return callers.ShortARN(verified())
+	}
+	return ""
+}
+
 // callerName returns the caller's verified name. If no caller needs an identity, it returns that of an IAM principal or of the
 // program in User-Agent.
 func (c *call) callerName() string {
-	switch {
-	case c.caller != nil:
-		return c.caller.Name
-	case !c.server.gate.Any():
+	if c.caller == nil && !c.server.gate.Any() {
 		return ""
 	}
-	if verified := c.record.Identity; verified != nil {
-		if name := callers.ShortARN(verified()); name != "" {
-			return name
-		}
+	if name := c.verified(); name != "" {
+		return name
 	}
 	return product(c.agent)
 }

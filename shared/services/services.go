@@ -12,6 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/characters"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessions"
+	"github.com/osirose-new/database-service/shared/staff"
 	"github.com/osirose-new/database-service/shared/users"
 )
 
@@ -20,6 +21,7 @@ type Services struct {
 	Users      databasev1.UserService
 	Characters databasev1.CharacterDbService
 	Sessions   databasev1.SessionService
+	Staff      databasev1.StaffService
 }
 
 // New makes the services of p by its configuration.
@@ -29,6 +31,7 @@ func New(p *app.Program) Services {
 		Users:      users.NewService(users.NewRepository(p.DB, p.Cache), c.Sessions.Verifier, c.Sessions.RefuseSessionID),
 		Characters: characters.NewService(characters.NewRepository(p.DB, p.Cache), characters.Config(c.Characters)),
 		Sessions:   sessions.NewService(sessions.NewRepository(p.DB), sessions.Config(c.Sessions)),
+		Staff:      staff.NewService(staff.NewRepository(p.DB, p.Cache), staff.ConfigOf(c.Characters)),
 	}
 }
 
@@ -38,6 +41,7 @@ func (s Services) Twirp(o twirp.ServerOption) []databasev1.TwirpServer {
 		databasev1.NewUserServiceServer(s.Users, o),
 		databasev1.NewCharacterDbServiceServer(s.Characters, o),
 		databasev1.NewSessionServiceServer(s.Sessions, o),
+		databasev1.NewStaffServiceServer(s.Staff, o),
 	}
 }
 

@@ -242,7 +242,7 @@ func TestDeploymentTemplate(t *testing.T) {
 			t.Errorf("got %+v", f)
 		}
 	}
-	want := []string{"CharacterFunction functions/character", "PurgeFunction functions/purge", "SessionFunction functions/session", "UserFunction functions/user"}
+	want := []string{"CharacterFunction functions/character", "PurgeFunction functions/purge", "SessionFunction functions/session", "StaffFunction functions/staff", "UserFunction functions/user"}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
 	}
@@ -253,6 +253,7 @@ func TestDeploymentTemplate(t *testing.T) {
 	wantRoutes := map[string]int{
 		"POST /twirp/osirose.database.v1.CharacterDbService/{method} CharacterFunction": 2,
 		"POST /twirp/osirose.database.v1.SessionService/{method} SessionFunction":       2,
+		"POST /twirp/osirose.database.v1.StaffService/{method} StaffFunction":           2,
 		"POST /twirp/osirose.database.v1.UserService/{method} UserFunction":             2,
 	}
 	if !maps.Equal(routes, wantRoutes) {

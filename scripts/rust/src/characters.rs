@@ -6,14 +6,16 @@ use prost_types::{Struct, Value, value::Kind};
 use tonic::Code;
 use uuid::Uuid;
 
-use crate::{Channel, ok, refused};
+use crate::{Channel, ok, refused, staff};
 
 pub async fn call(channel: Channel, user_id: String) -> Result<()> {
-    let mut client = CharacterDbServiceClient::new(channel);
-    let made = create(&mut client, user_id).await?;
+    let mut client = CharacterDbServiceClient::new(channel.clone());
+    let mut made = create(&mut client, user_id).await?;
     list(&mut client, &made).await?;
     save(&mut client, &made).await?;
     delete_and_restore(&mut client, &made).await?;
+    delete(&mut client, &made).await?;
+    made.name = staff::call(channel, &made).await?;
     delete(&mut client, &made).await
 }
 

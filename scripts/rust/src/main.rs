@@ -4,6 +4,7 @@
 //!     database-client http://127.0.0.1:50052 TOKEN
 
 mod characters;
+mod staff;
 
 use std::{collections::HashMap, env, process::exit, time::Duration};
 
