@@ -14,7 +14,8 @@
 //	redis-kill  reads while Redis is killed and restarted
 //	cold        start time and size of the Lambda functions, as ratios to a hello world on aws-lambda-go; beside them a function of
 //	            only the libraries that all of them need
-//	profile     CPU and allocation profiles of one variant of cpu: profile -variant "GetUser hit"
+//	profile     CPU and allocation profiles of one variant of cpu: profile -variant "GetUser hit"; not one of all parts
+//	staff       StaffService's searches among a million users; not one of all parts
 //
 // It starts PostgreSQL, Redis and, in a separate process, the server. All listen on 127.0.0.1 and end with it. It exits
 // with 1 if a goal was missed.
@@ -72,13 +73,13 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]
 	}
-	for _, p := range append(parts, part{"profile", runProfile}) {
+	for _, p := range append(parts, part{"profile", runProfile}, part{"staff", runStaff}) {
 		if p.name == name || name == "all" && p.name != "profile" {
 			chosen = append(chosen, p)
 		}
 	}
 	if chosen == nil {
-		return fmt.Errorf("unknown part %q (parts: cpu, mixed, races, queries, redis-kill, cold, profile, all)", name)
+		return fmt.Errorf("unknown part %q (parts: cpu, mixed, races, queries, redis-kill, cold, profile, staff, all)", name)
 	}
 	var o options
 	var file string

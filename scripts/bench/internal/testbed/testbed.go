@@ -115,7 +115,7 @@ func (b *Bed) makeDatabase(ctx context.Context, seed string) error {
 		return err
 	}
 	roles := strings.NewReplacer("{web}", webLogin, "{role}", migrations.DefaultRole, "{service}", serviceLogin, "{db}", database)
-	err = b.exec(ctx, "postgres", roles.Replace("CREATE ROLE {web} LOGIN; CREATE ROLE {role}; CREATE ROLE {service} LOGIN IN ROLE {role}"),
+	err = b.exec(ctx, "postgres", roles.Replace("CREATE ROLE {web} LOGIN; CREATE ROLE {role}; CREATE ROLE {role}_staff; CREATE ROLE {service} LOGIN IN ROLE {role}, {role}_staff"),
 		roles.Replace("CREATE DATABASE {db} OWNER {web}"))
 	if err == nil {
 		err = b.exec(ctx, database, roles.Replace("GRANT CREATE ON SCHEMA public TO {web}; SET ROLE {web}; ")+string(tables))
