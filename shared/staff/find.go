@@ -67,7 +67,7 @@ SELECT f.user_id::text AS user_id, u.id IS NULL AS user_removed, coalesce(u.user
   LEFT JOIN game.users AS u ON u.id = f.user_id
  ORDER BY f.name_key, f.deleted_at DESC NULLS FIRST, f.id LIMIT @most`
 
-	lastLetter = "\uffff"
+	lastLetter = "\U0010ffff" // sorts after every other one
 )
 
 // forgottenAfter is how long the row of a deleted character is kept. game.forget_characters deletes it then.

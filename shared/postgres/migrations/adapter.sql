@@ -82,13 +82,13 @@ CREATE OR REPLACE FUNCTION game.login_is(login_key {{.LoginType.SQL}}, login tex
 -- that better-auth stores.
 CREATE OR REPLACE FUNCTION game.login_matches(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginType.Equals "login_key" .LoginArgument}};
--- Whether a login or an e-mail address begins with a text. U+FFFF sorts after every other character, so an index serves the range, in
--- whatever collation it is; the rest of the condition leaves what a collation counts as equal.
+-- Whether a login or an e-mail address begins with a text. An index serves the range, whatever its collation is: U+10FFFF sorts after
+-- every other character. starts_with leaves out what a collation sorts between.
 CREATE OR REPLACE FUNCTION game.login_starts(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN login_key >= {{.LoginArgument}}::{{.LoginType.SQL}}
-	AND login_key <= ({{.LoginArgument}} || chr(65535))::{{.LoginType.SQL}} AND starts_with(login_key::text, {{.LoginArgument}});
+	AND login_key <= ({{.LoginArgument}} || chr(1114111))::{{.LoginType.SQL}} AND starts_with(login_key::text, {{.LoginArgument}});
 CREATE OR REPLACE FUNCTION game.email_starts(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN email_key >= email::{{.EmailType.SQL}} AND email_key <= (email || chr(65535))::{{.EmailType.SQL}} AND starts_with(email_key::text, email);
+	RETURN email_key >= email::{{.EmailType.SQL}} AND email_key <= (email || chr(1114111))::{{.EmailType.SQL}} AND starts_with(email_key::text, email);
 CREATE OR REPLACE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN {{.EmailType.Equals "email_key" "email"}};
 
