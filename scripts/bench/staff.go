@@ -41,28 +41,8 @@ func runStaff(ctx context.Context, w *world, _ options) (section, error) {
 		return s, err
 	}
 	defer p.stop()
-	staff := databasev1.NewStaffServiceProtobufClient(p.urls[stack], p.client)
-	find := func(by databasev1.PlayerField, query string) func(i int) error {
-		return func(i int) error {
-			_, err := staff.FindPlayers(ctx, &databasev1.FindPlayersRequest{Query: fmt.Sprintf(query, i), By: by})
-			return err
-		}
-	}
 	var missed error
-	for _, c := range []struct {
-		name string
-		call func(i int) error
-	}{
-		{"FindPlayers, any field, three letters", find(databasev1.PlayerField_PLAYER_FIELD_UNSPECIFIED, "%03x")},
-		{"FindPlayers, prefix of a username", find(databasev1.PlayerField_PLAYER_FIELD_USERNAME, "%04x")},
-		{"FindPlayers, prefix of an e-mail address", find(databasev1.PlayerField_PLAYER_FIELD_EMAIL, "%04x")},
-		{"FindPlayers, prefix of a character's name", find(databasev1.PlayerField_PLAYER_FIELD_CHARACTER_NAME, "%04x")},
-		{"FindPlayers, one letter", find(databasev1.PlayerField_PLAYER_FIELD_UNSPECIFIED, "a%.0d")},
-		{"GetPlayer", func(i int) error {
-			_, err := staff.GetPlayer(ctx, &databasev1.GetPlayerRequest{UserId: w.users[i]})
-			return err
-		}},
-	} {
+	for _, c := range staffCalls(ctx, w, p) {
 		took, err := durations(c.call)
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", c.name, err)
@@ -91,3 +71,29 @@ func durations(call func(i int) error) ([]time.Duration, error) {
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
+
+type staffCall struct {
+	name string
+	call func(i int) error
+}
+
+func staffCalls(ctx context.Context, w *world, p *process) []staffCall {
+	staff := databasev1.NewStaffServiceProtobufClient(p.urls[stack], p.client)
+	find := func(by databasev1.PlayerField, query string) func(i int) error {
+		return func(i int) error {
+			_, err := staff.FindPlayers(ctx, &databasev1.FindPlayersRequest{Query: fmt.Sprintf(query, i), By: by})
+			return err
+		}
+	}
+	return []staffCall{
+		{"FindPlayers, any field, three letters", find(databasev1.PlayerField_PLAYER_FIELD_UNSPECIFIED, "%03x")},
+		{"FindPlayers, prefix of a username", find(databasev1.PlayerField_PLAYER_FIELD_USERNAME, "%04x")},
+		{"FindPlayers, prefix of an e-mail address", find(databasev1.PlayerField_PLAYER_FIELD_EMAIL, "%04x")},
+		{"FindPlayers, prefix of a character's name", find(databasev1.PlayerField_PLAYER_FIELD_CHARACTER_NAME, "%04x")},
+		{"FindPlayers, one letter", find(databasev1.PlayerField_PLAYER_FIELD_UNSPECIFIED, "a%.0d")},
+		{"GetPlayer", func(i int) error {
+			_, err := staff.GetPlayer(ctx, &databasev1.GetPlayerRequest{UserId: w.users[i]})
+			return err
+		}},
+	}
+}
