@@ -8,3 +8,6 @@ const (
 	SelectUserBySessionTokenSQL = selectUserBySessionTokenSQL
 	SelectUserBySessionIDSQL    = selectUserBySessionIDSQL
 )
+
+// WeighBan is what decides about a ban that has an end.
+var WeighBan = weighBan

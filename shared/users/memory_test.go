@@ -2,13 +2,16 @@ package users_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache/memory"
 	"github.com/osirose-new/database-service/shared/testenv"
+	"github.com/osirose-new/database-service/shared/users"
 )
 
 // TestUsersInTheProcess looks a user up in each way until the process serves it, and then after changes of the web application.
@@ -73,5 +76,20 @@ func TestUsersInTheProcess(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEndedBanChangesACopy: requests of other times have the same user.
+func TestEndedBanChangesACopy(t *testing.T) {
+	t.Parallel()
+	end := time.Now()
+	u := &databasev1.User{Id: "u1", Banned: true, BanExpiresAt: timestamppb.New(end)}
+	for at, want := range map[time.Time]bool{end.Add(time.Second): false, end: false, end.Add(-time.Second): true} {
+		if got := users.WeighBan(u, at); got.Banned != want || got.Id != "u1" {
+			t.Errorf("%v from the end of the ban: banned = %t, want %t", at.Sub(end), got.Banned, want)
+		}
+	}
+	if !u.Banned {
+		t.Error("the user of the other requests was changed")
 	}
 }
