@@ -59,7 +59,7 @@ const (
 
 	selectSessionsSQL = `SELECT ` + sessiontoken.Columns + ` FROM game.sessions_of(game.user_id(@user_id), 100) AS s`
 
-	// Nobody reads personal fields without this.
+	// Written before an answer has personal fields.
 	auditReadSQL = `
 INSERT INTO game.audit (who, action, user_id, reason)
 VALUES (@who, 'GetPlayer', game.user_id(@user_id), @reason)`
