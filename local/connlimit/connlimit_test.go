@@ -10,7 +10,7 @@ import (
 )
 
 // patience bounds the wait for an event that comes immediately or never.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // pair is a connection as both sides see it.
 type pair struct{ client, server net.Conn }

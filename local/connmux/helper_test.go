@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds the wait for an event that comes immediately or never.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // split listens on a new port until the test ends.
 func split(t testing.TB, secure *tls.Config) (p *connmux.Port, addr string) {

@@ -11,7 +11,7 @@ import (
 )
 
 // patience bounds what a test waits for. No test expects it to pass.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 func want(principal string, k limiter.Kind) limiter.Want {
 	end := time.Now().Add(patience)
