@@ -149,7 +149,7 @@ func wantZip(t *testing.T, b []byte) {
 func wantRIE(t *testing.T, dir string) {
 	w := newEventWorld(t)
 	urls := map[string]string{}
-	for _, name := range []string{"user", "character", "session", "purge"} {
+	for _, name := range []string{"user", "character", "session", "staff", "purge"} {
 		urls[name] = startRIE(t, filepath.Join(dir, name, "bootstrap"), w)
 	}
 	for _, e := range shippedEvents() {
@@ -166,10 +166,10 @@ func wantRIE(t *testing.T, dir string) {
 // wantPurge makes a character's deletion due, runs purge, and checks that it has finished the deletion.
 func (w *eventWorld) wantPurge(t *testing.T, purge func()) {
 	t.Helper()
-	w.OwnerExec(t, `UPDATE game.character SET delete_at = now() - interval '1 minute' WHERE name = 'Aldebaran'`)
+	w.OwnerExec(t, `UPDATE game.character SET delete_at = now() - interval '1 minute' WHERE name IN ('Aldebaran', 'Betelgeuse')`)
 	purge()
 	var finished bool
-	err := w.Owner.QueryRow(t.Context(), `SELECT deleted_at IS NOT NULL FROM game.character WHERE name = 'Aldebaran'`).Scan(&finished)
+	err := w.Owner.QueryRow(t.Context(), `SELECT deleted_at IS NOT NULL FROM game.character WHERE name IN ('Aldebaran', 'Betelgeuse')`).Scan(&finished)
 	if err != nil || !finished {
 		t.Errorf("purge has finished the due deletion: %t, %v; want true", finished, err)
 	}

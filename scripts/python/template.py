@@ -188,7 +188,7 @@ def main():
     print(*sorted(wrong)[:5], sep="\n")
     found = mounted()
     print(f"sam local start-api finds {', '.join(sorted(found))}")
-    return 1 if wrong or lint or not tried or found != {"UserFunction", "SessionFunction", "CharacterFunction"} else 0
+    return 1 if wrong or lint or not tried or found != {"UserFunction", "SessionFunction", "CharacterFunction", "StaffFunction"} else 0
 
 
 sys.exit(main())
