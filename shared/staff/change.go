@@ -91,7 +91,7 @@ WITH was AS MATERIALIZED (
 )
 SELECT made.user_id::text AS user_id FROM made`
 
-	// Why a change found nothing to change, or what it may not take. u is the user who shall have the character.
+	// Why a change found nothing to change, or what it may not take. u is the user who gets the character.
 	explainSQL = `
 SELECT coalesce((@from = '' OR c.user_id = game.user_id(@from)) AND
                 (` + characterrules.Visible + ` OR @gone::boolean AND ` + goneAt + ` > now() - ` + forgottenAfter + `), false) AND c.id IS NOT NULL AS known,

@@ -33,7 +33,7 @@ const (
 	PlayerField_PLAYER_FIELD_UNSPECIFIED    PlayerField = 0 // each of them; e-mail addresses only if the text has an @
 	PlayerField_PLAYER_FIELD_USER_ID        PlayerField = 1
 	PlayerField_PLAYER_FIELD_USERNAME       PlayerField = 2 // without better-auth's username plugin: the name
-	PlayerField_PLAYER_FIELD_EMAIL          PlayerField = 3 // needs a right of its own
+	PlayerField_PLAYER_FIELD_EMAIL          PlayerField = 3 // needs another right, FindPlayers.email
 	PlayerField_PLAYER_FIELD_CHARACTER_NAME PlayerField = 4
 	PlayerField_PLAYER_FIELD_SESSION_ID     PlayerField = 5 // not found if session ids are serial numbers
 )
