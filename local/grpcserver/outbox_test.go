@@ -178,6 +178,10 @@ func TestAnswerToCompressedRequest(t *testing.T) {
 	}
 	wantUnsent(t, d, 1)
 	wantAnswer(t, "GetUser by gzip", get(t.Context(), d.conn, "", grpc.UseCompressor(gzip.Name)), codes.OK, "")
+	response, _ := post(t, d, getUser, "application/grpc", framed(0, ""), "Grpc-Encoding", gzip.Name, "Grpc-Accept-Encoding", gzip.Name)
+	if got := response.Header.Get("Grpc-Encoding"); got != "" && got != "identity" {
+		t.Errorf("the answer is compressed by %s", got)
+	}
 }
 
 // A client that does not read from its socket is sent away, too. Its small answers are not counted.

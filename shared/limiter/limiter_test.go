@@ -220,6 +220,12 @@ func TestRoomForUrgentWork(t *testing.T) {
 	if _, ok := l.Enter(t.Context(), time.Now(), want("a", limiter.Ordinary)); ok {
 		t.Fatal("more than 4 wait")
 	}
+	refused := l.Stats().Refused
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if l.Enter(gone, time.Now(), want("a", limiter.Urgent)); l.Stats().Refused != refused {
+		t.Fatal("urgent work may not wait")
+	}
 	w.wait(t.Context(), t, "urgent", want("a", limiter.Urgent))
 	w.wait(t.Context(), t, "urgent", want("a", limiter.Urgent))
 	if _, ok := l.Enter(t.Context(), time.Now(), want("a", limiter.Urgent)); ok {
