@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string) error {
 		name, args = args[0], args[1:]
 	}
 	for _, p := range append(parts, part{"profile", runProfile}, part{"staff", runStaff}) {
-		if p.name == name || name == "all" && p.name != "profile" {
+		if p.name == name || name == "all" && p.name != "profile" && p.name != "staff" {
 			chosen = append(chosen, p)
 		}
 	}

@@ -15,9 +15,6 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-// who names the caller in the audit.
-func who(ctx context.Context) string { return rpcserver.Who(ctx) }
-
 const (
 	noteColumns = `n.id, n.user_id::text AS user_id, n.who, n.at, n.text`
 
@@ -79,7 +76,7 @@ func (r *noteRow) proto() *databasev1.Note {
 
 // AddNote adds a note about a user who is there, or who has characters.
 func (r *Repository) AddNote(ctx context.Context, user, text string, requestID *string, hash []byte) (n *databasev1.Note, replayed bool, err error) {
-	args := postgres.Args{"who": who(ctx), "user_id": user, "text": text, "request_id": requestID, "request_hash": nil}
+	args := postgres.Args{"who": rpcserver.Who(ctx), "user_id": user, "text": text, "request_id": requestID, "request_hash": nil}
 	if requestID != nil {
 		args["request_hash"] = hash
 	}

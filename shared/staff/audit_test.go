@@ -1,10 +1,12 @@
 package staff_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/proto"
 
@@ -115,7 +117,8 @@ func TestAuditStays(t *testing.T) {
 		`UPDATE game.audit SET who = 'x'`, `DELETE FROM game.audit`, `TRUNCATE game.audit`, `INSERT INTO game.audit (at, who, action, user_id, reason) VALUES (now(), 'x', 'x', 'x', 'x')`,
 		`UPDATE game.note SET text = 'x'`, `DELETE FROM game.note`, `SELECT setval('game.audit_id_seq', 1)`,
 	} {
-		if _, err := e.Owner.Exec(t.Context(), `SET ROLE game_and_staff; `+sql); err == nil || !strings.Contains(err.Error(), "42501") {
+		_, err := e.Owner.Exec(t.Context(), `SET ROLE game_and_staff; `+sql)
+		if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != "42501" {
 			t.Errorf("%s: %v, want SQLSTATE 42501", sql, err)
 		}
 		e.OwnerExec(t, `RESET ROLE`)

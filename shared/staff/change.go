@@ -12,6 +12,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/characterrules"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 // maxTries bounds the rounds of a change. A round fails only if another change took the name or the slot meanwhile.
@@ -151,7 +152,7 @@ func (r *Repository) Transfer(ctx context.Context, c change) (*databasev1.Player
 
 // audited returns the arguments of the audit and the character.
 func (c change) audited(ctx context.Context, action string) postgres.Args {
-	a := postgres.Args{"id": c.id, "who": who(ctx), "action": action, "reason": c.reason, "request_id": c.requestID, "request_hash": nil}
+	a := postgres.Args{"id": c.id, "who": rpcserver.Who(ctx), "action": action, "reason": c.reason, "request_id": c.requestID, "request_hash": nil}
 	if c.requestID != nil {
 		a["request_hash"] = c.hash
 	}

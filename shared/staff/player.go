@@ -12,6 +12,7 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 	"github.com/osirose-new/database-service/shared/characterrules"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
 
@@ -36,16 +37,18 @@ const (
        (SELECT count(*) FROM game.character AS c WHERE c.user_id = g.user_id AND ` + characterrules.Visible + `) AS there,
        EXISTS (SELECT FROM game.users AS u WHERE u.id = g.user_id) AS has_user`
 
+	storedColumns = `c.id, c.user_id, c.name, c.name_key, c.slot, c.level, c.job, c.money, c.version, c.play_seconds, c.created_at, c.last_played_at, c.delete_at`
+
 	goneAt = `coalesce(c.deleted_at, CASE WHEN c.delete_at <= now() THEN c.delete_at END)`
 
 	selectCharacterSQL = `SELECT` + seenColumns + `
-  FROM (SELECT *, ` + goneAt + ` AS gone_at FROM game.character AS c WHERE c.id = @id) AS g`
+  FROM (SELECT ` + storedColumns + `, ` + goneAt + ` AS gone_at FROM game.character AS c WHERE c.id = @id) AS g`
 
 	// Those that are there by the index on users, those that are gone by the index on when they went.
 	selectCharactersSQL = `SELECT` + seenColumns + `
-  FROM ((SELECT *, ` + goneAt + ` AS gone_at FROM game.character AS c WHERE c.user_id = game.user_id(@user_id) AND c.deleted_at IS NULL)
+  FROM ((SELECT ` + storedColumns + `, ` + goneAt + ` AS gone_at FROM game.character AS c WHERE c.user_id = game.user_id(@user_id) AND c.deleted_at IS NULL)
          UNION ALL
-        (SELECT *, c.deleted_at AS gone_at FROM game.character AS c
+        (SELECT ` + storedColumns + `, c.deleted_at AS gone_at FROM game.character AS c
           WHERE c.user_id = game.user_id(@user_id) AND c.deleted_at > now() - ` + forgottenAfter + `)) AS g
  ORDER BY g.gone_at IS NOT NULL, g.gone_at DESC, g.slot, g.id
  LIMIT 200`
@@ -168,7 +171,7 @@ func (r *Repository) Player(ctx context.Context, id, reason string, slots int32)
 
 func (r *Repository) auditRead(ctx context.Context, id, reason string) error {
 	return r.db.Write(ctx, func(ctx context.Context, q postgres.Querier) error {
-		_, err := q.Exec(ctx, auditReadSQL, postgres.Args{"who": who(ctx), "user_id": id, "reason": reason})
+		_, err := q.Exec(ctx, auditReadSQL, postgres.Args{"who": rpcserver.Who(ctx), "user_id": id, "reason": reason})
 		return err
 	})
 }
