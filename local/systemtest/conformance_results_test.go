@@ -46,6 +46,9 @@ func (o *results) note(rpc string, r reply) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, one := range resultsOf(rpc, r) {
+		if one.fault == (fault{code: twirp.DeadlineExceeded}) || one.fault == (fault{code: twirp.Canceled}) {
+			continue // not an answer: gRPC's client gave up on its own
+		}
 		o.seen[one] = true
 	}
 }

@@ -86,6 +86,7 @@ func dial(t testing.TB, url string, protocol request.Protocol, interceptors ...t
 	t.Cleanup(c.transport.CloseIdleConnections)
 	client, watch := &http.Client{Transport: c.transport}, twirp.WithClientInterceptors(interceptors...)
 	if protocol == request.JSON {
+		client.Transport = documented{t, c.transport}
 		c.users = databasev1.NewUserServiceJSONClient(url, client, watch)
 		c.sessions = databasev1.NewSessionServiceJSONClient(url, client, watch)
 		c.characters = databasev1.NewCharacterDbServiceJSONClient(url, client, watch)

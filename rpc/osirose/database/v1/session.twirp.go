@@ -30,8 +30,9 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 //
 // Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry) or DATABASE_MISCONFIGURED (the operator must act), resource_exhausted OVERLOADED (too many requests
 // at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
-// deadline_exceeded (after 1 s), canceled, internal INTERNAL (meta.request_id names the log line), and Twirp's own malformed
-// and bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
+// deadline_exceeded DEADLINE_EXCEEDED (after 1 s), canceled CANCELED, internal INTERNAL (meta.request_id names the log line),
+// malformed (the reason is BODY, or BODY_TOO_LARGE over 1 MiB, or ARGUMENT if a JSON value has the wrong type; Twirp's own has none),
+// and Twirp's own bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
 //
 // If the deployment names its callers, every rpc may refuse one: unauthenticated NO_IDENTITY, IDENTITY_REFUSED, TWO_IDENTITIES or
