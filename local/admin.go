@@ -12,6 +12,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/connlimit"
 	"github.com/osirose-new/database-service/local/connmux"
+	"github.com/osirose-new/database-service/local/console"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/callers"
@@ -25,7 +26,7 @@ const adminTimeout = time.Second
 // revision is set by the linker if the sources are built without their Git history, as in the container.
 var revision string
 
-// admin serves metrics and health at a separate address, because callers must not see them.
+// admin serves metrics, health and the API reference at a separate address, because callers must not see the metrics.
 type admin struct{ server *http.Server }
 
 // startAdmin serves until stop if the configuration has an admin address.
@@ -37,7 +38,12 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	if err != nil {
 		return nil, err
 	}
+	reference, err := console.Reference()
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
+	mux.Handle("/console/api/", http.StripPrefix("/console/api", reference))
 	mux.Handle("GET /metrics", guard(p.Edge(), callers.Metrics, m.Handler()))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -220,7 +221,7 @@ func (e shippedEvent) wantAnswer(t *testing.T, answer []byte) {
 func TestEventsAnswered(t *testing.T) {
 	t.Parallel()
 	w := newEventWorld(t)
-	adapter := lambdahttp.New(w.Program.Log, routes(w.Program.Edge(), services.New(w.Program), &health{}))
+	adapter := lambdahttp.New(w.Program.Log, routes(w.Program.Edge(), services.New(w.Program), &health{}, http.NotFoundHandler()))
 	for _, e := range shippedEvents() {
 		answer, err := adapter.Invoke(t.Context(), w.event(t, e.name))
 		if err != nil {

@@ -124,7 +124,7 @@ func TestHTTP2(t *testing.T) {
 				t.Errorf("GetUser by Twirp on a connection of gRPC = %d on %d connections, want 415 on one", status, g.conns)
 			}
 			w := client()
-			for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusOK, "/x": http.StatusNotFound} {
+			for path, want := range map[string]int{"/": http.StatusOK, "/healthz": http.StatusOK, "/readyz": http.StatusOK, "/x": http.StatusNotFound} {
 				if got := w.send(t, http.MethodGet, path, "", nil).StatusCode; got != want {
 					t.Errorf("GET %s = %d, want %d", path, got, want)
 				}

@@ -108,10 +108,8 @@ func TestAnotherSchema(t *testing.T) {
 				t.Errorf("rpcs of all services (-), called (+): a new rpc needs a call here:\n%s", diff)
 			}
 
-			one := call(t, c.characters.GetCharacterList, &databasev1.GetCharacterListRequest{UserId: user}).Characters[0]
-			waitForMetrics(t, admin, map[string]float64{`cache_reads_total{status="hit"}`: 1, "cache_syncs_total": 1}, func() {
-				call(t, c.characters.GetCharacter, &databasev1.GetCharacterRequest{UserId: user, CharacterId: one.Id}) // Redis is its only cache
-			})
+			read := &databasev1.GetCharacterRequest{UserId: user, CharacterId: call(t, c.characters.GetCharacterList, &databasev1.GetCharacterListRequest{UserId: user}).Characters[0].Id}
+			waitForMetrics(t, admin, map[string]float64{`cache_reads_total{status="hit"}`: 1, "cache_syncs_total": 1}, func() { call(t, c.characters.GetCharacter, read) }) // Redis is the only cache of characters
 			d.WebExec(t, `UPDATE {user} SET name = 'Changed' WHERE id = $1`, user)
 			eventually(t, "the sync of a change by the web application", func() bool {
 				return call(t, c.users.GetUser, &databasev1.GetUserRequest{UserId: user}).User.Name == "Changed"

@@ -187,7 +187,11 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 	}
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
 	edge, all := p.Edge(), services.New(p)
-	twirp := routes(edge, all, h)
+	front, err := frontPage(p.Config)
+	if err != nil {
+		return nil, err
+	}
+	twirp := routes(edge, all, h, front)
 	if demo {
 		twirp = refusePages(twirp)
 	}
@@ -203,9 +207,10 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 	}, nil
 }
 
-// routes returns the handlers of the port that are not gRPC's. Health checks are neither limited nor logged.
-func routes(edge *rpcserver.Server, s services.Services, h *health) http.Handler {
+// routes returns the handlers of the port that are not gRPC's. Health checks and the front page are neither limited nor logged.
+func routes(edge *rpcserver.Server, s services.Services, h *health, front http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", front)
 	mux.Handle("/", s.Handler(edge, grpcserver.Urgent...))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
@@ -225,7 +230,7 @@ func announce(p *app.Program, b *backends, h *health) {
 	p.Log.Info("listening", "address", p.Config.Listen)
 	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b, keyed: !p.Callers.Any()}
 	if p.Config.Admin != "" {
-		g.admin = baseURL(config.Config{Listen: p.Config.Admin})
+		g.admin = adminURL(p.Config)
 	}
 	switch r := h.report(); {
 	case r.Schema != "ok":
