@@ -16,6 +16,7 @@ import (
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
@@ -27,14 +28,17 @@ const adminTimeout = time.Second
 var revision string
 
 // admin serves metrics, health and the API reference at a separate address, because callers must not see the metrics.
-type admin struct{ server *http.Server }
+type admin struct {
+	server *http.Server
+	url    string // for a client on this machine; empty: there is no admin address
+}
 
 // startAdmin serves until stop if the configuration has an admin address.
 func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	if p.Config.Admin == "" {
 		return &admin{}, nil
 	}
-	l, err := listenAdmin(p)
+	l, url, err := listenAdmin(p)
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +47,11 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/console/api/", http.StripPrefix("/console/api", reference))
+	mux.Handle(referencePath+"/", http.StripPrefix(referencePath, reference))
 	mux.Handle("GET /metrics", guard(p.Edge(), callers.Metrics, m.Handler()))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)
-	a := &admin{newServer(p, refusePages(mux))}
+	a := &admin{newServer(p, refusePages(mux)), url}
 	go func() {
 		if err := a.server.Serve(l); err != http.ErrServerClosed {
 			p.Log.Error("the admin address no longer answers", "cause", errtext.ForLog(err))
@@ -56,23 +60,24 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	return a, nil
 }
 
-// listenAdmin listens at the admin address. If callers need an identity, it speaks TLS to other machines, as the port does.
-func listenAdmin(p *app.Program) (net.Listener, error) {
+// listenAdmin listens at the admin address, and returns its URL. If callers need an identity, it speaks TLS to other machines, as the
+// port does.
+func listenAdmin(p *app.Program) (net.Listener, string, error) {
 	l, err := net.Listen("tcp", p.Config.Admin)
 	if err != nil {
-		return nil, fmt.Errorf("ADMIN_ADDR: %w", err)
+		return nil, "", fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
 	few := connlimit.Few(l)
 	files := p.Config.TLS
 	if tcp, ok := l.Addr().(*net.TCPAddr); p.Callers.Any() || files.CertFile == "" || ok && tcp.IP.IsLoopback() {
-		return few, nil
+		return few, baseURL(config.Config{Listen: p.Config.Admin}), nil
 	}
 	secure, err := connmux.TLS(files.CertFile, files.KeyFile)
 	if err != nil {
 		_ = l.Close() // nothing has connected
-		return nil, fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+		return nil, "", fmt.Errorf("TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
 	}
-	return tls.NewListener(few, secure), nil
+	return tls.NewListener(few, secure), baseURL(config.Config{Listen: p.Config.Admin, TLS: files}), nil
 }
 
 // guard lets callers with the right pass, and those on this machine.

@@ -123,8 +123,11 @@ func emulate(ctx context.Context, c app.Options, b *backends, f emulatorFlags) e
 	if err != nil {
 		return err
 	}
-	h := newHealth(p)
-	server := newServer(p, refusePages(besideHealth(h, e)))
+	handler, err := besideGateway(newHealth(p), e)
+	if err != nil {
+		return err
+	}
+	server := newServer(p, refusePages(handler))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if f.watch {
@@ -165,20 +168,6 @@ func newEmulator(p *app.Program, o emulator.Options, address string) (*emulator.
 		err = fmt.Errorf("%w: add one to inProcess in local/emulate_functions.go", err)
 	}
 	return e, err
-}
-
-// besideHealth serves the two health checks beside e. A mux would redirect paths that gateways pass on.
-func besideHealth(h *health, e *emulator.Emulator) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method == http.MethodGet && r.URL.Path == "/healthz":
-			h.serveAlive(w, r)
-		case r.Method == http.MethodGet && r.URL.Path == "/readyz":
-			h.serveReady(w, r)
-		default:
-			e.ServeHTTP(w, r)
-		}
-	})
 }
 
 func tellReload(changed bool, err error) {

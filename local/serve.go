@@ -131,13 +131,13 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 		return err
 	}
 	defer a.stop()
-	s, err := listen(p, h, b.postgres != nil)
+	s, err := listen(p, h, a.url, b.postgres != nil)
 	if err != nil {
 		return err
 	}
 	s.watch(p, m, ctx.Done())
 	failed := s.serve()
-	announce(p, b, h)
+	announce(p, b, h, a.url)
 	if p.Callers.Any() && b.postgres == nil {
 		every := time.NewTicker(remindEvery)
 		defer every.Stop()
@@ -173,7 +173,7 @@ type server struct {
 
 // listen opens the port. Twirp and gRPC share the services and their edge. demo means that a developer's browser must not be able to
 // call it; a browser cannot call gRPC.
-func listen(p *app.Program, h *health, demo bool) (*server, error) {
+func listen(p *app.Program, h *health, admin string, demo bool) (*server, error) {
 	var secure *tls.Config
 	if files := p.Config.TLS; files.CertFile != "" {
 		var err error
@@ -186,11 +186,11 @@ func listen(p *app.Program, h *health, demo bool) (*server, error) {
 		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
-	edge, all := p.Edge(), services.New(p)
-	front, err := frontPage(p.Config)
+	front, err := frontPage(admin)
 	if err != nil {
 		return nil, err
 	}
+	edge, all := p.Edge(), services.New(p)
 	twirp := routes(edge, all, h, front)
 	if demo {
 		twirp = refusePages(twirp)
@@ -226,12 +226,9 @@ func (s *server) serve() <-chan error {
 }
 
 // announce logs and prints the address, and what the operator should know about the database.
-func announce(p *app.Program, b *backends, h *health) {
+func announce(p *app.Program, b *backends, h *health, admin string) {
 	p.Log.Info("listening", "address", p.Config.Listen)
-	g := greeting{url: baseURL(p.Config), database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b, keyed: !p.Callers.Any()}
-	if p.Config.Admin != "" {
-		g.admin = adminURL(p.Config)
-	}
+	g := greeting{url: baseURL(p.Config), admin: admin, database: p.DB.Address(), redis: redisAddress(p.Config.RedisURL), backends: b, keyed: !p.Callers.Any()}
 	switch r := h.report(); {
 	case r.Schema != "ok":
 		g.note = "The database does not fit: " + r.Schema + "."

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -106,5 +107,30 @@ func TestWrongTLS(t *testing.T) {
 				t.Errorf("stderr %q and stdout %q, want no text of the file and nothing", text, &p.stdout)
 			}
 		})
+	}
+}
+
+// TestAdminTLS opens the links to the admin address that the program prints and shows, where that address speaks TLS.
+func TestAdminTLS(t *testing.T) {
+	t.Parallel()
+	callersFile, _, _ := reportCallers(t)
+	certFile, keyFile, roots := certificate(t)
+	port := freePort(t)
+	p := start(t, append(outside(testenv.New(t, "plugins", "miniredis")), "CALLERS_FILE="+callersFile, "TLS_CERT_FILE="+certFile, "TLS_KEY_FILE="+keyFile, "ADMIN_ADDR=0.0.0.0:"+port))
+	reference := "https://127.0.0.1:" + port + "/console/api/"
+	wantText(t, &p.stdout, reference)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+	for url, want := range map[string]string{strings.Replace(p.url, "http:", "https:", 1): reference, reference: "openapi.json"} {
+		answer, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close() // all was read
+		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d %.300s, %v, want 200 and %s in it", url, answer.StatusCode, body, err, want)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func TestFront(t *testing.T) {
 	t.Parallel()
 	for admin, want := range map[string]string{
 		"http://127.0.0.1:50053": `href="http://127.0.0.1:50053/console/api/"`,
-		"":                       "set ADMIN_ADDR",
+		"":                       "ADMIN_ADDR is off",
 		"javascript:alert(1)//":  `href="#ZgotmplZ/console/api/"`,
 	} {
 		h, err := console.Front{Version: "v1.2.3<b>", Revision: "abc", Admin: admin}.Handler()
