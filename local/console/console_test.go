@@ -105,6 +105,13 @@ func TestReference(t *testing.T) {
 			t.Errorf("the page lacks %q", part)
 		}
 	}
+	_, session, _ := strings.Cut(page, `<h3 id="GetSession">`)
+	session, _, _ = strings.Cut(session, "<h3")
+	for part, want := range map[string]bool{"not_found SESSION_EXPIRED": true, "resource_exhausted OVERLOADED": false} { // that is an error of every rpc
+		if strings.Contains(session, part) != want {
+			t.Errorf("GetSession's part of the page has %q: %t, want %t", part, !want, want)
+		}
+	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/other", nil))
 	if w.Code != http.StatusNotFound {

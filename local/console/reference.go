@@ -13,20 +13,20 @@ import (
 // reference is what the page shows of the document.
 type reference struct {
 	About    string
+	Common   []problem // that every rpc may answer
 	Services []service
 	Types    []typeOf
 }
 
 type service struct {
 	Name, About string
-	Common      []problem // that each of its rpcs may answer
 	RPCs        []rpc
 }
 
 type rpc struct {
 	Name, Path, About string
 	Request, Answer   typeOf
-	Problems          []problem // without the common ones
+	Problems          []problem // without those of every rpc
 }
 
 type problem struct {
@@ -80,9 +80,9 @@ func readReference(text []byte) (*reference, error) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, fmt.Errorf("read openapi.json: %w", err)
 	}
-	r := &reference{About: d.Info.Description}
+	r := &reference{About: d.Info.Description, Common: d.common()}
 	for _, tag := range d.Tags {
-		r.Services = append(r.Services, d.service(tag.Name, tag.Description))
+		r.Services = append(r.Services, d.service(tag.Name, tag.Description, r.Common))
 	}
 	shown := map[string]bool{"Error": true}
 	for _, s := range r.Services {
@@ -101,7 +101,20 @@ func readReference(text []byte) (*reference, error) {
 // isProblem reports whether a schema is that of an error: only these have titles.
 func isProblem(s schema) bool { return s.Title != "" }
 
-func (d *document) service(name, about string) service {
+// common returns the problems that every rpc may answer.
+func (d *document) common() (all []problem) {
+	first := true
+	for _, path := range d.Paths {
+		own := d.problems(path.Post.Responses)
+		if first {
+			all, first = own, false
+		}
+		all = slices.DeleteFunc(all, func(p problem) bool { return !slices.Contains(own, p) })
+	}
+	return all
+}
+
+func (d *document) service(name, about string, common []problem) service {
 	s := service{Name: name, About: about}
 	for _, path := range slices.Sorted(maps.Keys(d.Paths)) {
 		o := d.Paths[path].Post
@@ -109,19 +122,11 @@ func (d *document) service(name, about string) service {
 			continue
 		}
 		s.RPCs = append(s.RPCs, rpc{
-			Name: o.Summary, Path: path, About: o.Description, Problems: d.problems(o.Responses),
-			Request: d.typeOf(nameOf(o.RequestBody.Content["application/json"].Schema.Ref)),
-			Answer:  d.typeOf(nameOf(o.Responses["200"].Content["application/json"].Schema.Ref)),
+			Name: o.Summary, Path: path, About: o.Description,
+			Problems: slices.DeleteFunc(d.problems(o.Responses), func(p problem) bool { return slices.Contains(common, p) }),
+			Request:  d.typeOf(nameOf(o.RequestBody.Content["application/json"].Schema.Ref)),
+			Answer:   d.typeOf(nameOf(o.Responses["200"].Content["application/json"].Schema.Ref)),
 		})
-	}
-	for _, p := range s.RPCs[0].Problems {
-		everywhere := func(r rpc) bool { return slices.Contains(r.Problems, p) }
-		if !slices.ContainsFunc(s.RPCs, func(r rpc) bool { return !everywhere(r) }) {
-			s.Common = append(s.Common, p)
-		}
-	}
-	for i := range s.RPCs {
-		s.RPCs[i].Problems = slices.DeleteFunc(s.RPCs[i].Problems, func(p problem) bool { return slices.Contains(s.Common, p) })
 	}
 	return s
 }

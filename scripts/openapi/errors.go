@@ -28,11 +28,17 @@ var (
 	reasonWord = regexp.MustCompile(`^[A-Z]+(_[A-Z]+)+$|^[A-Z]{5,}$`)
 )
 
+// The lists of errors in a service's comment follow these words.
+const (
+	everyRPC    = "may also answer:"
+	everyCaller = "every rpc may refuse one:"
+)
+
 // serviceProblems returns the problems that every rpc of a service may have, from the service's comment.
 func serviceProblems(comment string) []problem {
-	_, list, _ := strings.Cut(comment, "may also answer:")
+	_, list, _ := strings.Cut(comment, everyRPC)
 	list, rest, _ := strings.Cut(list, "meta.reason")
-	_, callers, _ := strings.Cut(rest, "every rpc may refuse one:")
+	_, callers, _ := strings.Cut(rest, everyCaller)
 	callers, _, _ = strings.Cut(callers, "JSON:")
 	return append(problemsOf(list, nil), problemsOf(callers, nil)...)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -47,7 +48,7 @@ const about = `Each rpc is an HTTP POST of a JSON object; the answer is a JSON o
 
 A 64-bit integer is a string in an answer; a request may have a string or a number. A field that is not set has its default in an answer: "", 0, false, [], or null for an object and for a time.
 
-Errors have a code, a text for people, and meta. Programs compare code and meta.reason: both are stable.`
+Errors have a code, a text for people, and meta. Programs compare code and meta.reason: both are stable. With the reason ARGUMENT, meta.argument names the field.`
 
 // documentOf returns the document. The order of the tags is the order of the files.
 func documentOf(files []*protogen.File) object {
@@ -57,7 +58,7 @@ func documentOf(files []*protogen.File) object {
 			continue
 		}
 		for _, s := range f.Services {
-			tags = append(tags, object{"name": s.GoName, "description": text(s.Comments.Leading)})
+			tags = append(tags, object{"name": s.GoName, "description": serviceText(s)})
 			for path, item := range pathsOf(s, schemas) {
 				paths[path] = item
 			}
@@ -188,6 +189,12 @@ func described(schema object, description string) object {
 		schema["description"] = description
 	}
 	return schema
+}
+
+// serviceText returns a service's comment without the lists of errors, which are in each rpc.
+func serviceText(s *protogen.Service) string {
+	all := strings.Split(text(s.Comments.Leading), "\n\n")
+	return strings.Join(slices.DeleteFunc(all, func(p string) bool { return strings.Contains(p, everyRPC) || strings.Contains(p, everyCaller) }), "\n\n")
 }
 
 // text joins the lines of each paragraph of a comment.

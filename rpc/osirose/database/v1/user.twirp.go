@@ -30,13 +30,14 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 //
 // Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry) or DATABASE_MISCONFIGURED (the operator must act), resource_exhausted OVERLOADED (too many requests
 // at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
-// deadline_exceeded DEADLINE_EXCEEDED (after 1 s), canceled CANCELED, internal INTERNAL (meta.request_id names the log line),
-// malformed (the reason is BODY, or BODY_TOO_LARGE over 1 MiB, or ARGUMENT if a JSON value has the wrong type; Twirp's own has none),
-// and Twirp's own bad_route. meta.reason is stable; messages are for people. An invalid_argument without another reason has the
+// deadline_exceeded DEADLINE_EXCEEDED (after 1 s), canceled CANCELED (the caller gave up), internal INTERNAL (meta.request_id names
+// the log line), malformed (the reason is BODY, or BODY_TOO_LARGE over 1 MiB, or ARGUMENT if a JSON value has the wrong type; Twirp's own has none),
+// and Twirp's own bad_route (no such service or method). meta.reason is stable; messages are for people. An invalid_argument without another reason has the
 // reason ARGUMENT, and meta.argument names the field.
 //
-// If the deployment names its callers, every rpc may refuse one: unauthenticated NO_IDENTITY, IDENTITY_REFUSED, TWO_IDENTITIES or
-// PLAINTEXT_CREDENTIAL; permission_denied NOT_ALLOWED (meta.missing_right names the right that the caller lacks); unavailable
+// If the deployment names its callers, every rpc may refuse one: unauthenticated NO_IDENTITY (no credential came), IDENTITY_REFUSED
+// (the credential is unknown, wrong, expired or removed), TWO_IDENTITIES (more than one credential came) or
+// PLAINTEXT_CREDENTIAL (a key or token came over plain text from another machine: replace it); permission_denied NOT_ALLOWED (meta.missing_right names the right that the caller lacks); unavailable
 // ISSUER_UNAVAILABLE (the caller's token cannot be checked now: retry).
 //
 // JSON: an unknown enum name is refused like a wrong value, and a value of the wrong type is malformed ARGUMENT. meta.argument
