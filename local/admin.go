@@ -42,12 +42,8 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	reference, err := console.Reference()
-	if err != nil {
-		return nil, err
-	}
 	mux := http.NewServeMux()
-	mux.Handle(referencePath+"/", http.StripPrefix(referencePath, reference))
+	mux.Handle(referencePath+"/", http.StripPrefix(referencePath, console.Reference()))
 	mux.Handle("GET /metrics", guard(p.Edge(), callers.Metrics, m.Handler()))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)

@@ -123,11 +123,7 @@ func emulate(ctx context.Context, c app.Options, b *backends, f emulatorFlags) e
 	if err != nil {
 		return err
 	}
-	handler, err := besideGateway(newHealth(p), e)
-	if err != nil {
-		return err
-	}
-	server := newServer(p, refusePages(handler))
+	server := newServer(p, refusePages(besideGateway(newHealth(p), e)))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if f.watch {

@@ -11,24 +11,17 @@ import (
 const referencePath = "/console/api"
 
 // frontPage tells a person who opens the port in a browser what answers there. admin is the URL of the admin address, if there is one.
-func frontPage(admin string) (http.Handler, error) {
+func frontPage(admin string) http.Handler {
 	b := metrics.ReadBuild(revision)
 	return console.Front{Version: b.Version, Revision: b.Revision, Admin: admin}.Handler()
 }
 
 // besideGateway serves health checks and pages beside the emulator's gateways. A mux would redirect paths that gateways pass on.
 // The front page is for browsers only: a gateway answers GET / too.
-func besideGateway(h *health, gateway http.Handler) (http.Handler, error) {
+func besideGateway(h *health, gateway http.Handler) http.Handler {
 	b := metrics.ReadBuild(revision)
-	front, err := console.Front{Version: b.Version, Revision: b.Revision, Emulator: true}.Handler()
-	if err != nil {
-		return nil, err
-	}
-	reference, err := console.Reference()
-	if err != nil {
-		return nil, err
-	}
-	reference = http.StripPrefix(referencePath, reference)
+	front := console.Front{Version: b.Version, Revision: b.Revision, Emulator: true}.Handler()
+	reference := http.StripPrefix(referencePath, console.Reference())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method != http.MethodGet:
@@ -44,5 +37,5 @@ func besideGateway(h *health, gateway http.Handler) (http.Handler, error) {
 		default:
 			gateway.ServeHTTP(w, r)
 		}
-	}), nil
+	})
 }

@@ -186,12 +186,8 @@ func listen(p *app.Program, h *health, admin string, demo bool) (*server, error)
 		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
-	front, err := frontPage(admin)
-	if err != nil {
-		return nil, err
-	}
 	edge, all := p.Edge(), services.New(p)
-	twirp := routes(edge, all, h, front)
+	twirp := routes(edge, all, h, frontPage(admin))
 	if demo {
 		twirp = refusePages(twirp)
 	}

@@ -1,5 +1,5 @@
-// Package console has the pages for people: the front page of the port, and the API reference. The pages are made once. They ask
-// for nothing else: no script, no picture, no other address.
+// Package console has the pages for people: the front page of the port, and the API reference. Each is made at its first request. A page
+// loads nothing else: it has no script and no picture.
 package console
 
 import (
@@ -41,47 +41,53 @@ type Front struct {
 }
 
 // Handler returns the front page.
-func (f Front) Handler() (http.Handler, error) { return page("front.html", f) }
+func (f Front) Handler() http.Handler {
+	return page("front.html", func() (any, error) { return f, nil })
+}
 
 // Reference returns the handler of the API reference: a page at /, and the OpenAPI document at /openapi.json.
-func Reference() (http.Handler, error) {
-	r, err := readReference(openapi.Document)
-	if err != nil {
-		return nil, err
-	}
-	html, err := page("reference.html", r)
-	if err != nil {
-		return nil, err
-	}
+func Reference() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", html)
-	mux.Handle("GET /openapi.json", constant("application/json", openapi.Document))
-	return mux, nil
-}
-
-func page(name string, data any) (http.Handler, error) {
-	templates, err := parse()
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, name, data); err != nil {
-		return nil, err
-	}
-	return constant("text/html; charset=utf-8", b.Bytes()), nil
-}
-
-// constant serves the same body each time.
-func constant(contentType string, body []byte) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		h.Set("Content-Type", contentType)
-		h.Set("Content-Security-Policy", policy())
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-cache") // another version may answer next
-		_, _ = w.Write(body)               // fails if the caller has gone
+	mux.Handle("GET /{$}", page("reference.html", func() (any, error) { return readReference(openapi.Document) }))
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		send(w, "application/json", openapi.Document)
 	})
+	return mux
+}
+
+// page makes a page at the first request, and serves the same bytes from then on.
+func page(name string, data func() (any, error)) http.Handler {
+	body := sync.OnceValues(func() ([]byte, error) {
+		templates, err := parse()
+		if err != nil {
+			return nil, err
+		}
+		content, err := data()
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		err = templates.ExecuteTemplate(&b, name, content)
+		return b.Bytes(), err
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		b, err := body()
+		if err != nil { // a bug: all that a page is made of is in the program
+			http.Error(w, "the page cannot be made", http.StatusInternalServerError)
+			return
+		}
+		send(w, "text/html; charset=utf-8", b)
+	})
+}
+
+func send(w http.ResponseWriter, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Security-Policy", policy())
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache") // another version may answer next
+	_, _ = w.Write(body)               // fails if the caller has gone
 }
 
 func paragraphs(text string) []string { return strings.Split(text, "\n\n") }

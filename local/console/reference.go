@@ -65,13 +65,13 @@ type body struct {
 }
 
 type schema struct {
-	Ref                              string `json:"$ref"`
-	Type                             any    // a name, or a list of names
-	Title, Format, Description, Name string
-	Enum                             []string
-	Items                            *schema
-	AnyOf                            []schema
-	Properties                       map[string]schema
+	Ref                        string `json:"$ref"`
+	Type                       any    // a name, or a list of names
+	Title, Format, Description string
+	Enum                       []string
+	Items                      *schema
+	AnyOf                      []schema
+	Properties                 map[string]schema
 }
 
 // readReference reads a document of scripts/openapi.
@@ -91,15 +91,12 @@ func readReference(text []byte) (*reference, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Components.Schemas)) {
-		if !shown[name] && !strings.Contains(name, ".") && !isProblem(d.Components.Schemas[name]) {
+		if !shown[name] && d.Components.Schemas[name].Title == "" { // only errors have a title
 			r.Types = append(r.Types, d.typeOf(name))
 		}
 	}
 	return r, nil
 }
-
-// isProblem reports whether a schema is that of an error: only these have titles.
-func isProblem(s schema) bool { return s.Title != "" }
 
 // common returns the problems that every rpc may answer.
 func (d *document) common() (all []problem) {

@@ -1,11 +1,7 @@
 package systemtest_test
 
 import (
-	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/twitchtv/twirp"
@@ -41,96 +37,39 @@ func conformanceRPCs() map[string]protoreflect.MethodDescriptor {
 	return all
 }
 
-// contract reads the errors that comments in .proto files name. A Twirp code is followed by its reasons, in capitals. Words
-// in parentheses name arguments or explain. "as GetCharacter" means the errors of that rpc.
-type contract struct {
-	rpcs     map[string]protoreflect.MethodDescriptor
-	promised map[result]bool
-}
+var argumentWord = regexp.MustCompile(`[A-Za-z_]+`)
 
-var (
-	contractWord = regexp.MustCompile(`\([^()]*\)|\bas [A-Z][A-Za-z]+|[A-Za-z_]+`)
-	reasonWord   = regexp.MustCompile(`^[A-Z]+(_[A-Z]+)+$|^[A-Z]{5,}$`)
-)
-
-// conformancePromises returns the results that the contract names.
+// conformancePromises returns the results that the contract names. The OpenAPI document has the errors that the comments in the .proto
+// files name. The words that explain ARGUMENT name fields. The scenarios have no callers with identities, whose refusals are tested apart.
 func conformancePromises(t *testing.T) map[result]bool {
 	t.Helper()
-	c := contract{conformanceRPCs(), map[result]bool{}}
-	files, err := filepath.Glob("../../proto/osirose/database/v1/*.proto")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("the contract's files: %v, %v", files, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.file(string(text))
-	}
-	for rpc, method := range c.rpcs {
-		c.promised[result{rpc: rpc}] = true
+	promised := map[result]bool{}
+	for rpc, method := range conformanceRPCs() {
+		promised[result{rpc: rpc}] = true
 		for form := range goodForms(method.Output(), nil) {
-			c.promised[result{rpc: rpc, detail: form}] = true
+			promised[result{rpc: rpc, detail: form}] = true
 		}
 	}
-	return c.promised
-}
-
-// file reads one file. The comment of a service holds for all of its rpcs.
-func (c contract) file(text string) {
-	var comment strings.Builder
-	var everywhere string
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '(' })
-		switch {
-		case strings.HasPrefix(line, "//"):
-			comment.WriteString(strings.TrimPrefix(line, "//") + " ")
+	for _, p := range documentedErrors(t) {
+		if p.code == twirp.Unauthenticated || p.reason == "NOT_ALLOWED" || p.reason == "ISSUER_UNAVAILABLE" {
 			continue
-		case strings.HasPrefix(line, "service "):
-			_, everywhere, _ = strings.Cut(comment.String(), "may also answer:")
-			everywhere, _, _ = strings.Cut(everywhere, "meta.reason")
-		case strings.HasPrefix(line, "rpc "):
-			_, own, _ := strings.Cut(comment.String(), "Errors:")
-			c.errors(words[1], own)
-			c.errors(words[1], everywhere)
 		}
-		comment.Reset()
-	}
-}
-
-// errors adds the results that a list of errors promises for an rpc.
-func (c contract) errors(rpc, list string) {
-	var last fault
-	for _, word := range contractWord.FindAllString(list, -1) {
-		switch {
-		case strings.HasPrefix(word, "as "):
-			for o := range maps.Clone(c.promised) {
-				if o.rpc == strings.TrimPrefix(word, "as ") && (o.detail == "" || c.takes(rpc, o.detail)) {
-					c.promised[result{rpc, o.fault, o.detail}] = true
-				}
+		promised[result{rpc: p.rpc, fault: p.fault}] = true
+		if p.fault != argumentFault {
+			continue
+		}
+		for _, name := range argumentWord.FindAllString(p.detail, -1) {
+			if takes(conformanceRPCs()[p.rpc], name) {
+				promised[result{p.rpc, p.fault, name}] = true
 			}
-		case strings.HasPrefix(word, "("):
-			for _, name := range contractWord.FindAllString(word[1:len(word)-1], -1) {
-				if last.reason == "ARGUMENT" && c.takes(rpc, name) {
-					c.promised[result{rpc, last, name}] = true
-				}
-			}
-		case twirp.IsValidErrorCode(twirp.ErrorCode(word)):
-			last = fault{twirp.ErrorCode(word), ""}
-			c.promised[result{rpc: rpc, fault: last}] = true
-		case reasonWord.MatchString(word):
-			delete(c.promised, result{rpc: rpc, fault: fault{last.code, ""}}) // it has a reason
-			last.reason = word
-			c.promised[result{rpc: rpc, fault: last}] = true
 		}
 	}
+	return promised
 }
 
 // takes reports whether an rpc's request has an argument of that name.
-func (c contract) takes(rpc, name string) bool {
-	input := c.rpcs[rpc].Input()
+func takes(rpc protoreflect.MethodDescriptor, name string) bool {
+	input := rpc.Input()
 	n := protoreflect.Name(name)
 	return input.Fields().ByName(n) != nil || input.Oneofs().ByName(n) != nil
 }

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/twitchtv/twirp"
 
@@ -99,9 +97,9 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 }
 
-// TestOpenAPIErrors compares the errors of each rpc with those that the comments promise.
-func TestOpenAPIErrors(t *testing.T) {
-	t.Parallel()
+// documentedErrors returns the errors of each rpc. The detail says when the error comes.
+func documentedErrors(t *testing.T) (all []result) {
+	t.Helper()
 	var document struct {
 		Paths map[string]struct {
 			Post struct {
@@ -109,7 +107,8 @@ func TestOpenAPIErrors(t *testing.T) {
 					Content map[string]struct {
 						Schema struct {
 							AnyOf []struct {
-								Ref string `json:"$ref"`
+								Ref         string `json:"$ref"`
+								Description string
 							}
 						}
 					}
@@ -120,31 +119,17 @@ func TestOpenAPIErrors(t *testing.T) {
 	if err := json.Unmarshal(openapi.Document, &document); err != nil {
 		t.Fatal(err)
 	}
-	ofCallers := []string{"permission_denied.NOT_ALLOWED", "unavailable.ISSUER_UNAVAILABLE"} // and unauthenticated: promised apart
-	var got, want []string
 	for path, item := range document.Paths {
 		rpc := path[strings.LastIndex(path, "/")+1:]
 		for status, response := range item.Post.Responses {
 			for _, one := range response.Content["application/json"].Schema.AnyOf {
-				name := strings.TrimPrefix(one.Ref, "#/components/schemas/")
-				code, _, _ := strings.Cut(name, ".")
+				code, reason, _ := strings.Cut(strings.TrimPrefix(one.Ref, "#/components/schemas/"), ".")
+				all = append(all, result{rpc, fault{twirp.ErrorCode(code), reason}, one.Description})
 				if s := strconv.Itoa(twirp.ServerHTTPStatusFromErrorCode(twirp.ErrorCode(code))); s != status {
-					t.Errorf("%s: %s with the status %s, want %s", rpc, name, status, s)
-				}
-				if !slices.Contains(ofCallers, name) && code != "unauthenticated" {
-					got = append(got, rpc+" "+name)
+					t.Errorf("%s: %s with the status %s, want %s", rpc, code, status, s)
 				}
 			}
 		}
 	}
-	for p := range conformancePromises(t) {
-		if p.detail == "" && p.fault != none {
-			want = append(want, p.rpc+" "+strings.TrimSuffix(string(p.code)+"."+p.reason, "."))
-		}
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("errors of rpcs in the comments (-), in the document (+):\n%s", diff)
-	}
+	return all
 }
