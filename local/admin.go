@@ -27,14 +27,14 @@ const adminTimeout = time.Second
 // revision is set by the linker if the sources are built without their Git history, as in the container.
 var revision string
 
-// admin serves metrics, health and the API reference at a separate address, because callers must not see the metrics.
+// admin serves metrics, health and the console at a separate address, because callers must not see the metrics.
 type admin struct {
 	server *http.Server
 	url    string // for a client on this machine; empty: there is no admin address
 }
 
 // startAdmin serves until stop if the configuration has an admin address.
-func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
+func startAdmin(p *app.Program, m *metrics.Metrics, h *health, pages http.Handler) (*admin, error) {
 	if p.Config.Admin == "" {
 		return &admin{}, nil
 	}
@@ -43,7 +43,7 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health) (*admin, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle(referencePath+"/", http.StripPrefix(referencePath, console.Reference()))
+	mux.Handle(console.Path+"/", pages)
 	mux.Handle("GET /metrics", guard(p.Edge(), callers.Metrics, m.Handler()))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)

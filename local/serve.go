@@ -126,12 +126,13 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 		return err
 	}
 	h := newHealth(p)
-	a, err := startAdmin(p, m, h)
+	all := services.New(p)
+	a, err := startAdmin(p, m, h, consoleOf(p, b.postgres != nil, all.Handler(p.Edge())))
 	if err != nil {
 		return err
 	}
 	defer a.stop()
-	s, err := listen(p, h, a.url, b.postgres != nil)
+	s, err := listen(p, all, h, a.url, b.postgres != nil)
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ type server struct {
 
 // listen opens the port. Twirp and gRPC share the services and their edge. demo means that a developer's browser must not be able to
 // call it; a browser cannot call gRPC.
-func listen(p *app.Program, h *health, admin string, demo bool) (*server, error) {
+func listen(p *app.Program, all services.Services, h *health, admin string, demo bool) (*server, error) {
 	var secure *tls.Config
 	if files := p.Config.TLS; files.CertFile != "" {
 		var err error
@@ -186,7 +187,7 @@ func listen(p *app.Program, h *health, admin string, demo bool) (*server, error)
 		return nil, fmt.Errorf("LISTEN_ADDR and SERVICE_PORT: %w", err)
 	}
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) // its messages contain addresses and callers' data
-	edge, all := p.Edge(), services.New(p)
+	edge := p.Edge()
 	twirp := routes(edge, all, h, frontPage(admin))
 	if demo {
 		twirp = refusePages(twirp)

@@ -1,5 +1,8 @@
-// Package console has the pages for people: the front page of the port, and the API reference. Each is made at its first request. A page
-// loads nothing else: it has no script and no picture.
+// Package console has the pages for people: the front page of the port, the API reference, and the console for support staff and
+// developers.
+//
+// The console calls the services as any other caller does, with the credentials of the person who opens the page. Pages load a style,
+// two scripts and nothing of another origin. Each works without the scripts, too.
 package console
 
 import (
@@ -8,11 +11,12 @@ import (
 	"embed"
 	"encoding/base64"
 	"html/template"
+	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/osirose-new/database-service/rpc/openapi"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 var (
@@ -20,17 +24,64 @@ var (
 	files embed.FS
 	//go:embed style.css
 	style string
+	//go:embed console.js
+	script []byte
+	// htmx replaces parts of a page. scripts/check compares it with the package that scripts/browser/package.json names.
+	//
+	//go:embed htmx.min.js
+	htmx []byte
 )
 
 // parse returns the templates of the pages.
 var parse = sync.OnceValues(func() (*template.Template, error) {
-	return template.New("").Funcs(template.FuncMap{"paragraphs": paragraphs}).ParseFS(files, "*.html", "style.css")
+	return template.New("").Funcs(functions).ParseFS(files, "*.html", "style.css")
 })
 
-// policy allows the style of the pages and nothing else.
+// Options of the console.
+type Options struct {
+	Open    bool // without a login: the data is a developer's
+	Edge    *rpcserver.Server
+	RPC     http.Handler // Twirp's services
+	UserURL string       // of the web application's page about a user, with {user_id} in it; empty: there is none
+	Log     *slog.Logger
+}
+
+// Console has the pages for support staff and developers.
+type Console struct {
+	Options
+	rpcs
+}
+
+// New returns the console's handler. It serves the paths under [Path].
+func New(o Options) http.Handler {
+	c := &Console{o, newRPCs(o.RPC)}
+	mux := http.NewServeMux()
+	c.staffPages(mux)
+	mux.Handle("GET "+Path+"/{$}", c.page(0, func(v *visit) (answer, error) { return v.start() }))
+	mux.HandleFunc("POST "+Path+"/login", c.login)
+	mux.HandleFunc("POST "+Path+"/logout", c.logout)
+	mux.Handle(Path+"/api/", http.StripPrefix(Path+"/api", Reference()))
+	for name, content := range map[string][]byte{"htmx.js": htmx, "console.js": script} {
+		mux.HandleFunc("GET "+Path+"/"+name, func(w http.ResponseWriter, _ *http.Request) { send(w, "text/javascript; charset=utf-8", content) })
+	}
+	return mux
+}
+
+// start goes to the first page that the caller may open.
+func (v *visit) start() (answer, error) {
+	for _, s := range sections {
+		if s.here(v.console) && v.rights.Has(s.need) {
+			return redirect(s.path, nil)
+		}
+	}
+	return answer{template: "problem", frame: frame{Title: "Nothing to see"}}, errNoSection
+}
+
+// policy allows the style of the pages, the console's scripts and forms, and nothing else.
 var policy = sync.OnceValue(func() string {
 	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 })
 
 // Front is what the front page shows.
@@ -82,12 +133,15 @@ func page(name string, data func() (any, error)) http.Handler {
 
 func send(w http.ResponseWriter, contentType string, body []byte) {
 	h := w.Header()
+	setHeaders(h)
 	h.Set("Content-Type", contentType)
-	h.Set("Content-Security-Policy", policy())
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache") // another version may answer next
 	_, _ = w.Write(body)               // fails if the caller has gone
 }
 
-func paragraphs(text string) []string { return strings.Split(text, "\n\n") }
+// setHeaders sets what each answer has.
+func setHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", policy())
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin") // a form's request needs an Origin, to tell it from one of another site
+}

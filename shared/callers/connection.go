@@ -77,6 +77,15 @@ func (c *Connection) isPrivate() bool {
 	return encrypted || c.loopback
 }
 
+// IsEncrypted reports whether the connection has TLS.
+func (c *Connection) IsEncrypted() bool {
+	if c == nil {
+		return false
+	}
+	encrypted, _ := c.tls()
+	return encrypted
+}
+
 // certificates returns the client's certificates, nil if it has presented none.
 func (c *Connection) certificates() []*x509.Certificate {
 	if c == nil {

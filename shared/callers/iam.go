@@ -8,7 +8,7 @@ func (s *snapshot) byARN(arn string) (*Principal, *Refusal) {
 		return nil, errNoIAM
 	}
 	if s.arns == nil {
-		return &Principal{Name: ShortARN(arn), Rights: all}, nil
+		return &Principal{Name: ShortARN(arn), Rights: All}, nil
 	}
 	if p := s.arns[canonicalARN(arn)]; p != nil {
 		return p, nil

@@ -52,7 +52,8 @@ const (
 	ListAudit
 	Metrics
 	Reflection
-	all = 1<<iota - 1
+	// All has every right.
+	All Rights = 1<<iota - 1
 )
 
 // names has the name of each right, in the order of the constants.
@@ -163,7 +164,7 @@ func Needed(request any) Rights {
 		*databasev1.AddNoteRequest, *databasev1.ListNotesRequest, *databasev1.ListAuditRequest:
 		return 0
 	}
-	return all
+	return All
 }
 
 // either returns byID if session, the oneof of a request, is a session_id.

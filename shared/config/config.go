@@ -28,6 +28,7 @@ const RedisOff = "off"
 type Config struct {
 	Listen      string // host:port of the services
 	Admin       string // host:port for health and metrics; empty: no listener
+	UserURL     string // of the web application's page about a user, with {user_id} in it; empty: there is none
 	TLS         TLS
 	Callers     Callers
 	DatabaseURL string
@@ -95,6 +96,7 @@ func Read(getenv func(string) string) (Config, error) {
 	c := Config{
 		Listen:      e.listen(),
 		Admin:       e.address("ADMIN_ADDR", "127.0.0.1:50053"),
+		UserURL:     e.userURL(),
 		TLS:         e.tls(),
 		Callers:     e.callers(),
 		DatabaseURL: strings.TrimSpace(e.secret("DATABASE_URL")),
@@ -175,6 +177,15 @@ func (e *env) listen() string {
 		e.wrong("LISTEN_ADDR", "is not a host alone; the port is SERVICE_PORT")
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// userURL refuses what a browser would run instead of open.
+func (e *env) userURL() string {
+	v := e.text("USER_ADMIN_URL", "")
+	if v != "" && (!strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "http://") || !strings.Contains(v, "{user_id}")) {
+		e.wrong("USER_ADMIN_URL", "is not http:// or https:// with {user_id} in it, for example https://game.example/admin/users/{user_id}")
+	}
+	return v
 }
 
 func (e *env) tls() TLS {

@@ -46,10 +46,11 @@ func (c *call) allow(need callers.Rights) twirp.Error {
 	if c.caller == nil || c.caller.Rights.Has(need) {
 		return nil
 	}
-	return notAllowed(c.caller.Rights.Missing(need))
+	return NotAllowed(c.caller.Rights.Missing(need))
 }
 
-func notAllowed(right string) twirp.Error {
+// NotAllowed returns the error for a caller without a right.
+func NotAllowed(right string) twirp.Error {
 	return Error(twirp.PermissionDenied, "NOT_ALLOWED", "the caller lacks the right "+right).WithMeta("missing_right", right)
 }
 
@@ -58,19 +59,32 @@ func (s *Server) Allow(ctx context.Context, from callers.Credentials, need calle
 	if s.gate.Any() || from.Connection.IsLoopback() {
 		return nil
 	}
+	right := slog.String("right", callers.Rights(0).Missing(need))
+	p, err := s.principal(ctx, from, right)
+	if err == nil && !p.Rights.Has(need) {
+		err = NotAllowed(p.Rights.Missing(need))
+		s.logRefused(ctx, time.Now(), err, right, slog.String("caller", p.Name))
+	}
+	return err
+}
+
+// Principal identifies the caller of what is no rpc. It returns nil if any caller has all rights.
+func (s *Server) Principal(ctx context.Context, from callers.Credentials) (*callers.Principal, twirp.Error) {
+	if s.gate.Any() {
+		return nil, nil
+	}
+	return s.principal(ctx, from)
+}
+
+// principal identifies a caller. Its refusal is logged with the attributes of.
+func (s *Server) principal(ctx context.Context, from callers.Credentials, of ...slog.Attr) (*callers.Principal, twirp.Error) {
 	now := time.Now()
 	p, refused := s.gate.Identify(ctx, from, now)
-	right := slog.String("right", callers.Rights(0).Missing(need))
-	switch {
-	case refused != nil:
-		s.logRefused(ctx, now, refused.Error, right, slog.String("cause", refused.Cause))
-		return refused.Error
-	case !p.Rights.Has(need):
-		err := notAllowed(p.Rights.Missing(need))
-		s.logRefused(ctx, now, err, right, slog.String("caller", p.Name))
-		return err
+	if refused != nil {
+		s.logRefused(ctx, now, refused.Error, append(of, slog.String("cause", refused.Cause))...)
+		return nil, refused.Error
 	}
-	return nil
+	return p, nil
 }
 
 // logRefused logs a refusal of Allow, unless there are too many.

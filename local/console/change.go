@@ -1,0 +1,257 @@
+package console
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+var (
+	errReason  = errors.New("reason: write why, in at most 500 bytes. The audit keeps it")
+	errAction  = errors.New("there is no such change")
+	errNoChar  = errors.New("the player has no such character")
+	errDiffers = errors.New("nothing was changed, because the change is not the one that was shown. Look at it again")
+	errTo      = errors.New("new owner: write the id of a user")
+	errNewName = errors.New("new name: write one, because another character has the old name")
+	errSlot    = errors.New("slot: write a number, or nothing")
+)
+
+// change is the content of the page that shows a change and asks for it.
+type change struct {
+	Action            string // a key of actions
+	Title, Button     string
+	UserID, NewUserID string
+	Player            string // name
+	Character         *databasev1.PlayerCharacter
+	NewName           string
+	Slot              string // empty: the page finds one
+	Reason            string
+	RequestID         string // so that a second click changes nothing again
+	Rows              []difference
+	Shown             string // fingerprint of Rows
+}
+
+// difference is one value that changes.
+type difference struct{ Field, Before, After string }
+
+// action is a change that staff can ask for.
+type action struct {
+	title, button string
+	// plan finds the differences, and how to make them.
+	plan func(*visit, *change, *databasev1.GetPlayerResponse) (do func(context.Context) error, err error)
+}
+
+var actions = map[string]action{
+	"undelete": {"Bring back", "Bring back", (*visit).planUndelete},
+	"restore":  {"Remove the mark for deletion", "Remove the mark", (*visit).planRestore},
+	"rename":   {"Rename", "Rename", (*visit).planRename},
+	"transfer": {"Transfer", "Transfer", (*visit).planTransfer},
+}
+
+// readChange reads the form, and the character as it is now.
+func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, error) {
+	c := &change{
+		Action: v.FormValue("action"), UserID: v.FormValue("user"), NewUserID: strings.TrimSpace(v.FormValue("to")),
+		NewName: strings.TrimSpace(v.FormValue("new_name")), Slot: strings.TrimSpace(v.FormValue("slot")), Reason: strings.TrimSpace(v.PostFormValue("reason")),
+		RequestID: v.PostFormValue("request_id"),
+	}
+	act, known := actions[c.Action]
+	if !known {
+		return nil, nil, act, errAction
+	}
+	c.Title, c.Button = act.title, act.button
+	p, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: c.UserID})
+	if err != nil {
+		return nil, nil, act, err
+	}
+	c.Player = userName(p.User, c.UserID)
+	id := number(v.FormValue("id"))
+	for _, each := range p.Characters {
+		if each.Id == id {
+			c.Character = each
+			return c, p, act, nil
+		}
+	}
+	return nil, nil, act, errNoChar
+}
+
+func (c *change) page() answer {
+	if c.RequestID == "" {
+		c.RequestID = uuid.NewString()
+	}
+	return answer{template: "change", frame: frame{Title: c.Title + ": " + c.Character.Name, Section: "players", Content: c}}
+}
+
+// differ keeps the values that differ.
+func (c *change) differ(rows ...difference) {
+	for _, r := range rows {
+		if r.Before != r.After {
+			c.Rows = append(c.Rows, r)
+		}
+	}
+	text, _ := json.Marshal(c.Rows) // strings can be encoded
+	sum := sha256.Sum256(text)
+	c.Shown = hex.EncodeToString(sum[:])
+}
+
+// askChange shows the form, and the change if nothing need be typed for it.
+func (v *visit) askChange() (answer, error) {
+	c, p, act, err := v.readChange()
+	if err != nil {
+		return answer{}, err
+	}
+	_, err = act.plan(v, c, p)
+	if errors.Is(err, errTo) || errors.Is(err, errNewName) { // not typed yet
+		err = nil
+	}
+	return c.page(), err
+}
+
+// showChange shows the change with what was typed.
+func (v *visit) showChange() (answer, error) {
+	c, p, act, err := v.readChange()
+	if err != nil {
+		return answer{}, err
+	}
+	_, err = act.plan(v, c, p)
+	return c.page(), err
+}
+
+// confirmChange makes the change that was shown.
+func (v *visit) confirmChange() (answer, error) {
+	c, p, act, err := v.readChange()
+	if err != nil {
+		return answer{}, err
+	}
+	do, err := act.plan(v, c, p)
+	switch {
+	case err != nil:
+	case c.Shown != v.PostFormValue("shown"):
+		err = errDiffers
+	case c.Reason == "":
+		err = errReason
+	default:
+		err = do(v.ctx())
+	}
+	if err != nil {
+		return c.page(), err
+	}
+	user := c.UserID
+	if c.NewUserID != "" {
+		user = c.NewUserID
+	}
+	return redirect("player", url.Values{"id": {user}, "done": {c.Action}})
+}
+
+func (v *visit) planUndelete(c *change, p *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
+	if c.Character.Recovery == databasev1.Recovery_RECOVERY_NAME_TAKEN && c.NewName == "" {
+		return nil, errNewName
+	}
+	slot, err := c.slot(p, c.Character.Slot)
+	if err != nil {
+		return nil, err
+	}
+	name := c.NewName
+	if name == "" {
+		name = c.Character.Name
+	}
+	c.differ(
+		difference{"State", stateOf(c.Character), "there"},
+		difference{"Name", c.Character.Name, name},
+		difference{"Slot", "none", strconv.Itoa(int(slot))},
+	)
+	return func(ctx context.Context) error {
+		_, err := v.console.staff.UndeleteCharacter(ctx, &databasev1.UndeleteCharacterRequest{
+			CharacterId: c.Character.Id, NewName: c.NewName, Slot: &slot, Reason: c.Reason, RequestId: c.RequestID,
+		})
+		return err
+	}, nil
+}
+
+// planRestore writes a note before, because RestoreCharacter, which players' programs call too, writes no audit.
+func (v *visit) planRestore(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
+	c.differ(difference{"State", stateOf(c.Character), "there"})
+	return func(ctx context.Context) error {
+		id := strconv.FormatInt(c.Character.Id, 10)
+		_, err := v.console.staff.AddNote(ctx, &databasev1.AddNoteRequest{
+			UserId: c.UserID, Text: "Removes the mark for deletion of " + c.Character.Name + " (" + id + "): " + c.Reason, RequestId: c.RequestID,
+		})
+		if err != nil {
+			return err
+		}
+		_, err = v.console.characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: c.UserID, CharacterId: c.Character.Id})
+		return err
+	}, nil
+}
+
+func (v *visit) planRename(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
+	if c.NewName == "" {
+		return nil, errNewName
+	}
+	c.differ(difference{"Name", c.Character.Name, c.NewName})
+	return func(ctx context.Context) error {
+		_, err := v.console.staff.RenameCharacter(ctx, &databasev1.RenameCharacterRequest{
+			CharacterId: c.Character.Id, NewName: c.NewName, ExpectedName: c.Character.Name, Reason: c.Reason, RequestId: c.RequestID,
+		})
+		return err
+	}, nil
+}
+
+func (v *visit) planTransfer(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
+	if c.NewUserID == "" {
+		return nil, errTo
+	}
+	to, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: c.NewUserID})
+	if err != nil {
+		return nil, err
+	}
+	slot, err := c.slot(to, -1)
+	if err != nil {
+		return nil, err
+	}
+	c.differ(
+		difference{"Owner", c.Player + " (" + c.UserID + ")", userName(to.User, c.NewUserID) + " (" + c.NewUserID + ")"},
+		difference{"Slot", strconv.Itoa(int(c.Character.Slot)), strconv.Itoa(int(slot)) + " of the new owner"},
+	)
+	return func(ctx context.Context) error {
+		_, err := v.console.staff.TransferCharacter(ctx, &databasev1.TransferCharacterRequest{
+			CharacterId: c.Character.Id, FromUserId: c.UserID, ToUserId: c.NewUserID, Slot: &slot, Reason: c.Reason, RequestId: c.RequestID,
+		})
+		return err
+	}, nil
+}
+
+// slot returns the slot that was typed, or first, or the lowest free one of p. If none is free, the service refuses the change.
+func (c *change) slot(p *databasev1.GetPlayerResponse, first int32) (int32, error) {
+	if c.Slot != "" {
+		n, err := strconv.ParseInt(c.Slot, 10, 32)
+		if err != nil {
+			return 0, errSlot
+		}
+		return int32(n), nil
+	}
+	taken := map[int32]bool{}
+	for _, each := range p.Characters {
+		if each.DeletedAt == nil {
+			taken[each.Slot] = true
+		}
+	}
+	if first >= 0 && !taken[first] {
+		return first, nil
+	}
+	for n := range p.MaxSlots {
+		if !taken[n] {
+			return n, nil
+		}
+	}
+	return 0, nil
+}

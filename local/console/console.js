@@ -1,0 +1,12 @@
+// What the pages do beyond HTML and htmx. Each page works without it.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy).textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(document.getElementById(button.dataset.copy)); // the clipboard needs HTTPS or this machine
+  }
+});

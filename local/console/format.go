@@ -1,0 +1,130 @@
+package console
+
+import (
+	"fmt"
+	"html/template"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+)
+
+// functions are what templates call.
+var functions = template.FuncMap{
+	"paragraphs": func(text string) []string { return strings.Split(text, "\n\n") },
+	"time":       formatTime,
+	"machine":    func(t *timestamppb.Timestamp) string { return t.AsTime().Format(time.RFC3339) },
+	"age":        func(t *timestamppb.Timestamp) string { return duration(time.Since(t.AsTime())) },
+	"seconds":    func(n int64) string { return duration(time.Duration(n) * time.Second) },
+	"state":      stateOf,
+	"word":       word,
+	"why":        func(r databasev1.Recovery) string { return recoveries[r] },
+	"comesBack":  comesBack,
+	"isDeleted":  func(s databasev1.CharacterState) bool { return s == databasev1.CharacterState_CHARACTER_STATE_DELETED },
+	"isMarked": func(s databasev1.CharacterState) bool {
+		return s == databasev1.CharacterState_CHARACTER_STATE_PENDING_DELETION
+	},
+	"values":  values,
+	"uuid":    uuid.NewString,
+	"grouped": grouped,
+	"fields":  func() map[string]string { return searchFields },
+}
+
+// searchFields are those that a search can be limited to.
+var searchFields = map[string]string{
+	"USER_ID": "user ids", "USERNAME": "usernames", "EMAIL": "e-mail addresses", "CHARACTER_NAME": "characters", "SESSION_ID": "session ids",
+}
+
+// formatTime writes a time of the database. "" is a time that is not known.
+func formatTime(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().UTC().Format("2006-01-02 15:04 UTC")
+}
+
+// duration writes a duration in its largest unit.
+func duration(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		if d >= unit.of {
+			return strconv.FormatInt(int64(d/unit.of), 10) + " " + unit.name
+		}
+	}
+	return strconv.FormatInt(int64(max(0, d)/time.Second), 10) + " s"
+}
+
+// grouped writes a number with spaces between groups of three digits.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return sign + s
+}
+
+// number reads an id; a text that is none has the id 0, which the services refuse.
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// stateOf says whether a character is there.
+func stateOf(c *databasev1.PlayerCharacter) string {
+	switch {
+	case c.DeletedAt != nil:
+		return "deleted " + formatTime(c.DeletedAt)
+	case c.DeleteAt != nil:
+		return "will be deleted " + formatTime(c.DeleteAt)
+	}
+	return "there"
+}
+
+// word returns the words of an enum's value, without the enum's name before them.
+func word(prefix string, value interface{ String() string }) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(value.String(), prefix), "_", " "))
+}
+
+var recoveries = map[databasev1.Recovery]string{
+	databasev1.Recovery_RECOVERY_NAME_TAKEN:   "Another character has its name: it needs a new one.",
+	databasev1.Recovery_RECOVERY_NO_FREE_SLOT: "It cannot come back: the player has no free slot.",
+	databasev1.Recovery_RECOVERY_USER_REMOVED: "It cannot come back: its user was removed.",
+}
+
+// comesBack returns the action that brings a character back, "" if there is none.
+func comesBack(r databasev1.Recovery) string {
+	switch r {
+	case databasev1.Recovery_RECOVERY_RESTORE:
+		return "restore"
+	case databasev1.Recovery_RECOVERY_UNDELETE, databasev1.Recovery_RECOVERY_NAME_TAKEN:
+		return "undelete"
+	case databasev1.Recovery_RECOVERY_UNSPECIFIED, databasev1.Recovery_RECOVERY_NO_FREE_SLOT, databasev1.Recovery_RECOVERY_USER_REMOVED:
+	}
+	return ""
+}
+
+// values writes the values of an audit's row: "name Amber, slot 1".
+func values(s *structpb.Struct) string {
+	all := s.AsMap()
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+fmt.Sprint(all[name]))
+	}
+	return strings.Join(parts, ", ")
+}

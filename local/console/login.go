@@ -1,0 +1,106 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// cookieName is the cookie that keeps the API key. A page cannot read it, and no page of another site makes the browser send it.
+const cookieName = "console_key"
+
+var (
+	errForm      = errors.New("the form is too large or broken")
+	errNoCallers = errors.New("CALLERS_FILE is not set, so that the program cannot know who you are. Set it, and give yourself the role support: shared/callers/README.md says how")
+)
+
+// visitor is who opens a page.
+type visitor struct {
+	name   string // empty: there is no login
+	rights callers.Rights
+	keyed  bool        // by a key in the cookie
+	proof  http.Header // for rpcs
+}
+
+// identify finds out who opens a page.
+func (c *Console) identify(r *http.Request) (visitor, error) {
+	from, keyed := credentialsOf(r)
+	p, err := c.Edge.Principal(r.Context(), from)
+	switch {
+	case err != nil:
+		return visitor{}, err
+	case p == nil && !c.Open:
+		return visitor{}, errNoCallers
+	case p == nil:
+		return visitor{rights: callers.All}, nil
+	}
+	proof := http.Header{}
+	if len(from.Authorization) > 0 {
+		proof.Set("Authorization", from.Authorization[0])
+	}
+	return visitor{p.Name, p.Rights, keyed, proof}, nil
+}
+
+// credentialsOf returns what a browser brings: a client certificate, or the cookie. A program may bring the header of an rpc.
+func credentialsOf(r *http.Request) (from callers.Credentials, keyed bool) {
+	from = rpcserver.CredentialsOf(r)
+	if cookie, err := r.Cookie(cookieName); err == nil && len(from.Authorization) == 0 {
+		from.Authorization = []string{"Bearer " + cookie.Value}
+		return from, true
+	}
+	return from, false
+}
+
+// showLogin asks for a key. err says why the caller is not known.
+func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Header.Get("HX-Request") != "" { // a part of a page: the browser loads the whole page, and so gets here again
+		w.Header().Set("HX-Refresh", "true")
+	}
+	a := answer{template: "login", frame: frame{Title: "Log in", Content: !errors.Is(err, errNoCallers)}}
+	if e, ok := errors.AsType[twirp.Error](err); !ok || e.Meta("reason") != "NO_IDENTITY" {
+		a.Problem = noticeOf(err)
+	}
+	status := http.StatusForbidden
+	if !errors.Is(err, errNoCallers) {
+		status = statusOf(err)
+	}
+	c.show(w, nil, status, a)
+}
+
+// login checks a key, and keeps it in a cookie until the browser ends.
+func (c *Console) login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	key := strings.TrimSpace(r.PostFormValue("key"))
+	from := rpcserver.CredentialsOf(r)
+	from.Authorization = []string{"Bearer " + key}
+	p, err := c.Edge.Principal(r.Context(), from)
+	switch {
+	case err != nil:
+		c.showLogin(w, r, err)
+		return
+	case p == nil && !c.Open:
+		c.showLogin(w, r, errNoCallers)
+		return
+	case p != nil:
+		http.SetCookie(w, c.cookie(r, key, 0))
+	}
+	http.Redirect(w, r, Path+"/", http.StatusSeeOther)
+}
+
+func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
+	http.SetCookie(w, c.cookie(r, "", -1))
+	http.Redirect(w, r, Path+"/", http.StatusSeeOther)
+}
+
+// cookie returns the cookie with the key. maxAge is -1 to delete it, and 0 to keep it until the browser ends.
+func (c *Console) cookie(r *http.Request, key string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: cookieName, Value: key, Path: Path, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || callers.ConnectionFrom(r.Context()).IsEncrypted(),
+	}
+}

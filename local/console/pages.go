@@ -1,0 +1,168 @@
+package console
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Path is where the console is served.
+const Path = "/console"
+
+// maxForm is the largest form in bytes. A form to call an rpc has its whole message.
+const maxForm = 4 << 20
+
+// section is an entry of the menu.
+type section struct {
+	path, name string
+	need       callers.Rights
+	here       func(*Console) bool
+}
+
+func always(*Console) bool { return true }
+
+var sections = []section{
+	{"players", "Players", callers.FindPlayers, always},
+	{"audit", "Audit", callers.ListAudit, always},
+}
+
+// frame is what every page has.
+type frame struct {
+	Title   string
+	Section string // that the menu marks
+	Problem *notice
+	Content any
+
+	Menu   []section
+	Who    string // the caller's name; empty: there is no login
+	CanEnd bool   // the login is a key, which can be forgotten
+}
+
+// Path returns the address of a menu's entry.
+func (s section) Path() string { return Path + "/" + s.path }
+
+// Name returns the text of a menu's entry.
+func (s section) Name() string { return s.name }
+
+// notice is an error as a page shows it.
+type notice struct {
+	Message string
+	Code    string // "code REASON" of an rpc's error; empty: the page's own
+	Right   string // that the caller lacks
+}
+
+func noticeOf(err error) *notice {
+	e, ok := err.(twirp.Error) //nolint:errorlint // an rpc returns it as it is
+	if !ok {
+		return &notice{Message: err.Error()}
+	}
+	p := &notice{Message: e.Msg(), Code: string(e.Code()), Right: e.Meta("missing_right")}
+	if reason := e.Meta("reason"); reason != "" {
+		p.Code += " " + reason
+	}
+	if argument := e.Meta("argument"); argument != "" {
+		p.Message = argument + ": " + p.Message
+	}
+	return p
+}
+
+func statusOf(err error) int {
+	if e, ok := err.(twirp.Error); ok { //nolint:errorlint // see noticeOf
+		return twirp.ServerHTTPStatusFromErrorCode(e.Code())
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// answer is what a page's function returns: a page, or where to go.
+type answer struct {
+	template string
+	frame
+	to string // the browser goes there
+}
+
+// visit is a request of a browser, whose caller may open the page.
+type visit struct {
+	*http.Request
+	visitor
+	console *Console
+}
+
+// redirect sends the browser to a page of the console.
+func redirect(path string, query url.Values) (answer, error) {
+	to := Path + "/" + path
+	if len(query) > 0 {
+		to += "?" + query.Encode()
+	}
+	return answer{to: to}, nil
+}
+
+// page serves one page, if the caller has the right.
+func (c *Console) page(need callers.Rights, f func(*visit) (answer, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := c.identify(r)
+		if err != nil {
+			c.showLogin(w, r, err)
+			return
+		}
+		v := &visit{r, who, c}
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			c.show(w, v, http.StatusBadRequest, answer{template: "problem", frame: frame{Title: "Not readable", Problem: noticeOf(errForm)}})
+			return
+		}
+		c.serve(w, v, need, f)
+	})
+}
+
+func (c *Console) serve(w http.ResponseWriter, v *visit, need callers.Rights, f func(*visit) (answer, error)) {
+	if !v.rights.Has(need) {
+		refused := rpcserver.NotAllowed(v.rights.Missing(need))
+		c.show(w, v, http.StatusForbidden, answer{template: "problem", frame: frame{Title: "Not allowed", Problem: noticeOf(refused)}})
+		return
+	}
+	a, err := f(v)
+	switch {
+	case err != nil && a.template == "":
+		c.show(w, v, statusOf(err), answer{template: "problem", frame: frame{Title: "Not done", Problem: noticeOf(err)}})
+	case err != nil:
+		a.Problem = noticeOf(err)
+		c.show(w, v, statusOf(err), a)
+	case a.to != "":
+		setHeaders(w.Header())
+		http.Redirect(w, v.Request, a.to, http.StatusSeeOther)
+	default:
+		c.show(w, v, http.StatusOK, a)
+	}
+}
+
+// show sends a page with the menu of what the caller may open.
+func (c *Console) show(w http.ResponseWriter, v *visit, status int, a answer) {
+	if v != nil {
+		for _, s := range sections {
+			if s.here(c) && v.rights.Has(s.need) {
+				a.Menu = append(a.Menu, s)
+			}
+		}
+		a.Who, a.CanEnd = v.name, v.keyed
+	}
+	templates, err := parse()
+	var b bytes.Buffer
+	if err == nil {
+		err = templates.ExecuteTemplate(&b, a.template, a.frame)
+	}
+	if err != nil { // a bug; the error's text may quote data
+		c.Log.Error("a page of the console cannot be made", "page", a.template)
+		http.Error(w, "the page cannot be made", http.StatusInternalServerError)
+		return
+	}
+	setHeaders(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store") // pages have players' data
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // fails if the caller has gone
+}

@@ -1,0 +1,161 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/callers"
+)
+
+var errNoSection = errors.New("your roles allow no page of the console: the role support opens Players, and monitor opens State and Calls")
+
+// staffPages adds the pages for support staff.
+func (c *Console) staffPages(mux *http.ServeMux) {
+	for path, of := range map[string]struct {
+		need callers.Rights
+		page func(*visit) (answer, error)
+	}{
+		"GET /players":         {callers.FindPlayers, (*visit).players},
+		"GET /player":          {callers.GetPlayer, (*visit).player},
+		"POST /player":         {callers.GetPlayer, (*visit).player}, // with a reason, for the personal fields
+		"POST /player/note":    {callers.AddNote, (*visit).addNote},
+		"GET /character":       {callers.GetCharacter | callers.GetCharacterAnyOwner | callers.GetCharacterFull, (*visit).character},
+		"GET /change":          {callers.GetPlayer, (*visit).askChange},
+		"POST /change/show":    {callers.GetPlayer, (*visit).showChange},
+		"POST /change/confirm": {callers.GetPlayer, (*visit).confirmChange},
+		"GET /audit":           {callers.ListAudit, (*visit).audit},
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		mux.Handle(method+" "+Path+path, c.page(of.need, of.page))
+	}
+}
+
+// search is the content of the page that finds players.
+type search struct {
+	Query string
+	By    databasev1.PlayerField
+	Found *databasev1.FindPlayersResponse // nil: nothing was asked
+}
+
+func (v *visit) players() (answer, error) {
+	s := search{Query: strings.TrimSpace(v.FormValue("q"))}
+	s.By = databasev1.PlayerField(databasev1.PlayerField_value["PLAYER_FIELD_"+v.FormValue("by")])
+	a := answer{template: "players", frame: frame{Title: "Players", Section: "players", Content: &s}}
+	if s.Query == "" {
+		return a, nil
+	}
+	var err error
+	s.Found, err = v.console.staff.FindPlayers(v.ctx(), &databasev1.FindPlayersRequest{Query: s.Query, By: s.By})
+	return a, err
+}
+
+// player is the content of the page of one player.
+type player struct {
+	*databasev1.GetPlayerResponse
+	ID       string
+	Name     string // of the user; the id if the user was removed
+	Personal bool   // the personal fields are here
+	AdminURL string // of the web application, to ban the user or to revoke sessions
+	Notes    []*databasev1.Note
+	Audit    []*databasev1.AuditEntry
+	Done     string
+	CanAudit bool
+	CanNote  bool
+}
+
+// done has what a page says after a change.
+var done = map[string]string{
+	"undelete": "The character is back.",
+	"restore":  "The mark for deletion is removed.",
+	"rename":   "The character has its new name.",
+	"transfer": "The character has its new owner.",
+	"note":     "The note is added.",
+}
+
+func (v *visit) player() (answer, error) {
+	p := &player{
+		ID: v.FormValue("id"), Done: done[v.FormValue("done")], Personal: v.Method == http.MethodPost,
+		CanAudit: v.rights.Has(callers.ListAudit), CanNote: v.rights.Has(callers.AddNote),
+	}
+	reason := strings.TrimSpace(v.PostFormValue("reason"))
+	if p.Personal && reason == "" {
+		return answer{}, errReason
+	}
+	var err error
+	if p.GetPlayerResponse, err = v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: p.ID, Reason: reason}); err != nil {
+		return answer{}, err
+	}
+	p.Name = userName(p.User, p.ID)
+	if v.console.UserURL != "" {
+		p.AdminURL = strings.ReplaceAll(v.console.UserURL, "{user_id}", url.PathEscape(p.ID))
+	}
+	if v.rights.Has(callers.ListNotes) && p.User != nil {
+		notes, err := v.console.staff.ListNotes(v.ctx(), &databasev1.ListNotesRequest{UserId: p.ID})
+		if err != nil {
+			return answer{}, err
+		}
+		p.Notes = notes.Notes
+	}
+	if p.CanAudit {
+		entries, err := v.console.staff.ListAudit(v.ctx(), &databasev1.ListAuditRequest{Of: &databasev1.ListAuditRequest_UserId{UserId: p.ID}})
+		if err != nil {
+			return answer{}, err
+		}
+		p.Audit = entries.Entries
+	}
+	return answer{template: "player", frame: frame{Title: p.Name, Section: "players", Content: p}}, nil
+}
+
+// userName returns how pages call a user.
+func userName(u *databasev1.User, id string) string {
+	switch {
+	case u == nil:
+		return "Removed user " + id
+	case u.DisplayUsername != "":
+		return u.DisplayUsername
+	case u.Username != "":
+		return u.Username
+	}
+	return u.Name
+}
+
+func (v *visit) addNote() (answer, error) {
+	id := v.PostFormValue("id")
+	_, err := v.console.staff.AddNote(v.ctx(), &databasev1.AddNoteRequest{
+		UserId: id, Text: strings.TrimSpace(v.PostFormValue("text")), RequestId: v.PostFormValue("request_id"),
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return redirect("player", url.Values{"id": {id}, "done": {"note"}})
+}
+
+// audits is the content of the page of the audit.
+type audits struct {
+	Who     string
+	Entries []*databasev1.AuditEntry
+	Next    int64 // id from which older rows are asked; 0: there are none
+}
+
+const auditRows = 50
+
+func (v *visit) audit() (answer, error) {
+	s := &audits{Who: strings.TrimSpace(v.FormValue("who"))}
+	ask := &databasev1.ListAuditRequest{Limit: auditRows, Before: number(v.FormValue("before"))}
+	if s.Who != "" {
+		ask.Of = &databasev1.ListAuditRequest_Who{Who: s.Who}
+	}
+	a := answer{template: "audit", frame: frame{Title: "Audit", Section: "audit", Content: s}}
+	got, err := v.console.staff.ListAudit(v.ctx(), ask)
+	if err != nil {
+		return a, err
+	}
+	s.Entries = got.Entries
+	if n := len(s.Entries); n == auditRows {
+		s.Next = s.Entries[n-1].Id
+	}
+	return a, nil
+}
