@@ -58,6 +58,7 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	c.staffPages(mux)
 	mux.Handle("GET "+Path+"/{$}", c.page(0, func(v *visit) (answer, error) { return v.start() }))
+	mux.HandleFunc("GET "+Path+"/login", c.askLogin)
 	mux.HandleFunc("POST "+Path+"/login", c.login)
 	mux.HandleFunc("POST "+Path+"/logout", c.logout)
 	mux.Handle(Path+"/api/", http.StripPrefix(Path+"/api", Reference()))

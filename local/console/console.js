@@ -10,3 +10,8 @@ document.addEventListener("click", async (event) => {
     getSelection().selectAllChildren(document.getElementById(button.dataset.copy)); // the clipboard needs HTTPS or this machine
   }
 });
+
+// An error's page says what is wrong, so htmx shows its part, too.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
+});

@@ -21,13 +21,13 @@ func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 	if w.Code != http.StatusOK {
 		t.Fatalf("%s: got %d, want 200", path, w.Code)
 	}
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"} {
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-cache"} {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("%s: %s: %q, want %q", path, name, got, want)
 		}
 	}
 	policy := w.Header().Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none';", "frame-ancestors 'none'", "form-action 'none'"} {
+	for _, want := range []string{"default-src 'none';", "frame-ancestors 'none'", "form-action 'self'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("%s: policy %q, want %q in it", path, policy, want)
 		}

@@ -56,20 +56,39 @@ func credentialsOf(r *http.Request) (from callers.Credentials, keyed bool) {
 	return from, false
 }
 
+// toLogin sends a browser whose caller is not known to the login.
+func toLogin(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("HX-Request") != "" { // a part of a page: htmx would put the login into it
+		w.Header().Set("HX-Redirect", Path+"/login")
+		return
+	}
+	http.Redirect(w, r, Path+"/login", http.StatusSeeOther)
+}
+
+// askLogin asks for a key, and says why the present one is refused.
+func (c *Console) askLogin(w http.ResponseWriter, r *http.Request) {
+	_, err := c.identify(r)
+	if err == nil {
+		http.Redirect(w, r, Path+"/", http.StatusSeeOther)
+		return
+	}
+	c.showLogin(w, err)
+}
+
 // showLogin asks for a key. err says why the caller is not known.
-func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Header.Get("HX-Request") != "" { // a part of a page: the browser loads the whole page, and so gets here again
-		w.Header().Set("HX-Refresh", "true")
-	}
+func (c *Console) showLogin(w http.ResponseWriter, err error) {
 	a := answer{template: "login", frame: frame{Title: "Log in", Content: !errors.Is(err, errNoCallers)}}
-	if e, ok := errors.AsType[twirp.Error](err); !ok || e.Meta("reason") != "NO_IDENTITY" {
+	e, ok := errors.AsType[twirp.Error](err)
+	switch {
+	case ok && e.Meta("reason") == "NO_IDENTITY":
+		c.show(w, nil, http.StatusOK, a)
+	case ok:
+		a.Problem = noticeOf(e)
+		c.show(w, nil, statusOf(e), a)
+	default:
 		a.Problem = noticeOf(err)
+		c.show(w, nil, http.StatusForbidden, a)
 	}
-	status := http.StatusForbidden
-	if !errors.Is(err, errNoCallers) {
-		status = statusOf(err)
-	}
-	c.show(w, nil, status, a)
 }
 
 // login checks a key, and keeps it in a cookie until the browser ends.
@@ -81,10 +100,10 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	p, err := c.Edge.Principal(r.Context(), from)
 	switch {
 	case err != nil:
-		c.showLogin(w, r, err)
+		c.showLogin(w, err)
 		return
 	case p == nil && !c.Open:
-		c.showLogin(w, r, errNoCallers)
+		c.showLogin(w, errNoCallers)
 		return
 	case p != nil:
 		http.SetCookie(w, c.cookie(r, key, 0))

@@ -65,9 +65,6 @@ func noticeOf(err error) *notice {
 	if reason := e.Meta("reason"); reason != "" {
 		p.Code += " " + reason
 	}
-	if argument := e.Meta("argument"); argument != "" {
-		p.Message = argument + ": " + p.Message
-	}
 	return p
 }
 
@@ -106,7 +103,7 @@ func (c *Console) page(need callers.Rights, f func(*visit) (answer, error)) http
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := c.identify(r)
 		if err != nil {
-			c.showLogin(w, r, err)
+			toLogin(w, r)
 			return
 		}
 		v := &visit{r, who, c}
