@@ -26,6 +26,7 @@ type Result struct {
 	Failed    bool          // the function or its process failed: X-Amz-Function-Error
 	TimedOut  bool          // failed because of the function's timeout
 	Throttled bool          // failed before it ran: too many invocations run and wait
+	Init      bool          // failed because its process did not start, or ended or hung before its first poll
 	Log       []byte        // the end of what the function wrote, at most 4 KiB
 	Duration  time.Duration // of the function itself
 }

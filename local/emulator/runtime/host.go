@@ -45,6 +45,8 @@ type Config struct {
 	Settle       time.Duration // how long a result waits until its process polls again; 0: 100 ms
 	Log          *slog.Logger  // nil: none
 	Output       io.Writer     // gets the lines that functions write; nil: none
+	// Line gets the same lines with the function's logical id instead of a prefix. It must not keep line. nil: none.
+	Line func(function string, line []byte)
 }
 
 // Host runs functions. It knows every process.
@@ -68,7 +70,7 @@ func NewHost(c Config) *Host {
 	c.MaxQueue = cmp.Or(c.MaxQueue, defaultMaxQueue)
 	c.InitTimeout = cmp.Or(c.InitTimeout, defaultInitTimeout)
 	c.Settle = cmp.Or(c.Settle, defaultSettle)
-	h := &Host{config: c, log: c.Log, output: &lines{to: io.Discard}, done: make(chan struct{}), processes: map[string]*process{}}
+	h := &Host{config: c, log: c.Log, output: &lines{to: io.Discard, each: c.Line}, done: make(chan struct{}), processes: map[string]*process{}}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}

@@ -27,11 +27,15 @@ func (t *tail) Write(b []byte) (int, error) {
 
 // lines writes whole lines of many functions to one place.
 type lines struct {
-	mu sync.Mutex
-	to io.Writer
+	mu   sync.Mutex
+	to   io.Writer
+	each func(function string, line []byte) // see Config.Line
 }
 
 func (l *lines) write(prefix string, line []byte) {
+	if l.each != nil {
+		l.each(prefix, line)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, _ = l.to.Write(append([]byte(prefix+" | "), line...)) // fails only if the reader has gone

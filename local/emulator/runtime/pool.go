@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/osirose-new/database-service/local/emulator/template"
@@ -18,6 +19,7 @@ type Pool struct {
 	path     string        // of the program
 	slots    chan struct{} // holds one for each running invocation
 	queue    chan struct{} // holds one for each synchronous invocation that waits for a slot
+	waiting  atomic.Int32  // invocations that wait for a slot, asynchronous ones included
 
 	mu      sync.Mutex
 	free    []*process // that wait for work
@@ -79,6 +81,7 @@ func (p *Pool) Invoke(ctx context.Context, in Invocation) Result {
 func (p *Pool) notStarted(r report, err error) Result {
 	p.host.log.Error("start a function", "function", p.function.ID, "error", err)
 	result := failed(r.requestID, "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [%s]", p.path)
+	result.Init = true
 	r.finish(&result, nil, p.host.output)
 	return result
 }
@@ -90,6 +93,7 @@ func (p *Pool) use(c *process, fresh bool, began time.Time, in Invocation, r rep
 		if result, ok = c.ready(in.RequestID); ok {
 			r.init = time.Since(began)
 		}
+		result.Init = !ok
 	}
 	if ok {
 		if !fresh {
@@ -123,6 +127,8 @@ func (p *Pool) admit(ctx context.Context, async bool) bool {
 			return false
 		}
 	}
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
 	select {
 	case p.slots <- struct{}{}:
 		return true

@@ -26,6 +26,7 @@ type process struct {
 	gone     chan struct{} // closed when the process has ended and its output is complete
 
 	mu        sync.Mutex
+	phase     phase
 	current   *work  // given, and not answered
 	answered  string // the last request id that was
 	initError []byte // what it posted as its error of initialization
@@ -75,7 +76,7 @@ func (p *process) ready(requestID string) (Result, bool) {
 // run gives w to a process that is ready, and returns the result.
 func (p *process) run(w *work) Result {
 	p.mu.Lock()
-	p.current = w
+	p.phase, p.current = phaseBusy, w
 	select {
 	case <-p.polled: // it polled twice; the next poll is after this invocation
 	default:
@@ -141,6 +142,7 @@ func (p *process) idle() bool {
 	if p.current != nil {
 		return false
 	}
+	p.phase = phaseIdle
 	select {
 	case p.polled <- struct{}{}:
 	default: // it polls again because it lost its connection
