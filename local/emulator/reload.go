@@ -38,6 +38,9 @@ func (e *Emulator) reload() (changed bool, err error) {
 	}
 	before := e.state.Load()
 	if t.Same(before.template) && maps.Equal(programs, before.programs) {
+		same := *before
+		same.template = t // its parameters may differ
+		e.state.Store(&same)
 		return false, nil
 	}
 	return true, e.replace(t, programs)

@@ -45,6 +45,15 @@ type Process struct {
 	Dir        string // of the program
 }
 
+// Variable returns the value that Environ gives a variable of the template. Without a known value it returns false.
+func (f *Function) Variable(environ []string, name string) (value string, ok bool) {
+	if value, ok = lookup(environ, name); ok {
+		return value, true
+	}
+	value, ok = f.Variables[name]
+	return value, ok
+}
+
 // Environ returns the environment of a process: values of the template, the variables of environ that the template declares
 // for the function or that every process needs, and Lambda's own. Other variables of environ are left out.
 func (f *Function) Environ(environ []string, p Process) []string {

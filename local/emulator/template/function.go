@@ -75,10 +75,11 @@ func (t *Template) CheckSources(file string) error {
 	return nil
 }
 
-// Same reports whether two templates differ at most in the lines of their sources.
+// Same reports whether two templates differ at most in the lines of their sources and in parameters without an effect.
 func (t *Template) Same(other *Template) bool {
 	a, b := *t, *other
 	a.sources, b.sources = nil, nil
+	a.Parameters, b.Parameters = nil, nil
 	return reflect.DeepEqual(a, b)
 }
 

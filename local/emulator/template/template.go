@@ -35,6 +35,7 @@ const (
 // Template is the content of a template file.
 type Template struct {
 	Functions   []*Function // sorted by id
+	Parameters  []Parameter // in the order of the file
 	Routes      []Route
 	Stages      map[API]string      // names, of the APIs that have one
 	IAM         map[API]bool        // the APIs that admit only signed requests
@@ -47,6 +48,14 @@ type Template struct {
 type source struct {
 	path string // relative to the template's folder
 	line int
+}
+
+// Parameter is a parameter of the template with the value that Read used.
+type Parameter struct {
+	Name   string
+	Value  string
+	Known  bool // false: there is no default and no caller gave a value, or the value is in the Parameter Store
+	NoEcho bool // CloudFormation shows the value to no one
 }
 
 // Route leads requests to a function.
@@ -139,6 +148,7 @@ func (p *parser) readParameters(given map[string]string) error {
 		switch {
 		case !ok || kind != nil && strings.HasPrefix(kind.Value, "AWS::SSM::"):
 			p.references[name] = unknown{}
+			ok = false
 		case kind != nil && (kind.Value == "CommaDelimitedList" || strings.HasPrefix(kind.Value, "List<")):
 			list := []any{}
 			for part := range strings.SplitSeq(value, ",") {
@@ -148,6 +158,8 @@ func (p *parser) readParameters(given map[string]string) error {
 		default:
 			p.references[name] = value
 		}
+		hidden := child(n, "NoEcho")
+		p.addParameter(Parameter{Name: name, Value: value, Known: ok, NoEcho: hidden != nil && strings.EqualFold(hidden.Value, "true")})
 	}
 	if len(left) > 0 {
 		return fmt.Errorf("%s has no parameter %s, which -parameter names", p.file, strings.Join(slices.Sorted(maps.Keys(left)), ", "))
@@ -156,6 +168,13 @@ func (p *parser) readParameters(given map[string]string) error {
 		p.conditions[name] = n
 	}
 	return nil
+}
+
+func (p *parser) addParameter(a Parameter) {
+	if !a.Known {
+		a.Value = ""
+	}
+	p.out.Parameters = append(p.out.Parameters, a)
 }
 
 // readResources reads the functions before the routes, which name them.
