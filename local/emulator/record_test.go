@@ -26,7 +26,7 @@ func TestRecorder(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := []Gateway{HTTPAPI, RESTAPI, FunctionURL, ALB, ALBMulti}
-	empty := func(context.Context, string, []byte) gateway.Result {
+	empty := func(context.Context, Gateway, string, []byte) gateway.Result {
 		return gateway.Result{Payload: []byte(`{"statusCode":200,"headers":{}}`)}
 	}
 	handler := gateway.New(gateway.Config{

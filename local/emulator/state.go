@@ -92,7 +92,7 @@ func (e *Emulator) gatewayConfig(s *state) gateway.Config {
 }
 
 // serve is a gateway.Function.
-func (f *function) serve(ctx context.Context, requestID string, event []byte) gateway.Result {
+func (f *function) serve(ctx context.Context, _ gateway.Kind, requestID string, event []byte) gateway.Result {
 	r := f.Invoke(ctx, runtime.Invocation{RequestID: requestID, Payload: event})
 	return gateway.Result{Payload: r.Payload, Failed: r.Failed, Throttled: r.Throttled}
 }

@@ -18,7 +18,7 @@ import (
 func eventOf(t *testing.T, c Config, request string) string {
 	t.Helper()
 	got := make(chan string, 1)
-	f := Function(func(_ context.Context, _ string, event []byte) Result {
+	f := Function(func(_ context.Context, _ Kind, _ string, event []byte) Result {
 		got <- string(event)
 		return Result{Payload: []byte(`{"statusCode":200,"headers":{},"body":""}`)}
 	})

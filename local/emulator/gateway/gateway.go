@@ -46,8 +46,8 @@ func ParseKind(s string) (Kind, error) {
 	return "", fmt.Errorf("unknown gateway %q (supported: v2, v1, furl, alb, alb-multi)", s)
 }
 
-// Function invokes a function. It must return after the function's own timeout at the latest.
-type Function func(ctx context.Context, requestID string, event []byte) Result
+// Function invokes a function with an event of a gateway. It must return after the function's own timeout at the latest.
+type Function func(ctx context.Context, kind Kind, requestID string, event []byte) Result
 
 // Result is how an invocation ended.
 type Result struct {
@@ -152,7 +152,7 @@ func (h *handler) forward(req *request, w http.ResponseWriter, r *http.Request) 
 func (h *handler) invoke(ctx context.Context, req *request, event []byte) (Result, reason) {
 	done := make(chan Result, 1)
 	running := context.WithoutCancel(ctx)
-	go func() { done <- req.route.Function(running, req.invocationID, event) }()
+	go func() { done <- req.route.Function(running, req.kind, req.invocationID, event) }()
 	late := time.NewTimer(h.timeout(req.kind))
 	defer late.Stop()
 	select {

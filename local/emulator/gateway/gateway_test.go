@@ -40,12 +40,12 @@ func albPage(title string) string {
 // TestGatewayRefusals checks the responses that the gateways send by themselves.
 func TestGatewayRefusals(t *testing.T) {
 	t.Parallel()
-	ran := func(context.Context, string, []byte) Result {
+	ran := func(context.Context, Kind, string, []byte) Result {
 		t.Error("the function ran")
 		return Result{}
 	}
 	answers := func(o Result) Function {
-		return func(context.Context, string, []byte) Result { return o }
+		return func(context.Context, Kind, string, []byte) Result { return o }
 	}
 	big := func(size int) []string { return []string{fmt.Sprintf("Content-Length: %d", size)} }
 	restError, failed := "InternalServerErrorException", Result{Failed: true, Payload: []byte(`{"errorMessage":"secret","errorType":"error"}`)}
@@ -147,7 +147,7 @@ func TestGatewayTimeout(t *testing.T) {
 			goOn, ended := make(chan struct{}), make(chan error)
 			address := serve(t, Config{
 				Default: kind, Timeouts: map[Kind]time.Duration{kind: time.Millisecond},
-				Routes: everything(func(ctx context.Context, _ string, _ []byte) Result {
+				Routes: everything(func(ctx context.Context, _ Kind, _ string, _ []byte) Result {
 					<-goOn
 					ended <- ctx.Err()
 					return Result{}
@@ -167,7 +167,7 @@ func TestGatewayTimeout(t *testing.T) {
 func TestGatewayClientLeaves(t *testing.T) {
 	t.Parallel()
 	runs, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error)
-	g := New(Config{Routes: everything(func(ctx context.Context, _ string, _ []byte) Result {
+	g := New(Config{Routes: everything(func(ctx context.Context, _ Kind, _ string, _ []byte) Result {
 		close(runs)
 		<-goOn
 		ended <- ctx.Err()

@@ -18,7 +18,7 @@ import (
 // adapted runs a handler in the adapter of the real functions.
 func adapted(handler http.Handler) Function {
 	adapter := lambdahttp.New(slog.New(slog.DiscardHandler), handler)
-	return func(ctx context.Context, _ string, event []byte) Result {
+	return func(ctx context.Context, _ Kind, _ string, event []byte) Result {
 		payload, err := adapter.Invoke(ctx, event)
 		return Result{Payload: payload, Failed: err != nil}
 	}
@@ -26,7 +26,7 @@ func adapted(handler http.Handler) Function {
 
 // returning always returns the same document.
 func returning(payload string) Function {
-	return func(context.Context, string, []byte) Result { return Result{Payload: []byte(payload)} }
+	return func(context.Context, Kind, string, []byte) Result { return Result{Payload: []byte(payload)} }
 }
 
 func allKinds() []Kind { return []Kind{HTTPAPI, RESTAPI, FunctionURL, ALB, ALBMulti} }

@@ -36,34 +36,42 @@ var (
 
 // decode turns what the function returned into an HTTP response.
 func (req *request) decode(payload []byte, binaryTypes []string) (response, reason) {
-	var made response
-	var err error
-	switch req.kind {
-	case RESTAPI:
-		made, err = responseV1(payload, matches(req.header.Get("Accept"), binaryTypes))
-	case ALB, ALBMulti:
-		made, err = responseALB(payload, req.kind == ALBMulti)
-	default:
-		made, err = req.responseV2(payload)
-	}
+	binary := req.kind != RESTAPI || matches(req.header.Get("Accept"), binaryTypes)
+	made, err := req.kind.response(payload, binary)
 	switch {
 	case errors.Is(err, errBase64):
 		return response{}, badBase64
 	case err != nil:
 		return response{}, functionFailed
 	}
-	for name, values := range made.header {
-		for _, value := range values {
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-				return response{}, functionFailed
-			}
-		}
-	}
 	return made, none
 }
 
+// response reads a document. binary says that the client of a REST API accepts a binary body.
+func (k Kind) response(payload []byte, binary bool) (made response, err error) {
+	switch k {
+	case RESTAPI:
+		made, err = responseV1(payload, binary)
+	case ALB, ALBMulti:
+		made, err = responseALB(payload, k == ALBMulti)
+	default:
+		made, err = responseV2(payload, k == FunctionURL)
+	}
+	if err != nil {
+		return response{}, err
+	}
+	for name, values := range made.header {
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+				return response{}, fmt.Errorf("%w: header %q", errMalformed, name)
+			}
+		}
+	}
+	return made, nil
+}
+
 // responseV2 takes a document without a status for the body of a 200.
-func (req *request) responseV2(payload []byte) (response, error) {
+func responseV2(payload []byte, functionURL bool) (response, error) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(payload, &object) != nil || object["statusCode"] == nil {
 		return inferred(payload), nil
@@ -84,7 +92,7 @@ func (req *request) responseV2(payload []byte) (response, error) {
 	}
 	if made.header.Get("Content-Type") == "" {
 		made.header.Set("Content-Type", "text/plain; charset=utf-8")
-		if req.kind == FunctionURL {
+		if functionURL {
 			made.header.Set("Content-Type", "application/json")
 		}
 	}
