@@ -77,6 +77,7 @@ type Emulator struct {
 	backlog  backlog
 	builder  *runtime.Builder // nil without Build
 	recorder *recorder        // nil without SaveTo
+	history  *history
 	state    atomic.Pointer[state]
 
 	reloading sync.Mutex
@@ -95,7 +96,7 @@ func New(o Options) (*Emulator, error) {
 	if (o.Binaries != "" || o.Build) && o.Address == "" {
 		return nil, errors.New("the address of the emulator is missing: processes need it (Options.Address)")
 	}
-	e := &Emulator{options: o, log: o.Log, backlog: backlog{empty: make(chan struct{})}}
+	e := &Emulator{options: o, log: o.Log, backlog: backlog{empty: make(chan struct{})}, history: newHistory()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -107,7 +108,7 @@ func New(o Options) (*Emulator, error) {
 	}
 	e.host = runtime.NewHost(runtime.Config{
 		Address: o.Address, Environ: o.Environ, MaxProcesses: o.MaxProcesses, MaxQueue: o.MaxQueue, InitTimeout: o.InitTimeout,
-		Settle: o.settle, Log: o.Log, Output: o.Output,
+		Settle: o.settle, Log: o.Log, Output: o.Output, Line: e.history.write,
 	})
 	if o.Build {
 		e.builder, err = runtime.NewBuilder(filepath.Dir(o.Template))

@@ -95,7 +95,7 @@ func (e *Emulator) serveInvoke(w http.ResponseWriter, r *http.Request, id, name 
 // serveRequestResponse waits for the function. A client that leaves does not stop it.
 func (e *Emulator) serveRequestResponse(w http.ResponseWriter, r *http.Request, f *function, in runtime.Invocation) *apiError {
 	e.save(f.settings.ID, in.Payload)
-	result := f.Invoke(context.WithoutCancel(r.Context()), in)
+	result := f.run(context.WithoutCancel(r.Context()), in, SourceInvoke)
 	if result.Throttled {
 		return &tooMany
 	}
@@ -123,7 +123,7 @@ func (e *Emulator) serveEvent(w http.ResponseWriter, f *function, in runtime.Inv
 	go func() {
 		defer e.backlog.end()
 		for try := 0; ; try++ {
-			result := f.Invoke(context.Background(), in)
+			result := f.run(context.Background(), in, SourceInvoke)
 			if !result.Failed {
 				return
 			}

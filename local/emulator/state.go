@@ -19,10 +19,11 @@ type state struct {
 	gateway   http.Handler
 }
 
-// function is a function of the template with what runs it.
+// function is a function of the template with what runs it. Use run: runner alone leaves no trace in the history.
 type function struct {
-	runtime.Function
+	runner   runtime.Function
 	settings *template.Function
+	history  *history
 }
 
 // replace makes a new state. Invocations that run finish on the old one.
@@ -34,7 +35,7 @@ func (e *Emulator) replace(t *template.Template, programs map[string]string) err
 		if err != nil {
 			return err
 		}
-		after.functions = append(after.functions, &function{runs, f})
+		after.functions = append(after.functions, &function{runs, f, e.history})
 	}
 	for _, f := range after.functions { // a logical id wins over a name, and that over a folder
 		after.byName[f.settings.Folder] = f
@@ -57,10 +58,10 @@ func (e *Emulator) replace(t *template.Template, programs map[string]string) err
 func (s *state) retire(after *state) {
 	kept := map[runtime.Function]bool{}
 	for _, f := range after.functions {
-		kept[f.Function] = true
+		kept[f.runner] = true
 	}
 	for _, f := range s.functions {
-		if p, ok := f.Function.(*runtime.Pool); ok && !kept[p] {
+		if p, ok := f.runner.(*runtime.Pool); ok && !kept[p] {
 			p.Retire()
 		}
 	}
@@ -92,8 +93,8 @@ func (e *Emulator) gatewayConfig(s *state) gateway.Config {
 }
 
 // serve is a gateway.Function.
-func (f *function) serve(ctx context.Context, _ gateway.Kind, requestID string, event []byte) gateway.Result {
-	r := f.Invoke(ctx, runtime.Invocation{RequestID: requestID, Payload: event})
+func (f *function) serve(ctx context.Context, kind gateway.Kind, requestID string, event []byte) gateway.Result {
+	r := f.run(ctx, runtime.Invocation{RequestID: requestID, Payload: event}, string(kind))
 	return gateway.Result{Payload: r.Payload, Failed: r.Failed, Throttled: r.Throttled}
 }
 
@@ -106,7 +107,7 @@ func (e *Emulator) runnerOf(f *template.Function, program string, before *state)
 		return nil, fmt.Errorf("%w for %s", ErrNoHandler, f.ID)
 	}
 	if before != nil && before.byName[f.ID] != nil {
-		if p, ok := before.byName[f.ID].Function.(*runtime.Pool); ok && p.Serves(f, program) {
+		if p, ok := before.byName[f.ID].runner.(*runtime.Pool); ok && p.Serves(f, program) {
 			return p, nil
 		}
 	}
