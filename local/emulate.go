@@ -123,7 +123,7 @@ func emulate(ctx context.Context, c app.Options, b *backends, f emulatorFlags) e
 	if err != nil {
 		return err
 	}
-	server := newServer(p, refusePages(besideGateway(newHealth(p), consoleOf(p, true, e), e)))
+	server := newServer(p, refusePages(besideGateway(p, newHealth(p), e)))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
 	if f.watch {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/osirose-new/database-service/local/console"
+	"github.com/osirose-new/database-service/local/emulator"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
 )
@@ -15,14 +16,17 @@ func frontPage(admin string) http.Handler {
 	return console.Front{Version: b.Version, Revision: b.Revision, Admin: admin}.Handler()
 }
 
-// consoleOf returns the console of p. open means that it has no login. rpc has the services.
-func consoleOf(p *app.Program, open bool, rpc http.Handler) http.Handler {
-	return console.New(console.Options{Open: open && p.Callers.Any(), Edge: p.Edge(), RPC: rpc, UserURL: p.Config.UserURL, Log: p.Log})
+// consoleOf returns the options of p's console.
+func consoleOf(p *app.Program) console.Options {
+	return console.Options{Edge: p.Edge(), UserURL: p.Config.UserURL, Log: p.Log}
 }
 
 // besideGateway serves health checks, the front page and the console beside the emulator's gateways. A mux would redirect paths that gateways
 // pass on. The front page is for browsers only: a gateway answers GET / too.
-func besideGateway(h *health, pages, gateway http.Handler) http.Handler {
+func besideGateway(p *app.Program, h *health, gateway *emulator.Emulator) http.Handler {
+	o := consoleOf(p)
+	o.Open, o.RPC, o.Emulator = true, gateway, gateway
+	pages := console.New(o)
 	b := metrics.ReadBuild(revision)
 	front := console.Front{Version: b.Version, Revision: b.Revision, Emulator: true}.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

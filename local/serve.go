@@ -18,6 +18,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/connlimit"
 	"github.com/osirose-new/database-service/local/connmux"
+	"github.com/osirose-new/database-service/local/console"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
@@ -127,7 +128,9 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	}
 	h := newHealth(p)
 	all := services.New(p)
-	a, err := startAdmin(p, m, h, consoleOf(p, b.postgres != nil, all.Handler(p.Edge())))
+	o := consoleOf(p)
+	o.Open, o.RPC = b.postgres != nil && p.Callers.Any(), all.Handler(p.Edge())
+	a, err := startAdmin(p, m, h, console.New(o))
 	if err != nil {
 		return err
 	}

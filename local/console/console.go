@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/osirose-new/database-service/local/emulator"
 	"github.com/osirose-new/database-service/rpc/openapi"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
@@ -39,11 +40,12 @@ var parse = sync.OnceValues(func() (*template.Template, error) {
 
 // Options of the console.
 type Options struct {
-	Open    bool // without a login: the data is a developer's
-	Edge    *rpcserver.Server
-	RPC     http.Handler // Twirp's services
-	UserURL string       // of the web application's page about a user, with {user_id} in it; empty: there is none
-	Log     *slog.Logger
+	Open     bool // without a login: the data is a developer's
+	Edge     *rpcserver.Server
+	RPC      http.Handler       // Twirp's services
+	Emulator *emulator.Emulator // nil: the program is none
+	UserURL  string             // of the web application's page about a user, with {user_id} in it; empty: there is none
+	Log      *slog.Logger
 }
 
 // Console has the pages for support staff and developers.
@@ -57,6 +59,7 @@ func New(o Options) http.Handler {
 	c := &Console{o, newRPCs(o.RPC)}
 	mux := http.NewServeMux()
 	c.staffPages(mux)
+	c.emulatorPages(mux)
 	mux.Handle("GET "+Path+"/{$}", c.page(0, func(v *visit) (answer, error) { return v.start() }))
 	mux.HandleFunc("GET "+Path+"/login", c.askLogin)
 	mux.HandleFunc("POST "+Path+"/login", c.login)

@@ -33,6 +33,8 @@ var functions = template.FuncMap{
 	},
 	"values":  values,
 	"uuid":    uuid.NewString,
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05.000 UTC") },
+	"ms":      func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64) },
 	"grouped": grouped,
 	"fields":  func() map[string]string { return searchFields },
 }
