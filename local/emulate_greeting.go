@@ -30,6 +30,7 @@ func greetEmulator(w io.Writer, f emulatorFlags, e *emulator.Emulator, g greetin
 	fmt.Fprintf(w, "  Gateway     %s; others at %s/_gateway/KIND/...: v2, v1, furl, alb, alb-multi\n", gateway, g.url)
 	fmt.Fprintf(w, "  Invoke API  aws lambda invoke --endpoint-url %s --region us-east-1 --function-name PurgeFunction /dev/stdout\n", g.url)
 	fmt.Fprintln(w, "              (the AWS CLI requires credentials; any value works)")
+	fmt.Fprintf(w, "  Console     %s/console/\n", g.url)
 	if o.SaveTo != "" {
 		fmt.Fprintf(w, "  Events      in %s; replay with database-service invoke FUNCTION -e FILE\n", o.SaveTo)
 	}

@@ -24,7 +24,7 @@ func (g greeting) print(w io.Writer) {
 	fmt.Fprintf(w, "\nosirose database-service listens at %s\n\n", g.url)
 	token := g.printBackends(w)
 	if g.admin != "" {
-		fmt.Fprintf(w, "  Reference   %s/console/api/\n", g.admin)
+		fmt.Fprintf(w, "  Console     %s/console/\n", g.admin)
 		fmt.Fprintf(w, "  Metrics     %s/metrics\n", g.admin)
 	}
 	if g.note != "" {

@@ -3,9 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/osirose-new/database-service/local/console"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
@@ -95,5 +101,22 @@ func staffCalls(ctx context.Context, w *world, p *process) []staffCall {
 			_, err := staff.GetPlayer(ctx, &databasev1.GetPlayerRequest{UserId: w.users[i]})
 			return err
 		}},
+		{"the console's search, any field, three letters", consoleSearch(ctx, p)},
+	}
+}
+
+// consoleSearch asks for the console's page of the players that were found. The console calls the server.
+func consoleSearch(ctx context.Context, p *process) func(i int) error {
+	to := &httputil.ReverseProxy{Transport: p.client.Transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", strings.TrimPrefix(p.urls[stack], "http://")
+	}}
+	pages := console.New(console.Options{Open: true, RPC: to, Log: slog.New(slog.DiscardHandler)})
+	return func(i int) error {
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("/console/players?q=%03x", i), nil))
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "/console/player?id=") {
+			return fmt.Errorf("the page of the search: HTTP %d", w.Code)
+		}
+		return nil
 	}
 }
