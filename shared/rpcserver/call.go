@@ -31,11 +31,11 @@ type call struct {
 	caller  *callers.Principal // nil: any caller has all rights, or the request was refused
 	record  *request.Record    // &own, unless the platform's adapter made one
 	own     request.Record
-	agent   string // User-Agent
-	traceID string // empty if the request is not traced
-	reason  string // for the log: meta.reason of the error
-	cause   string // for the log: the error that the caller does not see
-	cut     bool   // the caller did not take the answer
+	agent   string   // User-Agent
+	traceID string   // empty if the request is not traced
+	reason  string   // for the log: meta.reason of the error
+	cause   string   // for the log: the error that the caller does not see
+	watched *watched // nil: there is no watcher
 
 	kind    limiter.Kind
 	slot    limiter.Slot // while the answer is made
@@ -44,6 +44,7 @@ type call struct {
 	large   limiter.Slot // of MaxBytes, until the answer is made
 	body    []byte
 	isJSON  bool
+	cut     bool         // the caller did not take the answer
 	reader  bytes.Reader // of body
 }
 
@@ -118,6 +119,9 @@ func (c *call) route(ctx context.Context) {
 // refused records the error that the caller gets.
 func (c *call) refused(err twirp.Error) {
 	c.record.Class.Code, c.reason = err.Code(), err.Meta("reason")
+	if c.watched != nil {
+		c.watched.err = err
+	}
 }
 
 // WriteHeader implements http.ResponseWriter. It records the mux's answer to an unknown path, which passes no service. To an

@@ -1,6 +1,9 @@
 package rpcserver
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // Sample decides which lines are written.
 type Sample struct{ s sample }
@@ -13,3 +16,6 @@ func (s *Sample) LeftOut(now time.Time) map[string]int { return s.s.leftOut(now)
 
 // LargeBodies returns the bytes that large bodies hold.
 func (s *Server) LargeBodies() int { return s.large.Used() * smallBody }
+
+// CallSize is the size in bytes of the state of a request.
+const CallSize = unsafe.Sizeof(call{})

@@ -67,7 +67,7 @@ func (c *call) trace(header func(string) string) (response string) {
 	return response
 }
 
-// finish completes the record of an answered request, and passes it to the tracer, the observer and the log.
+// finish completes the record of an answered request, and passes it to the tracer, the observer, the log and the watcher.
 func (c *call) finish(start time.Time) {
 	r := c.record
 	if r.Class.Code == twirp.NoError {
@@ -79,4 +79,5 @@ func (c *call) finish(start time.Time) {
 	now := time.Now()
 	r.Took = now.Sub(start)
 	c.server.log.write(c, now)
+	c.tellWatcher()
 }

@@ -46,6 +46,7 @@ type Server struct {
 	prefix  string        // of request ids, unique to this process
 	calls   atomic.Uint64
 	sending func(http.ResponseWriter, int) (done func()) // nil: not set
+	watcher atomic.Pointer[func(Finished)]               // nil: none
 	slots   *limiter.Limiter                             // of requests
 	readers *limiter.Limiter                             // of bodies
 	large   *limiter.Limiter                             // bytes of large bodies
@@ -102,6 +103,7 @@ func (s *Server) begin(ctx context.Context, start time.Time) *call {
 	if c.record == nil {
 		c.record = &c.own
 	}
+	c.watch()
 	if d, ok := ctx.Deadline(); ok && d.Before(c.deadline) {
 		c.deadline = d // the caller's, or that of a Lambda function with little time left
 	}
@@ -186,6 +188,7 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 // answer runs a method of a service, if the caller has the rights that the message needs. Panics and internal errors never reach
 // the caller.
 func (c *call) answer(ctx context.Context, message any, method func(context.Context) (any, error)) (response any, public twirp.Error) {
+	c.keepMessages(message, nil)
 	if c.caller != nil && message != nil { // an unknown gRPC method has none
 		if err := c.allow(callers.Needed(message)); err != nil {
 			return nil, err
@@ -209,6 +212,7 @@ func (c *call) answer(ctx context.Context, message any, method func(context.Cont
 		if c.caller != nil {
 			c.caller.Rights.Redact(response)
 		}
+		c.keepMessages(message, response)
 		return response, nil
 	}
 	public = c.public(ctx, err)
