@@ -1,0 +1,144 @@
+package calls
+
+import (
+	"bytes"
+	"encoding/hex"
+	"maps"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/twitchtv/twirp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/osirose-new/database-service/shared/request"
+	"github.com/osirose-new/database-service/shared/rpcserver"
+)
+
+// Call is a recorded request without its content.
+type Call struct {
+	Number        uint64 // 1, 2, ...: the order in which the requests ended
+	Start         time.Time
+	Took          time.Duration
+	request.Class        // "ok" is the code of a request without an error
+	Reason        string // meta.reason of the error
+	Caller        string // as the log names it
+	ID            string // of the request, as in the log
+}
+
+// Detail is a recorded request. Without Options.Payloads it has nothing more than Call.
+type Detail struct {
+	Call
+	Message string            // of the error
+	Meta    map[string]string // of the error
+
+	Request, Answer Payload
+	// Body is the body of an HTTP request that did not become a message. A body that is not UTF-8 is shown in hexadecimal.
+	Body Payload
+}
+
+// Payload is the content of a message, or of a body.
+type Payload struct {
+	Text     string // JSON of a message; empty if there is none
+	Bytes    int    // the size of the message in protobuf, or that of the body
+	TooLarge bool   // there is one of more than MaxPayload, which was not kept
+}
+
+// Filter selects calls. An empty field selects all.
+type Filter struct {
+	RPC        string // a part of UserService/GetUser, in any case
+	Code       twirp.ErrorCode
+	Caller     string // a part of the name, in any case
+	Protocol   request.Protocol
+	OnlyErrors bool
+	MinMS      float64 // at least so many milliseconds
+}
+
+func (f Filter) has(c Call) bool {
+	part := func(of, text string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(of)) }
+	return part(f.RPC, c.RPC()) && part(f.Caller, c.Caller) &&
+		(f.Code == "" || f.Code == c.Code) && (f.Protocol == "" || f.Protocol == c.Protocol) &&
+		(!f.OnlyErrors || c.Code != "ok") && c.Took >= time.Duration(f.MinMS*float64(time.Millisecond))
+}
+
+// kept is a call in the memory of the recorder. Its messages are encoded: other requests may share the originals, and a pointer to a
+// request of gRPC would keep its whole stream in memory.
+type kept struct {
+	Call
+	message               string
+	meta                  map[string]string
+	request, answer, body content
+}
+
+// content is an encoded message, or a body.
+type content struct {
+	data []byte // nil: none, or it is too large
+	size int
+}
+
+// maxMessage is the length in bytes of the part of an error's message that is kept. The message of bad_route repeats the caller's path.
+const maxMessage = 4 << 10
+
+// keep returns what the recorder keeps of a request.
+func keep(f rpcserver.Finished, payloads bool) *kept {
+	k := &kept{Call: Call{Start: f.Start, Took: f.Took, Class: f.Class, Reason: f.Reason, Caller: f.Caller, ID: f.ID}}
+	if !payloads {
+		return k
+	}
+	if f.Error != nil {
+		k.message, k.meta = f.Error.Msg(), maps.Clone(f.Error.MetaMap())
+		if len(k.message) > maxMessage {
+			k.message = strings.ToValidUTF8(k.message[:maxMessage], "") + "..."
+		}
+	}
+	k.request, k.answer = encode(f.Request), encode(f.Answer)
+	if k.body.size = len(f.Body); k.body.size <= MaxPayload {
+		k.body.data = bytes.Clone(f.Body)
+	}
+	return k
+}
+
+// encode encodes a message. The size comes first: it costs less than the bytes.
+func encode(m proto.Message) content {
+	if m == nil {
+		return content{}
+	}
+	c := content{size: proto.Size(m)}
+	if c.size <= MaxPayload {
+		c.data, _ = proto.MarshalOptions{}.MarshalAppend(make([]byte, 0, c.size), m) // fails only for text that is not UTF-8
+	}
+	return c
+}
+
+// bytes returns the size of what is kept of the content.
+func (k *kept) bytes() int {
+	return len(k.message) + len(k.request.data) + len(k.answer.data) + len(k.body.data)
+}
+
+// detail decodes the content.
+func (k *kept) detail() Detail {
+	d := Detail{Call: k.Call, Message: k.message, Meta: maps.Clone(k.meta)}
+	if m, err := find(k.RPC()); err == nil {
+		d.Request, d.Answer = k.request.decode(m.in, false), k.answer.decode(m.out, true)
+	}
+	d.Body = k.body.payload()
+	if d.Body.Text = string(k.body.data); !utf8.Valid(k.body.data) {
+		d.Body.Text = hex.Dump(k.body.data)
+	}
+	return d
+}
+
+func (c content) payload() Payload { return Payload{Bytes: c.size, TooLarge: c.size > MaxPayload} }
+
+func (c content) decode(as protoreflect.MessageType, all bool) Payload {
+	p := c.payload()
+	if c.data == nil {
+		return p
+	}
+	m := as.New().Interface()
+	if proto.Unmarshal(c.data, m) == nil { // it fails only if the record is not of this rpc: a bug
+		p.Text, _ = pretty(m, all) // fails only for text that is not UTF-8
+	}
+	return p
+}

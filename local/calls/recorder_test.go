@@ -1,0 +1,259 @@
+package calls_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twitchtv/twirp"
+
+	"github.com/osirose-new/database-service/local/calls"
+	"github.com/osirose-new/database-service/shared/request"
+)
+
+// TestLook records only while a page looks. The first request after that switches the recorder off.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	r := record(t, calls.Options{}, fake{})
+	want := func(what string, recording bool, numbers ...uint64) {
+		t.Helper()
+		if got := r.numbers(calls.Filter{}, 0); r.Recording() != recording || !cmp.Equal(numbers, got) {
+			t.Errorf("%s: recording %t, calls %v, want %t, %v", what, r.Recording(), got, recording, numbers)
+		}
+	}
+	r.get(t, "ada")
+	want("before a look", false)
+	r.Look()
+	r.get(t, "ada")
+	want("after a look", true, 1)
+	r.clock.pass(calls.LookTime - 1)
+	r.Look()
+	r.clock.pass(calls.LookTime - 1)
+	r.get(t, "ada")
+	want("while a page looks", true, 2, 1)
+	r.clock.pass(1)
+	r.get(t, "ada")
+	want("after the last look", false, 2, 1)
+	r.Look()
+	r.get(t, "ada")
+	want("after another look", true, 3, 2, 1)
+	r.Stop()
+	r.Look()
+	r.get(t, "ada")
+	want("stopped", false, 3, 2, 1)
+	r.Start()
+	r.get(t, "ada")
+	want("started again", true, 4, 3, 2, 1)
+	r.Clear()
+	want("cleared", true)
+	r.get(t, "ada")
+	want("numbers go on", true, 5)
+}
+
+func TestAlways(t *testing.T) {
+	t.Parallel()
+	r := record(t, calls.Options{Always: true}, fake{})
+	r.clock.pass(time.Hour)
+	r.get(t, "ada")
+	r.Stop()
+	r.get(t, "ada")
+	r.Start()
+	r.clock.pass(time.Hour)
+	r.get(t, "ada")
+	if got, want := r.numbers(calls.Filter{}, 0), []uint64{2, 1}; !cmp.Equal(want, got) {
+		t.Errorf("recorded %v, want %v", got, want)
+	}
+}
+
+// TestGet checks the content of calls, with and without payloads.
+func TestGet(t *testing.T) {
+	t.Parallel()
+	adaJSON := `{
+  "user_id": "ada"
+}`
+	for name, test := range map[string]struct {
+		contentType, body string
+		code              twirp.ErrorCode
+		rpc               string
+		want              calls.Detail // its content
+	}{
+		"json": {"application/json", `{"user_id":"ada"}`, "ok", getUser, calls.Detail{
+			Request: calls.Payload{Text: adaJSON, Bytes: 5},
+		}},
+		"protobuf": {"application/protobuf", "\x0a\x03ada", "ok", getUser, calls.Detail{
+			Request: calls.Payload{Text: adaJSON, Bytes: 5},
+		}},
+		"an error": {"application/json", `{"user_id":"bob-4711"}`, twirp.NotFound, getUser, calls.Detail{
+			Message: "no user bob-4711", Meta: map[string]string{"reason": "USER_NOT_FOUND"},
+			Request: calls.Payload{Text: "{\n  \"user_id\": \"bob-4711\"\n}", Bytes: 10},
+		}},
+		"no JSON": {"application/json", "{4711", twirp.Malformed, getUser, calls.Detail{
+			Message: "the json request could not be decoded", Body: calls.Payload{Text: "{4711", Bytes: 5},
+		}},
+		"no protobuf": {"application/protobuf", "\xff4711", twirp.Malformed, getUser, calls.Detail{
+			Message: "the protobuf request could not be decoded",
+			Body:    calls.Payload{Text: "00000000  ff 34 37 31 31                                    |.4711|\n", Bytes: 5},
+		}},
+		"too large": {"application/json", `{"user_id":"` + strings.Repeat("x", calls.MaxPayload) + `"}`, twirp.NotFound, getUser, calls.Detail{
+			Message: "no user " + strings.Repeat("x", 4<<10-len("no user ")) + "...", Meta: map[string]string{"reason": "USER_NOT_FOUND"},
+			Request: calls.Payload{Bytes: calls.MaxPayload + 4, TooLarge: true},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, payloads := range []bool{true, false} {
+				r := record(t, calls.Options{Payloads: payloads, Always: true}, fake{name: "Ada"})
+				r.raw(t, test.contentType, test.body)
+				got, ok := r.Get(1)
+				if !ok || got.Code != test.code || got.RPC() != test.rpc || got.Took <= 0 || got.ID == "" || got.Start.IsZero() || got.Number != 1 {
+					t.Errorf("Get(1) = %+v, %t, want %s with %s", got.Call, ok, test.rpc, test.code)
+				}
+				if reason := test.want.Meta["reason"]; got.Reason != reason {
+					t.Errorf("the reason is %q, want %q", got.Reason, reason)
+				}
+				if text := got.Answer.Text; (text != "") != (payloads && test.code == "ok") || (text != "" && !strings.Contains(text, `"name": "Ada"`)) {
+					t.Errorf("the answer is %q", text)
+				}
+				got.Call, got.Answer = calls.Call{}, calls.Payload{}
+				want := test.want
+				if !payloads {
+					want = calls.Detail{}
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("payloads %t: the content differs (-want +got):\n%s", payloads, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	r := record(t, calls.Options{Always: true}, fake{})
+	r.get(t, "ada") // 1
+	r.get(t, "bob") // 2
+	r.raw(t, "application/protobuf", "\x0a\x03ada")
+	r.raw(t, "application/json", "{")
+	for name, test := range map[string]struct {
+		calls.Filter
+		after uint64
+		want  []uint64
+	}{
+		"all":            {want: []uint64{4, 3, 2, 1}},
+		"after":          {after: 2, want: []uint64{4, 3}},
+		"after all":      {after: 4},
+		"rpc":            {Filter: calls.Filter{RPC: "userservice/get"}, want: []uint64{4, 3, 2, 1}},
+		"another rpc":    {Filter: calls.Filter{RPC: "Session"}},
+		"code":           {Filter: calls.Filter{Code: twirp.NotFound}, want: []uint64{2}},
+		"caller":         {Filter: calls.Filter{Caller: "Console"}, want: []uint64{2, 1}},
+		"protocol":       {Filter: calls.Filter{Protocol: request.Protobuf}, want: []uint64{3}},
+		"errors":         {Filter: calls.Filter{OnlyErrors: true}, want: []uint64{4, 2}},
+		"errors after 2": {calls.Filter{OnlyErrors: true}, 2, []uint64{4}},
+		"slow":           {Filter: calls.Filter{MinMS: 1e6}},
+		"not slow":       {Filter: calls.Filter{MinMS: 1e-6}, want: []uint64{4, 3, 2, 1}},
+	} {
+		if got := r.numbers(test.Filter, test.after); !cmp.Equal(test.want, got) {
+			t.Errorf("%s: listed %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// TestBounds records more calls, and more bytes, than are kept.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	few := record(t, calls.Options{Always: true}, fake{})
+	for range calls.MaxCalls + 10 {
+		few.get(t, "ada")
+	}
+	list := few.List(calls.Filter{}, 0)
+	if len(list) != calls.MaxCalls || list[0].Number != calls.MaxCalls+10 {
+		t.Errorf("%d calls, the newest %d, want %d of %d", len(list), list[0].Number, calls.MaxCalls, calls.MaxCalls+10)
+	}
+	if _, ok := few.Get(10); ok {
+		t.Error("the 10th call is still there")
+	}
+	if d, ok := few.Get(11); !ok || d.Number != 11 {
+		t.Errorf("Get(11) = %+v, %t, want the oldest call", d.Call, ok)
+	}
+
+	const size = 60 << 10 // bytes of an answer
+	large := record(t, calls.Options{Always: true, Payloads: true}, fake{name: strings.Repeat("x", size)})
+	for range calls.MaxPayloads/size + 10 {
+		large.get(t, "ada")
+	}
+	total := 0
+	kept := large.numbers(calls.Filter{}, 0)
+	for _, n := range kept {
+		d, _ := large.Get(n)
+		total += d.Request.Bytes + d.Answer.Bytes
+	}
+	if total > calls.MaxPayloads || total < calls.MaxPayloads-2*size || kept[0] != uint64(calls.MaxPayloads/size+10) {
+		t.Errorf("%d bytes of %d calls are kept, want nearly %d", total, len(kept), calls.MaxPayloads)
+	}
+}
+
+// TestRecordConcurrently is for the race detector.
+func TestRecordConcurrently(t *testing.T) {
+	t.Parallel()
+	r := record(t, calls.Options{Payloads: true}, fake{})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range 50 {
+				r.Look()
+				r.get(t, []string{"ada", "bob"}[i%2])
+				for _, c := range r.List(calls.Filter{OnlyErrors: true}, 0) {
+					if d, ok := r.Get(c.Number); ok && d.Message == "" {
+						t.Errorf("Get(%d) = %+v, want a message", c.Number, d)
+					}
+				}
+				r.clock.pass(time.Second)
+			}
+		})
+	}
+	all.Wait()
+	if got := len(r.List(calls.Filter{}, 0)); got == 0 || got > 200 {
+		t.Errorf("%d calls, want at most 200", got)
+	}
+}
+
+func TestTransport(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/early", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("X-Early", r.Host+r.RequestURI)
+		w.WriteHeader(http.StatusTeapot)
+		w.Header().Set("X-Late", "yes")
+		fmt.Fprint(w, "tea")
+	})
+	mux.HandleFunc("/nothing", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	client := http.Client{Transport: calls.Transport{Handler: mux}}
+	get := func(path string) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://db.example.com"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return client.Do(r)
+	}
+	r, err := get("/early?q=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.Status != "418 I'm a teapot" || r.Header.Get("X-Early") != "db.example.com/early?q=1" || r.Header.Get("X-Late") != "" || r.ContentLength != 3 {
+		t.Errorf("got %s %v", r.Status, r.Header)
+	}
+	r, err = get("/nothing")
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Errorf("got %v, %v, want 200", r, err)
+	}
+	if r, err := get("/abort"); err == nil {
+		t.Errorf("got %s, want an error", r.Status)
+	}
+}

@@ -1,0 +1,91 @@
+package calls
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// Targets are the URLs to which the commands of Snippets send.
+type Targets struct {
+	Twirp string // http://127.0.0.1:50052; empty: no curl
+	GRPC  string // http://127.0.0.1:50052, https with TLS; empty: no grpcurl
+	// Authorization adds the header with the variable $KEY of the shell. A snippet never has a real key.
+	Authorization bool
+}
+
+// Snippets are texts to copy. A text that is not offered is empty.
+type Snippets struct {
+	Curl, GRPCurl string // commands of a POSIX shell
+	// Event is the event that Lambda gets from an HTTP API of API Gateway, with example values for all that the request does not say.
+	Event string
+}
+
+// event has the form of scripts/events, with names for what differs. It is no JSON, because the body's quotes come with the body.
+//
+//go:embed event.json.txt
+var event string
+
+var errNoJSON = errors.New("the request is no JSON, so there is nothing to copy")
+
+// SnippetsOf returns the texts for a JSON request of an rpc, for example of UserService/GetUser.
+func SnippetsOf(rpc string, body []byte, to Targets) (Snippets, error) {
+	m, err := find(rpc)
+	if err != nil {
+		return Snippets{}, err
+	}
+	var tight bytes.Buffer
+	if err := json.Compact(&tight, body); err != nil {
+		return Snippets{}, errNoJSON
+	}
+	text := tight.String()
+	s := Snippets{Event: eventOf(m, text)}
+	if to.Twirp != "" {
+		s.Curl = to.curl(m, text)
+	}
+	if to.GRPC != "" {
+		s.GRPCurl = to.grpcurl(m, text)
+	}
+	return s, nil
+}
+
+func (to Targets) curl(m method, text string) string {
+	parts := []string{"curl -sS " + quote(strings.TrimSuffix(to.Twirp, "/")+"/twirp/"+m.path()), "-H 'Content-Type: application/json'"}
+	if to.Authorization {
+		parts = append(parts, `-H "Authorization: Bearer $KEY"`)
+	}
+	return strings.Join(append(parts, "--data-raw "+quote(text)), " \\\n  ")
+}
+
+func (to Targets) grpcurl(m method, text string) string {
+	scheme, host, ok := strings.Cut(to.GRPC, "://")
+	if !ok {
+		scheme, host = "http", to.GRPC
+	}
+	command := "grpcurl"
+	if scheme == "http" {
+		command += " -plaintext"
+	}
+	parts := []string{command}
+	if to.Authorization {
+		parts = append(parts, `-H "Authorization: Bearer $KEY"`)
+	}
+	return strings.Join(append(parts, "-d "+quote(text), quote(strings.TrimSuffix(host, "/"))+" "+m.path()), " \\\n  ")
+}
+
+// quote returns text as one word of a shell. Inside of single quotes no character has a meaning, except the quote.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// eventOf replaces the names in one pass, so that a body cannot bring names of its own.
+func eventOf(m method, text string) string {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // never fails for text
+	return strings.NewReplacer(
+		"$SERVICE", m.Service, "$METHOD", m.Method, "$LENGTH", strconv.Itoa(len(text)), "$BODY", strings.TrimSpace(body.String()),
+	).Replace(event)
+}
