@@ -1,6 +1,7 @@
 package calls_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,5 +121,21 @@ func TestSendAuthorization(t *testing.T) {
 				t.Errorf("by %s with %.10q: %s %s, want %s", protocol, header, got.Code, got.Message, want)
 			}
 		}
+	}
+}
+
+// TestSendToAnother checks answers that are no Twirp error, as a gateway or a proxy gives them.
+func TestSendToAnother(t *testing.T) {
+	t.Parallel()
+	s := calls.Sender{HTTP: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no route", http.StatusBadGateway) })}
+	want := calls.Result{Status: "502 Bad Gateway", Code: twirp.Unknown, Message: "no route\n"}
+	got, err := s.Send(t.Context(), calls.Request{RPC: getUser, Protocol: request.Protobuf, JSON: []byte("{}")})
+	got.Took = 0
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("Send: %v (-want +got):\n%s", err, diff)
+	}
+	s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
+	if got, err := s.Send(t.Context(), calls.Request{RPC: getUser, Protocol: request.JSON, JSON: []byte("{}")}); err == nil {
+		t.Errorf("Send = %+v, want an error for an answer that is no JSON", got)
 	}
 }
