@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"strings"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/osirose-new/database-service/local/calls"
 	"github.com/osirose-new/database-service/local/console"
 	"github.com/osirose-new/database-service/local/emulator"
 	"github.com/osirose-new/database-service/local/metrics"
@@ -16,16 +20,28 @@ func frontPage(admin string) http.Handler {
 	return console.Front{Version: b.Version, Revision: b.Revision, Admin: admin}.Handler()
 }
 
-// consoleOf returns the options of p's console.
-func consoleOf(p *app.Program) console.Options {
-	return console.Options{Edge: p.Edge(), UserURL: p.Config.UserURL, Log: p.Log}
+// consoleOf returns the options of p's console. open means that it has no login: then it keeps the content of calls, too.
+func consoleOf(p *app.Program, open bool) console.Options {
+	return console.Options{
+		Open: open, Edge: p.Edge(), URL: baseURL(p.Config), UserURL: p.Config.UserURL, Log: p.Log,
+		Calls: calls.NewRecorder(p.Edge(), calls.Options{Payloads: open, Always: open}),
+	}
+}
+
+// toItself returns a connection for a developer's gRPC calls, which is made at the first call. It is nil if the port has TLS.
+func toItself(p *app.Program) (*grpc.ClientConn, error) {
+	if p.Config.TLS.CertFile != "" {
+		return nil, nil //nolint:nilnil // the console offers no gRPC then
+	}
+	return grpc.NewClient("passthrough:///"+strings.TrimPrefix(baseURL(p.Config), "http://"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent("console"))
 }
 
 // besideGateway serves health checks, the front page and the console beside the emulator's gateways. A mux would redirect paths that gateways
 // pass on. The front page is for browsers only: a gateway answers GET / too.
 func besideGateway(p *app.Program, h *health, gateway *emulator.Emulator) http.Handler {
-	o := consoleOf(p)
-	o.Open, o.RPC, o.Emulator = true, gateway, gateway
+	o := consoleOf(p, true)
+	o.RPC, o.Emulator = gateway, gateway
 	pages := console.New(o)
 	b := metrics.ReadBuild(revision)
 	front := console.Front{Version: b.Version, Revision: b.Revision, Emulator: true}.Handler()

@@ -128,8 +128,11 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	}
 	h := newHealth(p)
 	all := services.New(p)
-	o := consoleOf(p)
-	o.Open, o.RPC = b.postgres != nil && p.Callers.Any(), all.Handler(p.Edge())
+	o := consoleOf(p, b.postgres != nil && p.Callers.Any())
+	o.RPC = all.Handler(p.Edge())
+	if o.GRPC, err = toItself(p); err != nil {
+		return err
+	}
 	a, err := startAdmin(p, m, h, console.New(o))
 	if err != nil {
 		return err

@@ -15,6 +15,9 @@ import (
 	"net/http"
 	"sync"
 
+	"google.golang.org/grpc"
+
+	"github.com/osirose-new/database-service/local/calls"
 	"github.com/osirose-new/database-service/local/emulator"
 	"github.com/osirose-new/database-service/rpc/openapi"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -43,6 +46,9 @@ type Options struct {
 	Open     bool // without a login: the data is a developer's
 	Edge     *rpcserver.Server
 	RPC      http.Handler       // Twirp's services
+	GRPC     *grpc.ClientConn   // to this program; nil: it has no gRPC
+	URL      string             // of the port, for commands to copy
+	Calls    *calls.Recorder    // of the edge
 	Emulator *emulator.Emulator // nil: the program is none
 	UserURL  string             // of the web application's page about a user, with {user_id} in it; empty: there is none
 	Log      *slog.Logger
@@ -59,6 +65,7 @@ func New(o Options) http.Handler {
 	c := &Console{o, newRPCs(o.RPC)}
 	mux := http.NewServeMux()
 	c.staffPages(mux)
+	c.callPages(mux)
 	c.emulatorPages(mux)
 	mux.Handle("GET "+Path+"/{$}", c.page(0, func(v *visit) (answer, error) { return v.start() }))
 	mux.HandleFunc("GET "+Path+"/login", c.askLogin)
@@ -100,10 +107,13 @@ func (f Front) Handler() http.Handler {
 	return page("front.html", func() (any, error) { return f, nil })
 }
 
+// readDocument reads the program's API reference.
+var readDocument = sync.OnceValues(func() (*reference, error) { return readReference(openapi.Document) })
+
 // Reference returns the handler of the API reference: a page at /, and the OpenAPI document at /openapi.json.
 func Reference() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", page("reference.html", func() (any, error) { return readReference(openapi.Document) }))
+	mux.Handle("GET /{$}", page("reference.html", func() (any, error) { return readDocument() }))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, "application/json", openapi.Document)
 	})

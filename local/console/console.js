@@ -15,3 +15,8 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
 });
+
+// Parts that change by themselves can be stopped. A poll has no event of a person.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.querySelector("#pause:checked") && !event.detail.requestConfig.triggeringEvent) event.preventDefault();
+});

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -31,12 +32,21 @@ var functions = template.FuncMap{
 	"isMarked": func(s databasev1.CharacterState) bool {
 		return s == databasev1.CharacterState_CHARACTER_STATE_PENDING_DELETION
 	},
-	"values":  values,
-	"uuid":    uuid.NewString,
-	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05.000 UTC") },
-	"ms":      func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64) },
-	"grouped": grouped,
-	"fields":  func() map[string]string { return searchFields },
+	"values":    values,
+	"uuid":      uuid.NewString,
+	"rows":      rows,
+	"codes":     func() []twirp.ErrorCode { return codes },
+	"protocols": func() []string { return []string{"protobuf", "json", "grpc"} },
+	"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05.000 UTC") },
+	"ms":        func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64) },
+	"grouped":   grouped,
+	"fields":    func() map[string]string { return searchFields },
+}
+
+// codes are those that the services answer.
+var codes = []twirp.ErrorCode{
+	"ok", twirp.InvalidArgument, twirp.Malformed, twirp.NotFound, twirp.AlreadyExists, twirp.FailedPrecondition, twirp.Aborted, twirp.PermissionDenied,
+	twirp.Unauthenticated, twirp.ResourceExhausted, twirp.Unavailable, twirp.DeadlineExceeded, twirp.Canceled, twirp.Internal, twirp.BadRoute,
 }
 
 // searchFields are those that a search can be limited to.
