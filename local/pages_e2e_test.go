@@ -58,3 +58,14 @@ func TestSupportPages(t *testing.T) {
 	inBrowser(t, "pages.mjs", nil, "login="+w.console+"/login")
 	inBrowser(t, "support.mjs", key, w.console+"/", "Aldebaran", "Betelgeuse")
 }
+
+// TestDeveloperPages opens the pages of developers in the emulator, and does their work.
+func TestDeveloperPages(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis", testenv.AlsoStaff)
+	p := startEmulator(t, outside(e))
+	console := p.url + "/console"
+	inBrowser(t, "developer.mjs", nil, console)
+	inBrowser(t, "pages.mjs", nil, "calls="+console+"/calls?own=1", "call="+console+"/call?number=1", "try="+console+"/try?rpc=StaffService/FindPlayers",
+		"emulator="+console+"/emulator", "event="+console+"/emulator/event?number=1", "function="+console+"/emulator/function?id=UserFunction")
+}
