@@ -26,14 +26,14 @@ export async function withBrowser(executablePath, f) {
   process.exit(failed ? 1 : 0);
 }
 
-/** Opens a tab that reports what the page logs, and what it asks of another address. */
-export async function openTab(browser, screen, url, where) {
+/** Opens a tab that reports what the page logs, and what it asks of another address. where has the page's url and name now. */
+export async function openTab(browser, screen, where) {
   const context = await browser.newContext(screens[screen]);
   const tab = await context.newPage();
-  tab.on("console", (m) => wrong(where, `the console says ${m.type()}: ${m.text()}`));
-  tab.on("pageerror", (e) => wrong(where, e.message));
+  tab.on("console", (m) => wrong(where.now, `the console says ${m.type()}: ${m.text()}`));
+  tab.on("pageerror", (e) => wrong(where.now, e.message));
   tab.on("request", (r) => {
-    if (new URL(r.url()).origin !== new URL(url).origin) wrong(where, `it asks for ${r.url()}`);
+    if (new URL(r.url()).origin !== new URL(where.url).origin) wrong(where.now, `it asks for ${r.url()}`);
   });
   return tab;
 }

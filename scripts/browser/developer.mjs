@@ -63,11 +63,11 @@ async function watch(tab, other) {
 }
 
 await withBrowser(chromium, async (browser) => {
-  const tab = await openTab(browser, "light", url, "developer");
+  const tab = await openTab(browser, "light", { url, now: "developer" });
   await tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   tab.setDefaultTimeout(60_000);
   await call(tab);
   await explain(tab);
   await replay(tab);
-  await watch(tab, await openTab(browser, "light", url, "another developer"));
+  await watch(tab, await openTab(browser, "light", { url, now: "another developer" }));
 });

@@ -1,12 +1,13 @@
 // Opens pages in Chromium, as people with different screens see them, and says what is wrong with each:
 //   node pages.mjs CHROMIUM NAME=URL ...
-// With KEY it logs in to the console first. With SCREENSHOTS=DIR it writes pictures there (of all but the enlarged pages). It exits with 1 if
-// something is wrong.
+// With KEY it logs in to the console first. With SCREENSHOTS=DIR it writes a picture of each page there, and of the first one also those of
+// the dark page and of the phone. It exits with 1 if something is wrong.
 import { check, keyboard, openTab, picture, screens, withBrowser, wrong } from "./browser.mjs";
 
 const maxBytes = 150_000; // of a page's first load, with its scripts
 
-const [chromium, ...pages] = process.argv.slice(2);
+const [chromium, ...args] = process.argv.slice(2);
+const pages = args.map((arg) => [arg.slice(0, arg.indexOf("=")), arg.slice(arg.indexOf("=") + 1)]);
 
 async function logIn(tab, url) {
   await tab.goto(`${new URL(url).origin}/console/login`);
@@ -15,25 +16,32 @@ async function logIn(tab, url) {
   await tab.waitForURL(/players|state/);
 }
 
-async function open(browser, name, url, screen) {
-  const where = `${name}, ${screen}`;
-  const tab = await openTab(browser, screen, url, where);
-  if (process.env.KEY) await logIn(tab, url);
+/** Opens a page as a browser does that has not seen the console yet. */
+async function open(tab, url, where) {
   const parts = [];
-  tab.on("response", (r) => parts.push(r));
+  const collect = (r) => parts.push(r);
+  tab.on("response", collect);
   const answer = await tab.goto(url);
+  tab.off("response", collect);
   if (answer.status() !== 200) wrong(where, `HTTP ${answer.status()}`);
   const size = (await Promise.all(parts.map((r) => r.body()))).reduce((sum, body) => sum + body.length, 0);
   if (size > maxBytes) wrong(where, `${size} bytes, at most ${maxBytes}`);
-  if (screen !== "zoomed") await picture(tab, `${name}-${screen}`);
-  await check(tab, where);
-  if (screen === "light") await keyboard(tab, where);
-  await tab.context().close();
+}
+
+async function openAll(browser, screen) {
+  const where = { url: pages[0][1], now: screen };
+  const tab = await openTab(browser, screen, where);
+  if (process.env.KEY) await logIn(tab, pages[0][1]);
+  for (const [name, url] of pages) {
+    where.url = url;
+    where.now = `${name}, ${screen}`;
+    await open(tab, url, where.now);
+    if (screen === "light" || (screen !== "zoomed" && url === pages[0][1])) await picture(tab, `${name}-${screen}`);
+    await check(tab, where.now);
+    if (screen === "light") await keyboard(tab, where.now);
+  }
 }
 
 await withBrowser(chromium, async (browser) => {
-  for (const page of pages) {
-    const [name, url] = [page.slice(0, page.indexOf("=")), page.slice(page.indexOf("=") + 1)];
-    for (const screen of Object.keys(screens)) await open(browser, name, url, screen);
-  }
+  await Promise.all(Object.keys(screens).map((screen) => openAll(browser, screen)));
 });

@@ -71,7 +71,7 @@ async function note(tab) {
 }
 
 await withBrowser(chromium, async (browser) => {
-  const tab = await openTab(browser, "light", url, "support");
+  const tab = await openTab(browser, "light", { url, now: "support" });
   tab.setDefaultTimeout(60_000);
   await logIn(tab);
   await restore(tab);
