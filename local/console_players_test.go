@@ -147,6 +147,8 @@ func TestConsoleConfirm(t *testing.T) {
 	p.want(p.post("/change/show", with("user", "nobody")), http.StatusNotFound, "USER_NOT_FOUND")
 
 	sue := w.login(t, "sue")
+	sue.want(sue.get(query("players", "q", "Aldebaran")), http.StatusOK, "The role repair can bring it back")
+	sue.want(sue.get(ask), http.StatusForbidden, "UndeleteCharacter")
 	sue.want(sue.post("/change/confirm", with("reason", "ticket 4711")), http.StatusForbidden, "NOT_ALLOWED", "UndeleteCharacter")
 
 	w.hero(t, alice, "Aldebaran") // meanwhile the player has made another one, in the same slot and with the same name

@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/callers"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 var (
@@ -46,16 +48,20 @@ type difference struct{ Field, Before, After string }
 // action is a change that staff can ask for.
 type action struct {
 	title, button string
+	need          callers.Rights
 	// plan finds the differences, and how to make them.
 	plan func(*visit, *change, *databasev1.GetPlayerResponse) (do func(context.Context) error, err error)
 }
 
 var actions = map[string]action{
-	"undelete": {"Bring back", "Bring back", (*visit).planUndelete},
-	"restore":  {"Remove the mark for deletion", "Remove the mark", (*visit).planRestore},
-	"rename":   {"Rename", "Rename", (*visit).planRename},
-	"transfer": {"Transfer", "Transfer", (*visit).planTransfer},
+	"undelete": {"Bring back", "Bring back", callers.UndeleteCharacter, (*visit).planUndelete},
+	"restore":  {"Remove the mark for deletion", "Remove the mark", callers.RestoreCharacter | callers.AddNote, (*visit).planRestore},
+	"rename":   {"Rename", "Rename", callers.RenameCharacter, (*visit).planRename},
+	"transfer": {"Transfer", "Transfer", callers.TransferCharacter, (*visit).planTransfer},
 }
+
+// Can reports whether the person who opens the page may make a change.
+func (v visitor) Can(name string) bool { return v.rights.Has(actions[name].need) }
 
 // readChange reads the form, and the character as it is now.
 func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, error) {
@@ -65,8 +71,11 @@ func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, er
 		RequestID: v.PostFormValue("request_id"),
 	}
 	act, known := actions[c.Action]
-	if !known {
+	switch {
+	case !known:
 		return nil, nil, act, errAction
+	case !v.rights.Has(act.need):
+		return nil, nil, act, rpcserver.NotAllowed(v.rights.Missing(act.need))
 	}
 	c.Title, c.Button = act.title, act.button
 	p, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: c.UserID})

@@ -11,6 +11,7 @@ import (
 
 // sheet is the content of the page of one character.
 type sheet struct {
+	visitor
 	*databasev1.Character
 	Tables []table   // sections of single values
 	Grid   []gridRow // of the inventory
@@ -37,7 +38,7 @@ func (v *visit) character() (answer, error) {
 		return answer{}, err
 	}
 	c := got.Character
-	s := &sheet{Character: c, Grid: grid(c.GetInventory())}
+	s := &sheet{visitor: v.visitor, Character: c, Grid: grid(c.GetInventory())}
 	for _, section := range []struct {
 		name string
 		of   protoreflect.Message

@@ -35,13 +35,14 @@ func (c *Console) staffPages(mux *http.ServeMux) {
 
 // search is the content of the page that finds players.
 type search struct {
+	visitor
 	Query string
 	By    databasev1.PlayerField
 	Found *databasev1.FindPlayersResponse // nil: nothing was asked
 }
 
 func (v *visit) players() (answer, error) {
-	s := search{Query: strings.TrimSpace(v.FormValue("q"))}
+	s := search{visitor: v.visitor, Query: strings.TrimSpace(v.FormValue("q"))}
 	s.By = databasev1.PlayerField(databasev1.PlayerField_value["PLAYER_FIELD_"+v.FormValue("by")])
 	a := answer{template: "players", frame: frame{Title: "Players", Section: "players", Content: &s}}
 	if s.Query == "" {
@@ -54,6 +55,7 @@ func (v *visit) players() (answer, error) {
 
 // player is the content of the page of one player.
 type player struct {
+	visitor
 	*databasev1.GetPlayerResponse
 	ID       string
 	Name     string // of the user; the id if the user was removed
@@ -77,7 +79,7 @@ var done = map[string]string{
 
 func (v *visit) player() (answer, error) {
 	p := &player{
-		ID: v.FormValue("id"), Done: done[v.FormValue("done")], Personal: v.Method == http.MethodPost,
+		visitor: v.visitor, ID: v.FormValue("id"), Done: done[v.FormValue("done")], Personal: v.Method == http.MethodPost,
 		CanAudit: v.rights.Has(callers.ListAudit), CanNote: v.rights.Has(callers.AddNote),
 	}
 	reason := strings.TrimSpace(v.PostFormValue("reason"))
