@@ -32,6 +32,7 @@ type readiness struct {
 	// Warning says what the operator should do, although calls work.
 	Warning string `json:"warning,omitempty"`
 
+	version     int // of the schema; 0: not known
 	userTrigger bool
 	cause       error // for the log
 }

@@ -23,7 +23,7 @@ func checkDatabase(ctx context.Context, db *postgres.DB, c *migrations.Checker) 
 		_, err = db.Changes(ctx, "")
 	}
 	r := judge(err)
-	r.Warning, r.userTrigger = status.Warning, status.UserTrigger
+	r.Warning, r.userTrigger, r.version = status.Warning, status.UserTrigger, status.Version
 	return r
 }
 

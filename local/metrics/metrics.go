@@ -27,7 +27,7 @@ const (
 
 var (
 	// From a cache hit, 0.2 ms, to the budget of a request, 1 s.
-	requestBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1}
+	requestBuckets = [...]float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1}
 	// A Redis call has at most 50 ms, a statement 500 ms.
 	redisBuckets    = []float64{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1}
 	postgresBuckets = []float64{.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .25, .5}
@@ -36,6 +36,8 @@ var (
 // Metrics counts what the program does. Its methods may be called concurrently.
 type Metrics struct {
 	registry   *prometheus.Registry
+	served     *prometheus.Registry // requests and durations only: see Snapshot
+	now        func() now           // nil: no program is watched
 	requests   *prometheus.CounterVec
 	durations  *prometheus.HistogramVec
 	commands   *commands
@@ -48,10 +50,11 @@ type Metrics struct {
 func New(revision string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		served:   prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "requests_total", Help: "Answered requests, by Twirp code (ok: no error).",
 		}, []string{"rpc", "protocol", "code"}),
-		durations:  histograms("", "request_duration_seconds", "Time from the header of a request to its answer.", requestBuckets, "rpc", "protocol"),
+		durations:  histograms("", "request_duration_seconds", "Time from the header of a request to its answer.", requestBuckets[:], "rpc", "protocol"),
 		commands:   newCommands(),
 		statements: map[string]prometheus.Observer{},
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -66,6 +69,7 @@ func New(revision string) *Metrics {
 	}
 	m.registry.MustRegister(m.requests, m.durations, m.commands.took, m.commands.unanswered, statements, m.waits, buildInfo(revision),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.served.MustRegister(m.requests, m.durations)
 	return m
 }
 

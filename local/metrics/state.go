@@ -19,6 +19,7 @@ func (m *Metrics) Watch(t *app.Telemetry) {
 
 // ask exports the counts that the program keeps itself. Each scrape calls f.
 func (m *Metrics) ask(f func() now) {
+	m.now = f
 	m.registry.MustRegister(state{f, append(cacheFigures(), programFigures()...)})
 }
 

@@ -87,6 +87,14 @@ func New(o Options) (*Gate, error) {
 // Any reports whether any caller has all rights, because no callers are configured.
 func (g *Gate) Any() bool { return g == nil }
 
+// Count returns the number of callers in CALLERS_FILE. It is 0 if there is no file.
+func (g *Gate) Count() int {
+	if g == nil {
+		return 0
+	}
+	return g.files.now.Load().callers
+}
+
 // Identify returns the principal of a request. It blocks only while the keys of a token's issuer are fetched.
 func (g *Gate) Identify(ctx context.Context, c Credentials, now time.Time) (*Principal, *Refusal) {
 	of := g.files.current(now)

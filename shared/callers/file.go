@@ -24,6 +24,7 @@ type snapshot struct {
 	subjects     map[string]*Principal // by a token's subject
 	arns         map[string]*Principal // by canonical ARN; nil: there is no CALLERS_FILE
 	keys         map[string]*knownKey  // by id
+	callers      int                   // their number
 }
 
 // document is CALLERS_FILE. README.md in this folder describes it.
@@ -73,7 +74,7 @@ func parse(content []byte) (*snapshot, error) {
 		return nil, errors.New("has more than one YAML document")
 	}
 	p := parser{roles: maps.Clone(roles), s: &snapshot{
-		certificates: map[string]*Principal{}, subjects: map[string]*Principal{}, arns: map[string]*Principal{}, keys: map[string]*knownKey{},
+		certificates: map[string]*Principal{}, subjects: map[string]*Principal{}, arns: map[string]*Principal{}, keys: map[string]*knownKey{}, callers: len(d.Callers),
 	}}
 	for _, name := range slices.Sorted(maps.Keys(d.Roles)) {
 		p.role(name, d.Roles[name])

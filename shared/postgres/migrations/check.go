@@ -18,6 +18,7 @@ var (
 
 // Status is the result of [Check] for a database that fits.
 type Status struct {
+	Version     int  // of the schema
 	UserTrigger bool // changes of users are logged; otherwise users are cached for at most 10 s
 	// Warning says what an operator should do, although calls work. It is empty if there is nothing to do.
 	Warning string
@@ -51,7 +52,7 @@ func (c *Checker) Check(ctx context.Context, q Querier) (Status, error) {
 	if err := at.complete(); err != nil {
 		return Status{}, err
 	}
-	s := Status{UserTrigger: at.logged}
+	s := Status{Version: at.version, UserTrigger: at.logged}
 	auth, changed, err := at.changed(ctx, q)
 	if err != nil {
 		return Status{}, err
