@@ -41,7 +41,7 @@ func toItself(p *app.Program) (*grpc.ClientConn, error) {
 // pass on. The front page is for browsers only: a gateway answers GET / too.
 func besideGateway(p *app.Program, h *health, gateway *emulator.Emulator) http.Handler {
 	o := consoleOf(p, true)
-	o.RPC, o.Emulator = gateway, gateway
+	o.RPC, o.Emulator, o.State = gateway, gateway, programState(p, h, nil)
 	pages := console.New(o)
 	b := metrics.ReadBuild(revision)
 	front := console.Front{Version: b.Version, Revision: b.Revision, Emulator: true}.Handler()

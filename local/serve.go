@@ -129,7 +129,7 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	h := newHealth(p)
 	all := services.New(p)
 	o := consoleOf(p, b.postgres != nil && p.Callers.Any())
-	o.RPC = all.Handler(p.Edge())
+	o.RPC, o.State = all.Handler(p.Edge()), programState(p, h, m)
 	if o.GRPC, err = toItself(p); err != nil {
 		return err
 	}

@@ -52,21 +52,24 @@ type Options struct {
 	Emulator *emulator.Emulator // nil: the program is none
 	UserURL  string             // of the web application's page about a user, with {user_id} in it; empty: there is none
 	Log      *slog.Logger
+	State    State
 }
 
 // Console has the pages for support staff and developers.
 type Console struct {
 	Options
 	rpcs
+	samples *sampler
 }
 
 // New returns the console's handler. It serves the paths under [Path].
 func New(o Options) http.Handler {
-	c := &Console{o, newRPCs(o.RPC)}
+	c := &Console{o, newRPCs(o.RPC), newSampler(o.State.Metrics)}
 	mux := http.NewServeMux()
 	c.staffPages(mux)
 	c.callPages(mux)
 	c.emulatorPages(mux)
+	c.statePages(mux)
 	mux.Handle("GET "+Path+"/{$}", c.page(0, func(v *visit) (answer, error) { return v.start() }))
 	mux.HandleFunc("GET "+Path+"/login", c.askLogin)
 	mux.HandleFunc("POST "+Path+"/login", c.login)

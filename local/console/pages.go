@@ -29,6 +29,7 @@ func always(*Console) bool { return true }
 var sections = []section{
 	{"players", "Players", callers.FindPlayers, always},
 	{"audit", "Audit", callers.ListAudit, always},
+	{"state", "State", callers.Metrics, hasState},
 	{"calls", "Calls", callers.Metrics, always},
 	{"emulator", "Emulator", 0, func(c *Console) bool { return c.Emulator != nil }},
 }
