@@ -37,6 +37,14 @@ func toItself(p *app.Program) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent("console"))
 }
 
+// adminConsole returns the console of the admin address. demo means that the data is a developer's: it needs no login.
+func adminConsole(p *app.Program, m *metrics.Metrics, h *health, rpc http.Handler, demo bool) (_ http.Handler, err error) {
+	o := consoleOf(p, demo && p.Callers.Any())
+	o.RPC, o.State = rpc, programState(p, h, m)
+	o.GRPC, err = toItself(p)
+	return console.New(o), err
+}
+
 // besideGateway serves health checks, the front page and the console beside the emulator's gateways. A mux would redirect paths that gateways
 // pass on. The front page is for browsers only: a gateway answers GET / too.
 func besideGateway(p *app.Program, h *health, gateway *emulator.Emulator) http.Handler {

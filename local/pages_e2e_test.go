@@ -69,3 +69,11 @@ func TestDeveloperPages(t *testing.T) {
 	inBrowser(t, "pages.mjs", nil, "calls="+console+"/calls?own=1", "call="+console+"/call?number=1", "try="+console+"/try?rpc=StaffService/FindPlayers",
 		"emulator="+console+"/emulator", "event="+console+"/emulator/event?number=1", "function="+console+"/emulator/function?id=UserFunction")
 }
+
+// TestStatePageInBrowser opens the page State while its figures change.
+func TestStatePageInBrowser(t *testing.T) {
+	t.Parallel()
+	file, keys, _ := reportCallers(t)
+	_, admin := startWithAdmin(t, append(outside(testenv.New(t, "plugins", "miniredis")), "CALLERS_FILE="+file))
+	inBrowser(t, "pages.mjs", []string{"KEY=" + keys["monitor"]}, "state="+admin+"/console/state")
+}

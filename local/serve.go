@@ -18,7 +18,6 @@ import (
 
 	"github.com/osirose-new/database-service/local/connlimit"
 	"github.com/osirose-new/database-service/local/connmux"
-	"github.com/osirose-new/database-service/local/console"
 	"github.com/osirose-new/database-service/local/grpcserver"
 	"github.com/osirose-new/database-service/local/metrics"
 	"github.com/osirose-new/database-service/shared/app"
@@ -128,12 +127,11 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	}
 	h := newHealth(p)
 	all := services.New(p)
-	o := consoleOf(p, b.postgres != nil && p.Callers.Any())
-	o.RPC, o.State = all.Handler(p.Edge()), programState(p, h, m)
-	if o.GRPC, err = toItself(p); err != nil {
+	pages, err := adminConsole(p, m, h, all.Handler(p.Edge()), b.postgres != nil)
+	if err != nil {
 		return err
 	}
-	a, err := startAdmin(p, m, h, console.New(o))
+	a, err := startAdmin(p, m, h, pages)
 	if err != nil {
 		return err
 	}

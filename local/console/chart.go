@@ -45,15 +45,15 @@ func curves() []curve {
 	capacity, pool := func(s sample) float64 { return float64(s.Limits.Capacity) }, func(s sample) float64 { return float64(s.Pool.Max) }
 	return []curve{
 		{"Requests per second", rate, decimal, one, "", false},
-		{"Duration of requests, p50", took(.50), milliseconds, func(sample) float64 { return .001 }, "no requests", false},
-		{"Duration of requests, p99", took(.99), milliseconds, func(sample) float64 { return .001 }, "no requests", false},
-		{"Lookups that the cache served", hitRate, percent, one, "no lookups", false},
-		{"Age of the cache's watermark", func(_, now sample) float64 { return now.Cache.WatermarkAge.Seconds() }, milliseconds, func(sample) float64 { return .25 }, "", false},
-		{"Breaker of Redis", func(_, now sample) float64 { return map[bool]float64{true: 1}[now.Cache.BreakerOpen] }, breaker, one, "", false},
-		{"Connections to PostgreSQL in use", count(func(s sample) int { return s.Pool.InUse }), whole, pool, "", true},
-		{"Statements that wait for a connection", count(func(s sample) int { return s.Pool.Waiting }), whole, one, "", false},
+		{"Duration, p50", took(.50), milliseconds, func(sample) float64 { return .001 }, "no requests", false},
+		{"Duration, p99", took(.99), milliseconds, func(sample) float64 { return .001 }, "no requests", false},
+		{"Cache hit rate", hitRate, percent, one, "no lookups", false},
+		{"Watermark age", func(_, now sample) float64 { return now.Cache.WatermarkAge.Seconds() }, milliseconds, func(sample) float64 { return .25 }, "", false},
+		{"Redis breaker", func(_, now sample) float64 { return map[bool]float64{true: 1}[now.Cache.BreakerOpen] }, breaker, one, "", false},
+		{"PostgreSQL connections", count(func(s sample) int { return s.Pool.InUse }), whole, pool, "", true},
+		{"Waiting statements", count(func(s sample) int { return s.Pool.Waiting }), whole, one, "", false},
 		{"Requests in flight", count(func(s sample) int { return s.Limits.Inside }), whole, capacity, "", true},
-		{"Requests that wait for a slot", count(func(s sample) int { return s.Limits.Waiting }), whole, one, "", false},
+		{"Waiting requests", count(func(s sample) int { return s.Limits.Waiting }), whole, one, "", false},
 	}
 }
 

@@ -119,11 +119,11 @@ func TestCharts(t *testing.T) {
 	s := console.NewSampler(func() metrics.Snapshot { return next }, at.now)
 	first := s.Charts()
 	for name, want := range map[string][3]string{
-		"Requests per second":              {"not known yet", "0 to 1", ""},
-		"Duration of requests, p50":        {"not known yet", "0 ms to 1 ms", ""},
-		"Lookups that the cache served":    {"not known yet", "0 % to 100 %", ""},
-		"Connections to PostgreSQL in use": {"0 of 0", "0 to 0", "M238.0 46.0h0"},
-		"Breaker of Redis":                 {"closed", "closed to open", "M238.0 46.0h0"},
+		"Requests per second":    {"not known yet", "0 to 1", ""},
+		"Duration, p50":          {"not known yet", "0 ms to 1 ms", ""},
+		"Cache hit rate":         {"not known yet", "0 % to 100 %", ""},
+		"PostgreSQL connections": {"0 of 0", "0 to 0", "M238.0 46.0h0"},
+		"Redis breaker":          {"closed", "closed to open", "M238.0 46.0h0"},
 	} {
 		if diff := cmp.Diff(want, first[name]); diff != "" {
 			t.Errorf("at the first look, %s: %s", name, diff)
@@ -133,16 +133,16 @@ func TestCharts(t *testing.T) {
 	next = after
 	second := s.Charts()
 	want := map[string][3]string{
-		"Requests per second":                   {"30.5", "0 to 30.5", "M238.0 2.0h0"}, // 61 in 2 s
-		"Duration of requests, p50":             {"1.59 ms", "0 ms to 1.59 ms", "M238.0 2.0h0"},
-		"Duration of requests, p99":             {"over 1 s", "0 ms to 1000 ms", "M238.0 2.0h0"},
-		"Lookups that the cache served":         {"98 %", "0 % to 100 %", "M238.0 2.9h0"}, // 98 of 100
-		"Age of the cache's watermark":          {"120 ms", "0 ms to 250 ms", "M234.1 46.0h0L238.0 24.9"},
-		"Breaker of Redis":                      {"open", "closed to open", "M234.1 46.0h0L238.0 2.0"},
-		"Connections to PostgreSQL in use":      {"3 of 16", "0 to 16", "M234.1 46.0h0L238.0 37.8"},
-		"Statements that wait for a connection": {"2", "0 to 2", "M234.1 46.0h0L238.0 2.0"},
-		"Requests in flight":                    {"5 of 64", "0 to 64", "M234.1 46.0h0L238.0 42.6"},
-		"Requests that wait for a slot":         {"7", "0 to 7", "M234.1 46.0h0L238.0 2.0"},
+		"Requests per second":    {"30.5", "0 to 30.5", "M238.0 2.0h0"}, // 61 in 2 s
+		"Duration, p50":          {"1.59 ms", "0 ms to 1.59 ms", "M238.0 2.0h0"},
+		"Duration, p99":          {"over 1 s", "0 ms to 1000 ms", "M238.0 2.0h0"},
+		"Cache hit rate":         {"98 %", "0 % to 100 %", "M238.0 2.9h0"}, // 98 of 100
+		"Watermark age":          {"120 ms", "0 ms to 250 ms", "M234.1 46.0h0L238.0 24.9"},
+		"Redis breaker":          {"open", "closed to open", "M234.1 46.0h0L238.0 2.0"},
+		"PostgreSQL connections": {"3 of 16", "0 to 16", "M234.1 46.0h0L238.0 37.8"},
+		"Waiting statements":     {"2", "0 to 2", "M234.1 46.0h0L238.0 2.0"},
+		"Requests in flight":     {"5 of 64", "0 to 64", "M234.1 46.0h0L238.0 42.6"},
+		"Waiting requests":       {"7", "0 to 7", "M234.1 46.0h0L238.0 2.0"},
 	}
 	if diff := cmp.Diff(want, second); diff != "" {
 		t.Errorf("2 s later (-want +got):\n%s", diff)
@@ -150,7 +150,7 @@ func TestCharts(t *testing.T) {
 	at.pass(2 * time.Second)
 	third := s.Charts()
 	for name, want := range map[string][2]string{
-		"Requests per second": {"0", "M234.1 2.0h0L238.0 46.0"}, "Duration of requests, p99": {"no requests", "M234.1 2.0h0"}, "Lookups that the cache served": {"no lookups", "M234.1 2.9h0"},
+		"Requests per second": {"0", "M234.1 2.0h0L238.0 46.0"}, "Duration, p99": {"no requests", "M234.1 2.0h0"}, "Cache hit rate": {"no lookups", "M234.1 2.9h0"},
 	} {
 		if got := third[name]; got[0] != want[0] || got[2] != want[1] {
 			t.Errorf("without a request since, %s: got %q, want %q", name, got, want)
