@@ -33,10 +33,14 @@ type admin struct {
 	url    string // for a client on this machine; empty: there is no admin address
 }
 
-// startAdmin serves until stop if the configuration has an admin address.
-func startAdmin(p *app.Program, m *metrics.Metrics, h *health, pages http.Handler) (*admin, error) {
+// startAdmin serves until stop if the configuration has an admin address. The console calls rpc. demo means that the data is a developer's.
+func startAdmin(p *app.Program, m *metrics.Metrics, h *health, rpc http.Handler, demo bool) (*admin, error) {
 	if p.Config.Admin == "" {
 		return &admin{}, nil
+	}
+	pages, err := adminConsole(p, m, h, rpc, demo)
+	if err != nil {
+		return nil, err
 	}
 	l, url, err := listenAdmin(p)
 	if err != nil {

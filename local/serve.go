@@ -127,11 +127,7 @@ func serve(ctx context.Context, c app.Options, b *backends, grace time.Duration)
 	}
 	h := newHealth(p)
 	all := services.New(p)
-	pages, err := adminConsole(p, m, h, all.Handler(p.Edge()), b.postgres != nil)
-	if err != nil {
-		return err
-	}
-	a, err := startAdmin(p, m, h, pages)
+	a, err := startAdmin(p, m, h, all.Handler(p.Edge()), b.postgres != nil)
 	if err != nil {
 		return err
 	}
