@@ -7,8 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -51,12 +54,31 @@ func TestSupportPages(t *testing.T) {
 	first, second, third := w.hero(t, alice, "Aldebaran"), w.hero(t, alice, "Betelgeuse"), w.hero(t, alice, "Capella")
 	w.lose(t, alice, first, atOnce)
 	w.lose(t, alice, second, atOnce)
+	w.equip(t, third)
 	key := []string{"KEY=" + w.keys["rex"]}
 	inBrowser(t, "pages.mjs", key, "players="+w.console+"/players?q=alde", "player="+w.console+query("player", "id", alice),
 		"character="+w.console+query("character", "id", third), "change="+w.console+query("change", "action", "undelete", "user", alice, "id", first),
 		"audit="+w.console+"/audit")
 	inBrowser(t, "pages.mjs", nil, "login="+w.console+"/login")
 	inBrowser(t, "support.mjs", key, w.console+"/", "Aldebaran", "Betelgeuse")
+}
+
+// equip gives a character some items.
+func (w *consoleWorld) equip(t *testing.T, id string) {
+	t.Helper()
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sword := &databasev1.Item{Slot: 7, Type: 8, ItemId: 21, Count: 1, Grade: 3, Durability: 80}
+	bag := &databasev1.Inventory{Capacity: 24, Items: []*databasev1.Item{{Slot: 0, Type: 10, ItemId: 5, Count: 12}, {Slot: 9, Type: 11, ItemId: 301, Count: 1, Gem: 2}}}
+	_, err = services.New(w.env.Program).Characters.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{
+		CharacterId: n, ExpectedVersion: 1, Equipment: &databasev1.EquipmentSet{Items: []*databasev1.Item{sword}}, Inventory: bag,
+		Skills: &databasev1.SkillBook{Skills: []*databasev1.Skill{{SkillId: 11, Level: 2, Slot: 0}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestDeveloperPages opens the pages of developers in the emulator, and does their work.

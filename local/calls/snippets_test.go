@@ -145,7 +145,7 @@ func TestSnippetOfGateway(t *testing.T) {
 // gatewayEvent returns the event of a JSON request to GetUser.
 func gatewayEvent(t *testing.T, body string) (event []byte) {
 	t.Helper()
-	answer := func(_ context.Context, _ string, e []byte) gateway.Result {
+	answer := func(_ context.Context, _ gateway.Kind, _ string, e []byte) gateway.Result {
 		event = e
 		return gateway.Result{Payload: []byte(`{"statusCode":200,"headers":{"content-type":"application/json"},"body":"{}"}`)}
 	}
