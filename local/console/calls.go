@@ -74,7 +74,7 @@ type callPage struct {
 }
 
 func (v *visit) call() (answer, error) {
-	d, ok := v.console.Calls.Get(uint64(max(0, number(v.FormValue("number"))))) //nolint:gosec // not negative
+	d, ok := v.console.Calls.Get(uint64(max(0, number(v.FormValue("number")))))
 	if !ok {
 		return answer{}, errNoCall
 	}

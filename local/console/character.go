@@ -66,7 +66,7 @@ func facts(m protoreflect.Message) []fact {
 func grid(inventory *databasev1.Inventory) []gridRow {
 	rows := make([]gridRow, max(0, min(inventory.GetCapacity(), 1000)))
 	for i := range rows {
-		rows[i].Slot = int32(i) //nolint:gosec // under 1000
+		rows[i].Slot = int32(i)
 	}
 	for _, item := range inventory.GetItems() {
 		if n := int(item.Slot); n >= 0 && n < len(rows) && rows[n].Item == nil {

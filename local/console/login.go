@@ -118,7 +118,7 @@ func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
 
 // cookie returns the cookie with the key. maxAge is -1 to delete it, and 0 to keep it until the browser ends.
 func (c *Console) cookie(r *http.Request, key string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure depends on whether the connection is encrypted
 		Name: cookieName, Value: key, Path: Path, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || callers.ConnectionFrom(r.Context()).IsEncrypted(),
 	}
