@@ -10,7 +10,6 @@ import (
 
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
@@ -120,7 +119,7 @@ func (k *kept) bytes() int {
 func (k *kept) detail() Detail {
 	d := Detail{Call: k.Call, Message: k.message, Meta: maps.Clone(k.meta)}
 	if m, err := find(k.RPC()); err == nil {
-		d.Request, d.Answer = k.request.decode(m.in, false), k.answer.decode(m.out, true)
+		d.Request, d.Answer = k.request.decode(m, false), k.answer.decode(m, true)
 	}
 	d.Body = k.body.payload()
 	if d.Body.Text = string(k.body.data); !utf8.Valid(k.body.data) {
@@ -131,14 +130,10 @@ func (k *kept) detail() Detail {
 
 func (c content) payload() Payload { return Payload{Bytes: c.size, TooLarge: c.size > MaxPayload} }
 
-func (c content) decode(as protoreflect.MessageType, all bool) Payload {
+func (c content) decode(m method, answer bool) Payload {
 	p := c.payload()
-	if c.data == nil {
-		return p
-	}
-	m := as.New().Interface()
-	if proto.Unmarshal(c.data, m) == nil { // it fails only if the record is not of this rpc: a bug
-		p.Text, _ = pretty(m, all) // fails only for text that is not UTF-8
+	if c.data != nil {
+		p.Text, _ = m.decode(c.data, answer) // fails only for text that is not UTF-8
 	}
 	return p
 }

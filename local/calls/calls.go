@@ -88,6 +88,27 @@ func (m method) request(body []byte) (proto.Message, error) {
 	return in, nil
 }
 
+// Decode returns a request of an rpc, or an answer to it, as indented JSON. body is protobuf.
+func Decode(rpc string, body []byte, answer bool) (string, error) {
+	m, err := find(rpc)
+	if err != nil {
+		return "", err
+	}
+	return m.decode(body, answer)
+}
+
+func (m method) decode(body []byte, answer bool) (string, error) {
+	as := m.in
+	if answer {
+		as = m.out
+	}
+	message := as.New().Interface()
+	if err := proto.Unmarshal(body, message); err != nil {
+		return "", fmt.Errorf("the body is no %s: %w", as.Descriptor().Name(), err)
+	}
+	return pretty(message, answer)
+}
+
 // compact returns a request as JSON, without the fields that are not set.
 func compact(m proto.Message) ([]byte, error) {
 	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)

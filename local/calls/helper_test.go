@@ -105,8 +105,8 @@ func (r recorded) raw(t *testing.T, contentType, body string) {
 }
 
 // numbers returns the numbers of the listed calls.
-func (r recorded) numbers(f calls.Filter, after uint64) (all []uint64) {
-	for _, c := range r.List(f, after) {
+func (r recorded) numbers(f calls.Filter) (all []uint64) {
+	for _, c := range r.List(f) {
 		all = append(all, c.Number)
 	}
 	return all

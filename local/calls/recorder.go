@@ -13,9 +13,9 @@ const (
 	MaxCalls = 500
 	// MaxPayload is the size in bytes of the largest message that a Recorder keeps.
 	MaxPayload = 64 << 10
-	// MaxPayloads is the size in bytes of all messages that a Recorder keeps. If they were larger, the oldest calls go.
+	// MaxPayloads is the size in bytes of all messages that a Recorder keeps. The oldest calls make room for new ones.
 	MaxPayloads = 16 << 20
-	// LookTime is how long a Recorder records after a Look.
+	// LookTime is how long a Recorder records after Look.
 	LookTime = 30 * time.Second
 )
 
@@ -23,24 +23,23 @@ const (
 type Options struct {
 	// Payloads keeps the requests, the answers, and the message and meta of errors. Only a developer may see them.
 	Payloads bool
-	// Always records also while no page looks.
+	// Always records without Look, too.
 	Always bool
 	// Now replaces time.Now in tests.
 	Now func() time.Time
 }
 
-// Recorder keeps the last calls of one edge in memory. While it does not record, requests cost nothing more than without it.
+// Recorder keeps the last calls of one edge in memory. While it does not record, it adds nothing to the cost of a request.
 type Recorder struct {
 	edge    *rpcserver.Server
 	options Options
 
-	mu      sync.Mutex
-	on      bool // the edge has a watcher
-	stopped bool
-	until   time.Time // of the last Look
-	last    uint64    // number of the newest call
-	calls   []*kept   // the oldest first
-	bytes   int       // of their content
+	mu    sync.Mutex
+	on    bool      // the edge has a watcher
+	until time.Time // of the last Look
+	last  uint64    // number of the newest call
+	calls []*kept   // the oldest first
+	bytes int       // of their content
 }
 
 // NewRecorder returns a Recorder of the edge's requests. It is the edge's only watcher.
@@ -50,7 +49,7 @@ func NewRecorder(edge *rpcserver.Server, o Options) *Recorder {
 	}
 	r := &Recorder{edge: edge, options: o}
 	if o.Always {
-		r.Start()
+		r.Look()
 	}
 	return r
 }
@@ -58,7 +57,7 @@ func NewRecorder(edge *rpcserver.Server, o Options) *Recorder {
 // Payloads reports whether the Recorder keeps the content of calls.
 func (r *Recorder) Payloads() bool { return r.options.Payloads }
 
-// Look makes the Recorder record for LookTime, unless it is stopped. A page calls it each time it asks for calls.
+// Look makes the Recorder record for LookTime from now. A page that shows calls calls it at each request.
 func (r *Recorder) Look() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,33 +65,17 @@ func (r *Recorder) Look() {
 	r.check()
 }
 
-// Stop ends recording until Start. The calls stay.
-func (r *Recorder) Stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stopped = true
-	r.check()
-}
-
-// Start ends Stop. It is also a Look.
-func (r *Recorder) Start() {
-	r.mu.Lock()
-	r.stopped = false
-	r.mu.Unlock()
-	r.Look()
-}
-
-// Recording reports whether a request that begins now is recorded.
-func (r *Recorder) Recording() bool {
+// recording reports whether the Recorder records now.
+func (r *Recorder) recording() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.check()
 }
 
-// check sets or removes the edge's watcher if it must, and reports whether the Recorder records. The caller has locked r. No timer removes
-// the watcher: the next request does.
+// check reports whether the Recorder records, and sets or removes the edge's watcher accordingly. The caller has locked r. No timer
+// removes the watcher: the first request after LookTime does.
 func (r *Recorder) check() bool {
-	on := !r.stopped && (r.options.Always || r.options.Now().Before(r.until))
+	on := r.options.Always || r.options.Now().Before(r.until)
 	if on == r.on {
 		return on
 	}
@@ -107,7 +90,7 @@ func (r *Recorder) check() bool {
 
 // record is the edge's watcher. It encodes the messages without the lock, so that requests do not wait for each other.
 func (r *Recorder) record(f rpcserver.Finished) {
-	if !r.Recording() {
+	if !r.recording() {
 		return
 	}
 	k := keep(f, r.options.Payloads)
@@ -124,15 +107,12 @@ func (r *Recorder) record(f rpcserver.Finished) {
 	r.calls = slices.Delete(r.calls, 0, drop)
 }
 
-// List returns the calls with a number above after that the filter selects, the newest first.
-func (r *Recorder) List(f Filter, after uint64) []Call {
+// List returns the calls that the filter selects, the newest first.
+func (r *Recorder) List(f Filter) []Call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []Call
 	for _, k := range slices.Backward(r.calls) {
-		if k.Number <= after {
-			break
-		}
 		if f.has(k.Call) {
 			list = append(list, k.Call)
 		}
@@ -140,7 +120,7 @@ func (r *Recorder) List(f Filter, after uint64) []Call {
 	return list
 }
 
-// Get returns a call by its number. It is false if the Recorder does not keep it any more.
+// Get returns a call by its number, or false if the Recorder no longer has it.
 func (r *Recorder) Get(number uint64) (Detail, bool) {
 	r.mu.Lock()
 	i, found := slices.BinarySearchFunc(r.calls, number, func(k *kept, n uint64) int {
@@ -159,11 +139,4 @@ func (r *Recorder) Get(number uint64) (Detail, bool) {
 	k := r.calls[i]
 	r.mu.Unlock()
 	return k.detail(), true // a call in memory does not change
-}
-
-// Clear forgets all calls. Numbers go on.
-func (r *Recorder) Clear() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.calls, r.bytes = nil, 0
 }

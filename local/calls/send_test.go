@@ -51,7 +51,7 @@ func TestSend(t *testing.T) {
 			if got.Code != test.code || got.Reason != test.reason || !strings.Contains(got.Answer+got.Message, test.want) || got.Took <= 0 || got.Status == "" {
 				t.Errorf("%s %s by %s = %+v, want %s %s %s", test.rpc, body, protocol, got, test.code, test.reason, test.want)
 			}
-			if newest := recorder.List(calls.Filter{}, 0)[0]; newest.RPC() != test.rpc || newest.Protocol != protocol || newest.Code != test.code || newest.Reason != test.reason {
+			if newest := recorder.List(calls.Filter{})[0]; newest.RPC() != test.rpc || newest.Protocol != protocol || newest.Code != test.code || newest.Reason != test.reason {
 				t.Errorf("recorded %+v for %s by %s", newest, test.rpc, protocol)
 			} else if d, _ := recorder.Get(newest.Number); d.Answer.Text != got.Answer || d.Message != got.Message || !cmp.Equal(d.Meta, got.Meta) || d.Request.Text == "" {
 				t.Errorf("recorded %+v for %+v", d, got)

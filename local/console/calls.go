@@ -54,7 +54,7 @@ func (v *visit) calls() (answer, error) {
 		Elsewhere: v.console.Emulator != nil && slices.ContainsFunc(v.console.Emulator.Inspect().Functions, func(f emulator.FunctionStatus) bool { return !f.InProcess }),
 	}
 	l.MinMS, _ = strconv.ParseFloat(l.Slow, 64) // what is no number selects all
-	for _, call := range v.console.Calls.List(l.Filter, 0) {
+	for _, call := range v.console.Calls.List(l.Filter) {
 		if (l.Own || call.Caller != ownCaller) && len(l.Calls) < shownCalls {
 			l.Calls = append(l.Calls, call)
 		}

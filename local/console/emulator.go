@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/osirose-new/database-service/local/calls"
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
@@ -28,7 +29,10 @@ func (c *Console) emulatorPages(mux *http.ServeMux) {
 	mux.Handle("POST "+Path+"/emulator/replay", c.page(0, (*visit).replay))
 }
 
-const shownEvents = 50
+const (
+	shownEvents = 50
+	rpcPrefix   = "/twirp/osirose.database.v1."
+)
 
 // emulated is the content of the page of the emulator.
 type emulated struct {
@@ -47,12 +51,10 @@ type event struct {
 
 func (v *visit) emulator() (answer, error) {
 	s := emulated{Inspection: v.console.Emulator.Inspect()}
-	all := v.console.Emulator.Invocations(0)
+	all := v.console.Emulator.Invocations()
 	for _, each := range slices.Backward(all[max(0, len(all)-shownEvents):]) {
-		if full, ok := v.console.Emulator.Invocation(each.Number); ok {
-			e, _ := describe(full)
-			s.Events = append(s.Events, e)
-		}
+		e, _ := describe(each)
+		s.Events = append(s.Events, e)
 	}
 	return answer{template: "emulator", frame: frame{Title: "Emulator", Section: "emulator", Content: s}}, nil
 }
@@ -115,6 +117,18 @@ func (v *visit) event() (answer, error) {
 	o.Request = readable(x.Request.Path, x.Request.ContentType, x.Request.Body, false)
 	o.Answer = readable(x.Request.Path, x.Response.ContentType, x.Response.Body, true)
 	return answer{template: "event", frame: frame{Title: "Event " + strconv.FormatInt(i.Number, 10), Section: "emulator", Content: o}}, nil
+}
+
+// readable returns the body of an event's request or answer as JSON.
+func readable(path, contentType string, body []byte, answer bool) string {
+	if !strings.HasPrefix(contentType, "application/protobuf") {
+		return indent(body)
+	}
+	text, err := calls.Decode(strings.TrimPrefix(path, rpcPrefix), body, answer)
+	if err != nil {
+		return "It cannot be decoded: " + err.Error()
+	}
+	return text
 }
 
 // replay invokes the function again with the same event.

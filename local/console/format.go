@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"maps"
@@ -87,6 +89,18 @@ func grouped(n int64) string {
 	}
 	return sign + s
 }
+
+// indent formats JSON. It returns any other text as it is.
+func indent(text []byte) string {
+	var b bytes.Buffer
+	if json.Indent(&b, text, "", "  ") != nil {
+		return string(text)
+	}
+	return b.String()
+}
+
+// rows returns the height of an input for a text.
+func rows(text string) string { return strconv.Itoa(min(20, 3+strings.Count(text, "\n"))) }
 
 // number reads an id; a text that is none has the id 0, which the services refuse.
 func number(s string) int64 {

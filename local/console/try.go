@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/osirose-new/database-service/local/calls"
@@ -110,6 +109,3 @@ func (v *visit) send() (answer, error) {
 	t.Result = &result
 	return t.page(), nil
 }
-
-// rows is the height of a field for a text.
-func rows(text string) string { return strconv.Itoa(min(20, 3+strings.Count(text, "\n"))) }

@@ -24,8 +24,8 @@ const (
 )
 
 // Invocation is one attempt to run a function. A retry of an asynchronous event is another one with the same request id.
-// The event, the response and the log contain what the caller sent, including tokens. Do not change their bytes: the
-// history shares them.
+// The event, the response and the log contain what the caller sent, including tokens. Do not change their bytes: the history
+// has the same ones.
 type Invocation struct {
 	Number        int64 // from 1, in the order in which the invocations ended
 	Start         time.Time
@@ -122,22 +122,14 @@ func (h *history) end(i Invocation, failure *FunctionError) Invocation {
 	return i
 }
 
-// Invocations returns the kept invocations with a number above after, oldest first, without events, responses and logs. It keeps
-// the last 200, and fewer if their payloads exceed 8 MiB.
-func (e *Emulator) Invocations(after int64) []Invocation {
+// Invocations returns the last 200 invocations, oldest first. They are fewer if their payloads exceed 8 MiB.
+func (e *Emulator) Invocations() []Invocation {
 	e.history.mu.Lock()
 	defer e.history.mu.Unlock()
-	var list []Invocation
-	for _, i := range e.history.list {
-		if i.Number > after {
-			i.Event, i.Response, i.Log = nil, nil, nil
-			list = append(list, i)
-		}
-	}
-	return list
+	return slices.Clone(e.history.list)
 }
 
-// Invocation returns an invocation with its payloads, or false if the history does not have it, or has it no more.
+// Invocation returns one of [Emulator.Invocations] by its number, or false if it is not among them.
 func (e *Emulator) Invocation(number int64) (Invocation, bool) {
 	e.history.mu.Lock()
 	defer e.history.mu.Unlock()

@@ -51,7 +51,7 @@ func (e running) invocation(t *testing.T, number int64) emulator.Invocation {
 	t.Helper()
 	i, ok := e.Invocation(number)
 	if !ok {
-		t.Fatalf("Invocation(%d): not found, want it among %v", number, e.Invocations(0))
+		t.Fatalf("Invocation(%d): not found, want it among %v", number, e.Invocations())
 	}
 	return i
 }
@@ -80,17 +80,13 @@ func TestHistory(t *testing.T) {
 	e.request(t, http.MethodGet, "/x", "")
 	e.request(t, http.MethodGet, "/_gateway/alb/x", "")
 	id := e.invoke(t, "BackFunction", `"fail"`, "X-Amz-Invocation-Type", "Event").header.Get("X-Amzn-RequestId")
-	eventually(t, "the event and its retry", func() bool { return len(e.Invocations(0)) == 5 })
+	eventually(t, "the event and its retry", func() bool { return len(e.Invocations()) == 5 })
 	var got []essence
-	for _, listed := range e.Invocations(0) {
+	for _, listed := range e.Invocations() {
 		i := e.invocation(t, listed.Number)
-		if listed.Event != nil || listed.Response != nil || listed.Log != nil {
-			t.Errorf("invocation %d is listed with payloads", i.Number)
-		}
 		if i.Start.IsZero() || i.RequestID == "" || i.EventSize != len(i.Event) || i.ResponseSize != len(i.Response) || !bytes.Contains(i.Log, []byte("REPORT RequestId: "+i.RequestID)) {
 			t.Errorf("invocation %d is incomplete: %+v", i.Number, i)
 		}
-		listed.Event, listed.Response, listed.Log = i.Event, i.Response, i.Log
 		if diff := cmp.Diff(i, listed); diff != "" {
 			t.Errorf("invocation %d is listed with other fields: %s", i.Number, diff)
 		}
@@ -114,10 +110,7 @@ func TestHistory(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if list := e.Invocations(3); len(list) != 2 || list[0].Number != 4 {
-		t.Errorf("Invocations(3): got %v, want 4 and 5", list)
-	}
-	if _, ok := e.Invocation(6); ok || e.Invocations(5) != nil {
+	if _, ok := e.Invocation(6); ok {
 		t.Error("the history has an invocation 6")
 	}
 }
@@ -130,7 +123,7 @@ func TestHistoryBounds(t *testing.T) {
 		for range 203 {
 			e.invoke(t, "BackFunction", "{}")
 		}
-		list := e.Invocations(0)
+		list := e.Invocations()
 		if len(list) != 200 || list[0].Number != 4 || list[199].Number != 203 {
 			t.Errorf("got %d invocations from %d, want the last 200 of 203", len(list), list[0].Number)
 		}
@@ -146,15 +139,14 @@ func TestHistoryBounds(t *testing.T) {
 			e.invoke(t, "BackFunction", event)
 		}
 		size, largest := 0, 0
-		for _, listed := range e.Invocations(0) {
-			i := e.invocation(t, listed.Number)
+		for _, i := range e.Invocations() {
 			largest = max(largest, len(i.Event)+len(i.Response)+len(i.Log))
 			size += len(i.Event) + len(i.Response) + len(i.Log)
 		}
 		if size > 8<<20 || size+largest <= 8<<20 {
 			t.Errorf("got %d bytes, want 8 MiB less at most an invocation", size)
 		}
-		if list := e.Invocations(0); list[len(list)-1].Number != 40 {
+		if list := e.Invocations(); list[len(list)-1].Number != 40 {
 			t.Errorf("got %d as the newest, want 40", list[len(list)-1].Number)
 		}
 	})
@@ -194,7 +186,7 @@ func TestHistoryConcurrent(t *testing.T) {
 		readers.Go(func() {
 			for {
 				last := int64(0)
-				for _, i := range e.Invocations(0) {
+				for _, i := range e.Invocations() {
 					if i.Number <= last {
 						t.Errorf("got %d after %d", i.Number, last)
 					}
@@ -220,7 +212,7 @@ func TestHistoryConcurrent(t *testing.T) {
 	all.Wait()
 	close(done)
 	readers.Wait()
-	if list := e.Invocations(0); list[len(list)-1].Number != 320 {
+	if list := e.Invocations(); list[len(list)-1].Number != 320 {
 		t.Errorf("got %d invocations, want 320", list[len(list)-1].Number)
 	}
 }

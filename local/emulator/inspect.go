@@ -42,7 +42,6 @@ type Route struct {
 type FunctionStatus struct {
 	ID       string // logical id
 	Name     string
-	Folder   string // last element of CodeURI
 	CodeURI  string // relative to the template's folder; "" if the template has none
 	Timeout  time.Duration
 	MemoryMB int
@@ -50,11 +49,10 @@ type FunctionStatus struct {
 	// A function in this process does not get them: it shares the program's environment.
 	Variables []Value
 
-	InProcess    bool   // it runs in this process. The numbers of processes are 0, and it has no limits
-	Program      string // path of the program of its processes
-	Reserved     int    // ReservedConcurrentExecutions; 0: not limited
-	MaxProcesses int    // at once: the lesser of Reserved and Options.MaxProcesses
-	MaxQueue     int    // synchronous invocations that may wait; more are throttled
+	InProcess    bool // it runs in this process. The numbers of processes are 0, and it has no limits
+	Reserved     int  // ReservedConcurrentExecutions; 0: not limited
+	MaxProcesses int  // at once: the lesser of Reserved and Options.MaxProcesses
+	MaxQueue     int  // synchronous invocations that may wait; more are throttled
 
 	Processes ProcessCounts
 	Waiting   int // invocations that wait for a process
@@ -100,7 +98,7 @@ func (e *Emulator) Inspect() Inspection {
 // settingsOf returns a status with what the template says about a function.
 func (e *Emulator) settingsOf(f *template.Function, hidden []string) FunctionStatus {
 	s := FunctionStatus{
-		ID: f.ID, Name: f.Name, Folder: f.Folder, CodeURI: f.Source, Timeout: f.Timeout, MemoryMB: f.Memory, Reserved: f.Reserved,
+		ID: f.ID, Name: f.Name, CodeURI: f.Source, Timeout: f.Timeout, MemoryMB: f.Memory, Reserved: f.Reserved,
 	}
 	for _, name := range slices.Sorted(maps.Keys(f.Declared)) {
 		value, known := f.Variable(e.options.Environ, name)
@@ -115,7 +113,7 @@ func (s *FunctionStatus) setRunner(runner runtime.Function) {
 		s.InProcess, s.LinesElsewhere = true, true
 		return
 	}
-	s.Program, s.MaxProcesses, s.MaxQueue, s.Waiting = p.Program(), p.MaxProcesses(), p.MaxQueue(), p.Waiting()
+	s.MaxProcesses, s.MaxQueue, s.Waiting = p.MaxProcesses(), p.MaxQueue(), p.Waiting()
 }
 
 // fill sets what the history knows. Lambda's own lines of a function in this process are left out.

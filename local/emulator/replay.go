@@ -15,7 +15,6 @@ var (
 	ErrUnknownInvocation = errors.New("the history does not have the invocation; it has the last 200, or fewer if they are large")
 	ErrFunctionGone      = errors.New("the template no longer has the function")
 	ErrEventNotKept      = errors.New("the event is larger than 256 KiB, so the history does not have it")
-	ErrNoPayloads        = errors.New("the record has no event: get it from Emulator.Invocation")
 	ErrNotHTTP           = gateway.ErrNotHTTP // the event is of no gateway
 )
 
@@ -40,28 +39,19 @@ func (e *Emulator) Replay(ctx context.Context, number int64) (Invocation, error)
 	return i, nil
 }
 
-// HTTPRequest is the HTTP request in an event.
-type HTTPRequest = gateway.Request
-
-// HTTPResponse is the HTTP response in a document that a function returned.
-type HTTPResponse = gateway.Response
-
 // Exchange is an invocation as HTTP.
 type Exchange struct {
-	Request  HTTPRequest
-	Response HTTPResponse
+	Request  gateway.Request
+	Response gateway.Response
 	Problem  string // why there is no Response; empty if there is one
 }
 
 // HTTP returns the HTTP request in the event, and the HTTP response that the gateway made of the function's document. It reads
-// the event of every kind of gateway, whatever the source of the invocation was. The error is ErrNotHTTP, ErrEventNotKept or
-// ErrNoPayloads, or says that the event is malformed.
+// the event of every kind of gateway, whatever the source of the invocation was. The error is ErrNotHTTP or ErrEventNotKept, or
+// says that the event is malformed.
 func (i Invocation) HTTP() (Exchange, error) {
-	switch {
-	case i.EventCut:
+	if i.EventCut {
 		return Exchange{}, ErrEventNotKept
-	case i.Event == nil:
-		return Exchange{}, ErrNoPayloads
 	}
 	request, err := gateway.ParseEvent(i.Event)
 	if err != nil {

@@ -42,6 +42,3 @@ func (p *Pool) MaxProcesses() int { return cap(p.slots) }
 
 // MaxQueue returns how many synchronous invocations may wait for a process. More are throttled.
 func (p *Pool) MaxQueue() int { return cap(p.queue) }
-
-// Program returns the path of the program.
-func (p *Pool) Program() string { return p.path }
