@@ -48,6 +48,7 @@ func startAdmin(p *app.Program, m *metrics.Metrics, h *health, rpc http.Handler,
 	}
 	mux := http.NewServeMux()
 	mux.Handle(console.Path+"/", pages)
+	mux.Handle("GET /{$}", http.RedirectHandler(console.Path+"/", http.StatusSeeOther))
 	mux.Handle("GET /metrics", guard(p.Edge(), callers.Metrics, m.Handler()))
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)

@@ -84,6 +84,14 @@ func TestConsoleCallsOfOthers(t *testing.T) {
 		t.Errorf("the page has the content of a request:\n%s", one.text)
 	}
 	p.want(p.get("/try"), http.StatusNotFound)
+	ask(t, w.url, w.keys["mona"], badToken)
+	p.want(p.get(query("call", "number", "2")), http.StatusOK, "NOT_ALLOWED", "meta.missing_right</dt><dd>GetSession")
+	rex := w.login(t, "rex") // the console's own calls are not those of callers
+	rex.want(rex.get(query("players", "q", "nobody")), http.StatusOK)
+	if all := p.want(p.get("/calls"), http.StatusOK); strings.Contains(all.text, "FindPlayers") {
+		t.Errorf("the page has the console's own calls:\n%s", all.text)
+	}
+	p.want(p.get(query("calls", "own", "1")), http.StatusOK, "FindPlayers", "rex")
 	sue := w.login(t, "sue")
 	sue.want(sue.get("/calls"), http.StatusForbidden, "metrics")
 }

@@ -23,10 +23,11 @@ type Call struct {
 	request.Class        // "ok" is the code of a request without an error
 	Reason        string // meta.reason of the error
 	Caller        string // as the log names it
+	Agent         string // the program that User-Agent names
 	ID            string // of the request, as in the log
 }
 
-// Detail is a recorded request. Without Options.Payloads it has nothing more than Call.
+// Detail is a recorded request. Without Options.Payloads it has nothing more than Call, and of Meta what names a field or a right.
 type Detail struct {
 	Call
 	Message string            // of the error
@@ -81,8 +82,9 @@ const maxMessage = 4 << 10
 
 // keep returns what the recorder keeps of a request.
 func keep(f rpcserver.Finished, payloads bool) *kept {
-	k := &kept{Call: Call{Start: f.Start, Took: f.Took, Class: f.Class, Reason: f.Reason, Caller: f.Caller, ID: f.ID}}
+	k := &kept{Call: Call{Start: f.Start, Took: f.Took, Class: f.Class, Reason: f.Reason, Caller: f.Caller, Agent: f.Agent, ID: f.ID}}
 	if !payloads {
+		k.keepNames(f.Error)
 		return k
 	}
 	if f.Error != nil {
@@ -96,6 +98,18 @@ func keep(f rpcserver.Finished, payloads bool) *kept {
 		k.body.data = bytes.Clone(f.Body)
 	}
 	return k
+}
+
+// keepNames keeps the meta that names a field or a right. It is no content of the request.
+func (k *kept) keepNames(err twirp.Error) {
+	if err == nil {
+		return
+	}
+	for _, name := range []string{"argument", "missing_right"} {
+		if value := err.Meta(name); value != "" {
+			k.meta = map[string]string{name: value} // no error has both
+		}
+	}
 }
 
 // encode encodes a message. The size comes first: it costs less than the bytes.

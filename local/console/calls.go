@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -15,8 +16,8 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// ownCaller is the name of the pages' own calls if there is no login.
-const ownCaller = "console"
+// ownAgent is the program that the console's own calls name in User-Agent.
+const ownAgent = "console"
 
 var errNoCall = errors.New("the call is not kept any more: the console keeps the last " + strconv.Itoa(calls.MaxCalls))
 
@@ -38,6 +39,7 @@ type callList struct {
 	Slow      string // milliseconds, as typed
 	Own       bool   // show the console's own calls
 	Calls     []calls.Call
+	Found     int  // also those that are not shown
 	Elsewhere bool // the functions are processes: only the emulator sees their calls
 	Payloads  bool
 	CanTry    bool
@@ -55,8 +57,10 @@ func (v *visit) calls() (answer, error) {
 	}
 	l.MinMS, _ = strconv.ParseFloat(l.Slow, 64) // what is no number selects all
 	for _, call := range v.console.Calls.List(l.Filter) {
-		if (l.Own || call.Caller != ownCaller) && len(l.Calls) < shownCalls {
-			l.Calls = append(l.Calls, call)
+		if l.Own || call.Agent != ownAgent {
+			if l.Found++; l.Found <= shownCalls {
+				l.Calls = append(l.Calls, call)
+			}
 		}
 	}
 	return answer{template: "calls", frame: frame{Title: "Calls", Section: "calls", Content: l}}, nil
@@ -82,11 +86,8 @@ func (v *visit) call() (answer, error) {
 	if d.Reason != "" {
 		p.About = explain(d.Method, string(d.Code)+" "+d.Reason)
 	}
-	if d.Request.Text != "" {
-		var err error
-		if p.Snippets, err = v.snippets(p.RPC, []byte(d.Request.Text)); err != nil {
-			return answer{}, err
-		}
+	if body := cmp.Or(d.Request.Text, d.Body.Text); body != "" {
+		p.Snippets, _ = v.snippets(p.RPC, []byte(body)) // of a body that is no JSON, or of no rpc, there are none
 	}
 	return answer{template: "call", frame: frame{Title: "Call " + strconv.FormatUint(d.Number, 10), Section: "calls", Content: p}}, nil
 }

@@ -48,7 +48,7 @@ func curves() []curve {
 		{"Duration, p50", took(.50), milliseconds, func(sample) float64 { return .001 }, "no requests", false},
 		{"Duration, p99", took(.99), milliseconds, func(sample) float64 { return .001 }, "no requests", false},
 		{"Cache hit rate", hitRate, percent, one, "no lookups", false},
-		{"Watermark age", func(_, now sample) float64 { return now.Cache.WatermarkAge.Seconds() }, milliseconds, func(sample) float64 { return .25 }, "", false},
+		{"Watermark age", watermarkAge, milliseconds, func(sample) float64 { return .25 }, "no lookups in Redis", false},
 		{"Redis breaker", func(_, now sample) float64 { return map[bool]float64{true: 1}[now.Cache.BreakerOpen] }, breaker, one, "", false},
 		{"PostgreSQL connections", count(func(s sample) int { return s.Pool.InUse }), whole, pool, "", true},
 		{"Waiting statements", count(func(s sample) int { return s.Pool.Waiting }), whole, one, "", false},
@@ -127,6 +127,15 @@ func hitRate(before, now sample) float64 {
 func lookups(s cache.Stats) (served, all uint64) {
 	served = s.Hits + s.MemoryHits
 	return served, served + s.Misses + s.Untrusted + s.Bypassed
+}
+
+// watermarkAge is not known if there was no lookup in Redis since the sample before.
+func watermarkAge(before, now sample) float64 {
+	asked := func(s cache.Stats) uint64 { return s.Hits + s.Misses + s.Untrusted }
+	if asked(now.Cache) == asked(before.Cache) {
+		return math.NaN()
+	}
+	return now.Cache.WatermarkAge.Seconds()
 }
 
 // milliseconds writes seconds with about three digits. +Inf is longer than the histogram can tell.

@@ -1,4 +1,6 @@
 // What the pages do beyond HTML and htmx. Each page works without it.
+document.documentElement.classList.add("scripts"); // shows what needs a script
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;

@@ -16,6 +16,7 @@ type Finished struct {
 	Class  request.Class
 	Reason string // meta.reason of the error
 	Caller string // as the log names it
+	Agent  string // the program that User-Agent names
 	ID     string // as the log and the caller's INTERNAL error have it
 
 	// Error is what the caller got. It is nil if there was no error, or if no service has the path.
@@ -67,7 +68,7 @@ func (c *call) tellWatcher() {
 		return
 	}
 	f := Finished{
-		Start: c.start, Took: c.record.Took, Class: c.record.Class, Reason: c.reason, Caller: c.callerName(), ID: c.id(),
+		Start: c.start, Took: c.record.Took, Class: c.record.Class, Reason: c.reason, Caller: c.callerName(), Agent: product(c.agent), ID: c.id(),
 		Error: w.err, Request: w.request, Answer: w.answer,
 	}
 	if f.Error != nil {

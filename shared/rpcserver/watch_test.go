@@ -133,7 +133,7 @@ func TestWatch(t *testing.T) {
 					_, _ = direct{t.Context(), &databasev1.GetUserRequest{UserId: test.body}}.serve(edge)
 					return
 				}
-				test.want.Caller = "curl/8.0"
+				test.want.Caller, test.want.Agent = "curl/8.0", "curl/8.0"
 				postTo(t.Context(), h, test.path, test.contentType, test.body)
 			})
 			message := ""
