@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -25,6 +24,9 @@ var (
 	errTo      = errors.New("new owner: write the id of a user")
 	errNewName = errors.New("new name: write one, because another character has the old name")
 	errSlot    = errors.New("slot: write a number, or nothing")
+	errThere   = errors.New("the character is not deleted")
+	errNoMark  = errors.New("the character has no mark for deletion")
+	errOwner   = errors.New("new owner: the user is the owner already")
 )
 
 // change is the content of the page that shows a change and asks for it.
@@ -40,6 +42,7 @@ type change struct {
 	RequestID         string // so that a second click changes nothing again
 	Rows              []difference
 	Shown             string // fingerprint of Rows
+	NameWas, SlotIs   string // the old name and the new slot of the change that was shown last
 }
 
 // difference is one value that changes.
@@ -63,12 +66,12 @@ var actions = map[string]action{
 // Can reports whether the person who opens the page may make a change.
 func (v visitor) Can(name string) bool { return v.rights.Has(actions[name].need) }
 
-// readChange reads the form, and the character as it is now.
+// readChange reads the form, and the character as it is now. With errNoChar it returns a change without a character.
 func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, error) {
 	c := &change{
 		Action: v.FormValue("action"), UserID: v.FormValue("user"), NewUserID: strings.TrimSpace(v.FormValue("to")),
 		NewName: strings.TrimSpace(v.FormValue("new_name")), Slot: strings.TrimSpace(v.FormValue("slot")), Reason: strings.TrimSpace(v.PostFormValue("reason")),
-		RequestID: v.PostFormValue("request_id"),
+		RequestID: v.PostFormValue("request_id"), NameWas: v.PostFormValue("name_was"), SlotIs: v.PostFormValue("slot_is"),
 	}
 	act, known := actions[c.Action]
 	switch {
@@ -82,6 +85,9 @@ func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, er
 	if err != nil {
 		return nil, nil, act, err
 	}
+	if p.User != nil {
+		c.UserID = p.User.Id // a number may have been written in another form
+	}
 	c.Player = userName(p.User, c.UserID)
 	id := number(v.FormValue("id"))
 	for _, each := range p.Characters {
@@ -90,7 +96,7 @@ func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, er
 			return c, p, act, nil
 		}
 	}
-	return nil, nil, act, errNoChar
+	return c, p, act, errNoChar
 }
 
 func (c *change) page() answer {
@@ -125,118 +131,15 @@ func (v *visit) askChange() (answer, error) {
 	return c.page(), err
 }
 
-// showChange shows the change with what was typed.
+// showChange shows the change with what was typed. What is shown anew is another request.
 func (v *visit) showChange() (answer, error) {
 	c, p, act, err := v.readChange()
 	if err != nil {
 		return answer{}, err
 	}
+	c.RequestID = ""
 	_, err = act.plan(v, c, p)
 	return c.page(), err
-}
-
-// confirmChange makes the change that was shown.
-func (v *visit) confirmChange() (answer, error) {
-	c, p, act, err := v.readChange()
-	if err != nil {
-		return answer{}, err
-	}
-	do, err := act.plan(v, c, p)
-	switch {
-	case err != nil:
-	case c.Shown != v.PostFormValue("shown"):
-		err = errDiffers
-	case c.Reason == "":
-		err = errReason
-	default:
-		err = do(v.ctx())
-	}
-	if err != nil {
-		return c.page(), err
-	}
-	user := c.UserID
-	if c.NewUserID != "" {
-		user = c.NewUserID
-	}
-	return redirect("player", url.Values{"id": {user}, "done": {c.Action}})
-}
-
-func (v *visit) planUndelete(c *change, p *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
-	if c.Character.Recovery == databasev1.Recovery_RECOVERY_NAME_TAKEN && c.NewName == "" {
-		return nil, errNewName
-	}
-	slot, err := c.slot(p, c.Character.Slot)
-	if err != nil {
-		return nil, err
-	}
-	name := c.NewName
-	if name == "" {
-		name = c.Character.Name
-	}
-	c.differ(
-		difference{"State", stateOf(c.Character), "there"},
-		difference{"Name", c.Character.Name, name},
-		difference{"Slot", "none", strconv.Itoa(int(slot))},
-	)
-	return func(ctx context.Context) error {
-		_, err := v.console.staff.UndeleteCharacter(ctx, &databasev1.UndeleteCharacterRequest{
-			CharacterId: c.Character.Id, NewName: c.NewName, Slot: &slot, Reason: c.Reason, RequestId: c.RequestID,
-		})
-		return err
-	}, nil
-}
-
-// planRestore writes a note before, because RestoreCharacter, which players' programs call too, writes no audit.
-func (v *visit) planRestore(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
-	c.differ(difference{"State", stateOf(c.Character), "there"})
-	return func(ctx context.Context) error {
-		id := strconv.FormatInt(c.Character.Id, 10)
-		_, err := v.console.staff.AddNote(ctx, &databasev1.AddNoteRequest{
-			UserId: c.UserID, Text: "Removes the mark for deletion of " + c.Character.Name + " (" + id + "): " + c.Reason, RequestId: c.RequestID,
-		})
-		if err != nil {
-			return err
-		}
-		_, err = v.console.characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: c.UserID, CharacterId: c.Character.Id})
-		return err
-	}, nil
-}
-
-func (v *visit) planRename(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
-	if c.NewName == "" {
-		return nil, errNewName
-	}
-	c.differ(difference{"Name", c.Character.Name, c.NewName})
-	return func(ctx context.Context) error {
-		_, err := v.console.staff.RenameCharacter(ctx, &databasev1.RenameCharacterRequest{
-			CharacterId: c.Character.Id, NewName: c.NewName, ExpectedName: c.Character.Name, Reason: c.Reason, RequestId: c.RequestID,
-		})
-		return err
-	}, nil
-}
-
-func (v *visit) planTransfer(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
-	if c.NewUserID == "" {
-		return nil, errTo
-	}
-	to, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: c.NewUserID})
-	if err != nil {
-		return nil, err
-	}
-	slot, err := c.slot(to, -1)
-	if err != nil {
-		return nil, err
-	}
-	c.differ(
-		difference{"Owner", c.Player + " (" + c.UserID + ")", userName(to.User, c.NewUserID) + " (" + c.NewUserID + ")"},
-		difference{"Slot", strconv.Itoa(int(c.Character.Slot)), strconv.Itoa(int(slot)) + " of the new owner"},
-	)
-	return func(ctx context.Context) error {
-		_, err := v.console.staff.TransferCharacter(ctx, &databasev1.TransferCharacterRequest{
-			CharacterId: c.Character.Id, FromUserId: c.UserID, ToUserId: c.NewUserID, Slot: &slot, Reason: c.Reason, RequestId: c.RequestID,
-		})
-		return err
-	}, nil
 }
 
 // slot returns the slot that was typed, or first, or the lowest free one of p. If none is free, the service refuses the change.

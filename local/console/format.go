@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/twitchtv/twirp"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -35,7 +34,6 @@ var functions = template.FuncMap{
 		return s == databasev1.CharacterState_CHARACTER_STATE_PENDING_DELETION
 	},
 	"values":    values,
-	"uuid":      uuid.NewString,
 	"rows":      rows,
 	"codes":     func() []twirp.ErrorCode { return codes },
 	"protocols": func() []string { return []string{"protobuf", "json", "grpc"} },

@@ -40,6 +40,7 @@ type frame struct {
 	Section string // that the menu marks
 	Problem *notice
 	Content any
+	Changes bool // the request may have changed something, also if there is a problem
 
 	Menu   []section
 	Who    string // the caller's name; empty: there is no login
@@ -57,6 +58,7 @@ type notice struct {
 	Message string
 	Code    string // "code REASON" of an rpc's error; empty: the page's own
 	Right   string // that the caller lacks
+	Unsure  bool   // the change may have been made
 }
 
 func noticeOf(err error) *notice {
@@ -131,6 +133,7 @@ func (c *Console) serve(w http.ResponseWriter, v *visit, need callers.Rights, f 
 		c.show(w, v, statusOf(err), answer{template: "problem", frame: frame{Title: "Not done", Problem: noticeOf(err)}})
 	case err != nil:
 		a.Problem = noticeOf(err)
+		a.Problem.Unsure = a.Changes && isUnsure(err)
 		c.show(w, v, statusOf(err), a)
 	case a.to != "":
 		setHeaders(w.Header())

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/google/uuid"
+
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/callers"
 )
@@ -124,15 +126,19 @@ func userName(u *databasev1.User, id string) string {
 	return u.Name
 }
 
+// newNote is the form of a note. With the same RequestID it is added once.
+type newNote struct{ User, Text, RequestID string }
+
+// NewNote returns an empty form.
+func (p *player) NewNote() newNote { return newNote{User: p.ID, RequestID: uuid.NewString()} }
+
 func (v *visit) addNote() (answer, error) {
-	id := v.PostFormValue("id")
-	_, err := v.console.staff.AddNote(v.ctx(), &databasev1.AddNoteRequest{
-		UserId: id, Text: strings.TrimSpace(v.PostFormValue("text")), RequestId: v.PostFormValue("request_id"),
-	})
+	n := newNote{v.PostFormValue("id"), strings.TrimSpace(v.PostFormValue("text")), v.PostFormValue("request_id")}
+	_, err := v.console.staff.AddNote(v.ctx(), &databasev1.AddNoteRequest{UserId: n.User, Text: n.Text, RequestId: n.RequestID})
 	if err != nil {
-		return answer{}, err
+		return answer{template: "note", frame: frame{Title: "Add a note", Section: "players", Content: n, Changes: true}}, err
 	}
-	return redirect("player", url.Values{"id": {id}, "done": {"note"}})
+	return redirect("player", url.Values{"id": {n.User}, "done": {"note"}})
 }
 
 // audits is the content of the page of the audit.
