@@ -158,3 +158,12 @@ func TestConsoleConfirm(t *testing.T) {
 	p.want(p.change("undelete", alice, lost, "new_name", "Aldebaran2"), http.StatusSeeOther)
 	p.want(p.get(query("player", "id", alice)), http.StatusOK, "Aldebaran2")
 }
+
+func idOf(t *testing.T, id string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

@@ -143,12 +143,20 @@ func comesBack(r databasev1.Recovery) string {
 	return ""
 }
 
+// valueOf writes a value of JSON. A number has all of its digits.
+func valueOf(v any) string {
+	if n, ok := v.(float64); ok {
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
 // values writes the values of an audit's row: "name Amber, slot 1".
 func values(s *structpb.Struct) string {
 	all := s.AsMap()
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+fmt.Sprint(all[name]))
+		parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+valueOf(all[name]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -94,7 +94,10 @@ func (c *Console) showLogin(w http.ResponseWriter, err error) {
 
 // login checks a key, and keeps it in a cookie until the browser ends.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := readForm(w, r, maxLogin); err != nil {
+		c.show(w, nil, http.StatusBadRequest, answer{template: "login", frame: frame{Title: "Log in", Content: true, Problem: noticeOf(err)}})
+		return
+	}
 	key := strings.TrimSpace(r.PostFormValue("key"))
 	from := rpcserver.CredentialsOf(r)
 	from.Authorization = []string{"Bearer " + key}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/twitchtv/twirp"
 
@@ -16,6 +17,9 @@ const Path = "/console"
 
 // maxForm is the largest form in bytes. A form to call an rpc has its whole message.
 const maxForm = 4 << 20
+
+// maxLogin is the largest form with a key in bytes. It comes from anybody who reaches the address.
+const maxLogin = 64 << 10
 
 // section is an entry of the menu.
 type section struct {
@@ -112,13 +116,28 @@ func (c *Console) page(need callers.Rights, f func(*visit) (answer, error)) http
 			return
 		}
 		v := &visit{r, who, c}
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			c.show(w, v, http.StatusBadRequest, answer{template: "problem", frame: frame{Title: "Not readable", Problem: noticeOf(errForm)}})
+		if err := readForm(w, r, maxForm); err != nil {
+			c.show(w, v, http.StatusBadRequest, answer{template: "problem", frame: frame{Title: "Not readable", Problem: noticeOf(err)}})
 			return
 		}
 		c.serve(w, v, need, f)
 	})
+}
+
+// readForm reads the query and a form of at most limit bytes. No rpc can have a text that is not UTF-8.
+func readForm(w http.ResponseWriter, r *http.Request, limit int64) error {
+	r.Body = http.MaxBytesReader(w, r.Body, limit)
+	if err := r.ParseForm(); err != nil {
+		return errForm
+	}
+	for _, values := range r.Form {
+		for _, v := range values {
+			if !utf8.ValidString(v) {
+				return errForm
+			}
+		}
+	}
+	return nil
 }
 
 func (c *Console) serve(w http.ResponseWriter, v *visit, need callers.Rights, f func(*visit) (answer, error)) {

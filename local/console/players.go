@@ -94,7 +94,7 @@ func (v *visit) player() (answer, error) {
 	}
 	p.Name = userName(p.User, p.ID)
 	if v.console.UserURL != "" {
-		p.AdminURL = strings.ReplaceAll(v.console.UserURL, "{user_id}", url.PathEscape(p.ID))
+		p.AdminURL = strings.ReplaceAll(v.console.UserURL, "{user_id}", escape(p.ID))
 	}
 	if v.rights.Has(callers.ListNotes) && p.User != nil {
 		notes, err := v.console.staff.ListNotes(v.ctx(), &databasev1.ListNotesRequest{UserId: p.ID})
@@ -112,6 +112,9 @@ func (v *visit) player() (answer, error) {
 	}
 	return answer{template: "player", frame: frame{Title: p.Name, Section: "players", Content: p}}, nil
 }
+
+// escape returns an id for any place of a URL: a path, a query or a fragment.
+func escape(id string) string { return strings.ReplaceAll(url.QueryEscape(id), "+", "%20") }
 
 // userName returns how pages call a user.
 func userName(u *databasev1.User, id string) string {
