@@ -22,9 +22,29 @@ type consoleWorld struct {
 	env     *testenv.Env
 	console string            // URL
 	keys    map[string]string // by the caller's name
+	file    string            // CALLERS_FILE
 }
 
 func newConsoleWorld(t *testing.T, of ...string) *consoleWorld {
+	t.Helper()
+	w := withKeys(t)
+	var admin string
+	w.program, admin = startWithAdmin(t, append(append(outside(w.env), "CALLERS_FILE="+w.file), of...))
+	w.console = admin + "/console"
+	return w
+}
+
+// newConsoleWorldAt starts the program with ADMIN_ADDR.
+func newConsoleWorldAt(t *testing.T, admin string) *consoleWorld {
+	t.Helper()
+	w := withKeys(t)
+	w.program = start(t, append(outside(w.env), "CALLERS_FILE="+w.file, "ADMIN_ADDR="+admin))
+	wantText(t, &w.stdout, "/metrics")
+	return w
+}
+
+// withKeys returns a world whose program does not run yet.
+func withKeys(t *testing.T) *consoleWorld {
 	t.Helper()
 	w := &consoleWorld{env: testenv.New(t, "plugins", "miniredis", testenv.AlsoStaff), keys: map[string]string{}}
 	entries := "callers:\n"
@@ -37,11 +57,8 @@ func newConsoleWorld(t *testing.T, of ...string) *consoleWorld {
 		w.keys[name] = k.Text
 		entries += strings.TrimPrefix(entry, "callers:\n")
 	}
-	file := filepath.Join(t.TempDir(), "callers.yaml")
-	testenv.ReplaceFile(t, file, entries)
-	var admin string
-	w.program, admin = startWithAdmin(t, append(append(outside(w.env), "CALLERS_FILE="+file), of...))
-	w.console = admin + "/console"
+	w.file = filepath.Join(t.TempDir(), "callers.yaml")
+	testenv.ReplaceFile(t, w.file, entries)
 	return w
 }
 

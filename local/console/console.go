@@ -78,7 +78,11 @@ func New(o Options) http.Handler {
 	for name, content := range map[string][]byte{"htmx.js": htmx, "console.js": script} {
 		mux.HandleFunc("GET "+Path+"/"+name, func(w http.ResponseWriter, _ *http.Request) { send(w, "text/javascript; charset=utf-8", content) })
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setHeaders(w.Header())
+		w.Header().Set("Cache-Control", "no-store") // pages have players' data
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // start goes to the first page that the caller may open.

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/twitchtv/twirp"
@@ -47,14 +48,14 @@ func (c *Console) identify(r *http.Request) (visitor, error) {
 	return visitor{p.Name, p.Rights, keyed, proof}, nil
 }
 
-// credentialsOf returns what a browser brings: a client certificate, or the cookie. A program may bring the header of an rpc.
+// credentialsOf returns what a browser brings: a client certificate, or the cookie. A program may bring the header of an rpc. More than one is
+// refused: another program on this machine can set a cookie for a path of the console.
 func credentialsOf(r *http.Request) (from callers.Credentials, keyed bool) {
 	from = rpcserver.CredentialsOf(r)
-	if cookie, err := r.Cookie(cookieName); err == nil && len(from.Authorization) == 0 {
-		from.Authorization = []string{"Bearer " + cookie.Value}
-		return from, true
+	for _, cookie := range r.CookiesNamed(cookieName) {
+		from.Authorization, keyed = append(slices.Clip(from.Authorization), "Bearer "+cookie.Value), true
 	}
-	return from, false
+	return from, keyed
 }
 
 // toLogin sends a browser whose caller is not known to the login.
@@ -66,12 +67,15 @@ func toLogin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, Path+"/login", http.StatusSeeOther)
 }
 
-// askLogin asks for a key, and says why the present one is refused.
+// askLogin asks for a key, and says why the present one is refused. The browser forgets a refused one.
 func (c *Console) askLogin(w http.ResponseWriter, r *http.Request) {
 	_, err := c.identify(r)
 	if err == nil {
 		http.Redirect(w, r, Path+"/", http.StatusSeeOther)
 		return
+	}
+	if e, ok := errors.AsType[twirp.Error](err); ok && e.Code() == twirp.Unauthenticated && len(r.CookiesNamed(cookieName)) > 0 {
+		http.SetCookie(w, c.cookie(r, "", -1)) // or a browser with a certificate, too, would be refused until it ends
 	}
 	c.showLogin(w, err)
 }

@@ -155,7 +155,6 @@ func (c *Console) serve(w http.ResponseWriter, v *visit, need callers.Rights, f 
 		a.Problem.Unsure = a.Changes && isUnsure(err)
 		c.show(w, v, statusOf(err), a)
 	case a.to != "":
-		setHeaders(w.Header())
 		http.Redirect(w, v.Request, a.to, http.StatusSeeOther)
 	default:
 		c.show(w, v, http.StatusOK, a)
