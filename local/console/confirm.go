@@ -23,7 +23,6 @@ func (v *visit) confirmChange() (answer, error) {
 	if c == nil {
 		return answer{}, err
 	}
-	shown := *c
 	var do func(context.Context) error
 	if err == nil {
 		do, err = act.plan(v, c, p)
@@ -37,7 +36,7 @@ func (v *visit) confirmChange() (answer, error) {
 	case err == nil:
 		err = do(v.ctx())
 	default:
-		err = v.unlessMade(&shown, err)
+		err = v.unlessMade(err)
 	}
 	switch e, ok := errors.AsType[twirp.Error](err); {
 	case err == nil:
@@ -63,13 +62,17 @@ func (c *change) made() (answer, error) {
 }
 
 // unlessMade returns nil if an earlier click on the same form has made the change, or why if not. The earlier click's answer may be lost, or
-// the person has clicked twice. c is the change that was shown, with the character as it is now.
-func (v *visit) unlessMade(c *change, why error) error {
+// the person has clicked twice. It reads the character again, because that click may have come between two reads.
+func (v *visit) unlessMade(why error) error {
+	c, _, _, err := v.readChange()
+	if c == nil {
+		return err
+	}
 	again := v.again(c)
 	if again == nil || c.RequestID == "" || c.Reason == "" {
 		return why
 	}
-	err := again(v.ctx())
+	err = again(v.ctx())
 	e, refused := errors.AsType[twirp.Error](err)
 	if refused && !isUnsure(e) && e.Meta("reason") != "REQUEST_ID_REUSED" {
 		return why
