@@ -59,7 +59,7 @@ func (f Filter) has(c Call) bool {
 	part := func(of, text string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(of)) }
 	return part(f.RPC, c.RPC()) && part(f.Caller, c.Caller) &&
 		(f.Code == "" || f.Code == c.Code) && (f.Protocol == "" || f.Protocol == c.Protocol) &&
-		(!f.OnlyErrors || c.Code != "ok") && c.Took >= time.Duration(f.MinMS*float64(time.Millisecond))
+		(!f.OnlyErrors || c.Code != "ok") && float64(c.Took) >= f.MinMS*float64(time.Millisecond)
 }
 
 // kept is a call in the memory of the recorder. Its messages are encoded: other requests may share the originals, and a pointer to a
@@ -77,7 +77,8 @@ type content struct {
 	size int
 }
 
-// maxMessage is the length in bytes of the part of an error's message that is kept. The message of bad_route repeats the caller's path.
+// maxMessage is the length in bytes of the part of an error's message, or of a value of its meta, that is kept. bad_route repeats the
+// caller's path in both.
 const maxMessage = 4 << 10
 
 // keep returns what the recorder keeps of a request.
@@ -88,9 +89,9 @@ func keep(f rpcserver.Finished, payloads bool) *kept {
 		return k
 	}
 	if f.Error != nil {
-		k.message, k.meta = f.Error.Msg(), maps.Clone(f.Error.MetaMap())
-		if len(k.message) > maxMessage {
-			k.message = strings.ToValidUTF8(k.message[:maxMessage], "") + "..."
+		k.message, k.meta = cut(f.Error.Msg()), maps.Clone(f.Error.MetaMap())
+		for name, value := range k.meta {
+			k.meta[name] = cut(value)
 		}
 	}
 	k.request, k.answer = encode(f.Request), encode(f.Answer)
@@ -112,6 +113,14 @@ func (k *kept) keepNames(err twirp.Error) {
 	}
 }
 
+// cut returns the beginning of a long text.
+func cut(text string) string {
+	if len(text) <= maxMessage {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxMessage], "") + "..."
+}
+
 // encode encodes a message. The size comes first: it costs less than the bytes.
 func encode(m proto.Message) content {
 	if m == nil {
@@ -126,7 +135,11 @@ func encode(m proto.Message) content {
 
 // bytes returns the size of what is kept of the content.
 func (k *kept) bytes() int {
-	return len(k.message) + len(k.request.data) + len(k.answer.data) + len(k.body.data)
+	n := len(k.message) + len(k.request.data) + len(k.answer.data) + len(k.body.data)
+	for name, value := range k.meta {
+		n += len(name) + len(value)
+	}
+	return n
 }
 
 // detail decodes the content.

@@ -2,7 +2,9 @@ package calls_test
 
 import (
 	"fmt"
+	"math"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -137,6 +139,8 @@ func TestFilter(t *testing.T) {
 		"errors":      {Filter: calls.Filter{OnlyErrors: true}, want: []uint64{4, 2}},
 		"slow":        {Filter: calls.Filter{MinMS: 1e6}},
 		"not slow":    {Filter: calls.Filter{MinMS: 1e-6}, want: []uint64{4, 3, 2, 1}},
+		"no time":     {Filter: calls.Filter{MinMS: 1e300}},
+		"endless":     {Filter: calls.Filter{MinMS: math.Inf(1)}},
 	} {
 		if got := r.numbers(test.Filter); !cmp.Equal(test.want, got) {
 			t.Errorf("%s: listed %v, want %v", name, got, test.want)
@@ -175,6 +179,31 @@ func TestBounds(t *testing.T) {
 	}
 	if total > calls.MaxPayloads || total < calls.MaxPayloads-2*size || kept[0] != uint64(calls.MaxPayloads/size+10) {
 		t.Errorf("%d bytes of %d calls are kept, want nearly %d", total, len(kept), calls.MaxPayloads)
+	}
+}
+
+// TestLongPaths records calls of paths that no service has. Twirp's error repeats the path, in its message and in its meta.
+func TestLongPaths(t *testing.T) {
+	t.Parallel()
+	r := record(t, calls.Options{Always: true, Payloads: true}, fake{})
+	for range calls.MaxCalls {
+		post := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/twirp/osirose.database.v1.UserService/"+strings.Repeat("x", 60<<10), strings.NewReader("{}"))
+		post.Header.Set("Content-Type", "application/json")
+		r.HTTP.ServeHTTP(httptest.NewRecorder(), post)
+	}
+	total := 0
+	for _, n := range r.numbers(calls.Filter{}) {
+		d, _ := r.Get(n)
+		if d.Code != twirp.BadRoute || len(d.Meta) == 0 {
+			t.Fatalf("call %d: %s with the meta %d, want bad_route with a meta", n, d.Code, len(d.Meta))
+		}
+		total += len(d.Message) + d.Body.Bytes
+		for name, value := range d.Meta {
+			total += len(name) + len(value)
+		}
+	}
+	if total > calls.MaxPayloads {
+		t.Errorf("%d bytes of errors are kept, want at most %d", total, calls.MaxPayloads)
 	}
 }
 
