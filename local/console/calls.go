@@ -111,7 +111,7 @@ func explain(method, title string) (about []string) {
 			if one.Name != method {
 				continue
 			}
-			for _, p := range append(one.Problems, r.Common...) {
+			for _, p := range slices.Concat(one.Problems, r.Common) {
 				if p.Title == title && p.About != "" {
 					about = append(about, p.About)
 				}
