@@ -106,7 +106,7 @@ func TestConsoleGateways(t *testing.T) {
 	for _, gateway := range []string{"v2", "v1", "furl", "alb", "alb-multi"} {
 		for _, protocol := range []string{"json", "protobuf"} {
 			form := url.Values{"rpc": {"SessionService/GetSession"}, "field.token": {"no-such-token"}, "protocol": {protocol}, "gateway": {gateway}}
-			a := p.want(p.post("/try", form), http.StatusOK, "not_found SESSION_NOT_FOUND")
+			a := p.want(p.post("/try", form), http.StatusOK, "not_found SESSION_NOT_FOUND", w.url+"/_gateway/"+gateway+"/twirp/")
 			if strings.Contains(a.text, "grpcurl") {
 				t.Errorf("the emulator has no gRPC, but the page has a line for it:\n%s", a.text)
 			}

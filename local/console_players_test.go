@@ -78,12 +78,12 @@ func TestConsolePlayers(t *testing.T) {
 	}
 	p.want(p.get(query("players", "q", "nobody at all")), http.StatusOK, "Nothing was found")
 	p.want(p.get(query("players", "q", strings.Repeat("x", 300))), http.StatusBadRequest, "query is longer than 256 bytes")
-	before := p.want(p.get(query("player", "id", alice)), http.StatusOK, "Alice", "Amber", "Marked", "will be deleted", "Aldebaran", "forgotten",
+	before := p.want(p.get(query("player", "id", alice)), http.StatusOK, "Alice", "Amber", "Marked", "will be deleted", "Aldebaran", "can come back until",
 		`href="https://game.example/users/`+alice+`?tab=ban"`, "the player</td>")
 	if strings.Contains(before.text, "E-mail</dt>") {
 		t.Errorf("the page has an e-mail address without a reason:\n%s", before.text)
 	}
-	p.want(p.post("/player", url.Values{"id": {alice}}), http.StatusUnprocessableEntity, "reason: write why")
+	p.want(p.post("/player", url.Values{"id": {alice}}), http.StatusUnprocessableEntity, "Write why")
 	p.want(p.post("/player", url.Values{"id": {alice}, "reason": {"ticket 4711"}}), http.StatusOK, "E-mail</dt>", "IP address")
 
 	to := func(user, done string) string { return "/console/player?done=" + done + "&id=" + url.QueryEscape(user) }
@@ -94,7 +94,7 @@ func TestConsolePlayers(t *testing.T) {
 		{p.change("undelete", alice, lost), to(alice, "undelete")},
 		{p.change("restore", alice, marked), to(alice, "restore")},
 		{p.change("rename", alice, amber, "new_name", "Ambrosia"), to(alice, "rename")},
-		{p.change("transfer", alice, amber, "to", bob), to(bob, "transfer")},
+		{p.change("transfer", alice, amber, "to", "BOB"), to(bob, "transfer")},
 		{p.post("/player/note", url.Values{"id": {alice}, "text": {"Was polite."}}), to(alice, "note")},
 	} {
 		if p.want(each.a, http.StatusSeeOther); each.a.header.Get("Location") != each.want {
@@ -113,7 +113,7 @@ func TestConsolePlayers(t *testing.T) {
 	for _, e := range slices.Backward(audit.Entries) {
 		got = append(got, e.Who+" "+e.Action)
 	}
-	want := []string{"rex GetPlayer", "rex UndeleteCharacter", "rex AddNote", "rex RenameCharacter", "rex TransferCharacter", "rex AddNote"}
+	want := []string{"rex GetPlayer", "rex UndeleteCharacter", "rex UndeleteCharacter", "rex RenameCharacter", "rex TransferCharacter", "rex AddNote"}
 	if !slices.Equal(got, want) {
 		t.Errorf("the audit has %q, want %q", got, want)
 	}
@@ -128,7 +128,7 @@ func TestConsoleConfirm(t *testing.T) {
 	w.lose(t, alice, lost, atOnce)
 	p := w.login(t, "rex")
 	ask := query("change", "action", "undelete", "user", alice, "id", lost)
-	form := p.want(p.get(ask), http.StatusOK, "deleted", "there", "Slot").form()
+	form := p.want(p.get(ask), http.StatusOK, "deleted", "active").form()
 	with := func(name, value string) url.Values {
 		changed := url.Values{}
 		for n, v := range form {
@@ -138,12 +138,12 @@ func TestConsoleConfirm(t *testing.T) {
 		changed.Set(name, value)
 		return changed
 	}
-	p.want(p.post("/change/confirm", with("reason", " ")), http.StatusUnprocessableEntity, "reason: write why")
-	p.want(p.post("/change/confirm", with("new_name", "Another")), http.StatusUnprocessableEntity, "not the one that was shown", "<ins>Another</ins>")
-	p.want(p.post("/change/confirm", with("slot", "4")), http.StatusUnprocessableEntity, "not the one that was shown")
-	p.want(p.post("/change/confirm", with("slot", "first")), http.StatusUnprocessableEntity, "slot: write a number")
-	p.want(p.post("/change/show", with("action", "destroy")), http.StatusUnprocessableEntity, "no such change")
-	p.want(p.post("/change/show", with("id", "99")), http.StatusUnprocessableEntity, "no such character")
+	p.want(p.post("/change/confirm", with("reason", " ")), http.StatusUnprocessableEntity, "Write why")
+	p.want(p.post("/change/confirm", with("new_name", "Another")), http.StatusUnprocessableEntity, "Nothing was changed yet", "<ins>Another</ins>")
+	p.want(p.post("/change/confirm", with("slot", "4")), http.StatusUnprocessableEntity, "Nothing was changed yet")
+	p.want(p.post("/change/confirm", with("slot", "first")), http.StatusUnprocessableEntity, "Write the number of a free slot")
+	p.want(p.post("/change/show", with("action", "destroy")), http.StatusUnprocessableEntity, "There is no such change")
+	p.want(p.post("/change/show", with("id", "99")), http.StatusUnprocessableEntity, "The player has no such character")
 	p.want(p.post("/change/show", with("user", "nobody")), http.StatusNotFound, "USER_NOT_FOUND")
 
 	sue := w.login(t, "sue")
@@ -154,7 +154,7 @@ func TestConsoleConfirm(t *testing.T) {
 	w.hero(t, alice, "Aldebaran") // meanwhile the player has made another one, in the same slot and with the same name
 	p.want(p.get(ask), http.StatusOK, "needs a new one")
 	form.Set("new_name", "Aldebaran2")
-	p.want(p.post("/change/confirm", with("reason", "ticket 4711")), http.StatusUnprocessableEntity, "not the one that was shown", "<ins>1</ins>")
+	p.want(p.post("/change/confirm", with("reason", "ticket 4711")), http.StatusUnprocessableEntity, "Nothing was changed yet", "<ins>1</ins>")
 	p.want(p.change("undelete", alice, lost, "new_name", "Aldebaran2"), http.StatusSeeOther)
 	p.want(p.get(query("player", "id", alice)), http.StatusOK, "Aldebaran2")
 }

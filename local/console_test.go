@@ -158,9 +158,15 @@ func TestConsoleLogin(t *testing.T) {
 	w := newConsoleWorld(t)
 	t.Run("without a key", func(t *testing.T) {
 		p := w.visitor(t)
-		for _, a := range []page{p.get("/"), p.get("/players"), p.post("/change/confirm", url.Values{})} {
-			if p.want(a, http.StatusSeeOther); a.header.Get("Location") != "/console/login" {
-				t.Errorf("the browser goes to %s, want the login", a.header.Get("Location"))
+		for _, each := range []struct {
+			a    page
+			want string
+		}{
+			{p.get("/"), "/console/login"}, {p.post("/change/confirm", url.Values{}), "/console/login"},
+			{p.get("/players?q=a+b"), "/console/login?next=players%3Fq%3Da%2Bb"},
+		} {
+			if got := each.a.header.Get("Location"); each.a.status != http.StatusSeeOther || got != each.want {
+				t.Errorf("the browser goes to %s, want %s", got, each.want)
 			}
 		}
 		p.want(p.get("/login"), http.StatusOK, "API key")
@@ -180,11 +186,22 @@ func TestConsoleLogin(t *testing.T) {
 		p.want(p.post("/logout", nil), http.StatusSeeOther)
 		p.want(p.get("/players"), http.StatusSeeOther)
 	})
+	t.Run("to the page that was asked for", func(t *testing.T) {
+		for next, want := range map[string]string{
+			"": "/console/", "players?q=a+b": "/console/players?q=a+b", "//evil.example/x": "/console/x", "https://evil.example": "/console/",
+			"../../metrics": "/console/metrics", `\\evil.example`: "/console/%5C%5Cevil.example", "a\nb": "/console/", "javascript:alert(1)": "/console/",
+		} {
+			p := w.visitor(t)
+			if got := p.post("/login", url.Values{"key": {w.keys["sue"]}, "next": {next}}).header.Get("Location"); got != want {
+				t.Errorf("the login with the next page %q goes to %s, want %s", next, got, want)
+			}
+		}
+	})
 	t.Run("without the role", func(t *testing.T) {
 		p := w.login(t, "mona")
 		p.want(p.get("/players"), http.StatusForbidden, "NOT_ALLOWED", "FindPlayers")
 		p = w.login(t, "world")
-		p.want(p.get("/"), http.StatusUnprocessableEntity, "your roles allow no page")
+		p.want(p.get("/"), http.StatusUnprocessableEntity, "Your roles allow no page")
 	})
 	t.Run("no text of a key in the log", func(t *testing.T) {
 		for name, key := range w.keys {

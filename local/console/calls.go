@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,7 +18,7 @@ import (
 // ownAgent is the program that the console's own calls name in User-Agent.
 const ownAgent = "console"
 
-var errNoCall = errors.New("the call is not kept any more: the console keeps the last " + strconv.Itoa(calls.MaxCalls))
+const errNoCall pageError = "The call is not kept any more: the console keeps the last 500."
 
 // callPages adds the pages of calls.
 func (c *Console) callPages(mux *http.ServeMux) {
@@ -87,15 +86,19 @@ func (v *visit) call() (answer, error) {
 		p.About = explain(d.Method, string(d.Code)+" "+d.Reason)
 	}
 	if body := cmp.Or(d.Request.Text, d.Body.Text); body != "" {
-		p.Snippets, _ = v.snippets(p.RPC, []byte(body)) // of a body that is no JSON, or of no rpc, there are none
+		p.Snippets, _ = v.snippets(p.RPC, []byte(body), "") // of a body that is no JSON, or of no rpc, there are none
 	}
 	return answer{template: "call", frame: frame{Title: "Call " + strconv.FormatUint(d.Number, 10), Section: "calls", Content: p}}, nil
 }
 
-func (v *visit) snippets(rpc string, body []byte) (calls.Snippets, error) {
+// snippets returns texts to copy. gateway is that of the emulator; empty: its default.
+func (v *visit) snippets(rpc string, body []byte, gateway emulator.Gateway) (calls.Snippets, error) {
 	to := calls.Targets{Twirp: v.console.URL, Authorization: !v.console.Open}
-	if v.console.Emulator == nil {
+	switch {
+	case v.console.Emulator == nil:
 		to.GRPC = v.console.URL
+	case gateway != "":
+		to.Twirp += "/_gateway/" + string(gateway)
 	}
 	return calls.SnippetsOf(rpc, body, to)
 }

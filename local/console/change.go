@@ -16,17 +16,17 @@ import (
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
-var (
-	errReason  = errors.New("reason: write why, in at most 500 bytes. The audit keeps it")
-	errAction  = errors.New("there is no such change")
-	errNoChar  = errors.New("the player has no such character")
-	errDiffers = errors.New("nothing was changed, because the change is not the one that was shown. Look at it again")
-	errTo      = errors.New("new owner: write the id of a user")
-	errNewName = errors.New("new name: write one, because another character has the old name")
-	errSlot    = errors.New("slot: write a number, or nothing")
-	errThere   = errors.New("the character is not deleted")
-	errNoMark  = errors.New("the character has no mark for deletion")
-	errOwner   = errors.New("new owner: the user is the owner already")
+const (
+	errReason  pageError = "Write why, in at most 500 bytes. The audit keeps it."
+	errAction  pageError = "There is no such change."
+	errNoChar  pageError = "The player has no such character."
+	errDiffers pageError = "Nothing was changed yet. This is the change with what you typed, and with the character as it is now: look at it, and confirm it."
+	errTo      pageError = "Write the username or the id of the new owner."
+	errNewName pageError = "Write a new name. If the character was deleted, another one has its old name now."
+	errSlot    pageError = "Write the number of a free slot, or nothing."
+	errThere   pageError = "The character is not deleted."
+	errNoMark  pageError = "The character has no mark for deletion."
+	errOwner   pageError = "The user is the owner already."
 )
 
 // change is the content of the page that shows a change and asks for it.
@@ -58,7 +58,7 @@ type action struct {
 
 var actions = map[string]action{
 	"undelete": {"Bring back", "Bring back", callers.UndeleteCharacter, (*visit).planUndelete},
-	"restore":  {"Remove the mark for deletion", "Remove the mark", callers.RestoreCharacter | callers.AddNote, (*visit).planRestore},
+	"restore":  {"Remove the mark for deletion", "Remove the mark", callers.UndeleteCharacter, (*visit).planRestore},
 	"rename":   {"Rename", "Rename", callers.RenameCharacter, (*visit).planRename},
 	"transfer": {"Transfer", "Transfer", callers.TransferCharacter, (*visit).planTransfer},
 }
@@ -144,18 +144,18 @@ func (v *visit) showChange() (answer, error) {
 
 // slot returns the slot that was typed, or first, or the lowest free one of p. If none is free, the service refuses the change.
 func (c *change) slot(p *databasev1.GetPlayerResponse, first int32) (int32, error) {
-	if c.Slot != "" {
-		n, err := strconv.ParseInt(c.Slot, 10, 32)
-		if err != nil {
-			return 0, errSlot
-		}
-		return int32(n), nil
-	}
 	taken := map[int32]bool{}
 	for _, each := range p.Characters {
 		if each.DeletedAt == nil {
 			taken[each.Slot] = true
 		}
+	}
+	if c.Slot != "" {
+		n, err := strconv.ParseInt(c.Slot, 10, 32)
+		if err != nil || n < 0 || n >= int64(p.MaxSlots) || taken[int32(n)] {
+			return 0, errSlot
+		}
+		return int32(n), nil
 	}
 	if first >= 0 && !taken[first] {
 		return first, nil

@@ -88,11 +88,11 @@ func (c curve) draw(samples []sample) chart {
 	case len(samples) == 1:
 		text = "not known yet"
 	}
-	return chart{Name: c.name, Value: text, Scale: c.text(0) + " to " + c.text(top), Path: path(samples, values, top)}
+	return chart{Name: c.name, Value: text, Scale: c.text(0) + " to " + c.text(top), Path: pathOf(samples, values, top)}
 }
 
-// path draws a line through values, from 0 to top. It has a gap where there is no value.
-func path(samples []sample, values []float64, top float64) string {
+// pathOf draws a line through values, from 0 to top. It has a gap where there is no value.
+func pathOf(samples []sample, values []float64, top float64) string {
 	var b strings.Builder
 	last, drawn := samples[len(samples)-1].at, false
 	for i, v := range values {

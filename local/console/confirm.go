@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"slices"
 	"strconv"
 
-	"github.com/google/uuid"
 	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/callers"
 )
 
 // errMade is the error for a request id that belongs to a change with other values, for example another reason.
-var errMade = errors.New("this form's change was made already, with other values or another reason. Nothing more was changed: look at the player")
+const errMade pageError = "This form's change was made already, with other values or another reason. Nothing more was changed: look at the player."
 
 // confirmChange makes the change that was shown.
 func (v *visit) confirmChange() (answer, error) {
@@ -86,14 +83,12 @@ func (v *visit) again(c *change) func(context.Context) error {
 	slot, err := strconv.ParseInt(c.SlotIs, 10, 32)
 	there := c.Character != nil && c.Character.DeletedAt == nil
 	switch {
-	case c.Action == "undelete" && there && err == nil:
+	case (c.Action == "undelete" || c.Action == "restore") && there && c.Character.DeleteAt == nil && err == nil:
 		return func(ctx context.Context) error { return v.undelete(ctx, c, int32(slot)) }
 	case c.Action == "transfer" && c.Character == nil && err == nil:
 		return func(ctx context.Context) error { return v.transfer(ctx, c, int32(slot)) }
 	case c.Action == "rename" && there && c.NameWas != "" && c.Character.Name != c.NameWas:
 		return func(ctx context.Context) error { return v.rename(ctx, c, c.NameWas) }
-	case c.Action == "restore" && there && c.Character.DeleteAt == nil && v.rights.Has(callers.ListNotes):
-		return func(ctx context.Context) error { return v.findNote(ctx, c) }
 	}
 	return nil
 }
@@ -117,52 +112,6 @@ func (v *visit) transfer(ctx context.Context, c *change, slot int32) error {
 		CharacterId: number(v.FormValue("id")), FromUserId: c.UserID, ToUserId: c.NewUserID, Slot: &slot, Reason: c.Reason, RequestId: c.RequestID,
 	})
 	return err
-}
-
-// restore writes a note before, because RestoreCharacter, which players' programs call too, writes no audit. If the service refuses to
-// remove the mark, another note says so.
-func (v *visit) restore(ctx context.Context, c *change) error {
-	if err := v.note(ctx, c, c.restoreNote()); err != nil {
-		return err
-	}
-	_, err := v.console.characters.RestoreCharacter(ctx, &databasev1.RestoreCharacterRequest{UserId: c.UserID, CharacterId: c.Character.Id})
-	if e, ok := errors.AsType[twirp.Error](err); ok && !isUnsure(e) {
-		_ = v.note(ctx, c, "The mark for deletion of "+c.named()+" was not removed: "+e.Msg()) // the page says so, too
-	}
-	return err
-}
-
-func (c *change) named() string {
-	return c.Character.Name + " (" + strconv.FormatInt(c.Character.Id, 10) + ")"
-}
-
-func (c *change) restoreNote() string {
-	return "Removes the mark for deletion of " + c.named() + ": " + c.Reason
-}
-
-// note adds a note once for each form and text.
-func (v *visit) note(ctx context.Context, c *change, text string) error {
-	id, err := uuid.Parse(c.RequestID)
-	if err != nil {
-		id = uuid.New()
-	}
-	_, err = v.console.staff.AddNote(ctx, &databasev1.AddNoteRequest{UserId: c.UserID, Text: text, RequestId: uuid.NewSHA1(id, []byte(text)).String()})
-	return err
-}
-
-// errNoNote is never shown.
-var errNoNote = twirp.NewError(twirp.NotFound, "no note")
-
-// findNote fails unless the caller has written the note about a mark that is removed now.
-func (v *visit) findNote(ctx context.Context, c *change) error {
-	got, err := v.console.staff.ListNotes(ctx, &databasev1.ListNotesRequest{UserId: c.UserID})
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(got.Notes, func(n *databasev1.Note) bool { return n.Text == c.restoreNote() && (n.Who == v.name || v.name == "") }) {
-		return errNoNote
-	}
-	return nil
 }
 
 // isUnsure reports whether a change may have been made although it was answered with an error.

@@ -2,7 +2,6 @@ package console
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,9 +12,9 @@ import (
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
-var (
-	errNoEvent    = errors.New("the event is not kept any more: the emulator keeps the last 200")
-	errNoFunction = errors.New("the template has no such function")
+const (
+	errNoEvent    pageError = "The event is not kept any more: the emulator keeps the last 200."
+	errNoFunction pageError = "The template has no such function."
 )
 
 // emulatorPages adds the pages of the emulator.

@@ -26,7 +26,7 @@ var functions = template.FuncMap{
 	"age":        func(t *timestamppb.Timestamp) string { return duration(time.Since(t.AsTime())) },
 	"seconds":    func(n int64) string { return duration(time.Duration(n) * time.Second) },
 	"state":      stateOf,
-	"word":       word,
+	"foundBy":    foundBy,
 	"why":        func(r databasev1.Recovery) string { return recoveries[r] },
 	"comesBack":  comesBack,
 	"isDeleted":  func(s databasev1.CharacterState) bool { return s == databasev1.CharacterState_CHARACTER_STATE_DELETED },
@@ -109,20 +109,28 @@ func number(s string) int64 {
 	return n
 }
 
-// stateOf says whether a character is there.
+const active = "active"
+
+// stateOf says whether a character is there. A nil one is.
 func stateOf(c *databasev1.PlayerCharacter) string {
 	switch {
+	case c == nil:
+		return active
 	case c.DeletedAt != nil:
 		return "deleted " + formatTime(c.DeletedAt)
 	case c.DeleteAt != nil:
 		return "will be deleted " + formatTime(c.DeleteAt)
 	}
-	return "there"
+	return active
 }
 
-// word returns the words of an enum's value, without the enum's name before them.
-func word(prefix string, value interface{ String() string }) string {
-	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(value.String(), prefix), "_", " "))
+// foundBy names the field by which a player was found.
+func foundBy(f databasev1.PlayerField) string { return foundFields[f] }
+
+var foundFields = map[databasev1.PlayerField]string{
+	databasev1.PlayerField_PLAYER_FIELD_USER_ID: "user id", databasev1.PlayerField_PLAYER_FIELD_USERNAME: "username",
+	databasev1.PlayerField_PLAYER_FIELD_EMAIL: "e-mail address", databasev1.PlayerField_PLAYER_FIELD_CHARACTER_NAME: "character",
+	databasev1.PlayerField_PLAYER_FIELD_SESSION_ID: "session id",
 }
 
 var recoveries = map[databasev1.Recovery]string{

@@ -3,6 +3,8 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -15,9 +17,9 @@ import (
 // cookieName is the cookie that keeps the API key. A page cannot read it, and no page of another site makes the browser send it.
 const cookieName = "console_key"
 
-var (
-	errForm      = errors.New("the form is too large or broken")
-	errNoCallers = errors.New("CALLERS_FILE is not set, so that the program cannot know who you are. Set it, and give yourself the role support: shared/callers/README.md says how")
+const (
+	errForm      pageError = "The form is too large or broken."
+	errNoCallers pageError = "CALLERS_FILE is not set, so the program cannot know who you are. Set it, and give yourself the role support: shared/callers/README.md says how."
 )
 
 // visitor is who opens a page.
@@ -58,31 +60,51 @@ func credentialsOf(r *http.Request) (from callers.Credentials, keyed bool) {
 	return from, keyed
 }
 
-// toLogin sends a browser whose caller is not known to the login.
+// toLogin sends a browser whose caller is not known to the login, and from there to the page that it asked for.
 func toLogin(w http.ResponseWriter, r *http.Request) {
+	login := Path + "/login"
 	if r.Header.Get("HX-Request") != "" { // a part of a page: htmx would put the login into it
-		w.Header().Set("HX-Redirect", Path+"/login")
+		w.Header().Set("HX-Redirect", login)
 		return
 	}
-	http.Redirect(w, r, Path+"/login", http.StatusSeeOther)
+	if r.Method == http.MethodGet && r.URL.Path != Path+"/" {
+		login += "?" + url.Values{"next": {strings.TrimPrefix(r.URL.RequestURI(), Path+"/")}}.Encode()
+	}
+	http.Redirect(w, r, login, http.StatusSeeOther)
+}
+
+// afterLogin returns the page of the console that the login goes to.
+func afterLogin(r *http.Request) string {
+	next, err := url.Parse(r.FormValue("next"))
+	if err != nil {
+		return Path + "/"
+	}
+	to := url.URL{Path: Path + path.Clean("/"+next.Path), RawQuery: next.RawQuery} // .. goes to no other program
+	return to.String()
 }
 
 // askLogin asks for a key, and says why the present one is refused. The browser forgets a refused one.
 func (c *Console) askLogin(w http.ResponseWriter, r *http.Request) {
 	_, err := c.identify(r)
 	if err == nil {
-		http.Redirect(w, r, Path+"/", http.StatusSeeOther)
+		http.Redirect(w, r, afterLogin(r), http.StatusSeeOther)
 		return
 	}
 	if e, ok := errors.AsType[twirp.Error](err); ok && e.Code() == twirp.Unauthenticated && len(r.CookiesNamed(cookieName)) > 0 {
 		http.SetCookie(w, c.cookie(r, "", -1)) // or a browser with a certificate, too, would be refused until it ends
 	}
-	c.showLogin(w, err)
+	c.showLogin(w, r, err)
+}
+
+// loginForm is the content of the page that asks for a key.
+type loginForm struct {
+	Open bool   // a key can be checked
+	Next string // where to go then
 }
 
 // showLogin asks for a key. err says why the caller is not known.
-func (c *Console) showLogin(w http.ResponseWriter, err error) {
-	a := answer{template: "login", frame: frame{Title: "Log in", Content: !errors.Is(err, errNoCallers)}}
+func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, err error) {
+	a := answer{template: "login", frame: frame{Title: "Log in", Content: loginForm{!errors.Is(err, errNoCallers), r.FormValue("next")}}}
 	e, ok := errors.AsType[twirp.Error](err)
 	switch {
 	case ok && e.Meta("reason") == "NO_IDENTITY":
@@ -99,7 +121,7 @@ func (c *Console) showLogin(w http.ResponseWriter, err error) {
 // login checks a key, and keeps it in a cookie until the browser ends.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	if err := readForm(w, r, maxLogin); err != nil {
-		c.show(w, nil, http.StatusBadRequest, answer{template: "login", frame: frame{Title: "Log in", Content: true, Problem: noticeOf(err)}})
+		c.show(w, nil, http.StatusBadRequest, answer{template: "login", frame: frame{Title: "Log in", Content: loginForm{Open: true}, Problem: noticeOf(err)}})
 		return
 	}
 	key := strings.TrimSpace(r.PostFormValue("key"))
@@ -108,14 +130,14 @@ func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	p, err := c.Edge.Principal(r.Context(), from)
 	switch {
 	case err != nil:
-		c.showLogin(w, err)
+		c.showLogin(w, r, err)
 		return
 	case p == nil:
-		c.showLogin(w, errNoCallers)
+		c.showLogin(w, r, errNoCallers)
 		return
 	}
 	http.SetCookie(w, c.cookie(r, key, 0))
-	http.Redirect(w, r, Path+"/", http.StatusSeeOther)
+	http.Redirect(w, r, afterLogin(r), http.StatusSeeOther)
 }
 
 func (c *Console) logout(w http.ResponseWriter, r *http.Request) {

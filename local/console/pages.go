@@ -57,6 +57,12 @@ func (s section) Path() string { return Path + "/" + s.path }
 // Name returns the text of a menu's entry.
 func (s section) Name() string { return s.name }
 
+// pageError is an error of the console, in sentences for the person who opens the page.
+type pageError string
+
+// Error implements error.
+func (e pageError) Error() string { return string(e) }
+
 // notice is an error as a page shows it.
 type notice struct {
 	Message string

@@ -2,9 +2,13 @@ package console
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
+	"github.com/twitchtv/twirp"
+
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/callers"
 )
 
 func (v *visit) planUndelete(c *change, p *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
@@ -23,9 +27,9 @@ func (v *visit) planUndelete(c *change, p *databasev1.GetPlayerResponse) (func(c
 		name = c.Character.Name
 	}
 	c.differ(
-		difference{"State", stateOf(c.Character), "there"},
+		difference{"State", stateOf(c.Character), stateOf(nil)},
 		difference{"Name", c.Character.Name, name},
-		difference{"Slot", "none", strconv.Itoa(int(slot))},
+		difference{"Slot", strconv.Itoa(int(c.Character.Slot)), strconv.Itoa(int(slot))},
 	)
 	c.SlotIs = strconv.Itoa(int(slot))
 	return func(ctx context.Context) error { return v.undelete(ctx, c, slot) }, nil
@@ -35,8 +39,10 @@ func (v *visit) planRestore(c *change, _ *databasev1.GetPlayerResponse) (func(co
 	if c.Character.DeletedAt != nil || c.Character.DeleteAt == nil {
 		return nil, errNoMark
 	}
-	c.differ(difference{"State", stateOf(c.Character), "there"})
-	return func(ctx context.Context) error { return v.restore(ctx, c) }, nil
+	c.differ(difference{"State", stateOf(c.Character), stateOf(nil)})
+	slot := c.Character.Slot
+	c.SlotIs = strconv.Itoa(int(slot))
+	return func(ctx context.Context) error { return v.undelete(ctx, c, slot) }, nil
 }
 
 func (v *visit) planRename(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
@@ -52,7 +58,7 @@ func (v *visit) planTransfer(c *change, _ *databasev1.GetPlayerResponse) (func(c
 	if c.NewUserID == "" {
 		return nil, errTo
 	}
-	to, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: c.NewUserID})
+	to, err := v.newOwner(c.NewUserID)
 	if err != nil {
 		return nil, err
 	}
@@ -72,4 +78,22 @@ func (v *visit) planTransfer(c *change, _ *databasev1.GetPlayerResponse) (func(c
 	)
 	c.SlotIs = strconv.Itoa(int(slot))
 	return func(ctx context.Context) error { return v.transfer(ctx, c, slot) }, nil
+}
+
+// newOwner finds a user by id or by username.
+func (v *visit) newOwner(typed string) (*databasev1.GetPlayerResponse, error) {
+	got, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: typed})
+	if e, ok := errors.AsType[twirp.Error](err); !ok || e.Code() != twirp.NotFound || !v.rights.Has(callers.FindPlayers) {
+		return got, err
+	}
+	found, findErr := v.console.staff.FindPlayers(v.ctx(), &databasev1.FindPlayersRequest{
+		Query: typed, By: databasev1.PlayerField_PLAYER_FIELD_USERNAME, Match: databasev1.PlayerMatch_PLAYER_MATCH_EXACT,
+	})
+	switch {
+	case findErr != nil:
+		return nil, findErr
+	case len(found.Players) != 1: // without usernames, several users can have the name
+		return nil, err
+	}
+	return v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: found.Players[0].UserId})
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -12,7 +11,7 @@ import (
 	"github.com/osirose-new/database-service/shared/callers"
 )
 
-var errNoSection = errors.New("your roles allow no page of the console: the role support opens Players, and monitor opens State and Calls")
+const errNoSection pageError = "Your roles allow no page of the console. The role support opens Players, and the role monitor opens State and Calls."
 
 // staffPages adds the pages for support staff.
 func (c *Console) staffPages(mux *http.ServeMux) {
@@ -68,6 +67,8 @@ type player struct {
 	Done     string
 	CanAudit bool
 	CanNote  bool
+	// CanPersonal says that the caller may see the personal fields.
+	CanPersonal bool
 }
 
 // done has what a page says after a change.
@@ -82,7 +83,7 @@ var done = map[string]string{
 func (v *visit) player() (answer, error) {
 	p := &player{
 		visitor: v.visitor, ID: v.FormValue("id"), Done: done[v.FormValue("done")], Personal: v.Method == http.MethodPost,
-		CanAudit: v.rights.Has(callers.ListAudit), CanNote: v.rights.Has(callers.AddNote),
+		CanAudit: v.rights.Has(callers.ListAudit), CanNote: v.rights.Has(callers.AddNote), CanPersonal: v.rights.Has(callers.GetPlayerPersonal),
 	}
 	reason := strings.TrimSpace(v.PostFormValue("reason"))
 	if p.Personal && reason == "" {

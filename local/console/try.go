@@ -99,7 +99,7 @@ func (v *visit) send() (answer, error) {
 		return t.page(), err
 	}
 	t.JSON = indent(body)
-	if t.Snippets, err = v.snippets(t.RPC, body); err != nil {
+	if t.Snippets, err = v.snippets(t.RPC, body, t.Gateway); err != nil {
 		return t.page(), err
 	}
 	result, err := v.sender(t.Gateway).Send(v.ctx(), calls.Request{RPC: t.RPC, Protocol: t.Protocol, JSON: body})

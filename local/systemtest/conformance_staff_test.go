@@ -99,6 +99,14 @@ func staffScenarios() []scenario {
 			r.Reason = "another"
 			refuses(c, c.staff.UndeleteCharacter, r, idReused)
 		}},
+		{"UndeleteCharacter", "a mark", func(c *conform) {
+			hero := c.hero(c.player().Id)
+			ok(c, c.characters.DeleteCharacter, &databasev1.DeleteCharacterRequest{UserId: hero.UserId, CharacterId: hero.Id})
+			back := ok(c, c.staff.UndeleteCharacter, &databasev1.UndeleteCharacterRequest{CharacterId: hero.Id, Reason: why})
+			if back.Character.State != databasev1.CharacterState_CHARACTER_STATE_ACTIVE || back.Character.DeleteAt != nil {
+				c.Errorf("UndeleteCharacter = %v, want no mark", back)
+			}
+		}},
 		{"UndeleteCharacter", "refused", func(c *conform) {
 			u := c.player().Id
 			first, second := c.lost(u), c.lost(u)

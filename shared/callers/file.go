@@ -105,6 +105,9 @@ func yamlError(err error) error {
 			what = "there is no field " + field[1] + " here"
 		} else if strings.Contains(each, "already defined") {
 			what = "the same name again"
+			if strings.Contains(each, `key "callers"`) {
+				what = `a second "callers:"; put all callers under one`
+			}
 		}
 		all = append(all, lineOf.FindString(each)+": "+what)
 	}

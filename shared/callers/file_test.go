@@ -17,6 +17,7 @@ func TestFileErrors(t *testing.T) {
 		"callers: [secret]\n":        "line 1: a value of the wrong type",
 		"callers:\n  a: {role: x}\n": "line 2: there is no field role here",
 		"callers:\n  a: {roles: [world], subjects: [x]}\n  a: {roles: [world], subjects: [y]}\n": "line 3: the same name again",
+		"callers:\n  a: {roles: [world], subjects: [x]}\ncallers:\n  b: {roles: [world], subjects: [y]}\n": `line 3: a second "callers:"`,
 		"callers: {a: {roles: [world], subjects: [x]}}\n---\ncallers: {}\n":                      "has more than one YAML document",
 		"callers: {a: {roles: [wrold], subjects: [x]}}\n":                                        `caller "a": there is no role "wrold"`,
 		"callers: {a: {subjects: [x]}}\n":                                                        `caller "a" has no roles`,

@@ -26,7 +26,7 @@ const (
          FROM generate_series(0, @slots::int - 1) AS n (slot)
         WHERE (@slot::int IS NULL OR n.slot = @slot::int)
           AND NOT EXISTS (SELECT FROM game.character AS c WHERE c.user_id = was.owner AND c.slot = n.slot AND c.deleted_at IS NULL AND c.id <> was.id)`
-	notFull = `(SELECT count(*) FROM game.character AS c WHERE c.user_id = was.owner AND ` + characterrules.Visible + `) < @slots::int`
+	notFull = `(SELECT count(*) FROM game.character AS c WHERE c.user_id = was.owner AND c.id <> was.id AND ` + characterrules.Visible + `) < @slots::int`
 	changed = `version = c.version + 1, updated_at = now()`
 	audit   = `
 ), audited AS (
@@ -35,10 +35,10 @@ const (
 
 	undeleteSQL = `
 WITH was AS MATERIALIZED (
-	SELECT c.id, c.user_id, c.user_id AS owner, c.name, c.slot, ` + goneAt + ` AS gone_at
+	SELECT c.id, c.user_id, c.user_id AS owner, c.name, c.slot, c.delete_at, ` + goneAt + ` AS gone_at
 	  FROM game.character AS c
 	 WHERE c.id = @id
-	   AND ` + goneAt + ` > now() - ` + forgottenAfter + `
+	   AND (` + goneAt + ` > now() - ` + forgottenAfter + ` OR c.deleted_at IS NULL AND c.delete_at > now())
 	   AND EXISTS (SELECT FROM game.users AS u WHERE u.id = c.user_id)
 	   FOR UPDATE
 ), made AS (
@@ -47,7 +47,8 @@ WITH was AS MATERIALIZED (
 	  FROM was CROSS JOIN LATERAL (` + freeSlot + ` ORDER BY n.slot <> was.slot, n.slot LIMIT 1) AS free
 	 WHERE c.id = was.id AND ` + notFull + `
 	RETURNING c.id, c.user_id, c.name, c.slot` + audit + `
-	       jsonb_build_object('name', was.name, 'slot', was.slot, 'deleted_at', was.gone_at),
+	       jsonb_strip_nulls(jsonb_build_object('name', was.name, 'slot', was.slot,
+	           'deleted_at', was.gone_at, 'delete_at', CASE WHEN was.gone_at IS NULL THEN was.delete_at END)),
 	       jsonb_build_object('name', made.name, 'slot', made.slot)
 	  FROM made JOIN was ON was.id = made.id
 )
@@ -96,7 +97,7 @@ SELECT made.user_id::text AS user_id FROM made`
 	explainSQL = `
 SELECT coalesce((@from = '' OR c.user_id = game.user_id(@from)) AND
                 (` + characterrules.Visible + ` OR @gone::boolean AND ` + goneAt + ` > now() - ` + forgottenAfter + `), false) AND c.id IS NOT NULL AS known,
-       coalesce(` + characterrules.Visible + `, false) AND c.id IS NOT NULL AS there,
+       c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id IS NOT NULL AS there,
        coalesce(@expected_name <> '' AND c.name <> @expected_name, false) AS other_name,
        u.id IS NOT NULL AS has_user,
        EXISTS (SELECT FROM game.character AS o WHERE o.name_key = lower(coalesce(nullif(@name, ''), c.name) COLLATE "C") AND o.id <> c.id
@@ -120,7 +121,7 @@ type change struct {
 	name         string // new; empty: as it is
 	expectedName string
 	from, to     string // users of a transfer
-	gone         bool   // the character must be gone
+	gone         bool   // the character must be gone, or have a mark
 	slot         *int32
 	slots        int32
 	reason       string
@@ -128,7 +129,7 @@ type change struct {
 	hash         []byte // of the request
 }
 
-// Undelete brings a character back.
+// Undelete brings a character back, or removes its mark for deletion.
 func (r *Repository) Undelete(ctx context.Context, c change) (*databasev1.PlayerCharacter, bool, error) {
 	c.gone = true
 	args := c.audited(ctx, "UndeleteCharacter")

@@ -36,6 +36,29 @@ func TestUndelete(t *testing.T) {
 		}
 	})
 	e := one(t)
+	t.Run("a mark", func(t *testing.T) {
+		t.Parallel()
+		user, name := e.user(t), newName()
+		c := e.create(t, user, name)
+		for range slots - 1 { // no slot is free, and none is needed
+			e.create(t, user, newName())
+		}
+		must(t, e.characters.DeleteCharacter, &databasev1.DeleteCharacterRequest{UserId: user, CharacterId: c.Id})
+		r := &databasev1.UndeleteCharacterRequest{CharacterId: c.Id, Reason: why, RequestId: newUUID()}
+		if got := must(t, e.UndeleteCharacter, r); got.Replayed || got.Character.Recovery != 0 || got.Character.DeleteAt != nil || got.Character.Slot != c.Slot {
+			t.Errorf("UndeleteCharacter = %v, want no mark", got)
+		}
+		if got := must(t, e.UndeleteCharacter, r); !got.Replayed {
+			t.Errorf("UndeleteCharacter again = %v, want it replayed", got)
+		}
+		if back := must(t, e.characters.GetCharacter, &databasev1.GetCharacterRequest{UserId: user, CharacterId: c.Id}).Character; back.DeleteAt != nil {
+			t.Errorf("GetCharacter = %v, want no mark", back)
+		}
+		row := must(t, e.ListAudit, &databasev1.ListAuditRequest{Of: &databasev1.ListAuditRequest_CharacterId{CharacterId: c.Id}}).Entries[0].Before.AsMap()
+		if row["delete_at"] == nil || row["deleted_at"] != nil {
+			t.Errorf("the audit has the values %v before, want the deadline", row)
+		}
+	})
 	t.Run("name taken", func(t *testing.T) {
 		t.Parallel()
 		user, name := e.user(t), newName()
@@ -101,7 +124,7 @@ func TestUndelete(t *testing.T) {
 		e.OwnerExec(t, `UPDATE game.character SET deleted_at = now() - interval '31 days' WHERE id = $1`, forgotten.Id)
 		gone := e.deleted(t, user, newName()).Id
 		for want, requests := range map[fault][]*databasev1.UndeleteCharacterRequest{
-			notDeleted:               {{CharacterId: there.Id, Reason: why}, {CharacterId: marked.Id, Reason: why}},
+			notDeleted:               {{CharacterId: there.Id, Reason: why}},
 			notFound:                 {{CharacterId: 987654321, Reason: why}, {CharacterId: forgotten.Id, Reason: why}},
 			userNotFound:             {{CharacterId: orphan.Id, Reason: why}},
 			argument("character_id"): {{Reason: why}, {CharacterId: -1, Reason: why}},

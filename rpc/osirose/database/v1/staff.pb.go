@@ -139,7 +139,7 @@ type Recovery int32
 
 const (
 	Recovery_RECOVERY_UNSPECIFIED  Recovery = 0 // it is there, without a mark
-	Recovery_RECOVERY_RESTORE      Recovery = 1 // marked: RestoreCharacter removes the mark
+	Recovery_RECOVERY_RESTORE      Recovery = 1 // marked: RestoreCharacter or UndeleteCharacter removes the mark
 	Recovery_RECOVERY_UNDELETE     Recovery = 2 // deleted: UndeleteCharacter brings it back
 	Recovery_RECOVERY_NAME_TAKEN   Recovery = 3 // UndeleteCharacter needs a new_name
 	Recovery_RECOVERY_NO_FREE_SLOT Recovery = 4 // the user has as many characters as allowed

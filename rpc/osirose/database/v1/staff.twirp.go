@@ -73,11 +73,11 @@ type StaffService interface {
 	// user nor a character of the user is there).
 	GetPlayer(context.Context, *GetPlayerRequest) (*GetPlayerResponse, error)
 
-	// Brings a deleted character back, with all that it had. Without new_name it keeps its name. Without slot it takes the one
-	// that it had, or if that is taken the lowest free one.
+	// Brings a deleted character back, with all that it had, or removes a character's mark for deletion. Without new_name it keeps its
+	// name. Without slot it takes the one that it had, or if that is taken the lowest free one.
 	// Errors: invalid_argument with the reason ARGUMENT (character_id, slot, reason, request_id), NAME_INVALID, NAME_RESERVED or
 	// REQUEST_ID_REUSED (the id came with other content); not_found CHARACTER_NOT_FOUND (it does not exist, or was forgotten) or
-	// USER_NOT_FOUND (its user was removed); failed_precondition CHARACTER_NOT_DELETED, SLOTS_FULL or SLOT_TAKEN; already_exists
+	// USER_NOT_FOUND (its user was removed); failed_precondition CHARACTER_NOT_DELETED (it has no mark either), SLOTS_FULL or SLOT_TAKEN; already_exists
 	// NAME_TAKEN.
 	UndeleteCharacter(context.Context, *UndeleteCharacterRequest) (*UndeleteCharacterResponse, error)
 
