@@ -50,11 +50,11 @@ func TestConsoleCalls(t *testing.T) {
 	p.want(p.get("/calls"), http.StatusOK, "SessionService/GetSession", "not_found SESSION_NOT_FOUND", ">malformed ", "asker/1", "json")
 	p.want(p.get(query("calls", "code", "malformed")), http.StatusOK, ">malformed ")
 	for _, filter := range [][]string{{"code", "ok"}, {"rpc", "SaveCharacter"}, {"caller", "other"}, {"protocol", "grpc"}, {"ms", "100000"}} {
-		p.want(p.get(query("calls", filter...)), http.StatusOK, "No call yet.")
+		p.want(p.get(query("calls", filter...)), http.StatusOK, "No call matches yet.")
 	}
 	call := p.want(p.get(query("call", "number", "1")), http.StatusOK, "unknown, revoked, or with a wrong signature", `"token": "no-such-token"`,
 		"curl -sS", "grpcurl -plaintext", `"rawPath": "/twirp/osirose.database.v1.SessionService/GetSession"`, "Send it again")
-	p.want(p.get(query("call", "number", "2")), http.StatusOK, "The body was no message", `{"token":`)
+	p.want(p.get(query("call", "number", "2")), http.StatusOK, "The body is not a message", `{"token":`)
 	p.want(p.get(query("call", "number", "999")), http.StatusUnprocessableEntity, "not kept any more")
 
 	again := regexp.MustCompile(`/try\?[^"]+`).FindString(call.text)
@@ -76,7 +76,7 @@ func TestConsoleCallsOfOthers(t *testing.T) {
 	w := newConsoleWorld(t)
 	p := w.login(t, "mona")
 	ask(t, w.url, w.keys["world"], badToken)
-	p.want(p.get("/calls"), http.StatusOK, "No call yet.", "only while somebody looks")
+	p.want(p.get("/calls"), http.StatusOK, "No call matches yet.", "only while someone has this page open")
 	ask(t, w.url, w.keys["world"], badToken)
 	p.want(p.get("/calls"), http.StatusOK, "not_found SESSION_NOT_FOUND", "world")
 	one := p.want(p.get(query("call", "number", "1")), http.StatusOK, "unknown, revoked", "The contents of requests and answers are not kept")

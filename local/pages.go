@@ -20,7 +20,7 @@ func frontPage(admin string) http.Handler {
 	return console.Front{Version: b.Version, Revision: b.Revision, Admin: admin}.Handler()
 }
 
-// consoleOf returns the options of p's console. open means that it has no login: then it keeps the content of calls, too.
+// consoleOf returns the options of p's console. open means that it has no login. Then it keeps the content of calls, too.
 func consoleOf(p *app.Program, open bool) console.Options {
 	return console.Options{
 		Open: open, Edge: p.Edge(), URL: baseURL(p.Config), UserURL: p.Config.UserURL, Log: p.Log,
@@ -28,7 +28,8 @@ func consoleOf(p *app.Program, open bool) console.Options {
 	}
 }
 
-// toItself returns a connection for a developer's gRPC calls, which is made at the first call. It is nil if the port has TLS.
+// toItself returns a connection of the program to itself, for a developer's gRPC calls. It connects at the first call. It is nil if the
+// port has TLS.
 func toItself(p *app.Program) (*grpc.ClientConn, error) {
 	if p.Config.TLS.CertFile != "" {
 		return nil, nil //nolint:nilnil // the console offers no gRPC then

@@ -8,7 +8,7 @@ import (
 	"github.com/osirose-new/database-service/shared/app"
 )
 
-// programState is for the console's page State. m is nil if other processes serve the requests.
+// programState returns what the console's page State shows. m is nil if functions serve the requests.
 func programState(p *app.Program, h *health, m *metrics.Metrics) console.State {
 	started := time.Now()
 	s := console.State{

@@ -91,7 +91,7 @@ func TestStatePageOfTheEmulator(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")
 	p := startEmulator(t, outside(e))
-	page := wantState(t, p.url, "", "Ready.", "Redis answers", "Set CALLERS_FILE", "has their figures", "any that reach the port")
+	page := wantState(t, p.url, "", "Ready.", "Redis answers", "Set CALLERS_FILE", "shows their figures", "any that reach the port")
 	if strings.Contains(page, "<svg") {
 		t.Error("the page has charts, but this process serves no requests")
 	}

@@ -42,17 +42,17 @@ type Detail struct {
 type Payload struct {
 	Text     string // JSON of a message; empty if there is none
 	Bytes    int    // the size of the message in protobuf, or that of the body
-	TooLarge bool   // there is one of more than MaxPayload, which was not kept
+	TooLarge bool   // it is larger than MaxPayload, so it was not kept
 }
 
-// Filter selects calls. An empty field selects all.
+// Filter selects calls. An empty field selects all calls.
 type Filter struct {
 	RPC        string // a part of UserService/GetUser, in any case
 	Code       twirp.ErrorCode
 	Caller     string // a part of the name, in any case
 	Protocol   request.Protocol
 	OnlyErrors bool
-	MinMS      float64 // at least so many milliseconds
+	MinMS      float64 // the shortest duration in milliseconds
 }
 
 func (f Filter) has(c Call) bool {
@@ -73,7 +73,7 @@ type kept struct {
 
 // content is an encoded message, or a body.
 type content struct {
-	data []byte // nil: none, or it is too large
+	data []byte // nil: there is none, or it is too large
 	size int
 }
 
@@ -121,7 +121,7 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:maxMessage], "") + "..."
 }
 
-// encode encodes a message. The size comes first: it costs less than the bytes.
+// encode encodes a message. It computes the size first, so that a message that is too large is not encoded.
 func encode(m proto.Message) content {
 	if m == nil {
 		return content{}

@@ -1,5 +1,5 @@
-// Package calls has what a web console needs to show calls of the services, and to make them: a Recorder of finished calls, forms from the
-// contract, a Sender for each protocol, and Snippets to copy. It knows no service, only the descriptors of the contract.
+// Package calls shows calls of the services to a web console, and makes them: a Recorder of finished calls, forms from the contract, a
+// Sender for each protocol, and Snippets to copy. It knows no service, only the descriptors of the contract.
 //
 // A Recorder keeps the content of requests and answers only if it is made with Payloads. The content has personal fields and session
 // tokens, so a program must allow that only on a developer's machine.
@@ -83,7 +83,7 @@ func (m method) path() string { return string(contract) + "." + m.String() }
 func (m method) request(body []byte) (proto.Message, error) {
 	in := m.in.New().Interface()
 	if err := protojson.Unmarshal(body, in); err != nil {
-		return nil, fmt.Errorf("the JSON is no %s: %w", m.in.Descriptor().Name(), err)
+		return nil, fmt.Errorf("the JSON is not a %s: %w", m.in.Descriptor().Name(), err)
 	}
 	return in, nil
 }
@@ -104,7 +104,7 @@ func (m method) decode(body []byte, answer bool) (string, error) {
 	}
 	message := as.New().Interface()
 	if err := proto.Unmarshal(body, message); err != nil {
-		return "", fmt.Errorf("the body is no %s: %w", as.Descriptor().Name(), err)
+		return "", fmt.Errorf("the body is not a %s: %w", as.Descriptor().Name(), err)
 	}
 	return pretty(message, answer)
 }

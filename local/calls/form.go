@@ -123,7 +123,7 @@ func Build(rpc string, values map[string]string) ([]byte, error) {
 		d := fields.ByName(protoreflect.Name(name))
 		switch {
 		case d == nil:
-			return nil, fmt.Errorf("%s is no field of %s", name, m.in.Descriptor().Name())
+			return nil, fmt.Errorf("%s is not a field of %s", name, m.in.Descriptor().Name())
 		case value == "":
 			continue
 		case d.ContainingOneof() != nil:
@@ -159,10 +159,10 @@ func valueOf(m method, d protoreflect.FieldDescriptor, value string) (json.RawMe
 	default:
 		raw = json.RawMessage(strings.TrimSpace(value))
 	}
-	wrong := fmt.Errorf("%s is no valid %s", d.Name(), typeOf(d))
-	if !json.Valid(raw) { // or it could end the object, and begin another field
+	wrong := fmt.Errorf("%s is not a valid %s", d.Name(), typeOf(d))
+	if !json.Valid(raw) { // otherwise it could end the object, and set another field
 		if kindOf(d) == JSON {
-			return nil, fmt.Errorf("%w: it is no JSON", wrong)
+			return nil, fmt.Errorf("%w: it is not JSON", wrong)
 		}
 		return nil, wrong
 	}
@@ -176,7 +176,7 @@ func valueOf(m method, d protoreflect.FieldDescriptor, value string) (json.RawMe
 	return raw, nil
 }
 
-// Values returns the values of a form that [Build] makes the JSON request of.
+// Values is the reverse of [Build]: it returns the form's values of a JSON request.
 func Values(rpc string, body []byte) (map[string]string, error) {
 	m, err := find(rpc)
 	if err != nil {

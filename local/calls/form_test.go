@@ -125,14 +125,14 @@ func TestBuildErrors(t *testing.T) {
 		want   string
 	}{
 		{"UserService/Nothing", nil, `unknown rpc "UserService/Nothing" (example: UserService/GetUser)`},
-		{getUser, values{"id": "x"}, "id is no field of GetUserRequest"},
-		{"StaffService/ListAudit", values{"limit": "many"}, "limit is no valid int32"},
-		{"StaffService/ListAudit", values{"limit": "2147483648"}, "limit is no valid int32"},
-		{"StaffService/ListAudit", values{"character_id": "1,\"limit\":2"}, "character_id is no valid int64"},
+		{getUser, values{"id": "x"}, "id is not a field of GetUserRequest"},
+		{"StaffService/ListAudit", values{"limit": "many"}, "limit is not a valid int32"},
+		{"StaffService/ListAudit", values{"limit": "2147483648"}, "limit is not a valid int32"},
+		{"StaffService/ListAudit", values{"character_id": "1,\"limit\":2"}, "character_id is not a valid int64"},
 		{"StaffService/ListAudit", values{"character_id": "1", "who": "x"}, "character_id and who exclude each other: give one of them"},
-		{"StaffService/FindPlayers", values{"by": "EMAIL"}, "by is no valid PlayerField"},
-		{"CharacterDbService/SaveCharacter", values{"extra": `{}, "name": "x"`}, "extra is no valid google.protobuf.Struct: it is no JSON"},
-		{"CharacterDbService/SaveCharacter", values{"extra": `[]`}, "extra is no valid google.protobuf.Struct: "},
+		{"StaffService/FindPlayers", values{"by": "EMAIL"}, "by is not a valid PlayerField"},
+		{"CharacterDbService/SaveCharacter", values{"extra": `{}, "name": "x"`}, "extra is not a valid google.protobuf.Struct: it is not JSON"},
+		{"CharacterDbService/SaveCharacter", values{"extra": `[]`}, "extra is not a valid google.protobuf.Struct: "},
 	} {
 		got, err := calls.Build(test.rpc, test.values)
 		if err == nil || !strings.HasPrefix(err.Error(), test.want) || (!strings.HasSuffix(test.want, ": ") && err.Error() != test.want) {

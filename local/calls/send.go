@@ -119,7 +119,7 @@ func (s Sender) post(ctx context.Context, m method, r Request, contentType strin
 	return result, err
 }
 
-// fail reads a Twirp error. An answer that is none keeps its text.
+// fail reads a Twirp error. Any other answer becomes the message.
 func (r *Result) fail(answer []byte) {
 	var e struct {
 		Code twirp.ErrorCode

@@ -136,6 +136,6 @@ func TestSendToAnother(t *testing.T) {
 	}
 	s.HTTP = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) })
 	if got, err := s.Send(t.Context(), calls.Request{RPC: getUser, Protocol: request.JSON, JSON: []byte("{}")}); err == nil {
-		t.Errorf("Send = %+v, want an error for an answer that is no JSON", got)
+		t.Errorf("Send = %+v, want an error for an answer that is not JSON", got)
 	}
 }

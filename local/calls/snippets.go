@@ -24,12 +24,12 @@ type Snippets struct {
 	Event string
 }
 
-// event has the form of scripts/events, with names for what differs. It is no JSON, because the body's quotes come with the body.
+// event has the form of scripts/events, with names for what differs. It is not JSON, because $BODY brings its quotes.
 //
 //go:embed event.json.txt
 var event string
 
-var errNoJSON = errors.New("the request is no JSON, so there is nothing to copy")
+var errNoJSON = errors.New("the request is not JSON, so there is nothing to copy")
 
 // SnippetsOf returns the texts for a JSON request of an rpc, for example of UserService/GetUser.
 func SnippetsOf(rpc string, body []byte, to Targets) (Snippets, error) {
@@ -76,10 +76,10 @@ func (to Targets) grpcurl(m method, text string) string {
 	return strings.Join(append(parts, "-d "+quote(text), quote(strings.TrimSuffix(host, "/"))+" "+m.path()), " \\\n  ")
 }
 
-// quote returns text as one word of a shell. Inside of single quotes no character has a meaning, except the quote.
+// quote returns text as one word of a shell. Within single quotes only the quote has a meaning.
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
-// eventOf replaces the names in one pass, so that a body cannot bring names of its own.
+// eventOf replaces the names in one pass, so that a name in the body stays as it is.
 func eventOf(m method, text string) string {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)

@@ -14,7 +14,7 @@ type Transport struct{ Handler http.Handler }
 
 var _ http.RoundTripper = Transport{}
 
-// RoundTrip implements http.RoundTripper. It fails if the handler panics with http.ErrAbortHandler. Other panics are the caller's.
+// RoundTrip implements http.RoundTripper. It fails if the handler panics with http.ErrAbortHandler. Other panics reach the caller.
 func (t Transport) RoundTrip(r *http.Request) (response *http.Response, err error) {
 	in := r.Clone(r.Context())
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
@@ -56,7 +56,7 @@ func (w *answerWriter) Header() http.Header { return w.header }
 
 // WriteHeader implements http.ResponseWriter.
 func (w *answerWriter) WriteHeader(status int) {
-	if w.status == 0 && status >= http.StatusOK { // a lower one informs, and another follows
+	if w.status == 0 && status >= http.StatusOK { // a status below 200 is followed by another
 		w.status, w.sent = status, w.header.Clone()
 	}
 }

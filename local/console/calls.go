@@ -39,7 +39,7 @@ type callList struct {
 	Own       bool   // show the console's own calls
 	Calls     []calls.Call
 	Found     int  // also those that are not shown
-	Elsewhere bool // the functions are processes: only the emulator sees their calls
+	Elsewhere bool // the emulator's functions are processes, so the recorder does not see their calls
 	Payloads  bool
 	CanTry    bool
 }
@@ -54,7 +54,7 @@ func (v *visit) calls() (answer, error) {
 		Slow: strings.TrimSpace(v.FormValue("ms")), Own: v.FormValue("own") != "", Payloads: v.console.Calls.Payloads(), CanTry: v.console.Open,
 		Elsewhere: v.console.Emulator != nil && slices.ContainsFunc(v.console.Emulator.Inspect().Functions, func(f emulator.FunctionStatus) bool { return !f.InProcess }),
 	}
-	l.MinMS, _ = strconv.ParseFloat(l.Slow, 64) // what is no number selects all
+	l.MinMS, _ = strconv.ParseFloat(l.Slow, 64) // 0 if it is not a number: selects all
 	for _, call := range v.console.Calls.List(l.Filter) {
 		if l.Own || call.Agent != ownAgent {
 			if l.Found++; l.Found <= shownCalls {

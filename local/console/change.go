@@ -118,7 +118,7 @@ func (c *change) differ(rows ...difference) {
 	c.Shown = hex.EncodeToString(sum[:])
 }
 
-// askChange shows the form, and the change if nothing need be typed for it.
+// askChange shows the form, and the change if it needs no input.
 func (v *visit) askChange() (answer, error) {
 	c, p, act, err := v.readChange()
 	if err != nil {

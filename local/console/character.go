@@ -62,7 +62,7 @@ func facts(m protoreflect.Message) []fact {
 	return all
 }
 
-// grid places each item in its slot. Items beyond the capacity, or twice in a slot, have their own places at the end.
+// grid places each item in its slot. An item beyond the capacity, or in a slot that has one already, gets a place at the end.
 func grid(inventory *databasev1.Inventory) []gridRow {
 	rows := make([]gridRow, max(0, min(inventory.GetCapacity(), 1000)))
 	for i := range rows {

@@ -10,7 +10,7 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 )
 
-// The size of a chart in units of its SVG. The line keeps a distance to the edges, so that its whole width is seen.
+// The size of a chart in units of its SVG. The margin keeps the line's whole width visible at the edges.
 const (
 	chartWidth, chartHeight = 240, 48
 	chartMargin             = 2
@@ -19,19 +19,19 @@ const (
 // chart is a figure over the last samples.
 type chart struct {
 	Name  string
-	Value string // present
+	Value string // the newest
 	Scale string // of the vertical axis
 	Path  string // of the line, in SVG's form
 }
 
-// curve makes a chart. Its values are NaN if there is none.
+// curve describes a chart.
 type curve struct {
 	name string
-	of   func(before, now sample) float64 // before is the sample before now; for the first sample it is now itself
+	of   func(before, now sample) float64 // the value, NaN if there is none; for the first sample, before is now
 	text func(value float64) string
-	top  func(sample) float64 // the least end of the scale
-	none string               // the text if there is no value
-	most bool                 // top is the limit of the value, and a part of the text
+	top  func(sample) float64 // the end of the scale, unless a value is larger
+	none string               // the text for NaN
+	most bool                 // top limits the value: the text is "3 of 16"
 }
 
 func curves() []curve {
@@ -103,7 +103,7 @@ func pathOf(samples []sample, values []float64, top float64) string {
 		x := chartWidth - chartMargin - (chartWidth-2*chartMargin)*float64(last.Sub(samples[i].at))/float64(window)
 		y := chartHeight - chartMargin - (chartHeight-2*chartMargin)*min(1, v/max(top, math.SmallestNonzeroFloat64))
 		if !drawn {
-			fmt.Fprintf(&b, "M%.1f %.1fh0", x, y) // h0: a point without neighbours is seen, too
+			fmt.Fprintf(&b, "M%.1f %.1fh0", x, y) // h0 makes a single point visible
 		} else {
 			fmt.Fprintf(&b, "L%.1f %.1f", x, y)
 		}
@@ -112,12 +112,12 @@ func pathOf(samples []sample, values []float64, top float64) string {
 	return b.String()
 }
 
-// rate is the number of requests a second.
+// rate returns the requests per second.
 func rate(before, now sample) float64 {
 	return float64(now.requests-before.requests) / now.at.Sub(before.at).Seconds() // 0/0 is NaN
 }
 
-// hitRate is the part of the lookups that Redis or the process has served.
+// hitRate returns the part of the lookups that Redis or this process served, from 0 to 1.
 func hitRate(before, now sample) float64 {
 	served, all := lookups(now.Cache)
 	servedBefore, allBefore := lookups(before.Cache)
@@ -138,7 +138,7 @@ func watermarkAge(before, now sample) float64 {
 	return now.Cache.WatermarkAge.Seconds()
 }
 
-// milliseconds writes seconds with about three digits. +Inf is longer than the histogram can tell.
+// milliseconds writes a duration in seconds with about three digits. +Inf is beyond the last bound of the histogram, 1 s.
 func milliseconds(seconds float64) string {
 	if math.IsInf(seconds, 1) {
 		return "over 1 s"
@@ -160,7 +160,7 @@ func decimal(v float64) string {
 
 func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-func percent(v float64) string { return whole(math.Floor(v*100)) + " %" } // 100 % is all of them
+func percent(v float64) string { return whole(math.Floor(v*100)) + " %" } // rounded down: 100 % means all
 
 func breaker(v float64) string {
 	if v > 0 {

@@ -1,8 +1,8 @@
 // Package console has the pages for people: the front page of the port, the API reference, and the console for support staff and
 // developers.
 //
-// The console calls the services as any other caller does, with the credentials of the person who opens the page. Pages load a style,
-// two scripts and nothing of another origin. Each works without the scripts, too.
+// The console calls the services as any other caller does, with the credentials of the person who opens the page. A page contains its
+// style, and loads two scripts of the console and nothing else. It works without the scripts, too.
 package console
 
 import (
@@ -43,13 +43,13 @@ var parse = sync.OnceValues(func() (*template.Template, error) {
 
 // Options of the console.
 type Options struct {
-	Open     bool // without a login: the data is a developer's
+	Open     bool // there is no login: the data is a developer's
 	Edge     *rpcserver.Server
 	RPC      http.Handler       // Twirp's services
-	GRPC     *grpc.ClientConn   // to this program; nil: it has no gRPC
+	GRPC     *grpc.ClientConn   // to this program; nil: pages offer no gRPC
 	URL      string             // of the port, for commands to copy
 	Calls    *calls.Recorder    // of the edge
-	Emulator *emulator.Emulator // nil: the program is none
+	Emulator *emulator.Emulator // nil: the program is not an emulator
 	UserURL  string             // of the web application's page about a user, with {user_id} in it; empty: there is none
 	Log      *slog.Logger
 	State    State
@@ -85,7 +85,7 @@ func New(o Options) http.Handler {
 	})
 }
 
-// start goes to the first page that the caller may open.
+// start redirects to the first page that the caller may open.
 func (v *visit) start() (answer, error) {
 	for _, s := range sections {
 		if s.here(v.console) && v.rights.Has(s.need) {
@@ -164,5 +164,5 @@ func send(w http.ResponseWriter, contentType string, body []byte) {
 func setHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy())
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin") // a form's request needs an Origin, to tell it from one of another site
+	h.Set("Referrer-Policy", "same-origin") // so that a form's request has an Origin, which tells it from one of another site
 }

@@ -13,18 +13,17 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// An error's page says what is wrong, so htmx shows its part, too. A region that asks again and again
-// stays as it was.
+// The page of an error says what is wrong, so htmx shows its part, too. The page State is an exception: it keeps the last answer.
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id !== "now" && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
 });
 
-// Parts that change by themselves can be stopped. A poll has no event of a person.
+// The checkbox stops polls. A request by a person has a triggering event, and goes out.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.querySelector("#pause:checked") && !event.detail.requestConfig.triggeringEvent) event.preventDefault();
 });
 
-// A page that asks for its figures again and again says if they are old.
+// The page State says if its figures are old.
 for (const [event, isOld] of [["htmx:sendError", true], ["htmx:responseError", true], ["htmx:afterSwap", false]]) {
   document.addEventListener(event, () => {
     const note = document.getElementById("old");

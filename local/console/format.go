@@ -54,7 +54,7 @@ var searchFields = map[string]string{
 	"USER_ID": "user ids", "USERNAME": "usernames", "EMAIL": "e-mail addresses", "CHARACTER_NAME": "characters", "SESSION_ID": "session ids",
 }
 
-// formatTime writes a time of the database. "" is a time that is not known.
+// formatTime writes a time of the database, "" if it is not known.
 func formatTime(t *timestamppb.Timestamp) string {
 	if t == nil {
 		return ""
@@ -100,7 +100,7 @@ func indent(text []byte) string {
 // rows returns the height of an input for a text.
 func rows(text string) string { return strconv.Itoa(min(20, 3+strings.Count(text, "\n"))) }
 
-// number reads an id; a text that is none has the id 0, which the services refuse.
+// number reads an id. Any other text is 0, which the services refuse.
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	errNoCallers pageError = "CALLERS_FILE is not set, so the program cannot know who you are. Set it, and give yourself the role support: shared/callers/README.md says how."
 )
 
-// visitor is who opens a page.
+// visitor is the caller that opens a page.
 type visitor struct {
 	name   string // empty: there is no login
 	rights callers.Rights
@@ -30,7 +30,7 @@ type visitor struct {
 	proof  http.Header // for rpcs
 }
 
-// identify finds out who opens a page.
+// identify identifies the caller that opens a page.
 func (c *Console) identify(r *http.Request) (visitor, error) {
 	if c.Open {
 		return visitor{rights: callers.All}, nil
@@ -118,7 +118,7 @@ func (c *Console) showLogin(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// login checks a key, and keeps it in a cookie until the browser ends.
+// login checks a key, and sets the cookie with it.
 func (c *Console) login(w http.ResponseWriter, r *http.Request) {
 	if err := readForm(w, r, maxLogin); err != nil {
 		c.show(w, nil, http.StatusBadRequest, answer{template: "login", frame: frame{Title: "Log in", Content: loginForm{Open: true}, Problem: noticeOf(err)}})

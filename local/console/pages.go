@@ -18,10 +18,10 @@ const Path = "/console"
 // maxForm is the largest form in bytes. A form to call an rpc has its whole message.
 const maxForm = 4 << 20
 
-// maxLogin is the largest form with a key in bytes. It comes from anybody who reaches the address.
+// maxLogin is the largest form with a key in bytes. Anyone who reaches the address can send one.
 const maxLogin = 64 << 10
 
-// section is an entry of the menu.
+// section is an entry of the menu. here says whether the program has the page.
 type section struct {
 	path, name string
 	need       callers.Rights
@@ -48,7 +48,7 @@ type frame struct {
 
 	Menu   []section
 	Who    string // the caller's name; empty: there is no login
-	CanEnd bool   // the login is a key, which can be forgotten
+	CanEnd bool   // the login is a cookie, which a button deletes
 }
 
 // Path returns the address of a menu's entry.
@@ -90,14 +90,14 @@ func statusOf(err error) int {
 	return http.StatusUnprocessableEntity
 }
 
-// answer is what a page's function returns: a page, or where to go.
+// answer is what a page's function returns: a page, or a redirect.
 type answer struct {
 	template string
 	frame
-	to string // the browser goes there
+	to string // address of the redirect; empty: a page
 }
 
-// visit is a request of a browser, whose caller may open the page.
+// visit is a request for a page, whose caller is known.
 type visit struct {
 	*http.Request
 	visitor
@@ -113,7 +113,7 @@ func redirect(path string, query url.Values) (answer, error) {
 	return answer{to: to}, nil
 }
 
-// page serves one page, if the caller has the right.
+// page serves one page to callers with the rights that it needs.
 func (c *Console) page(need callers.Rights, f func(*visit) (answer, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := c.identify(r)

@@ -39,7 +39,7 @@ type search struct {
 	visitor
 	Query string
 	By    databasev1.PlayerField
-	Found *databasev1.FindPlayersResponse // nil: nothing was asked
+	Found *databasev1.FindPlayersResponse // nil: there was no query
 }
 
 func (v *visit) players() (answer, error) {
@@ -60,7 +60,7 @@ type player struct {
 	*databasev1.GetPlayerResponse
 	ID       string
 	Name     string // of the user; the id if the user was removed
-	Personal bool   // the personal fields are here
+	Personal bool   // the page has the personal fields
 	AdminURL string // of the web application, to ban the user or to revoke sessions
 	Notes    []*databasev1.Note
 	Audit    []*databasev1.AuditEntry
@@ -149,7 +149,7 @@ func (v *visit) addNote() (answer, error) {
 type audits struct {
 	Who     string
 	Entries []*databasev1.AuditEntry
-	Next    int64 // id from which older rows are asked; 0: there are none
+	Next    int64 // the next page has the rows before this id; 0: there is none
 }
 
 const auditRows = 50

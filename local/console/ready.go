@@ -5,35 +5,35 @@ import (
 	"strings"
 )
 
-// Readiness is the answer of /readyz, and what the program knows besides.
+// Readiness is the answer of /readyz, with the version of the schema.
 type Readiness struct {
 	Ready                                     bool
 	Database, Schema, Redis, Callers, Warning string // as /readyz has them
 	SchemaVersion                             int    // 0: not known
 }
 
-// verdict says in a word how a part of the service is.
+// verdict is the state of a part of the service.
 type verdict string
 
 const (
-	ok        verdict = "ok"
+	isOK      verdict = "ok"
 	notOK     verdict = "not ok"
 	attention verdict = "attention"
 )
 
-// Class returns the class of the style.
+// Class returns the style's class.
 func (v verdict) Class() string {
-	return map[verdict]string{ok: "good", notOK: "bad", attention: "warn"}[v]
+	return map[verdict]string{isOK: "good", notOK: "bad", attention: "warn"}[v]
 }
 
-// readyPart is a part of the service, and what somebody should do about it.
+// readyPart is a part of the service, and what an operator should do about it.
 type readyPart struct {
 	Name      string
 	Is        verdict
 	Means, Do string // Do is empty if there is nothing to do
 }
 
-// parts puts the readiness of the service into words. database and redis are addresses.
+// parts explains each part. The addresses of about are for what to do.
 func (r Readiness) parts(about About) []readyPart {
 	return []readyPart{r.database(about.Database), r.schema(), r.redis(about.Redis), r.callers(about.Callers), r.warning()}
 }
@@ -44,7 +44,7 @@ func (r Readiness) headline() readyPart {
 	case r.Ready && r.Database == "busy":
 		return readyPart{"Ready", attention, "Calls can succeed, but every connection to the database is in use.", ""}
 	case r.Ready:
-		return readyPart{"Ready", ok, "Calls can succeed.", ""}
+		return readyPart{"Ready", isOK, "Calls can succeed.", ""}
 	case r.Database == "ok" && r.Schema == "ok":
 		return readyPart{"Not ready", attention, "The process is shutting down. It finishes the requests that run.", ""}
 	}
@@ -55,11 +55,11 @@ func (r Readiness) database(address string) readyPart {
 	reason, told := strings.CutPrefix(r.Database, "down: ")
 	switch {
 	case r.Database == "ok":
-		return readyPart{"Database", ok, "PostgreSQL answers.", ""}
+		return readyPart{"Database", isOK, "PostgreSQL answers.", ""}
 	case r.Database == "busy":
 		return readyPart{
 			"Database", attention, "Every connection of the pool is in use, so the check got none. The service stays ready, and refuses requests that would wait for too long.",
-			"Find what became slow: the rpcs below are sorted by it. Then raise pool_max_conns in DATABASE_URL within PostgreSQL's max_connections, or start more processes.",
+			"Find what became slow: the slowest rpcs are listed below. Then raise pool_max_conns in DATABASE_URL within PostgreSQL's max_connections, or start more processes.",
 		}
 	case told:
 		return readyPart{
@@ -80,7 +80,7 @@ func (r Readiness) schema() readyPart {
 		if r.SchemaVersion > 0 {
 			means += ": the schema is at version " + strconv.Itoa(r.SchemaVersion)
 		}
-		return readyPart{"Schema", ok, means + ".", ""}
+		return readyPart{"Schema", isOK, means + ".", ""}
 	case "unknown":
 		return readyPart{"Schema", attention, "It was not checked, because the database gave no connection.", "Repair the database first."}
 	}
@@ -94,7 +94,7 @@ func (r Readiness) redis(address string) readyPart {
 	lacks, answers := strings.CutPrefix(r.Redis, "the cache is off: ")
 	switch {
 	case r.Redis == "ok":
-		return readyPart{"Redis", ok, "Redis answers, and can be the cache.", ""}
+		return readyPart{"Redis", isOK, "Redis answers, and can be the cache.", ""}
 	case r.Redis == "off":
 		return readyPart{
 			"Redis", attention, "The service uses no Redis, because REDIS_URL is off. Every read goes to PostgreSQL.",
@@ -119,12 +119,12 @@ func (r Readiness) callers(count int) readyPart {
 			"Set CALLERS_FILE, and give each caller the smallest role that works. The README of shared/callers says how.",
 		}
 	}
-	return readyPart{"Callers", ok, "Only the callers in CALLERS_FILE are served (" + strconv.Itoa(count) + "). Each has the rights of its roles.", ""}
+	return readyPart{"Callers", isOK, "Only the callers in CALLERS_FILE are served (" + strconv.Itoa(count) + "). Each has the rights of its roles.", ""}
 }
 
 func (r Readiness) warning() readyPart {
 	if r.Warning == "" {
-		return readyPart{"Warning", ok, "There is none.", ""}
+		return readyPart{"Warning", isOK, "There is none.", ""}
 	}
 	return readyPart{"Warning", attention, "Calls work, but the database needs its operator soon.", sentence(r.Warning)}
 }

@@ -10,8 +10,8 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// rpcs are clients of the services. A page asks for nothing that its caller could not ask for: each call has the caller's
-// credentials, and the services check them, limit them, log them and audit them.
+// rpcs are clients of the services. A page gets no more than its caller may: each call has the caller's credentials, and the
+// services check, limit, log and audit it.
 type rpcs struct {
 	staff      databasev1.StaffService
 	characters databasev1.CharacterDbService

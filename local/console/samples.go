@@ -11,7 +11,7 @@ import (
 const (
 	// sampleEvery is the least time between two samples, so that many viewers cost as much as one.
 	sampleEvery = time.Second
-	// maxGap ends a series of samples: a rate over a longer time would be no present value.
+	// maxGap is the longest time between two samples of a series. A rate over a longer time would not be a present value.
 	maxGap     = 10 * time.Second
 	maxSamples = 60
 	// window is the time that a chart shows.
@@ -26,18 +26,18 @@ type sample struct {
 	took     metrics.Durations // of all rpcs
 }
 
-// sampler keeps the last samples. It takes one only when a person looks, so a page that is not open costs nothing.
+// sampler keeps the last samples. It takes one only for a page, so it costs nothing while no page is open.
 type sampler struct {
 	take func() metrics.Snapshot
 	now  func() time.Time
 
 	mu      sync.Mutex
-	samples []sample // the oldest first
+	samples []sample // oldest first
 }
 
 func newSampler(take func() metrics.Snapshot) *sampler { return &sampler{take: take, now: time.Now} }
 
-// look returns the last samples, the newest of which is at most sampleEvery old.
+// look returns the last samples, oldest first. The newest is at most sampleEvery old.
 func (s *sampler) look() []sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *sampler) look() []sample {
 			one.took[i] += n
 		}
 	}
-	var kept []sample // a new slice, because others may still read the old one
+	var kept []sample // a new slice, because other pages may still read the old one
 	for _, old := range s.samples[max(0, len(s.samples)-maxSamples+1):] {
 		if now.Sub(old.at) <= window {
 			kept = append(kept, old)

@@ -60,7 +60,7 @@ func (r rpcRow) P50() string { return milliseconds(r.p50) }
 // P99 returns the duration that 99 % of the requests do not exceed, with its unit.
 func (r rpcRow) P99() string { return milliseconds(r.p99) }
 
-// state shows how the service is. A browser with htmx asks for it every 2 s.
+// state shows the state of the service. A browser with htmx asks for it every 2 s.
 func (v *visit) state() (answer, error) {
 	c := v.console
 	about, ready, now := c.State.About(), c.State.Ready(), c.samples.now()

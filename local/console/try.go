@@ -38,7 +38,7 @@ func (v *visit) sender(gateway emulator.Gateway) calls.Sender {
 	return calls.Sender{HTTP: to, GRPC: v.console.GRPC}
 }
 
-// readTrial reads the form, without a call.
+// readTrial reads the form.
 func (v *visit) readTrial() (*trial, error) {
 	t := &trial{RPCs: calls.RPCs(), RPC: v.FormValue("rpc"), Protocol: request.Protocol(v.FormValue("protocol")), Gateway: emulator.Gateway(v.FormValue("gateway")), Values: map[string]string{}}
 	if v.console.Emulator != nil {
@@ -63,7 +63,7 @@ func (t *trial) page() answer {
 	return answer{template: "try", frame: frame{Title: "Call an rpc", Section: "calls", Content: t}}
 }
 
-// try shows the form, with the request of a call if the address names one.
+// try shows the form. The parameter again names a recorded call, whose request fills the form.
 func (v *visit) try() (answer, error) {
 	t, err := v.readTrial()
 	if err != nil {
@@ -82,7 +82,7 @@ func (v *visit) try() (answer, error) {
 	return t.page(), nil
 }
 
-// send calls the rpc.
+// send calls the rpc with the values of the form.
 func (v *visit) send() (answer, error) {
 	t, err := v.readTrial()
 	if err != nil || t.RPC == "" {

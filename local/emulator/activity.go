@@ -46,7 +46,7 @@ type activity struct {
 	lineBytes                                int             // of lines
 }
 
-// activity returns that of a function. The caller holds mu.
+// activity returns the activity of a function. The caller holds mu.
 func (h *history) activity(function string) *activity {
 	a := h.activities[function]
 	if a == nil {

@@ -73,8 +73,8 @@ func (f *function) run(ctx context.Context, in runtime.Invocation, source string
 	return result
 }
 
-// record is run for an invocation whose source is known. It returns the complete record too. The record has copies of the
-// payloads, because a function in this process may reuse its memory.
+// record does what run does, for an invocation that has its source, and returns the complete record too. The record has copies of
+// the payloads, because a function in this process may reuse its memory.
 func (f *function) record(ctx context.Context, in runtime.Invocation, i Invocation) (runtime.Result, Invocation) {
 	i.Start, i.Function, i.RequestID = time.Now(), f.settings.ID, in.RequestID
 	i.Async, i.ClientContext = in.Async, in.ClientContext

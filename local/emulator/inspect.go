@@ -25,7 +25,7 @@ type Inspection struct {
 // Value is an environment variable or a parameter of the template.
 type Value struct {
 	Name   string
-	Value  string // "(set)" for a secret
+	Value  string // "(set)" if it is a secret
 	Known  bool   // false: only a deployment knows the value
 	Secret bool   // the name or the value looks like a secret, so Value does not have it
 }

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	dto "github.com/prometheus/client_model/go"
-
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/shared/cache"
@@ -22,10 +21,10 @@ type Snapshot struct {
 
 // RPC has the counts of an rpc, over all protocols.
 type RPC struct {
-	Name     string // for example UserService/GetUser; none: requests without a route
+	Name     string // UserService/GetUser; "none" for requests without a route
 	Requests uint64
 	Errors   uint64 // answers with another code than ok
-	Failures uint64 // those among them that are the service's fault: internal, unavailable, deadline_exceeded, resource_exhausted
+	Failures uint64 // the errors that are the service's fault: internal, unavailable, deadline_exceeded, resource_exhausted
 	Took     Durations
 }
 
@@ -40,7 +39,7 @@ func (d Durations) Bound(i int) float64 {
 	return requestBuckets[i]
 }
 
-// Snapshot returns the present state. It costs about as much as a small scrape, and nothing that a request has to pay.
+// Snapshot returns the present state. It costs about as much as a small scrape. Requests pay nothing for it.
 func (m *Metrics) Snapshot() Snapshot {
 	var s Snapshot
 	if m.now != nil {
@@ -81,7 +80,7 @@ func (r *RPC) add(one *dto.Metric) {
 	}
 }
 
-// add adds the counts of a histogram, whose buckets contain the shorter ones and leave out the last.
+// add adds the counts of a histogram. Its buckets are cumulative, and the last one, up to +Inf, is not among them.
 func (d *Durations) add(h *dto.Histogram) {
 	var below uint64
 	for i, b := range h.GetBucket() {

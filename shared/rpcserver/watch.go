@@ -35,9 +35,9 @@ type watched struct {
 	request, answer proto.Message
 }
 
-// Watch calls f after each request, in the goroutine that serves the request. The caller may have its answer already. f sees only requests
-// that begin after Watch has returned. Each call replaces the watcher before it; a nil f means that there is none. Watch may be called at
-// any time. Without a watcher, a request costs nothing more than the check for one.
+// Watch calls f after each request, in the goroutine that serves the request. The caller may have its answer already. f gets only requests
+// that begin after Watch has returned. Watch replaces the watcher before; nil removes it. It may be called at any time. Without a watcher,
+// a request costs only the check for one.
 func (s *Server) Watch(f func(Finished)) {
 	if f == nil {
 		s.watcher.Store(nil)
