@@ -140,3 +140,20 @@ func TestBuildErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestDecode reads bodies in protobuf.
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	if got, err := calls.Decode(getUser, []byte("\x0a\x03ada"), false); err != nil || got != "{\n  \"user_id\": \"ada\"\n}" {
+		t.Errorf("a request: got %s, %v, want ada", got, err)
+	}
+	if got, err := calls.Decode(getUser, nil, true); err != nil || got != "{\n  \"user\": null\n}" {
+		t.Errorf("an empty answer: got %s, %v, want all fields", got, err)
+	}
+	if got, err := calls.Decode(getUser, []byte("\xff4711"), false); err == nil || !strings.Contains(err.Error(), "is not a GetUserRequest") {
+		t.Errorf("no protobuf: got %s, %v, want an error with the message's name", got, err)
+	}
+	if got, err := calls.Decode("UserService/Nothing", nil, false); err == nil {
+		t.Errorf("an unknown rpc: got %s, want an error", got)
+	}
+}

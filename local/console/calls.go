@@ -32,8 +32,8 @@ func (c *Console) callPages(mux *http.ServeMux) {
 
 const shownCalls = 100
 
-// callList is the content of the page with the last calls.
-type callList struct {
+// callsPage is the content of the page with the last calls.
+type callsPage struct {
 	calls.Filter
 	Slow      string // milliseconds, as typed
 	Own       bool   // show the console's own calls
@@ -46,7 +46,7 @@ type callList struct {
 
 func (v *visit) calls() (answer, error) {
 	v.console.Calls.Look()
-	l := callList{
+	l := callsPage{
 		Filter: calls.Filter{
 			RPC: strings.TrimSpace(v.FormValue("rpc")), Code: twirp.ErrorCode(strings.TrimSpace(v.FormValue("code"))),
 			Caller: strings.TrimSpace(v.FormValue("caller")), Protocol: request.Protocol(v.FormValue("protocol")), OnlyErrors: v.FormValue("errors") != "",

@@ -9,8 +9,8 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 )
 
-// sheet is the content of the page of one character.
-type sheet struct {
+// characterPage is the content of the page of one character.
+type characterPage struct {
 	visitor
 	*databasev1.Character
 	Tables []table   // sections of single values
@@ -38,7 +38,7 @@ func (v *visit) character() (answer, error) {
 		return answer{}, err
 	}
 	c := got.Character
-	s := &sheet{visitor: v.visitor, Character: c, Grid: grid(c.GetInventory())}
+	s := &characterPage{visitor: v.visitor, Character: c, Grid: grid(c.GetInventory())}
 	for _, section := range []struct {
 		name string
 		of   protoreflect.Message

@@ -70,7 +70,7 @@ func New(o Options) http.Handler {
 	c.callPages(mux)
 	c.emulatorPages(mux)
 	c.statePages(mux)
-	mux.Handle("GET "+Path+"/{$}", c.page(0, func(v *visit) (answer, error) { return v.start() }))
+	mux.Handle("GET "+Path+"/{$}", c.page(0, (*visit).start))
 	mux.HandleFunc("GET "+Path+"/login", c.askLogin)
 	mux.HandleFunc("POST "+Path+"/login", c.login)
 	mux.HandleFunc("POST "+Path+"/logout", c.logout)
@@ -83,16 +83,6 @@ func New(o Options) http.Handler {
 		w.Header().Set("Cache-Control", "no-store") // pages have players' data
 		mux.ServeHTTP(w, r)
 	})
-}
-
-// start redirects to the first page that the caller may open.
-func (v *visit) start() (answer, error) {
-	for _, s := range sections {
-		if s.here(v.console) && v.rights.Has(s.need) {
-			return redirect(s.path, nil)
-		}
-	}
-	return answer{template: "problem", frame: frame{Title: "Nothing to see"}}, errNoSection
 }
 
 // policy allows the style of the pages, the console's scripts and forms, and nothing else.

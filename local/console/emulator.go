@@ -33,8 +33,8 @@ const (
 	rpcPrefix   = "/twirp/osirose.database.v1."
 )
 
-// emulated is the content of the page of the emulator.
-type emulated struct {
+// emulatorPage is the content of the page of the emulator.
+type emulatorPage struct {
 	emulator.Inspection
 	Events []event // the newest first
 }
@@ -49,7 +49,7 @@ type event struct {
 }
 
 func (v *visit) emulator() (answer, error) {
-	s := emulated{Inspection: v.console.Emulator.Inspect()}
+	s := emulatorPage{Inspection: v.console.Emulator.Inspect()}
 	all := v.console.Emulator.Invocations()
 	for _, each := range slices.Backward(all[max(0, len(all)-shownEvents):]) {
 		e, _ := describe(each)
@@ -98,8 +98,8 @@ func (v *visit) function() (answer, error) {
 	return answer{}, errNoFunction
 }
 
-// opened is the content of the page of one event.
-type opened struct {
+// eventPage is the content of the page of one event.
+type eventPage struct {
 	event
 	Request, Answer  string // decoded
 	Document, Output string // the event and the function's response, as JSON
@@ -112,7 +112,7 @@ func (v *visit) event() (answer, error) {
 		return answer{}, errNoEvent
 	}
 	e, x := describe(i)
-	o := opened{event: e, Document: indent(i.Event), Output: indent(i.Response), LogText: string(i.Log)}
+	o := eventPage{event: e, Document: indent(i.Event), Output: indent(i.Response), LogText: string(i.Log)}
 	o.Request = readable(x.Request.Path, x.Request.ContentType, x.Request.Body, false)
 	o.Answer = readable(x.Request.Path, x.Response.ContentType, x.Response.Body, true)
 	return answer{template: "event", frame: frame{Title: "Event " + strconv.FormatInt(i.Number, 10), Section: "emulator", Content: o}}, nil

@@ -38,6 +38,18 @@ var sections = []section{
 	{"emulator", "Emulator", 0, func(c *Console) bool { return c.Emulator != nil }},
 }
 
+const errNoSection pageError = "Your roles allow no page of the console. The role support opens Players, and the role monitor opens State and Calls."
+
+// start redirects to the first page that the caller may open.
+func (v *visit) start() (answer, error) {
+	for _, s := range sections {
+		if s.here(v.console) && v.rights.Has(s.need) {
+			return redirect(s.path, nil)
+		}
+	}
+	return answer{template: "problem", frame: frame{Title: "Nothing to see"}}, errNoSection
+}
+
 // frame is what every page has.
 type frame struct {
 	Title   string

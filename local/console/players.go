@@ -11,8 +11,6 @@ import (
 	"github.com/osirose-new/database-service/shared/callers"
 )
 
-const errNoSection pageError = "Your roles allow no page of the console. The role support opens Players, and the role monitor opens State and Calls."
-
 // staffPages adds the pages for support staff.
 func (c *Console) staffPages(mux *http.ServeMux) {
 	for path, of := range map[string]struct {
@@ -34,8 +32,8 @@ func (c *Console) staffPages(mux *http.ServeMux) {
 	}
 }
 
-// search is the content of the page that finds players.
-type search struct {
+// searchPage is the content of the page that finds players.
+type searchPage struct {
 	visitor
 	Query string
 	By    databasev1.PlayerField
@@ -43,7 +41,7 @@ type search struct {
 }
 
 func (v *visit) players() (answer, error) {
-	s := search{visitor: v.visitor, Query: strings.TrimSpace(v.FormValue("q"))}
+	s := searchPage{visitor: v.visitor, Query: strings.TrimSpace(v.FormValue("q"))}
 	s.By = databasev1.PlayerField(databasev1.PlayerField_value["PLAYER_FIELD_"+v.FormValue("by")])
 	a := answer{template: "players", frame: frame{Title: "Players", Section: "players", Content: &s}}
 	if s.Query == "" {
@@ -54,8 +52,8 @@ func (v *visit) players() (answer, error) {
 	return a, err
 }
 
-// player is the content of the page of one player.
-type player struct {
+// playerPage is the content of the page of one player.
+type playerPage struct {
 	visitor
 	*databasev1.GetPlayerResponse
 	ID       string
@@ -81,7 +79,7 @@ var done = map[string]string{
 }
 
 func (v *visit) player() (answer, error) {
-	p := &player{
+	p := &playerPage{
 		visitor: v.visitor, ID: v.FormValue("id"), Done: done[v.FormValue("done")], Personal: v.Method == http.MethodPost,
 		CanAudit: v.rights.Has(callers.ListAudit), CanNote: v.rights.Has(callers.AddNote), CanPersonal: v.rights.Has(callers.GetPlayerPersonal),
 	}
@@ -134,7 +132,7 @@ func userName(u *databasev1.User, id string) string {
 type newNote struct{ User, Text, RequestID string }
 
 // NewNote returns an empty form.
-func (p *player) NewNote() newNote { return newNote{User: p.ID, RequestID: uuid.NewString()} }
+func (p *playerPage) NewNote() newNote { return newNote{User: p.ID, RequestID: uuid.NewString()} }
 
 func (v *visit) addNote() (answer, error) {
 	n := newNote{v.PostFormValue("id"), strings.TrimSpace(v.PostFormValue("text")), v.PostFormValue("request_id")}
@@ -145,8 +143,8 @@ func (v *visit) addNote() (answer, error) {
 	return redirect("player", url.Values{"id": {n.User}, "done": {"note"}})
 }
 
-// audits is the content of the page of the audit.
-type audits struct {
+// auditPage is the content of the page of the audit.
+type auditPage struct {
 	Who     string
 	Entries []*databasev1.AuditEntry
 	Next    int64 // the next page has the rows before this id; 0: there is none
@@ -155,7 +153,7 @@ type audits struct {
 const auditRows = 50
 
 func (v *visit) audit() (answer, error) {
-	s := &audits{Who: strings.TrimSpace(v.FormValue("who"))}
+	s := &auditPage{Who: strings.TrimSpace(v.FormValue("who"))}
 	ask := &databasev1.ListAuditRequest{Limit: auditRows, Before: number(v.FormValue("before"))}
 	if s.Who != "" {
 		ask.Of = &databasev1.ListAuditRequest_Who{Who: s.Who}

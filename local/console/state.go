@@ -36,8 +36,8 @@ func (c *Console) statePages(mux *http.ServeMux) {
 	}
 }
 
-// stateView is the content of the page State.
-type stateView struct {
+// statePage is the content of the page State.
+type statePage struct {
 	About
 	At       time.Time
 	Head     readyPart
@@ -64,7 +64,7 @@ func (r rpcRow) P99() string { return milliseconds(r.p99) }
 func (v *visit) state() (answer, error) {
 	c := v.console
 	about, ready, now := c.State.About(), c.State.Ready(), c.samples.now()
-	s := &stateView{About: about, At: now, Head: ready.headline(), Parts: ready.parts(about), Facts: about.facts(ready, now)}
+	s := &statePage{About: about, At: now, Head: ready.headline(), Parts: ready.parts(about), Facts: about.facts(ready, now)}
 	if c.State.Metrics != nil {
 		samples := c.samples.look()
 		s.Measured, s.Charts, s.RPCs = true, charts(samples), slowest(samples[len(samples)-1].RPCs)

@@ -9,8 +9,8 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// trial is the content of the page that calls an rpc.
-type trial struct {
+// tryPage is the content of the page that calls an rpc.
+type tryPage struct {
 	RPCs      []calls.RPC
 	RPC       string
 	Form      calls.Form
@@ -38,9 +38,9 @@ func (v *visit) sender(gateway emulator.Gateway) calls.Sender {
 	return calls.Sender{HTTP: to, GRPC: v.console.GRPC}
 }
 
-// readTrial reads the form.
-func (v *visit) readTrial() (*trial, error) {
-	t := &trial{RPCs: calls.RPCs(), RPC: v.FormValue("rpc"), Protocol: request.Protocol(v.FormValue("protocol")), Gateway: emulator.Gateway(v.FormValue("gateway")), Values: map[string]string{}}
+// readForm reads the form.
+func (v *visit) readForm() (*tryPage, error) {
+	t := &tryPage{RPCs: calls.RPCs(), RPC: v.FormValue("rpc"), Protocol: request.Protocol(v.FormValue("protocol")), Gateway: emulator.Gateway(v.FormValue("gateway")), Values: map[string]string{}}
 	if v.console.Emulator != nil {
 		t.Gateways = gateways
 	}
@@ -59,13 +59,13 @@ func (v *visit) readTrial() (*trial, error) {
 	return t, nil
 }
 
-func (t *trial) page() answer {
+func (t *tryPage) page() answer {
 	return answer{template: "try", frame: frame{Title: "Call an rpc", Section: "calls", Content: t}}
 }
 
 // try shows the form. The parameter again names a recorded call, whose request fills the form.
 func (v *visit) try() (answer, error) {
-	t, err := v.readTrial()
+	t, err := v.readForm()
 	if err != nil {
 		return t.page(), err
 	}
@@ -84,7 +84,7 @@ func (v *visit) try() (answer, error) {
 
 // send calls the rpc with the values of the form.
 func (v *visit) send() (answer, error) {
-	t, err := v.readTrial()
+	t, err := v.readForm()
 	if err != nil || t.RPC == "" {
 		return t.page(), err
 	}
