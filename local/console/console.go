@@ -96,7 +96,7 @@ var policy = sync.OnceValue(func() string {
 type Front struct {
 	Version, Revision string
 	Admin             string // URL of the admin address on the server's machine; empty: there is none
-	Emulator          bool   // the API reference is at this address
+	Emulator          bool   // the console is at this address
 }
 
 // Handler returns the front page.
