@@ -101,7 +101,7 @@ func keep(f rpcserver.Finished, payloads bool) *kept {
 	return k
 }
 
-// keepNames keeps the meta that names a field or a right. It is no content of the request.
+// keepNames keeps the meta that names a field or a right. These names are not content of the request.
 func (k *kept) keepNames(err twirp.Error) {
 	if err == nil {
 		return
