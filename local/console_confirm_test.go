@@ -149,6 +149,11 @@ func TestConsoleNothingToChange(t *testing.T) {
 	for n := range 5 {
 		w.hero(t, bob, "Full"+string(rune('a'+n)))
 	}
+	w.env.RDProxy.Refuse()
+	w.env.RDProxy.Reset()
+	p.want(p.change("rename", alice, amber, "new_name", "Ambrosia"), http.StatusSeeOther) // the cache is no reason to fail
+	w.env.RDProxy.Accept()
+	p.want(p.get(query("character", "id", amber)), http.StatusOK, "Ambrosia")
 	form := p.shown("transfer", alice, amber, "to", bob)
 	p.want(p.post("/change/confirm", form), http.StatusPreconditionFailed, "SLOTS_FULL")
 	p.want(p.get(query("change", "action", "transfer", "user", alice, "id", amber, "to", alice)), http.StatusUnprocessableEntity, "is the owner")

@@ -33,6 +33,10 @@ func TestConsoleForeign(t *testing.T) {
 	t.Parallel()
 	w := newConsoleWorld(t)
 	p := w.login(t, "rex")
+	a := p.with(http.MethodPost, "/logout", "Origin", "https://localhost", "Host", "localhost") // a proxy with TLS
+	if !strings.Contains(a.header.Get("Set-Cookie"), "; Secure") {
+		t.Errorf("behind a proxy with TLS the cookie is not Secure: %q", a.header.Get("Set-Cookie"))
+	}
 	for _, path := range []string{"/login", "/logout", "/player", "/player/note", "/change/show", "/change/confirm"} {
 		for _, header := range [][]string{
 			{"Origin", "https://evil.example"},

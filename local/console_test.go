@@ -182,6 +182,9 @@ func TestConsoleLogin(t *testing.T) {
 		if got := a.header.Get("Set-Cookie"); !strings.Contains(got, "HttpOnly") || !strings.Contains(got, "SameSite=Strict") || !strings.Contains(got, "Path=/console") {
 			t.Errorf("the cookie is %s", strings.Replace(got, w.keys["sue"], "KEY", 1))
 		}
+		if strings.Contains(a.header.Get("Set-Cookie"), "Secure") {
+			t.Error("the cookie is Secure, but the connection is not")
+		}
 		p.want(p.get("/players"), http.StatusOK, "sue", "Log out")
 		p.want(p.post("/logout", nil), http.StatusSeeOther)
 		p.want(p.get("/players"), http.StatusSeeOther)

@@ -15,7 +15,7 @@ document.addEventListener("click", async (event) => {
 
 // The page of an error says what is wrong, so htmx shows its part, too. The page State is an exception: it keeps the last answer.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id !== "now" && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
+  if (!["now", "live"].includes(event.detail.target.id) && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
 });
 
 // The checkbox stops polls. A request by a person has a triggering event, and goes out.

@@ -149,6 +149,6 @@ func (c *Console) logout(w http.ResponseWriter, r *http.Request) {
 func (c *Console) cookie(r *http.Request, key string, maxAge int) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure depends on whether the connection is encrypted
 		Name: cookieName, Value: key, Path: Path, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		Secure: r.TLS != nil || callers.ConnectionFrom(r.Context()).IsEncrypted(),
+		Secure: r.TLS != nil || callers.ConnectionFrom(r.Context()).IsEncrypted() || strings.HasPrefix(r.Header.Get("Origin"), "https://"), // of a proxy
 	}
 }
