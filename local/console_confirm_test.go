@@ -133,6 +133,24 @@ func TestConsoleConfirmLost(t *testing.T) {
 	})
 }
 
+// TestConsoleDownAfterChange loses PostgreSQL between a change and the page that shows it. That page must not say that nothing was done.
+func TestConsoleDownAfterChange(t *testing.T) {
+	t.Parallel()
+	w := newConsoleWorld(t)
+	alice := w.env.AddUser(t, "Alice")
+	p := w.login(t, "rex")
+	a := p.want(p.change("rename", alice, w.hero(t, alice, "Amber"), "new_name", "Ambrosia"), http.StatusSeeOther)
+	w.env.PGProxy.Refuse()
+	w.env.PGProxy.Reset()
+	to := strings.TrimPrefix(a.header.Get("Location"), "/console")
+	if down := p.want(p.get(to), http.StatusServiceUnavailable, "DATABASE_UNAVAILABLE"); strings.Contains(down.text, "Not done") {
+		t.Errorf("the page says that nothing was done:\n%s", down.text)
+	}
+	p.want(p.post("/player/note", url.Values{"id": {alice}, "text": {"x"}}), http.StatusServiceUnavailable, "DATABASE_UNAVAILABLE")
+	w.env.PGProxy.Accept()
+	p.want(p.get(to), http.StatusOK, "The character has its new name.", "Ambrosia")
+}
+
 // TestConsoleNothingToChange opens a change of a character that does not need it.
 func TestConsoleNothingToChange(t *testing.T) {
 	t.Parallel()

@@ -86,6 +86,11 @@ func TestConsolePlayers(t *testing.T) {
 	p.want(p.post("/player", url.Values{"id": {alice}}), http.StatusUnprocessableEntity, "Write why")
 	p.want(p.post("/player", url.Values{"id": {alice}, "reason": {"ticket 4711"}}), http.StatusOK, "E-mail</dt>", "IP address")
 
+	for _, done := range []string{"undelete", "restore", "rename", "transfer", "note"} { // an address proves nothing
+		if a := p.want(p.get(query("player", "id", alice, "done", done)), http.StatusOK); strings.Contains(a.text, `class="done"`) {
+			t.Errorf("done=%s: the page says that a change was made, but none was:\n%s", done, a.text)
+		}
+	}
 	to := func(user, done string) string { return "/console/player?done=" + done + "&id=" + url.QueryEscape(user) }
 	for _, each := range []struct {
 		a    page

@@ -167,7 +167,7 @@ func (c *Console) serve(w http.ResponseWriter, v *visit, need callers.Rights, f 
 	a, err := f(v)
 	switch {
 	case err != nil && a.template == "":
-		c.show(w, v, statusOf(err), answer{template: "problem", frame: frame{Title: "Not done", Problem: noticeOf(err)}})
+		c.show(w, v, statusOf(err), answer{template: "problem", frame: frame{Title: v.titleOf(err), Problem: noticeOf(err)}})
 	case err != nil:
 		a.Problem = noticeOf(err)
 		a.Problem.Unsure = a.Changes && isUnsure(err)
@@ -177,6 +177,17 @@ func (c *Console) serve(w http.ResponseWriter, v *visit, need callers.Rights, f 
 	default:
 		c.show(w, v, http.StatusOK, a)
 	}
+}
+
+// titleOf returns the title of a page that is not there. A change before it may be done, also one that was answered with an error.
+func (v *visit) titleOf(err error) string {
+	switch {
+	case isUnsure(err):
+		return "No answer from the service"
+	case v.Method != http.MethodPost:
+		return "Cannot be shown"
+	}
+	return "Not done"
 }
 
 // show sends a page with the menu of what the caller may open.

@@ -3,7 +3,9 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -69,18 +71,33 @@ type playerPage struct {
 	CanPersonal bool
 }
 
-// done has what a page says after a change.
-var done = map[string]string{
-	"undelete": "The character is back.",
-	"restore":  "The mark for deletion is removed.",
-	"rename":   "The character has its new name.",
-	"transfer": "The character has its new owner.",
-	"note":     "The note is added.",
+// done has what a page says after a change, and the action of its row in the audit.
+var done = map[string]struct{ action, text string }{
+	"undelete": {"UndeleteCharacter", "The character is back."},
+	"restore":  {"UndeleteCharacter", "The mark for deletion is removed."},
+	"rename":   {"RenameCharacter", "The character has its new name."},
+	"transfer": {"TransferCharacter", "The character has its new owner."},
+	"note":     {"AddNote", "The note is added."},
+}
+
+// doneFor is how long a page may say that a change is done.
+const doneFor = 10 * time.Minute
+
+// doneText returns what the page says after a change. An address alone proves nothing: it may be old, or come from somebody else. So the audit
+// must have a change of the same kind that the caller made in the last minutes.
+func (v *visit) doneText(audit []*databasev1.AuditEntry) string {
+	is := done[v.FormValue("done")]
+	if !v.rights.Has(callers.ListAudit) || slices.ContainsFunc(audit, func(e *databasev1.AuditEntry) bool {
+		return e.Action == is.action && (e.Who == v.name || v.name == "") && time.Since(e.At.AsTime()) < doneFor
+	}) {
+		return is.text
+	}
+	return ""
 }
 
 func (v *visit) player() (answer, error) {
 	p := &playerPage{
-		visitor: v.visitor, ID: v.FormValue("id"), Done: done[v.FormValue("done")], Personal: v.Method == http.MethodPost,
+		visitor: v.visitor, ID: v.FormValue("id"), Personal: v.Method == http.MethodPost,
 		CanAudit: v.rights.Has(callers.ListAudit), CanNote: v.rights.Has(callers.AddNote), CanPersonal: v.rights.Has(callers.GetPlayerPersonal),
 	}
 	reason := strings.TrimSpace(v.PostFormValue("reason"))
@@ -95,21 +112,30 @@ func (v *visit) player() (answer, error) {
 	if v.console.UserURL != "" {
 		p.AdminURL = strings.ReplaceAll(v.console.UserURL, "{user_id}", escape(p.ID))
 	}
+	if err := v.readHistory(p); err != nil {
+		return answer{}, err
+	}
+	p.Done = v.doneText(p.Audit)
+	return answer{template: "player", frame: frame{Title: p.Name, Section: "players", Content: p}}, nil
+}
+
+// readHistory reads the notes and the audit, if the caller may see them.
+func (v *visit) readHistory(p *player) error {
 	if v.rights.Has(callers.ListNotes) && p.User != nil {
 		notes, err := v.console.staff.ListNotes(v.ctx(), &databasev1.ListNotesRequest{UserId: p.ID})
 		if err != nil {
-			return answer{}, err
+			return err
 		}
 		p.Notes = notes.Notes
 	}
 	if p.CanAudit {
 		entries, err := v.console.staff.ListAudit(v.ctx(), &databasev1.ListAuditRequest{Of: &databasev1.ListAuditRequest_UserId{UserId: p.ID}})
 		if err != nil {
-			return answer{}, err
+			return err
 		}
 		p.Audit = entries.Entries
 	}
-	return answer{template: "player", frame: frame{Title: p.Name, Section: "players", Content: p}}, nil
+	return nil
 }
 
 // escape returns an id for any place of a URL: a path, a query or a fragment.
