@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/structpb"
+
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/services"
-	"google.golang.org/protobuf/types/known/structpb"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // hostile are texts that break out of HTML, attributes, URLs, and templates if they are not escaped.
@@ -109,4 +111,56 @@ func TestConsoleBadInput(t *testing.T) {
 	big := url.Values{"action": {"rename"}, "reason": {strings.Repeat("x", 5<<20)}}
 	p.want(p.post("/change/confirm", big), http.StatusBadRequest, "too large or broken")
 	p.want(w.visitor(t).post("/login", url.Values{"key": {strings.Repeat("x", 1<<20)}}), http.StatusBadRequest, "too large or broken")
+}
+
+// TestConsoleHostileCalls sends paths, bodies and headers that a page of calls or events shows again.
+func TestConsoleHostileCalls(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("needs PostgreSQL, and -short is set")
+	}
+	e := testenv.New(t, "plugins", "miniredis", testenv.AlsoStaff)
+	emulated := &consoleWorld{program: startEmulator(t, outside(e))}
+	emulated.console = emulated.url + "/console"
+	served, admin := startWithAdmin(t, nil)
+	for _, w := range []*consoleWorld{emulated, {program: served, console: admin + "/console"}} {
+		p := w.visitor(t)
+		for _, text := range hostile {
+			escaped := url.PathEscape(text)
+			for _, path := range []string{"/twirp/osirose.database.v1.UserService/" + escaped, "/twirp/osirose.database.v1.UserService/GetUser?q=" + escaped, "/" + escaped} {
+				for _, body := range []string{text, `{"user_id":` + strconv.Quote(text) + `}`, `{` + strconv.Quote(text) + `:1}`} {
+					r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.url+path, strings.NewReader(body))
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.Header.Set("Content-Type", "application/json")
+					r.Header.Set("User-Agent", strings.ToValidUTF8(strings.Map(printable, text), ""))
+					p.do(r, nil)
+				}
+			}
+			p.get("/try?rpc=" + escaped)
+			p.post("/try", url.Values{"rpc": {"UserService/GetUser"}, "field.user_id": {text}, "protocol": {text}, "gateway": {text}})
+			p.post("/try", url.Values{"rpc": {"UserService/GetUser"}, "field.user_id": {text}, "protocol": {"json"}, "gateway": {"v2"}})
+		}
+		paths := []string{"/calls?own=1", "/emulator", "/try?rpc=" + url.QueryEscape(hostile[0]), "/calls?rpc=" + url.QueryEscape(hostile[1]) + "&code=" + url.QueryEscape(hostile[1])}
+		for n := range 160 {
+			paths = append(paths, "/call?number="+strconv.Itoa(n), "/emulator/event?number="+strconv.Itoa(n), "/try?rpc=UserService/GetUser&again="+strconv.Itoa(n))
+		}
+		for _, path := range paths {
+			a := p.get(path)
+			for _, bad := range []string{"<script>alert", "<img", "onmouseover='", `href="javascript`, "</textarea></title>", "ZgotmplZ"} {
+				if strings.Contains(a.text, bad) || a.status == http.StatusInternalServerError {
+					t.Errorf("%s: %d, has %q", path, a.status, bad)
+				}
+			}
+		}
+	}
+}
+
+// printable drops what no header can have.
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return -1
+	}
+	return r
 }

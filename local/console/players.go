@@ -120,7 +120,7 @@ func (v *visit) player() (answer, error) {
 }
 
 // readHistory reads the notes and the audit, if the caller may see them.
-func (v *visit) readHistory(p *player) error {
+func (v *visit) readHistory(p *playerPage) error {
 	if v.rights.Has(callers.ListNotes) && p.User != nil {
 		notes, err := v.console.staff.ListNotes(v.ctx(), &databasev1.ListNotesRequest{UserId: p.ID})
 		if err != nil {
