@@ -172,7 +172,11 @@ func TestConsoleNothingToChange(t *testing.T) {
 	p.want(p.change("rename", alice, amber, "new_name", "Ambrosia"), http.StatusSeeOther) // the cache is no reason to fail
 	w.env.RDProxy.Accept()
 	p.want(p.get(query("character", "id", amber)), http.StatusOK, "Ambrosia")
+	w.env.WebExec(t, w.env.Expand(`UPDATE {user} SET [displayUsername] = $1 WHERE [id] = $2`), "Bob\u202e\u2069\x07", bob)
 	form := p.shown("transfer", alice, amber, "to", bob)
+	if a := p.want(p.post("/change/show", form), http.StatusOK, "Bob"); strings.ContainsAny(a.text, "\u202e\u2069\x07") {
+		t.Errorf("the name changes the order of the text after it:\n%q", a.text)
+	}
 	p.want(p.post("/change/confirm", form), http.StatusPreconditionFailed, "SLOTS_FULL")
 	p.want(p.get(query("change", "action", "transfer", "user", alice, "id", amber, "to", alice)), http.StatusUnprocessableEntity, "is the owner")
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -143,15 +145,25 @@ func escape(id string) string { return strings.ReplaceAll(url.QueryEscape(id), "
 
 // userName returns how pages call a user.
 func userName(u *databasev1.User, id string) string {
+	name := "Removed user " + id
 	switch {
 	case u == nil:
-		return "Removed user " + id
 	case u.DisplayUsername != "":
-		return u.DisplayUsername
+		name = u.DisplayUsername
 	case u.Username != "":
-		return u.Username
+		name = u.Username
+	default:
+		name = u.Name
 	}
-	return u.Name
+	return strings.Map(inOrder, name)
+}
+
+// inOrder replaces characters that change the order in which a browser shows the text after them, for example the id behind a name.
+func inOrder(r rune) rune {
+	if unicode.Is(unicode.Bidi_Control, r) || unicode.IsControl(r) {
+		return utf8.RuneError
+	}
+	return r
 }
 
 // newNote is the form of a note. With the same RequestID it is added once.

@@ -182,8 +182,10 @@ func (e *env) listen() string {
 // userURL refuses what a browser would run instead of open.
 func (e *env) userURL() string {
 	v := e.text("USER_ADMIN_URL", "")
-	if v != "" && (!strings.HasPrefix(v, "https://") && !strings.HasPrefix(v, "http://") || !strings.Contains(v, "{user_id}")) {
-		e.wrong("USER_ADMIN_URL", "is not http:// or https:// with {user_id} in it, for example https://game.example/admin/users/{user_id}")
+	scheme, rest, _ := strings.Cut(v, "://")
+	host := strings.IndexAny(rest, "/?#") // its end
+	if v != "" && (scheme != "https" && scheme != "http" || host < 1 || strings.Contains(rest[:host], "{") || !strings.Contains(rest, "{user_id}")) {
+		e.wrong("USER_ADMIN_URL", "is not http:// or https:// with {user_id} after the host, for example https://game.example/admin/users/{user_id}")
 	}
 	return v
 }

@@ -164,3 +164,19 @@ func TestReadWrong(t *testing.T) {
 		}
 	})
 }
+
+// TestUserURL refuses a URL that a browser would run, or whose host is a user's id.
+func TestUserURL(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]bool{
+		"": true, "https://game.example/admin/users/{user_id}": true, "http://localhost:3000?id={user_id}": true, "https://game.example/#/{user_id}/bans": true,
+		"javascript:alert({user_id})": false, "//game.example/{user_id}": false, "/users/{user_id}": false, "https://game.example/users": false,
+		"https://{user_id}": false, "https://{user_id}.game.example/": false, "https://game.example@{user_id}/": false, "https:///{user_id}": false,
+		"HTTPS://game.example/{user_id}": false, "data:text/html,{user_id}": false,
+	} {
+		_, err := config.Read(environment(map[string]string{"USER_ADMIN_URL": value}))
+		if ok := !slices.Contains(names(err), "USER_ADMIN_URL"); ok != want {
+			t.Errorf("USER_ADMIN_URL=%s is accepted: %t, want %t", value, ok, want)
+		}
+	}
+}
