@@ -83,7 +83,9 @@ func TestConsoleConfirmTwice(t *testing.T) {
 				t.Errorf("the audit has %s %d times, want 1", c.rpc, got)
 			}
 			form.Set("reason", "ticket 4712")
-			p.want(p.post("/change/confirm", form), http.StatusUnprocessableEntity, "was made already")
+			if a := p.want(p.post("/change/confirm", form), http.StatusUnprocessableEntity, "was made already"); strings.Contains(a.text, "Not done") {
+				t.Error("the page says that the change is not done")
+			}
 			form.Set("request_id", "8a2e6bbd-51cd-4b2d-8b9d-0d9a1e7d7c11") // another form of the same change
 			if a := p.post("/change/confirm", form); a.status == http.StatusSeeOther {
 				t.Errorf("another request goes to %s, but did nothing", a.header.Get("Location"))

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/url"
 	"unicode/utf8"
@@ -184,6 +185,8 @@ func (v *visit) titleOf(err error) string {
 	switch {
 	case isUnsure(err):
 		return "No answer from the service"
+	case errors.Is(err, errMade):
+		return "Made already"
 	case v.Method != http.MethodPost:
 		return "Cannot be shown"
 	}
