@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/tls"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -189,32 +188,4 @@ func TestConsoleCertificate(t *testing.T) {
 	stranger := browser(testenv.NewAuthority(t, time.Now()).Issue(t, testenv.URI(t, "spiffe://game/cert")).TLS())
 	stranger.want(stranger.get("/players"), http.StatusSeeOther)
 	stranger.want(stranger.get("/login"), http.StatusUnauthorized, "IDENTITY_REFUSED")
-}
-
-// TestConsolePlaintext logs in over plain text from an address that is not this machine's own.
-func TestConsolePlaintext(t *testing.T) {
-	t.Parallel()
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := ""
-	for _, a := range addresses {
-		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
-			host = ip.IP.String()
-		}
-	}
-	if host == "" {
-		t.Skip("this machine has no other address")
-	}
-	port := freePort(t)
-	w := newConsoleWorldAt(t, net.JoinHostPort("0.0.0.0", port))
-	w.console = "http://" + net.JoinHostPort(host, port) + "/console"
-	p := w.visitor(t)
-	a := p.want(p.post("/login", url.Values{"key": {w.keys["sue"]}}), http.StatusUnauthorized, "PLAINTEXT_CREDENTIAL")
-	if strings.Contains(a.header.Get("Set-Cookie"), "osr_") {
-		t.Error("the browser keeps a key that came over plain text")
-	}
-	p.want(p.with(http.MethodGet, "/players", "Cookie", "console_key="+w.keys["sue"]), http.StatusSeeOther)
-	p.want(p.with(http.MethodGet, "/players", "Authorization", "Bearer "+w.keys["sue"]), http.StatusSeeOther)
 }

@@ -34,15 +34,6 @@ func newConsoleWorld(t *testing.T, of ...string) *consoleWorld {
 	return w
 }
 
-// newConsoleWorldAt starts the program with ADMIN_ADDR.
-func newConsoleWorldAt(t *testing.T, admin string) *consoleWorld {
-	t.Helper()
-	w := withKeys(t)
-	w.program = start(t, append(outside(w.env), "CALLERS_FILE="+w.file, "ADMIN_ADDR="+admin))
-	wantText(t, &w.stdout, "/metrics")
-	return w
-}
-
 // withKeys returns a world whose program does not run yet.
 func withKeys(t *testing.T) *consoleWorld {
 	t.Helper()
