@@ -78,7 +78,7 @@ func TestConsolePlayers(t *testing.T) {
 	}
 	p.want(p.get(query("players", "q", "nobody at all")), http.StatusOK, "Nothing was found")
 	p.want(p.get(query("players", "q", strings.Repeat("x", 300))), http.StatusBadRequest, "query is longer than 256 bytes")
-	before := p.want(p.get(query("player", "id", alice)), http.StatusOK, "Alice", "Amber", "Marked", "will be deleted", "Aldebaran", "can come back until",
+	before := p.want(p.get(query("player", "id", alice)), http.StatusOK, "Alice", "Amber", "Marked", "will be deleted", "Aldebaran", "kept until",
 		`href="https://game.example/users/`+alice+`?tab=ban"`, "the player</td>")
 	if strings.Contains(before.text, "E-mail</dt>") {
 		t.Errorf("the page has an e-mail address without a reason:\n%s", before.text)

@@ -92,10 +92,12 @@ func TestDeveloperPages(t *testing.T) {
 		"emulator="+console+"/emulator", "event="+console+"/emulator/event?number=1", "function="+console+"/emulator/function?id=UserFunction")
 }
 
-// TestStatePageInBrowser opens the page State while its figures change.
+// TestStatePageInBrowser opens the page State while its figures change, and finds the slowest rpc.
 func TestStatePageInBrowser(t *testing.T) {
 	t.Parallel()
-	file, keys, _ := reportCallers(t)
-	_, admin := startWithAdmin(t, append(outside(testenv.New(t, "plugins", "miniredis")), "CALLERS_FILE="+file))
-	inBrowser(t, "pages.mjs", []string{"KEY=" + keys["monitor"]}, "state="+admin+"/console/state")
+	w := newConsoleWorld(t)
+	ask(t, w.url, w.keys["world"], badToken)
+	key := []string{"KEY=" + w.keys["mona"]}
+	inBrowser(t, "state.mjs", key, w.console, "SessionService/GetSession")
+	inBrowser(t, "pages.mjs", key, "state="+w.console+"/state")
 }
