@@ -77,7 +77,7 @@ func TestMetricsAreNotPublic(t *testing.T) {
 		t.Errorf("/metrics on the public port: got %d %v, want Twirp's bad_route", code, answer)
 	}
 	for path, want := range map[string]int{
-		"/healthz": http.StatusOK, "/readyz": http.StatusOK, "/": http.StatusNotFound, "/twirp/osirose.database.v1.UserService/GetUser": http.StatusNotFound,
+		"/healthz": http.StatusOK, "/readyz": http.StatusOK, "/other": http.StatusNotFound, "/twirp/osirose.database.v1.UserService/GetUser": http.StatusNotFound,
 	} {
 		if got, _ := fetch(t, admin+path); got != want {
 			t.Errorf("%s on the admin address: got %d, want %d", path, got, want)
