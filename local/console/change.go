@@ -85,9 +85,6 @@ func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, er
 	if err != nil {
 		return nil, nil, act, err
 	}
-	if p.User != nil {
-		c.UserID = p.User.Id // a number may have been written in another form
-	}
 	c.Player = userName(p.User, c.UserID)
 	id := number(v.FormValue("id"))
 	for _, each := range p.Characters {
