@@ -73,7 +73,11 @@ func TestConsoleConfirmTwice(t *testing.T) {
 			form, before := p.shown(c.action, alice, c.id, c.typed...), w.actions(t)[c.rpc]
 			var both sync.WaitGroup
 			for range 2 {
-				both.Go(func() { p.want(p.post("/change/confirm", form), http.StatusSeeOther) })
+				both.Go(func() {
+					if a := p.post("/change/confirm", form); a.status != http.StatusSeeOther {
+						t.Errorf("one of two clicks: %d\n%s", a.status, a.text)
+					}
+				})
 			}
 			both.Wait()
 			if a := p.want(p.post("/change/confirm", form), http.StatusSeeOther); !strings.Contains(a.header.Get("Location"), "done="+c.action) {
@@ -150,7 +154,11 @@ func TestConsoleDownAfterChange(t *testing.T) {
 	}
 	p.want(p.post("/player/note", url.Values{"id": {alice}, "text": {"x"}}), http.StatusServiceUnavailable, "DATABASE_UNAVAILABLE")
 	w.env.PGProxy.Accept()
-	p.want(p.get(to), http.StatusOK, "The character has its new name.", "Ambrosia")
+	eventually(t, "the page: the pool has connections again", func() bool {
+		a = p.get(to)
+		return a.status == http.StatusOK
+	})
+	p.want(a, http.StatusOK, "The character has its new name.", "Ambrosia")
 }
 
 // TestConsoleNothingToChange opens a change of a character that does not need it.
@@ -166,6 +174,16 @@ func TestConsoleNothingToChange(t *testing.T) {
 			t.Errorf("%s: the page has a change:\n%s", action, a.text)
 		}
 	}
+	p.want(p.post("/change/show", url.Values{"action": {"rename"}, "user": {alice}, "id": {amber}, "new_name": {"Amber"}}), http.StatusUnprocessableEntity, "has this name already")
+	gone, marked := w.hero(t, bob, "Gone"), w.hero(t, alice, "Marked")
+	w.lose(t, bob, gone, atOnce)
+	w.lose(t, alice, marked, later)
+	hidden := p.shown("restore", alice, marked)
+	hidden.Set("new_name", "Hidden") // it was not shown
+	p.want(p.post("/change/confirm", hidden), http.StatusSeeOther)
+	if a := p.want(p.get(query("player", "id", alice)), http.StatusOK, "Marked"); strings.Contains(a.text, "Hidden") {
+		t.Errorf("the character has a name that was not shown:\n%s", a.text)
+	}
 	for n := range 5 {
 		w.hero(t, bob, "Full"+string(rune('a'+n)))
 	}
@@ -175,6 +193,9 @@ func TestConsoleNothingToChange(t *testing.T) {
 	w.env.RDProxy.Accept()
 	p.want(p.get(query("character", "id", amber)), http.StatusOK, "Ambrosia")
 	w.env.WebExec(t, w.env.Expand(`UPDATE {user} SET [displayUsername] = $1 WHERE [id] = $2`), "Bob\u202e\u2069\x07", bob)
+	if a := p.want(p.get(query("change", "action", "undelete", "user", bob, "id", gone)), http.StatusUnprocessableEntity, "no free slot"); strings.Contains(a.text, "This will change") {
+		t.Errorf("the page has a change that cannot be made:\n%s", a.text)
+	}
 	form := p.shown("transfer", alice, amber, "to", bob)
 	if a := p.want(p.post("/change/show", form), http.StatusOK, "Bob"); strings.ContainsAny(a.text, "\u202e\u2069\x07") {
 		t.Errorf("the name changes the order of the text after it:\n%q", a.text)

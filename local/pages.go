@@ -35,14 +35,16 @@ func toItself(p *app.Program) (*grpc.ClientConn, error) {
 		return nil, nil //nolint:nilnil // the console offers no gRPC then
 	}
 	return grpc.NewClient("passthrough:///"+strings.TrimPrefix(baseURL(p.Config), "http://"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent("console"))
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent(calls.Agent))
 }
 
 // adminConsole returns the console of the admin address. demo means that the data is a developer's: it needs no login.
 func adminConsole(p *app.Program, m *metrics.Metrics, h *health, rpc http.Handler, demo bool) (_ http.Handler, err error) {
 	o := consoleOf(p, demo && p.Callers.Any())
 	o.RPC, o.State = rpc, programState(p, h, m)
-	o.GRPC, err = toItself(p)
+	if o.Open {
+		o.GRPC, err = toItself(p)
+	}
 	return console.New(o), err
 }
 
@@ -57,7 +59,7 @@ func besideGateway(p *app.Program, h *health, gateway *emulator.Emulator) http.H
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		get := r.Method == http.MethodGet
 		switch {
-		case strings.HasPrefix(r.URL.Path, console.Path+"/"):
+		case r.URL.Path == console.Path || strings.HasPrefix(r.URL.Path, console.Path+"/"):
 			pages.ServeHTTP(w, r)
 		case get && r.URL.Path == "/healthz":
 			h.serveAlive(w, r)

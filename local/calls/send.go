@@ -29,6 +29,9 @@ type Sender struct {
 	GRPC *grpc.ClientConn
 }
 
+// Agent is the program that the requests of a [Sender] name in User-Agent.
+const Agent = "console"
+
 // Request is a request to send.
 type Request struct {
 	RPC           string // UserService/GetUser
@@ -92,7 +95,7 @@ func (s Sender) post(ctx context.Context, m method, r Request, contentType strin
 	}
 	post.Header.Set("Content-Type", contentType)
 	post.Header.Set("Accept", contentType) // the emulator's gateways read it
-	post.Header.Set("User-Agent", "console")
+	post.Header.Set("User-Agent", Agent)
 	if r.Authorization != "" {
 		post.Header.Set("Authorization", r.Authorization)
 	}

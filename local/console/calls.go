@@ -15,18 +15,20 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 )
 
-// ownAgent is the program that the console's own calls name in User-Agent.
-const ownAgent = "console"
+const errNoCall pageError = "The call is not kept any more: the console keeps the last 500, and fewer if they are large."
 
-const errNoCall pageError = "The call is not kept any more: the console keeps the last 500."
+func hasCalls(c *Console) bool { return c.Calls != nil }
 
 // callPages adds the pages of calls.
 func (c *Console) callPages(mux *http.ServeMux) {
+	if !hasCalls(c) {
+		return
+	}
 	mux.Handle("GET "+Path+"/calls", c.page(callers.Metrics, (*visit).calls))
 	mux.Handle("GET "+Path+"/call", c.page(callers.Metrics, (*visit).call))
 	if c.Open {
 		mux.Handle("GET "+Path+"/try", c.page(0, (*visit).try))
-		mux.Handle("POST "+Path+"/try", c.page(0, (*visit).send))
+		mux.Handle("POST "+Path+"/try", patient(c.page(0, (*visit).send)))
 	}
 }
 
@@ -56,7 +58,7 @@ func (v *visit) calls() (answer, error) {
 	}
 	l.MinMS, _ = strconv.ParseFloat(l.Slow, 64) // 0 if it is not a number: selects all
 	for _, call := range v.console.Calls.List(l.Filter) {
-		if l.Own || call.Agent != ownAgent {
+		if l.Own || call.Agent != calls.Agent {
 			if l.Found++; l.Found <= shownCalls {
 				l.Calls = append(l.Calls, call)
 			}

@@ -17,16 +17,18 @@ import (
 )
 
 const (
-	errReason  pageError = "Write why, in at most 500 bytes. The audit keeps it."
-	errAction  pageError = "There is no such change."
-	errNoChar  pageError = "The player has no such character."
-	errDiffers pageError = "Nothing was changed yet. This is the change with what you typed, and with the character as it is now: look at it, and confirm it."
-	errTo      pageError = "Write the username or the id of the new owner."
-	errNewName pageError = "Write a new name. If the character was deleted, another one has its old name now."
-	errSlot    pageError = "Write the number of a free slot, or nothing."
-	errThere   pageError = "The character is not deleted."
-	errNoMark  pageError = "The character has no mark for deletion."
-	errOwner   pageError = "The user is the owner already."
+	errReason   pageError = "Write why, in at most 500 bytes. The audit keeps it."
+	errAction   pageError = "There is no such change."
+	errNoChar   pageError = "The player has no such character."
+	errDiffers  pageError = "Nothing was changed yet. This is the change with what you typed, and with the character as it is now: look at it, and confirm it."
+	errTo       pageError = "Write the username or the id of the new owner."
+	errNewName  pageError = "Write a new name. If the character was deleted, another one has its old name now."
+	errSlot     pageError = "Write the number of a free slot, or nothing."
+	errThere    pageError = "The character is not deleted."
+	errSameName pageError = "The character has this name already."
+	errGone     pageError = "The character is deleted by now. Bring it back instead: the player's page has the link."
+	errNoMark   pageError = "The character has no mark for deletion."
+	errOwner    pageError = "The user is the owner already."
 )
 
 // change is the content of the page that shows a change and asks for it.
@@ -81,6 +83,9 @@ func (v *visit) readChange() (*change, *databasev1.GetPlayerResponse, action, er
 		return nil, nil, act, rpcserver.NotAllowed(v.rights.Missing(act.need))
 	}
 	c.Title, c.Button = act.title, act.button
+	if c.Action == "restore" {
+		c.NewName = "" // it would not be shown
+	}
 	p, err := v.console.staff.GetPlayer(v.ctx(), &databasev1.GetPlayerRequest{UserId: c.UserID})
 	if err != nil {
 		return nil, nil, act, err
@@ -110,7 +115,7 @@ func (c *change) differ(rows ...difference) {
 			c.Rows = append(c.Rows, r)
 		}
 	}
-	text, _ := json.Marshal(c.Rows) // strings can be encoded
+	text, _ := json.Marshal([]any{c.Action, c.Character.Id, c.Rows}) // strings and numbers can be encoded
 	sum := sha256.Sum256(text)
 	c.Shown = hex.EncodeToString(sum[:])
 }

@@ -83,8 +83,11 @@ func (v *visit) again(c *change) func(context.Context) error {
 	slot, err := strconv.ParseInt(c.SlotIs, 10, 32)
 	there := c.Character != nil && c.Character.DeletedAt == nil
 	switch {
-	case (c.Action == "undelete" || c.Action == "restore") && there && c.Character.DeleteAt == nil && err == nil:
-		return func(ctx context.Context) error { return v.undelete(ctx, c, int32(slot)) }
+	case c.Action == "undelete" && there && c.Character.DeleteAt == nil && err == nil:
+		slot := int32(slot)
+		return func(ctx context.Context) error { return v.undelete(ctx, c, &slot) }
+	case c.Action == "restore" && there && c.Character.DeleteAt == nil:
+		return func(ctx context.Context) error { return v.undelete(ctx, c, nil) }
 	case c.Action == "transfer" && c.Character == nil && err == nil:
 		return func(ctx context.Context) error { return v.transfer(ctx, c, int32(slot)) }
 	case c.Action == "rename" && there && c.NameWas != "" && c.Character.Name != c.NameWas:
@@ -93,9 +96,9 @@ func (v *visit) again(c *change) func(context.Context) error {
 	return nil
 }
 
-func (v *visit) undelete(ctx context.Context, c *change, slot int32) error {
+func (v *visit) undelete(ctx context.Context, c *change, slot *int32) error {
 	_, err := v.console.staff.UndeleteCharacter(ctx, &databasev1.UndeleteCharacterRequest{
-		CharacterId: c.Character.Id, NewName: c.NewName, Slot: &slot, Reason: c.Reason, RequestId: c.RequestID,
+		CharacterId: c.Character.Id, NewName: c.NewName, Slot: slot, Reason: c.Reason, RequestId: c.RequestID,
 	})
 	return err
 }

@@ -48,7 +48,7 @@ type Options struct {
 	RPC      http.Handler       // Twirp's services
 	GRPC     *grpc.ClientConn   // to this program; nil: pages offer no gRPC
 	URL      string             // of the port, for commands to copy
-	Calls    *calls.Recorder    // of the edge
+	Calls    *calls.Recorder    // of the edge; nil: there is no page Calls
 	Emulator *emulator.Emulator // nil: the program is not an emulator
 	UserURL  string             // of the web application's page about a user, with {user_id} in it; empty: there is none
 	Log      *slog.Logger
@@ -70,6 +70,7 @@ func New(o Options) http.Handler {
 	c.callPages(mux)
 	c.emulatorPages(mux)
 	c.statePages(mux)
+	mux.Handle("GET "+Path, http.RedirectHandler(Path+"/", http.StatusSeeOther))
 	mux.Handle("GET "+Path+"/{$}", c.page(0, (*visit).start))
 	mux.HandleFunc("GET "+Path+"/login", c.askLogin)
 	mux.HandleFunc("POST "+Path+"/login", c.login)
@@ -154,5 +155,5 @@ func send(w http.ResponseWriter, contentType string, body []byte) {
 func setHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy())
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin") // so that a form's request has an Origin, which tells it from one of another site
+	h.Set("Referrer-Policy", "same-origin") // a form's request needs an Origin: without one it could come from another site
 }

@@ -13,18 +13,19 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// The page of an error says what is wrong, so htmx shows its part, too. The page State is an exception: it keeps the last answer.
+// The page of an error says what is wrong, so htmx shows its part, too. Pages that poll keep the last answer.
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (!["now", "live"].includes(event.detail.target.id) && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
+  if (!document.getElementById("old") && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) event.detail.shouldSwap = true;
 });
 
-// The checkbox stops polls. A request by a person has a triggering event, and goes out.
+// The checkbox stops polls. A request by a person has a triggering event, and goes out. The checkbox itself asks for nothing.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.querySelector("#pause:checked") && !event.detail.requestConfig.triggeringEvent) event.preventDefault();
+  const by = event.detail.requestConfig.triggeringEvent;
+  if (by?.target?.id === "pause" || (!by && document.querySelector("#pause:checked"))) event.preventDefault();
 });
 
-// The page State says if its figures are old.
-for (const [event, isOld] of [["htmx:sendError", true], ["htmx:responseError", true], ["htmx:afterSwap", false]]) {
+// Pages that poll say if what they show is old.
+for (const [event, isOld] of [["htmx:sendError", true], ["htmx:responseError", true], ["htmx:timeout", true], ["htmx:afterSwap", false]]) {
   document.addEventListener(event, () => {
     const note = document.getElementById("old");
     if (note) note.hidden = !isOld;

@@ -2,18 +2,20 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/osirose-new/database-service/local/calls"
 	"github.com/osirose-new/database-service/local/emulator"
 )
 
 const (
-	errNoEvent    pageError = "The event is not kept any more: the emulator keeps the last 200."
+	errNoEvent    pageError = "The event is not kept any more: the emulator keeps the last 200, and fewer if they are large."
 	errNoFunction pageError = "The template has no such function."
 )
 
@@ -25,7 +27,17 @@ func (c *Console) emulatorPages(mux *http.ServeMux) {
 	mux.Handle("GET "+Path+"/emulator", c.page(0, (*visit).emulator))
 	mux.Handle("GET "+Path+"/emulator/function", c.page(0, (*visit).function))
 	mux.Handle("GET "+Path+"/emulator/event", c.page(0, (*visit).event))
-	mux.Handle("POST "+Path+"/emulator/replay", c.page(0, (*visit).replay))
+	mux.Handle("POST "+Path+"/emulator/replay", patient(c.page(0, (*visit).replay)))
+}
+
+// patient lets an answer take as long as a function may run.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		_ = c.SetReadDeadline(time.Time{}) // it fails only in tests, which have no connection
+		_ = c.SetWriteDeadline(time.Time{})
+		next.ServeHTTP(w, r)
+	})
 }
 
 const (
@@ -62,7 +74,11 @@ func (v *visit) emulator() (answer, error) {
 func describe(i emulator.Invocation) (event, emulator.Exchange) {
 	e := event{Invocation: i}
 	x, err := i.HTTP()
-	if err != nil {
+	switch {
+	case errors.Is(err, emulator.ErrEventNotKept):
+		e.RPC = "too large to show"
+		return e, x
+	case err != nil:
 		e.RPC = "no HTTP request"
 		return e, x
 	}

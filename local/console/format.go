@@ -37,6 +37,7 @@ var functions = template.FuncMap{
 	"rows":      rows,
 	"codes":     func() []twirp.ErrorCode { return codes },
 	"protocols": func() []string { return []string{"protobuf", "json", "grpc"} },
+	"moment":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
 	"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05.000 UTC") },
 	"ms":        func(d time.Duration) string { return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64) },
 	"grouped":   grouped,

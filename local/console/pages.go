@@ -35,7 +35,7 @@ var sections = []section{
 	{"players", "Players", callers.FindPlayers, always},
 	{"audit", "Audit", callers.ListAudit, always},
 	{"state", "State", callers.Metrics, hasState},
-	{"calls", "Calls", callers.Metrics, always},
+	{"calls", "Calls", callers.Metrics, hasCalls},
 	{"emulator", "Emulator", 0, func(c *Console) bool { return c.Emulator != nil }},
 }
 

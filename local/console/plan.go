@@ -15,6 +15,8 @@ func (v *visit) planUndelete(c *change, p *databasev1.GetPlayerResponse) (func(c
 	switch {
 	case c.Character.DeletedAt == nil:
 		return nil, errThere
+	case c.Character.Recovery == databasev1.Recovery_RECOVERY_NO_FREE_SLOT, c.Character.Recovery == databasev1.Recovery_RECOVERY_USER_REMOVED:
+		return nil, pageError(recoveries[c.Character.Recovery])
 	case c.Character.Recovery == databasev1.Recovery_RECOVERY_NAME_TAKEN && c.NewName == "":
 		return nil, errNewName
 	}
@@ -32,22 +34,26 @@ func (v *visit) planUndelete(c *change, p *databasev1.GetPlayerResponse) (func(c
 		difference{"Slot", strconv.Itoa(int(c.Character.Slot)), strconv.Itoa(int(slot))},
 	)
 	c.SlotIs = strconv.Itoa(int(slot))
-	return func(ctx context.Context) error { return v.undelete(ctx, c, slot) }, nil
+	return func(ctx context.Context) error { return v.undelete(ctx, c, &slot) }, nil
 }
 
 func (v *visit) planRestore(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
-	if c.Character.DeletedAt != nil || c.Character.DeleteAt == nil {
+	switch {
+	case c.Character.DeletedAt != nil:
+		return nil, errGone
+	case c.Character.DeleteAt == nil:
 		return nil, errNoMark
 	}
 	c.differ(difference{"State", stateOf(c.Character), stateOf(nil)})
-	slot := c.Character.Slot
-	c.SlotIs = strconv.Itoa(int(slot))
-	return func(ctx context.Context) error { return v.undelete(ctx, c, slot) }, nil
+	return func(ctx context.Context) error { return v.undelete(ctx, c, nil) }, nil
 }
 
 func (v *visit) planRename(c *change, _ *databasev1.GetPlayerResponse) (func(context.Context) error, error) {
-	if c.NewName == "" {
+	switch c.NewName {
+	case "":
 		return nil, errNewName
+	case c.Character.Name:
+		return nil, errSameName
 	}
 	c.differ(difference{"Name", c.Character.Name, c.NewName})
 	c.NameWas = c.Character.Name

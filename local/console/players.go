@@ -40,12 +40,14 @@ func (c *Console) staffPages(mux *http.ServeMux) {
 type searchPage struct {
 	visitor
 	Query string
-	By    databasev1.PlayerField
-	Found *databasev1.FindPlayersResponse // nil: there was no query
+	// CanEmail says that the caller may search by e-mail address.
+	CanEmail bool
+	By       databasev1.PlayerField
+	Found    *databasev1.FindPlayersResponse // nil: there was no query
 }
 
 func (v *visit) players() (answer, error) {
-	s := searchPage{visitor: v.visitor, Query: strings.TrimSpace(v.FormValue("q"))}
+	s := searchPage{visitor: v.visitor, Query: strings.TrimSpace(v.FormValue("q")), CanEmail: v.rights.Has(callers.FindPlayersByEmail)}
 	s.By = databasev1.PlayerField(databasev1.PlayerField_value["PLAYER_FIELD_"+v.FormValue("by")])
 	a := answer{template: "players", frame: frame{Title: "Players", Section: "players", Content: &s}}
 	if s.Query == "" {
@@ -85,11 +87,11 @@ var done = map[string]struct{ action, text string }{
 // doneFor is how long a page may say that a change is done.
 const doneFor = 10 * time.Minute
 
-// doneText returns what the page says after a change. An address alone proves nothing: it may be old, or come from somebody else. So the audit
-// must have a change of the same kind that the caller made in the last minutes.
+// doneText returns what the page says after a change. An address alone proves nothing: it may be old, or come from another person. So the
+// audit must have a change of the same kind that the caller made in the last minutes. A caller without the right to the audit sees no text.
 func (v *visit) doneText(audit []*databasev1.AuditEntry) string {
 	is := done[v.FormValue("done")]
-	if !v.rights.Has(callers.ListAudit) || slices.ContainsFunc(audit, func(e *databasev1.AuditEntry) bool {
+	if slices.ContainsFunc(audit, func(e *databasev1.AuditEntry) bool {
 		return e.Action == is.action && (e.Who == v.name || v.name == "") && time.Since(e.At.AsTime()) < doneFor
 	}) {
 		return is.text
@@ -121,17 +123,20 @@ func (v *visit) player() (answer, error) {
 	return answer{template: "player", frame: frame{Title: p.Name, Section: "players", Content: p}}, nil
 }
 
+// historyRows is the number of notes, and of the audit's rows, on the page of a player.
+const historyRows = 100
+
 // readHistory reads the notes and the audit, if the caller may see them.
 func (v *visit) readHistory(p *playerPage) error {
 	if v.rights.Has(callers.ListNotes) && p.User != nil {
-		notes, err := v.console.staff.ListNotes(v.ctx(), &databasev1.ListNotesRequest{UserId: p.ID})
+		notes, err := v.console.staff.ListNotes(v.ctx(), &databasev1.ListNotesRequest{UserId: p.ID, Limit: historyRows})
 		if err != nil {
 			return err
 		}
 		p.Notes = notes.Notes
 	}
 	if p.CanAudit {
-		entries, err := v.console.staff.ListAudit(v.ctx(), &databasev1.ListAuditRequest{Of: &databasev1.ListAuditRequest_UserId{UserId: p.ID}})
+		entries, err := v.console.staff.ListAudit(v.ctx(), &databasev1.ListAuditRequest{Of: &databasev1.ListAuditRequest_UserId{UserId: p.ID}, Limit: historyRows})
 		if err != nil {
 			return err
 		}
@@ -184,6 +189,7 @@ func (v *visit) addNote() (answer, error) {
 // auditPage is the content of the page of the audit.
 type auditPage struct {
 	Who     string
+	User    string // id; wins over Who
 	Entries []*databasev1.AuditEntry
 	Next    int64 // the next page has the rows before this id; 0: there is none
 }
@@ -191,9 +197,12 @@ type auditPage struct {
 const auditRows = 50
 
 func (v *visit) audit() (answer, error) {
-	s := &auditPage{Who: strings.TrimSpace(v.FormValue("who"))}
+	s := &auditPage{Who: strings.TrimSpace(v.FormValue("who")), User: strings.TrimSpace(v.FormValue("user"))}
 	ask := &databasev1.ListAuditRequest{Limit: auditRows, Before: number(v.FormValue("before"))}
-	if s.Who != "" {
+	switch {
+	case s.User != "":
+		ask.Of = &databasev1.ListAuditRequest_UserId{UserId: s.User}
+	case s.Who != "":
 		ask.Of = &databasev1.ListAuditRequest_Who{Who: s.Who}
 	}
 	a := answer{template: "audit", frame: frame{Title: "Audit", Section: "audit", Content: s}}

@@ -30,7 +30,7 @@ func (v *visit) ctx() context.Context {
 	if h == nil {
 		h = http.Header{}
 	}
-	h.Set("User-Agent", ownAgent)
+	h.Set("User-Agent", calls.Agent)
 	ctx, err := twirp.WithHTTPRequestHeaders(v.Context(), h)
 	if err != nil { // only for headers that Twirp sets
 		return v.Context()

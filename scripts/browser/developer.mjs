@@ -48,18 +48,18 @@ async function replay(tab) {
   await check(tab, "the function");
 }
 
-/** The list of calls changes by itself, until somebody stops it. */
+/** The list of calls changes by itself, until a person stops it. */
 async function watch(tab, other) {
-  const rows = () => tab.locator("#live tbody tr").count();
+  const rows = () => tab.locator("#rows tr").count();
   await tab.goto(`${url}/calls?own=1`);
   const before = await rows();
   await call(other);
-  await tab.locator(`#live tbody tr:nth-child(${before + 1})`).waitFor();
+  await tab.locator(`#rows tr:nth-child(${before + 1})`).waitFor();
   await tab.getByLabel("pause").check();
   const paused = await rows();
   await call(other);
   await tab.getByLabel("Code").fill("not_found"); // what a person asks for comes, also during the pause
-  await tab.locator(`#live tbody tr:nth-child(${paused + 1})`).waitFor();
+  await tab.locator(`#rows tr:nth-child(${paused + 1})`).waitFor();
 }
 
 await withBrowser(chromium, async (browser) => {

@@ -68,7 +68,7 @@ func (s *Server) Allow(ctx context.Context, from callers.Credentials, need calle
 	return err
 }
 
-// Principal identifies the caller of what is no rpc. It returns nil if any caller has all rights.
+// Principal identifies the caller of a page, which is no rpc. It returns nil if any caller has all rights.
 func (s *Server) Principal(ctx context.Context, from callers.Credentials) (*callers.Principal, twirp.Error) {
 	if s.gate.Any() {
 		return nil, nil
@@ -87,7 +87,7 @@ func (s *Server) principal(ctx context.Context, from callers.Credentials, of ...
 	return p, nil
 }
 
-// logRefused logs a refusal of Allow, unless there are too many.
+// logRefused logs a refusal of Allow or Principal, unless there are too many.
 func (s *Server) logRefused(ctx context.Context, now time.Time, err twirp.Error, of ...slog.Attr) {
 	s.log.logLeftOut(now)
 	if s.log.sample.take(string(err.Code()), now) {

@@ -27,8 +27,10 @@ const (
         WHERE (@slot::int IS NULL OR n.slot = @slot::int)
           AND NOT EXISTS (SELECT FROM game.character AS c WHERE c.user_id = was.owner AND c.slot = n.slot AND c.deleted_at IS NULL AND c.id <> was.id)`
 	notFull = `(SELECT count(*) FROM game.character AS c WHERE c.user_id = was.owner AND c.id <> was.id AND ` + characterrules.Visible + `) < @slots::int`
-	changed = `version = c.version + 1, updated_at = now()`
-	audit   = `
+	// A character that only loses its mark stays in its slot, also if the user has more characters than are allowed now.
+	keepsSlot = `(was.gone_at IS NULL AND @slot::int IS NULL)`
+	changed   = `version = c.version + 1, updated_at = now()`
+	audit     = `
 ), audited AS (
 	INSERT INTO game.audit (who, action, user_id, from_user_id, character_id, reason, request_id, request_hash, before, after)
 	SELECT @who, @action, made.user_id, nullif(was.user_id, made.user_id), made.id, @reason, @request_id, @request_hash, `
@@ -43,9 +45,10 @@ WITH was AS MATERIALIZED (
 	   FOR UPDATE
 ), made AS (
 	UPDATE game.character AS c
-	   SET name = coalesce(nullif(@name, ''), c.name), slot = free.slot, deleted_at = NULL, delete_at = NULL, ` + changed + `
-	  FROM was CROSS JOIN LATERAL (` + freeSlot + ` ORDER BY n.slot <> was.slot, n.slot LIMIT 1) AS free
-	 WHERE c.id = was.id AND ` + notFull + `
+	   SET name = coalesce(nullif(@name, ''), c.name), slot = CASE WHEN ` + keepsSlot + ` THEN was.slot ELSE free.slot END,
+	       deleted_at = NULL, delete_at = NULL, ` + changed + `
+	  FROM was LEFT JOIN LATERAL (` + freeSlot + ` ORDER BY n.slot <> was.slot, n.slot LIMIT 1) AS free ON true
+	 WHERE c.id = was.id AND (` + keepsSlot + ` OR free.slot IS NOT NULL AND ` + notFull + `)
 	RETURNING c.id, c.user_id, c.name, c.slot` + audit + `
 	       jsonb_strip_nulls(jsonb_build_object('name', was.name, 'slot', was.slot,
 	           'deleted_at', was.gone_at, 'delete_at', CASE WHEN was.gone_at IS NULL THEN was.delete_at END)),
@@ -98,6 +101,7 @@ SELECT made.user_id::text AS user_id FROM made`
 SELECT coalesce((@from = '' OR c.user_id = game.user_id(@from)) AND
                 (` + characterrules.Visible + ` OR @gone::boolean AND ` + goneAt + ` > now() - ` + forgottenAfter + `), false) AND c.id IS NOT NULL AS known,
        c.deleted_at IS NULL AND c.delete_at IS NULL AND c.id IS NOT NULL AS there,
+       coalesce(c.deleted_at IS NULL AND c.delete_at > now(), false) AS marked,
        coalesce(@expected_name <> '' AND c.name <> @expected_name, false) AS other_name,
        u.id IS NOT NULL AS has_user,
        EXISTS (SELECT FROM game.character AS o WHERE o.name_key = lower(coalesce(nullif(@name, ''), c.name) COLLATE "C") AND o.id <> c.id
@@ -215,8 +219,8 @@ func isTaken(err error) bool {
 // characters whose deadlines have passed.
 func (r *Repository) explain(ctx context.Context, c change) error {
 	type reasons struct {
-		Known, There, OtherName, HasUser, NameTaken, SlotTaken, Full bool
-		Owner, Name                                                  string
+		Known, There, Marked, OtherName, HasUser, NameTaken, SlotTaken, Full bool
+		Owner, Name                                                          string
 	}
 	moves := c.gone || c.to != ""
 	why, err := postgres.QueryOne(ctx, r.db, pgx.RowToStructByName[reasons], explainSQL, postgres.Args{
@@ -233,7 +237,7 @@ func (r *Repository) explain(ctx context.Context, c change) error {
 		return errUserNotFound
 	case why.OtherName:
 		return characterrules.ErrNameMismatch
-	case moves && why.Full:
+	case moves && why.Full && !(c.gone && why.Marked && c.slot == nil):
 		return characterrules.ErrSlotsFull
 	case moves && why.SlotTaken:
 		return errSlotTaken

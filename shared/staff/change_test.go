@@ -54,6 +54,12 @@ func TestUndelete(t *testing.T) {
 		if back := must(t, e.characters.GetCharacter, &databasev1.GetCharacterRequest{UserId: user, CharacterId: c.Id}).Character; back.DeleteAt != nil {
 			t.Errorf("GetCharacter = %v, want no mark", back)
 		}
+		must(t, e.characters.DeleteCharacter, &databasev1.DeleteCharacterRequest{UserId: user, CharacterId: c.Id})
+		e.OwnerExec(t, `UPDATE game.character SET slot = 30 WHERE id = $1`, c.Id) // of a time when a user might have more
+		e.OwnerExec(t, `UPDATE game.character SET user_id = game.user_id($1), slot = 29 WHERE id = $2`, user, e.create(t, e.user(t), newName()).Id)
+		if got := must(t, e.UndeleteCharacter, &databasev1.UndeleteCharacterRequest{CharacterId: c.Id, Reason: why}); got.Character.Slot != 30 {
+			t.Errorf("UndeleteCharacter = %v, want it in its slot", got)
+		}
 		row := must(t, e.ListAudit, &databasev1.ListAuditRequest{Of: &databasev1.ListAuditRequest_CharacterId{CharacterId: c.Id}}).Entries[0].Before.AsMap()
 		if row["delete_at"] == nil || row["deleted_at"] != nil {
 			t.Errorf("the audit has the values %v before, want the deadline", row)
