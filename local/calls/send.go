@@ -13,7 +13,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -34,10 +33,9 @@ const Agent = "console"
 
 // Request is a request to send.
 type Request struct {
-	RPC           string // UserService/GetUser
-	Protocol      request.Protocol
-	JSON          []byte
-	Authorization string // the header's value; empty: none
+	RPC      string // UserService/GetUser
+	Protocol request.Protocol
+	JSON     []byte
 }
 
 // Result is the answer to a sent request.
@@ -96,9 +94,6 @@ func (s Sender) post(ctx context.Context, m method, r Request, contentType strin
 	post.Header.Set("Content-Type", contentType)
 	post.Header.Set("Accept", contentType) // the emulator's gateways read it
 	post.Header.Set("User-Agent", Agent)
-	if r.Authorization != "" {
-		post.Header.Set("Authorization", r.Authorization)
-	}
 	start := time.Now()
 	response, err := Transport{s.HTTP}.RoundTrip(post)
 	if err != nil {
@@ -138,9 +133,6 @@ func (r *Result) fail(answer []byte) {
 
 // invoke sends a request by gRPC.
 func (s Sender) invoke(ctx context.Context, m method, r Request, in proto.Message) (Result, error) {
-	if r.Authorization != "" {
-		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", r.Authorization)
-	}
 	out := m.out.New().Interface()
 	start := time.Now()
 	err := s.GRPC.Invoke(ctx, "/"+m.path(), in, out)

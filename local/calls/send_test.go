@@ -2,7 +2,6 @@ package calls_test
 
 import (
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +11,6 @@ import (
 	"github.com/twitchtv/twirp"
 
 	"github.com/osirose-new/database-service/local/calls"
-	"github.com/osirose-new/database-service/shared/app"
-	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
@@ -99,27 +96,6 @@ func TestSendMalformed(t *testing.T) {
 	} {
 		if got, err := r.Send(t.Context(), bad); err == nil {
 			t.Errorf("Send(%+v) = %+v, want an error", bad, got)
-		}
-	}
-}
-
-// TestSendAuthorization: the services get the header by each protocol.
-func TestSendAuthorization(t *testing.T) {
-	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis")
-	key, file := callers.NewKey(), filepath.Join(t.TempDir(), "callers.yaml")
-	entry, err := callers.Entry("game", []string{"world"}, key, time.Now().Add(-time.Minute), time.Now().Add(time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	testenv.ReplaceFile(t, file, entry)
-	sender := serve(t, e.Open(t, func(o *app.Options) { o.Config.Callers.File, o.Config.Callers.Plaintext = file, true }))
-	for _, protocol := range sender.Protocols() {
-		for header, want := range map[string]twirp.ErrorCode{"": twirp.Unauthenticated, "Bearer " + key.Text: twirp.NotFound, "Bearer wrong": twirp.Unauthenticated} {
-			got := send(t, sender, calls.Request{RPC: getUser, Protocol: protocol, JSON: []byte(`{"user_id":"nobody"}`), Authorization: header})
-			if got.Code != want {
-				t.Errorf("by %s with %.10q: %s %s, want %s", protocol, header, got.Code, got.Message, want)
-			}
 		}
 	}
 }

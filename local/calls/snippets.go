@@ -13,8 +13,6 @@ import (
 type Targets struct {
 	Twirp string // http://127.0.0.1:50052; empty: no curl
 	GRPC  string // http://127.0.0.1:50052, https with TLS; empty: no grpcurl
-	// Authorization adds the header with the variable $KEY of the shell. A snippet never has a real key.
-	Authorization bool
 }
 
 // Snippets are texts to copy. A text that is not offered is empty.
@@ -53,11 +51,8 @@ func SnippetsOf(rpc string, body []byte, to Targets) (Snippets, error) {
 }
 
 func (to Targets) curl(m method, text string) string {
-	parts := []string{"curl -sS " + quote(strings.TrimSuffix(to.Twirp, "/")+"/twirp/"+m.path()), "-H 'Content-Type: application/json'"}
-	if to.Authorization {
-		parts = append(parts, `-H "Authorization: Bearer $KEY"`)
-	}
-	return strings.Join(append(parts, "--data-raw "+quote(text)), " \\\n  ")
+	url := quote(strings.TrimSuffix(to.Twirp, "/") + "/twirp/" + m.path())
+	return strings.Join([]string{"curl -sS " + url, "-H 'Content-Type: application/json'", "--data-raw " + quote(text)}, " \\\n  ")
 }
 
 func (to Targets) grpcurl(m method, text string) string {
@@ -69,11 +64,7 @@ func (to Targets) grpcurl(m method, text string) string {
 	if scheme == "http" {
 		command += " -plaintext"
 	}
-	parts := []string{command}
-	if to.Authorization {
-		parts = append(parts, `-H "Authorization: Bearer $KEY"`)
-	}
-	return strings.Join(append(parts, "-d "+quote(text), quote(strings.TrimSuffix(host, "/"))+" "+m.path()), " \\\n  ")
+	return strings.Join([]string{command, "-d " + quote(text), quote(strings.TrimSuffix(host, "/")) + " " + m.path()}, " \\\n  ")
 }
 
 // quote returns text as one word of a shell. Within single quotes only the quote has a meaning.

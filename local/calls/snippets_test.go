@@ -34,7 +34,6 @@ func words(t *testing.T, command string) []string {
 // TestSnippets gives the commands to a shell, with text that has a meaning in a shell.
 func TestSnippets(t *testing.T) {
 	t.Parallel()
-	const key = "Authorization: Bearer the key's $value"
 	for _, id := range []string{"ada", "it's", "'", "''; exit 1; '", `"$(exit 1)" $KEY ` + "`exit 1`", `back\slash\`, "@file", "!!", "a\nb\x00c", "-d", "%s é", "<&>"} {
 		body, err := json.Marshal(map[string]string{"user_id": id})
 		if err != nil {
@@ -48,9 +47,9 @@ func TestSnippets(t *testing.T) {
 			{calls.Targets{Twirp: "http://127.0.0.1:50052", GRPC: "http://127.0.0.1:50052"},
 				[]string{"curl", "-sS", "http://127.0.0.1:50052/twirp/" + path, "-H", "Content-Type: application/json", "--data-raw", text},
 				[]string{"grpcurl", "-plaintext", "-d", text, "127.0.0.1:50052", path}},
-			{calls.Targets{Twirp: "https://db's.example.com/", GRPC: "https://db's.example.com:443/", Authorization: true},
-				[]string{"curl", "-sS", "https://db's.example.com/twirp/" + path, "-H", "Content-Type: application/json", "-H", key, "--data-raw", text},
-				[]string{"grpcurl", "-H", key, "-d", text, "db's.example.com:443", path}},
+			{calls.Targets{Twirp: "https://db's.example.com/", GRPC: "https://db's.example.com:443/"},
+				[]string{"curl", "-sS", "https://db's.example.com/twirp/" + path, "-H", "Content-Type: application/json", "--data-raw", text},
+				[]string{"grpcurl", "-d", text, "db's.example.com:443", path}},
 		} {
 			s, err := calls.SnippetsOf(getUser, append([]byte("\n "), body...), test.Targets)
 			if err != nil {
@@ -61,9 +60,6 @@ func TestSnippets(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.grpcurl, words(t, s.GRPCurl)); diff != "" {
 				t.Errorf("%s\n(-want +got):\n%s", s.GRPCurl, diff)
-			}
-			if strings.Contains(s.Curl+s.GRPCurl+s.Event, "key's") {
-				t.Errorf("%+v has a key", s)
 			}
 			var event struct{ Body string }
 			if err := json.Unmarshal([]byte(s.Event), &event); err != nil || event.Body != text {

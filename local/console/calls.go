@@ -95,7 +95,7 @@ func (v *visit) call() (answer, error) {
 
 // snippets returns texts to copy. gateway is that of the emulator; empty: its default.
 func (v *visit) snippets(rpc string, body []byte, gateway emulator.Gateway) (calls.Snippets, error) {
-	to := calls.Targets{Twirp: v.console.URL, Authorization: !v.console.Open}
+	to := calls.Targets{Twirp: v.console.URL}
 	switch {
 	case v.console.Emulator == nil:
 		to.GRPC = v.console.URL
