@@ -67,26 +67,26 @@ func (s Sender) Send(ctx context.Context, r Request) (Result, error) {
 		return Result{}, err
 	}
 	if r.Protocol == request.JSON {
-		return s.post(ctx, m, r, "application/json", r.JSON, protojson.Unmarshal)
+		return s.post(ctx, m, "application/json", r.JSON, protojson.Unmarshal)
 	}
 	in, err := m.request(r.JSON)
 	switch {
 	case err != nil:
 		return Result{}, err
 	case r.Protocol == request.GRPC && s.GRPC != nil:
-		return s.invoke(ctx, m, r, in)
+		return s.invoke(ctx, m, in)
 	case r.Protocol == request.Protobuf:
 		body, err := proto.Marshal(in)
 		if err != nil {
 			return Result{}, err
 		}
-		return s.post(ctx, m, r, "application/protobuf", body, proto.Unmarshal)
+		return s.post(ctx, m, "application/protobuf", body, proto.Unmarshal)
 	}
 	return Result{}, fmt.Errorf("protocol %q is not offered (supported: %q)", r.Protocol, s.Protocols())
 }
 
 // post sends a request by Twirp.
-func (s Sender) post(ctx context.Context, m method, r Request, contentType string, body []byte, decode func([]byte, proto.Message) error) (Result, error) {
+func (s Sender) post(ctx context.Context, m method, contentType string, body []byte, decode func([]byte, proto.Message) error) (Result, error) {
 	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost/twirp/"+m.path(), bytes.NewReader(body))
 	if err != nil {
 		return Result{}, err
@@ -132,7 +132,7 @@ func (r *Result) fail(answer []byte) {
 }
 
 // invoke sends a request by gRPC.
-func (s Sender) invoke(ctx context.Context, m method, r Request, in proto.Message) (Result, error) {
+func (s Sender) invoke(ctx context.Context, m method, in proto.Message) (Result, error) {
 	out := m.out.New().Interface()
 	start := time.Now()
 	err := s.GRPC.Invoke(ctx, "/"+m.path(), in, out)
