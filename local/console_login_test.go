@@ -121,9 +121,8 @@ func TestConsoleRemovedKey(t *testing.T) {
 	w.lose(t, alice, lost, atOnce)
 	form := p.shown("undelete", alice, lost)
 	testenv.ReplaceFile(t, w.file, "callers:\n  other: {roles: [support], subjects: [x]}\n")
-	time.Sleep(1100 * time.Millisecond)
+	eventually(t, "the login: the program has read the file", func() bool { return p.get("/players").status == http.StatusSeeOther })
 	p.want(p.post("/change/confirm", form), http.StatusSeeOther)
-	p.want(p.get("/players"), http.StatusSeeOther)
 	if got := w.actions(t)["UndeleteCharacter"]; got != 0 {
 		t.Errorf("the removed key has made %d changes", got)
 	}

@@ -22,7 +22,6 @@ import (
 var functions = template.FuncMap{
 	"paragraphs": func(text string) []string { return strings.Split(text, "\n\n") },
 	"time":       formatTime,
-	"machine":    func(t *timestamppb.Timestamp) string { return t.AsTime().Format(time.RFC3339) },
 	"age":        func(t *timestamppb.Timestamp) string { return duration(time.Since(t.AsTime())) },
 	"seconds":    func(n int64) string { return duration(time.Duration(n) * time.Second) },
 	"state":      stateOf,
