@@ -10,6 +10,7 @@ import (
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 const (
@@ -52,6 +53,7 @@ UPDATE game.character AS c
  WHERE ` + owned + `
    AND ` + visible + `
    AND c.version = @expected_version
+   AND ` + uidsAreNew + `
 RETURNING c.id, c.user_id::text AS user_id, c.version`
 
 	// The state of a character that a write did not change.
@@ -61,6 +63,11 @@ RETURNING c.id, c.user_id::text AS user_id, c.version`
        CASE WHEN c.save_hash_version = c.last_save_version THEN c.save_hash END AS last_save_hash
   FROM game.character AS c
  WHERE ` + owned
+
+	explainSaveSQL = `SELECT ` + uidsAreNew + `
+  FROM game.character AS c
+ WHERE c.id = @id
+   AND c.version = @expected_version`
 )
 
 type stateRow struct {
@@ -164,6 +171,8 @@ type saving struct {
 	level, job      *int32
 	money           *int64
 	documents       columns
+	half            string   // the only section with items that it carries, or empty
+	uids            []string // of half
 	addPlaySeconds  int32
 }
 
@@ -191,7 +200,7 @@ func (r *Repository) Save(ctx context.Context, n saving) (version int64, replaye
 		"id": n.id, "user_id": n.userID, "expected_version": n.expectedVersion, "save_id": n.saveID, "save_hash": n.saveHash,
 		"level": n.level, "job": n.job, "money": n.money, "looks": d.looks, "stats": d.stats, "position": d.position,
 		"equipment": d.equipment, "inventory": d.inventory, "skills": d.skills, "extra": d.extra,
-		"add_play_seconds": n.addPlaySeconds,
+		"add_play_seconds": n.addPlaySeconds, "uids": n.uids,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r.saved(ctx, n)
@@ -221,10 +230,26 @@ func (r *Repository) saved(ctx context.Context, n saving) (version int64, replay
 		r.invalidate(ctx, s.ID, s.UserID)
 		return s.Version, false, nil
 	case s.Version == n.expectedVersion:
-		return 0, false, errRetry // a concurrent change made it match between the two statements
+		return 0, false, r.explainSave(ctx, n)
 	}
 	// The caller has read another version, possibly from the cache before a sync of another program's change. Its next
 	// read must find at least the version in this error.
 	r.invalidate(ctx, s.ID, s.UserID)
 	return 0, false, errVersionMismatch(s.Version)
+}
+
+// explainSave returns why a save of the right version wrote nothing.
+func (r *Repository) explainSave(ctx context.Context, n saving) error {
+	if n.uids != nil {
+		free, err := postgres.QueryOne(ctx, r.db, pgx.RowTo[bool], explainSaveSQL, postgres.Args{
+			"id": n.id, "expected_version": n.expectedVersion, "inventory": n.documents.inventory, "uids": n.uids,
+		})
+		switch {
+		case err == nil && !free:
+			return rpcserver.InvalidArgument(n.half, "has an item whose uid another item of the character has")
+		case err != nil && !errors.Is(err, pgx.ErrNoRows):
+			return err
+		}
+	}
+	return errRetry // a concurrent change made it match between the two statements
 }

@@ -259,6 +259,10 @@ func TestChangedBetweenStatements(t *testing.T) {
 			_, err := e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 2, Level: proto.Int32(2)})
 			return err
 		}},
+		{"one is saved too early with items, and saved by another", `version = 1`, `version = 2`, func(e *env, c *databasev1.Character) error {
+			_, err := e.SaveCharacter(t.Context(), &databasev1.SaveCharacterRequest{CharacterId: c.Id, ExpectedVersion: 2, Equipment: &databasev1.EquipmentSet{Items: []*databasev1.Item{{Uid: newUUID()}}}})
+			return err
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -267,8 +271,9 @@ func TestChangedBetweenStatements(t *testing.T) {
 			e.OwnerExec(t, `UPDATE game.character SET `+test.before+` WHERE id = $1`, c.Id)
 			written, changed := false, false
 			e.PGProxy.OnSend(func(sent []byte) {
-				written = written || bytes.Contains(sent, []byte("UPDATE game.character"))
-				if written && !changed && bytes.Contains(sent, []byte("SELECT")) {
+				update := bytes.Contains(sent, []byte("UPDATE game.character"))
+				written = written || update
+				if written && !update && !changed && bytes.Contains(sent, []byte("SELECT")) {
 					changed = true
 					e.OwnerExec(t, `UPDATE game.character SET `+test.change+` WHERE id = $1`, c.Id)
 				}

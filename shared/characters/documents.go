@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
-	"github.com/osirose-new/database-service/shared/requestid"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
@@ -60,14 +59,7 @@ func (d documents) check() error {
 			return errTooLarge(l.field, fmt.Sprintf("has more than %d entries", l.limit))
 		}
 	}
-	uids := map[string]bool{}
-	if err := checkItems("equipment", d.equipment.GetItems(), uids); err != nil {
-		return err
-	}
-	if err := checkItems("inventory", inv.GetItems(), uids); err != nil {
-		return err
-	}
-	if err := checkItems("inventory", inv.GetWishlist(), uids); err != nil {
+	if err := d.checkItems(); err != nil {
 		return err
 	}
 	if proto.Size(inv) > maxInventoryBytes {
@@ -77,24 +69,6 @@ func (d documents) check() error {
 		return errTooLarge("extra", fmt.Sprintf("is larger than %d bytes", maxExtraBytes))
 	}
 	return checkExtra(d.extra.GetFields(), 0)
-}
-
-// checkItems adds the items' uids to uids, and refuses one that is there.
-func checkItems(field string, items []*databasev1.Item, uids map[string]bool) error {
-	for _, i := range items {
-		uid := strings.ToLower(i.Uid)
-		switch {
-		case i.Uid != "" && !requestid.IsUUID(i.Uid):
-			return rpcserver.InvalidArgument(field, "has an item whose uid is no UUID")
-		case i.Count < 0:
-			return rpcserver.InvalidArgument(field, "has an item with a negative count")
-		case uids[uid]:
-			return rpcserver.InvalidArgument(field, "has an item whose uid another item of the request has")
-		case uid != "":
-			uids[uid] = true
-		}
-	}
-	return nil
 }
 
 func checkExtra(fields map[string]*structpb.Value, depth int) error {

@@ -707,7 +707,7 @@ func (x *Position) GetReviveY() float64 {
 
 type Item struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Uid           string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"` // a UUID that the item keeps for its whole life, or empty; once in equipment, items and wishlist of a request
+	Uid           string                 `protobuf:"bytes,1,opt,name=uid,proto3" json:"uid,omitempty"` // a UUID that the item keeps for its whole life, or empty; once in a character's equipment, items and wishlist
 	Slot          int32                  `protobuf:"varint,2,opt,name=slot,proto3" json:"slot,omitempty"`
 	Type          int32                  `protobuf:"varint,3,opt,name=type,proto3" json:"type,omitempty"`
 	ItemId        int32                  `protobuf:"varint,4,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`

@@ -87,9 +87,10 @@ type CharacterDbService interface {
 
 	// Replaces the sections that the request contains, and keeps the others. With a save_id a retry is safe: until another save
 	// comes in between, the same save_id returns the version that the first one made. A request with nothing to save changes
-	// nothing and stores no save_id: it returns the version if expected_version is the version now.
+	// nothing and stores no save_id: it returns the version if expected_version is the version now. A save that moves an item
+	// between equipment and inventory contains both: it is refused if its items have a uid that the other one keeps.
 	// Errors: as GetCharacter; invalid_argument ARGUMENT (save_id, expected_version, level, job, money, add_play_seconds,
-	// position, ...), DOCUMENT_TOO_LARGE, or REQUEST_ID_REUSED (the save_id came with other content); aborted
+	// position, equipment, inventory, ...), DOCUMENT_TOO_LARGE, or REQUEST_ID_REUSED (the save_id came with other content); aborted
 	// VERSION_MISMATCH (the character changed since the caller read it; meta.current_version is its version now).
 	SaveCharacter(context.Context, *SaveCharacterRequest) (*SaveCharacterResponse, error)
 }
