@@ -42,8 +42,8 @@ func heroRequest(user, name string) *databasev1.CreateCharacterRequest {
 	return &databasev1.CreateCharacterRequest{
 		UserId: user, Name: name, RequestId: conformUUID(), Level: 3, Job: 2, Money: 100,
 		Looks: &databasev1.Looks{Hair: 4}, Stats: &databasev1.Stats{Strength: 15}, Position: &databasev1.Position{MapId: 20, X: 1.5},
-		Equipment: []*databasev1.Item{{ItemId: 7, Count: 1}},
-		Inventory: &databasev1.Inventory{Capacity: 30, Items: []*databasev1.Item{{ItemId: 8, Count: 2}}},
+		Equipment: []*databasev1.Item{{Uid: conformUUID(), ItemId: 7, Count: 1}},
+		Inventory: &databasev1.Inventory{Capacity: 30, Items: []*databasev1.Item{{Uid: conformUUID(), ItemId: 8, Count: 2}}},
 		Skills:    &databasev1.SkillBook{Skills: []*databasev1.Skill{{SkillId: 9, Level: 1}}},
 		Extra:     &structpb.Struct{Fields: map[string]*structpb.Value{"title": structpb.NewStringValue("hero")}},
 	}

@@ -189,6 +189,9 @@ func savingScenarios() []scenario {
 				requests[argument] = &databasev1.SaveCharacterRequest{CharacterId: 1, ExpectedVersion: 1}
 				spoil(requests[argument])
 			}
+			hero := c.hero(c.player().Id) // wears one item and carries another
+			requests["equipment"] = &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version, Equipment: &databasev1.EquipmentSet{Items: hero.Inventory.Items}}
+			requests["inventory"] = &databasev1.SaveCharacterRequest{CharacterId: hero.Id, ExpectedVersion: hero.Version, Inventory: &databasev1.Inventory{Wishlist: hero.Equipment}}
 			badArguments(c, c.characters.SaveCharacter, requests)
 		}},
 		{"SaveCharacter", "DOCUMENT_TOO_LARGE", func(c *conform) {
