@@ -59,7 +59,7 @@ type probe struct {
 func TestDeploy(t *testing.T) {
 	t.Parallel()
 	for _, name := range environmentOfDeploy(t) {
-		if !readByProgram(t, name) {
+		if name != "GOMEMLIMIT" && !readByProgram(t, name) { // Go's runtime reads that one
 			t.Errorf("scripts/deploy sets %s, which the program does not read", name)
 		}
 	}
