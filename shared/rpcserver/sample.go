@@ -11,9 +11,9 @@ import (
 
 const (
 	// maxLines and maxAllLines bound the lines that are written in a second for requests with an error: of one code, and of all. A caller
-	// can provoke errors at any rate. A line has about 250 bytes, so they are at most about 50 kB/s.
-	maxLines    = 100
-	maxAllLines = 200
+	// can provoke errors at any rate. A line has about 250 bytes, so they are at most about 25 kB/s.
+	maxLines    = 50
+	maxAllLines = 100
 )
 
 // sample decides which lines of failed requests are written, and counts the others. It needs no goroutine: the numbers of a second are

@@ -31,10 +31,10 @@ func TestSample(t *testing.T) {
 		return written
 	}
 	for second, of := range []map[string][2]int{ // requests, lines
-		{"canceled": {500, 100}, "not_found": {7, 7}},
+		{"canceled": {500, 50}, "not_found": {7, 7}},
 		{"canceled": {3, 3}},
 		{},
-		{"canceled": {100, 100}, "not_found": {100, 100}},
+		{"canceled": {50, 50}, "not_found": {50, 50}},
 	} {
 		for code, n := range of {
 			if got := write(code, n[0]); got != n[1] {
@@ -47,7 +47,7 @@ func TestSample(t *testing.T) {
 		now = now.Add(time.Second)
 		want := map[string]int{}
 		if second == 0 {
-			want["canceled"] = 400
+			want["canceled"] = 450
 		}
 		if left := s.LeftOut(now); !maps.Equal(left, want) {
 			t.Errorf("after second %d: left out %v, want %v", second, left, want)
@@ -57,8 +57,8 @@ func TestSample(t *testing.T) {
 	for i := range 10 { // every code has its share, all together have a limit
 		all += write("code "+strconv.Itoa(i), 100)
 	}
-	if all != 200 {
-		t.Errorf("%d lines of all codes, want 200", all)
+	if all != 100 {
+		t.Errorf("%d lines of all codes, want 100", all)
 	}
 }
 
