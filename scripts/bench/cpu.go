@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log"
@@ -15,7 +16,8 @@ import (
 // variant is one path through the server.
 type variant struct {
 	name    string
-	base    string // the variant to compare with, in addition to the constant one
+	server  *process // nil: the service's
+	base    string   // the variant to compare with, in addition to the constant one
 	goal    float64
 	prepare func(ctx context.Context, n int) error
 	call    call
@@ -34,14 +36,19 @@ func runCPU(ctx context.Context, w *world, o options) (section, error) {
 		return section{}, err
 	}
 	defer p.stop()
-	listed := only(newVariants(w, p), o.variant)
+	other, err := startServer(w, addresses{}, o.connections, plainMode)
+	if err != nil {
+		return section{}, err
+	}
+	defer other.stop()
+	listed := only(newVariants(w, p, other), o.variant)
 	variants := slices.Clone(listed)
 	if err := warmUp(ctx, w, p, variants, o); err != nil {
 		return section{}, err
 	}
 	for round := range o.rounds {
 		for _, v := range variants {
-			s, err := measureSlice(ctx, p, v, o)
+			s, err := measureSlice(ctx, cmp.Or(v.server, p), v, o)
 			if err != nil {
 				return section{}, fmt.Errorf("%s: %w", v.name, err)
 			}

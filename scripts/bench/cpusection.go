@@ -37,7 +37,7 @@ func cpuSection(variants []*variant, o options) (section, error) {
 			fmt.Sprintf("%.0f", sum(v.all(func(s slice) float64 { return s.misses }))))
 	}
 	s.note("User and system time of the server process, in slices of %d requests on %d connections, %d slices of each path, interleaved. "+
-		"A ratio is the median over the rounds of the ratio within a round. The quiet ratio compares the first quartiles of the slices, "+
+		"The plain Twirp handlers run in another process, with the settings of Go that a plain program has. A ratio is the median over the rounds of the ratio within a round. The quiet ratio compares the first quartiles of the slices, "+
 		"which other load on the machine affects least.", o.requests, o.connections, o.rounds)
 	if missed {
 		return s, errMissed

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
@@ -42,7 +41,7 @@ func startServer(w *world, a addresses, connections int, env ...string) (*proces
 		return nil, err
 	}
 	p := &process{connections: connections, client: newHTTPClient(connections), urls: map[string]string{}}
-	if p.log, err = os.Create(filepath.Join(w.Dir, "server.log")); err != nil {
+	if p.log, err = os.CreateTemp(w.Dir, "server-*.log"); err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self, serverMode)

@@ -35,7 +35,12 @@ func profileServer(ctx context.Context, w *world, o options, env, path, file str
 		return err
 	}
 	defer p.stop()
-	variants := newVariants(w, p)
+	other, err := startServer(w, addresses{}, o.connections, env, plainMode)
+	if err != nil {
+		return err
+	}
+	defer other.stop()
+	variants := newVariants(w, p, other)
 	i := slices.IndexFunc(variants, func(v *variant) bool { return v.name == o.variant })
 	if i < 0 {
 		return fmt.Errorf("unknown variant %q", o.variant)
@@ -46,7 +51,7 @@ func profileServer(ctx context.Context, w *world, o options, env, path, file str
 	loadCtx, stop := context.WithCancel(ctx)
 	done := make(chan error)
 	go func() { done <- variants[i].load(loadCtx, o.connections) }()
-	err = p.get(ctx, "/debug/pprof/"+path+"?seconds=8", func(r io.Reader) error { return save(file, r) })
+	err = cmp.Or(variants[i].server, p).get(ctx, "/debug/pprof/"+path+"?seconds=8", func(r io.Reader) error { return save(file, r) })
 	stop()
 	if loadErr := <-done; !errors.Is(loadErr, context.Canceled) {
 		err = errors.Join(err, loadErr)

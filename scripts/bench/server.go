@@ -30,13 +30,15 @@ import (
 )
 
 const (
-	serverMode = "-serve" // the argument that makes this program the server
+	serverMode = "-serve"        // the argument that makes this program the server
+	plainMode  = "BENCH_PLAIN=1" // makes it the server to compare with
 
-	// The listeners of a server: the whole stack, and the handlers to compare with.
-	stack        = "stack"
-	remembering  = "stack that keeps users"
-	guarded      = "stack for callers with a key"
-	callerKey    = "the key"
+	// The listeners of a server: the whole stack.
+	stack       = "stack"
+	remembering = "stack that keeps users"
+	guarded     = "stack for callers with a key"
+	callerKey   = "the key"
+	// Those of the server to compare with.
 	plain        = "plain"
 	plainGet     = "plain GET"
 	plainRow     = "plain SELECT"
@@ -60,7 +62,12 @@ func serve() error {
 		runtime.MemProfileRate = 1 << 10
 	}
 	key := callers.NewKey()
-	handlers, grpcServer, err := newHandlers(key)
+	create := newPlain
+	if os.Getenv("BENCH_PLAIN") == "" {
+		defer runtime.KeepAlive(make([]byte, 32<<20)) // as the program local does
+		create = func() (map[string]http.Handler, *grpcserver.Server, error) { return newHandlers(key) }
+	}
+	handlers, grpcServer, err := create()
 	if err != nil {
 		return err
 	}
@@ -96,15 +103,7 @@ func newHandlers(key callers.Key) (map[string]http.Handler, *grpcserver.Server, 
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := pgxpool.New(context.Background(), os.Getenv("BENCH_PLAIN_DATABASE_URL"))
-	if err != nil {
-		return nil, nil, err
-	}
-	redisOptions, err := redis.ParseURL(c.RedisURL)
-	if err != nil {
-		return nil, nil, err
-	}
-	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache) })
+	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, p.Cache.Stats()) })
 	handler, grpcServer := newStack(p)
 	withKey, err := newGuarded(p, key)
 	if err != nil {
@@ -115,16 +114,32 @@ func newHandlers(key callers.Key) (map[string]http.Handler, *grpcserver.Server, 
 		return nil, nil, err
 	}
 	return map[string]http.Handler{
-		stack:        handler,
-		guarded:      withKey,
-		remembering:  inProcess,
+		stack:       handler,
+		guarded:     withKey,
+		remembering: inProcess,
+		control:     http.DefaultServeMux,
+	}, grpcServer, nil
+}
+
+// newPlain makes the handlers to compare with, as a program without this one's code would have them.
+func newPlain() (map[string]http.Handler, *grpcserver.Server, error) {
+	pool, err := pgxpool.New(context.Background(), os.Getenv("BENCH_PLAIN_DATABASE_URL"))
+	if err != nil {
+		return nil, nil, err
+	}
+	redisOptions, err := redis.ParseURL(os.Getenv("REDIS_URL"))
+	if err != nil {
+		return nil, nil, err
+	}
+	http.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { writeUsage(w, cache.Stats{}) })
+	return map[string]http.Handler{
 		plain:        databasev1.NewUserServiceServer(constant{user: constantUser()}),
 		plainGet:     databasev1.NewUserServiceServer(redisGet{client: redis.NewClient(redisOptions)}),
 		plainRow:     databasev1.NewUserServiceServer(selectUser{pool: pool}),
 		plainSession: databasev1.NewSessionServiceServer(selectSession{pool: pool}),
 		plainList:    databasev1.NewCharacterDbServiceServer(selectList{pool: pool}),
 		control:      http.DefaultServeMux,
-	}, grpcServer, nil
+	}, nil, nil
 }
 
 // newStack mounts the services as the program local does.
@@ -174,14 +189,14 @@ func newGuarded(p *app.Program, key callers.Key) (http.Handler, error) {
 	return services.New(p).Handler(edge), nil
 }
 
-func writeUsage(w io.Writer, c *cache.Cache) {
+func writeUsage(w io.Writer, c cache.Stats) {
 	var r syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails only for a bad argument
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	_ = json.NewEncoder(w).Encode(usage{
 		CPU:     time.Duration(r.Utime.Nano() + r.Stime.Nano()),
-		Mallocs: m.Mallocs, Bytes: m.TotalAlloc, Cache: c.Stats(),
+		Mallocs: m.Mallocs, Bytes: m.TotalAlloc, Cache: c,
 	})
 }
 

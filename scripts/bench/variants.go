@@ -31,16 +31,17 @@ const (
 	sessionVariant   = "GetSession"
 )
 
-func newVariants(w *world, p *process) []*variant {
+// newVariants returns the paths through p, and through other, the server to compare with.
+func newVariants(w *world, p, other *process) []*variant {
 	sessions, users, characters := p.sessions(stack), p.users(stack), p.characters(stack)
 	one, eight := newStreams(p, 1), newStreams(p, 8)
 	return []*variant{
-		{name: constantVariant, call: getUser(w, p.users(plain))},
-		{name: "Twirp, go-redis GET", call: getUser(w, p.users(plainGet))},
+		{name: constantVariant, server: other, call: getUser(w, other.users(plain))},
+		{name: "Twirp, go-redis GET", server: other, call: getUser(w, other.users(plainGet))},
 		{name: memoryVariant, goal: maxMemory, call: getUser(w, p.users(remembering))},
 		{name: hitVariant, goal: maxHit, call: getUser(w, users)},
-		{name: selectVariant, call: getUser(w, p.users(plainRow))},
-		{name: statementVariant, base: selectVariant, call: getSession(w, p.sessions(plainSession))},
+		{name: selectVariant, server: other, call: getUser(w, other.users(plainRow))},
+		{name: statementVariant, server: other, base: selectVariant, call: getSession(w, other.sessions(plainSession))},
 		{name: sessionVariant, base: selectVariant, goal: maxSession, call: getSession(w, sessions)},
 		{name: "GetUserBySession", base: selectVariant, goal: maxWhose, call: func(ctx context.Context, i int) error {
 			token := &databasev1.GetUserBySessionRequest_Token{Token: w.tokens[i%len(w.tokens)]}
@@ -51,7 +52,7 @@ func newVariants(w *world, p *process) []*variant {
 			_, err := characters.GetCharacter(ctx, &databasev1.GetCharacterRequest{CharacterId: w.characters[i%len(w.characters)]})
 			return err
 		}},
-		{name: listVariant, call: getList(w, p.characters(plainList))},
+		{name: listVariant, server: other, call: getList(w, other.characters(plainList))},
 		{name: "GetCharacterList BASIC hit", base: hitVariant, call: getList(w, characters)},
 		{name: "GetCharacterList BASIC miss", base: listVariant, goal: maxMiss, call: getList(w, characters), prepare: func(ctx context.Context, n int) error {
 			return w.forget(ctx, "characters:", n)
