@@ -24,6 +24,7 @@ type table struct {
 	schema, name string
 	view         bool
 	columns      map[string]column
+	all          []column // of any name
 	alias, zone  string
 }
 
@@ -83,7 +84,8 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 			found = append(found, &table{schema: r.Schema, name: r.Table, view: r.View, columns: map[string]column{}})
 			last++
 		}
-		found[last].columns[plain(r.Column)] = column{r.Column, r.Type}
+		c := column{r.Column, r.Type}
+		found[last].columns[plain(r.Column)], found[last].all = c, append(found[last].all, c)
 	}
 	return found, nil
 }

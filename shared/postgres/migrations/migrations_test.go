@@ -150,6 +150,8 @@ func TestRefusals(t *testing.T) {
 			`"public"."user" and "public"."users"; only one is better-auth's, and modelName in its configuration says which: pass -user-table NAME`},
 		{"two session tables in one schema", "plugins", `CREATE TABLE sessions (LIKE session)`, utc,
 			`"public"."session" and "public"."sessions"; only one is better-auth's`},
+		{"two columns of one field", "plugins", `ALTER TABLE session ADD COLUMN expires_at timestamptz`, utc,
+			`"public"."session" has several columns that could be better-auth's expiresat: "expiresAt" and "expires_at"; pass -column session.expiresat=NAME`},
 		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema (other or public)"},
 		{"ids of an unknown type", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE numeric USING 1`, utc, "numeric"},
 		{"emailVerified is text", "plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE text`, utc, `"public"."user"."emailVerified" is of type text; boolean,`},

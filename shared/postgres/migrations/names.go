@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Names are names of better-auth's tables and columns that differ from its own.
@@ -50,7 +52,7 @@ func (n Names) pick(found []*table, kind, name string, core []string) (*table, e
 	}
 	switch {
 	case len(fit) == 1:
-		return fit[0], nil
+		return fit[0], n.checkOne(*fit[0], kind)
 	case len(fit) > 1:
 		return nil, ambiguous(kind, fit)
 	case wrong != nil:
@@ -76,14 +78,41 @@ func (n Names) rename(t table, kind string) (table, error) {
 		if of != kind {
 			continue
 		}
-		c, ok := t.columns[plain(name)]
-		if !ok || c.name != name {
+		i := slices.IndexFunc(t.all, func(c column) bool { return c.name == name })
+		if i < 0 {
 			return t, missing(fmt.Sprintf("%s has no column %q, which -column %s=%s names", t.Table(), name, field, name))
 		}
-		columns[plain(f)] = c
+		columns[plain(f)] = t.all[i]
 	}
 	t.columns = columns
 	return t, nil
+}
+
+// checkOne returns an error if several columns of t could be one field, for example expiresAt and expires_at during a rename.
+// The web application may write only one of them. -column says which.
+func (n Names) checkOne(t table, kind string) error {
+	fields := userFields
+	if kind == "session" {
+		fields = sessionFields
+	}
+	for field := range n.Columns {
+		if of, f, _ := strings.Cut(field, "."); of == kind {
+			fields = slices.DeleteFunc(slices.Clone(fields), func(known string) bool { return known == plain(f) })
+		}
+	}
+	for _, field := range fields {
+		var same []string
+		for _, c := range t.all {
+			if plain(c.name) == field {
+				same = append(same, pgx.Identifier{c.name}.Sanitize())
+			}
+		}
+		if len(same) > 1 {
+			return missing(fmt.Sprintf("%s has several columns that could be better-auth's %s: %s; pass -column %s.%s=NAME with the one that the web application writes",
+				t.Table(), field, strings.Join(same, " and "), kind, field))
+		}
+	}
+	return nil
 }
 
 // check returns an error for a field that does not exist.
