@@ -75,3 +75,19 @@ func TestColumnsOfOneField(t *testing.T) {
 		}
 	})
 }
+
+// TestOddTableNames has names of tables and of their schema that need quotes, and contain some.
+func TestOddTableNames(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	d.OwnerExec(t, `CREATE SCHEMA "My ""Auth"".x"; GRANT USAGE ON SCHEMA "My ""Auth"".x" TO web_application;
+		ALTER TABLE "user" SET SCHEMA "My ""Auth"".x"; ALTER TABLE session SET SCHEMA "My ""Auth"".x";
+		ALTER TABLE "My ""Auth"".x"."user" RENAME TO "us""er"; ALTER TABLE "My ""Auth"".x".session RENAME TO "Sess. ion's"`)
+	apply(t, d, migrations.Options{Names: migrations.Names{UserTable: `us"er`, SessionTable: "Sess. ion's"}})
+	if err := check(t, d); err != nil {
+		t.Errorf("Check = %v", err)
+	}
+	if done := apply(t, d, migrations.Options{}); len(done) != 0 {
+		t.Errorf("Apply again did %v, want nothing", done)
+	}
+}

@@ -40,7 +40,7 @@ SELECT (SELECT max(version) FROM game.migration) AS version,
        (SELECT count(*) FROM pg_trigger AS t
           JOIN pg_class AS c ON c.oid = t.tgrelid
           JOIN pg_namespace AS n ON n.oid = c.relnamespace
-         WHERE '"' || n.nspname || '"."' || c.relname || '"' = a.user_table
+         WHERE '"' || replace(n.nspname, '"', '""') || '"."' || replace(c.relname, '"', '""') || '"' = a.user_table
            AND t.tgfoid IN (to_regprocedure('game.log_user_change()'), to_regprocedure('game.log_truncate()'))
            AND t.tgenabled IN ('O', 'A')) AS triggers,
        coalesce(a.user_trigger, false) AS logged,
