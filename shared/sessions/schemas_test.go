@@ -22,6 +22,9 @@ func TestRefreshOddSchemas(t *testing.T) {
 		"userId varchar, user.id text":   {"plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey", ALTER "userId" TYPE varchar`, "u1", "token1", "now()", true},
 		"userId text, user.id uuid":      {"uuid", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey", ALTER "userId" TYPE text`, "0b54a2b4-6f0c-4c3e-9b1d-8c1f7e6d5a4b", "token1", "now()", true},
 		"userId bigint, user.id integer": {"serial", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey", ALTER "userId" TYPE bigint`, "7", "token1", "now()", true},
+		"times are domains":              {"plugins", `CREATE DOMAIN ts AS timestamptz; ALTER TABLE session ALTER "expiresAt" TYPE ts, ALTER "createdAt" TYPE ts`, "u1", "token1", "now()", true},
+		"ids of two collations": {"plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey", ALTER "userId" TYPE text COLLATE "POSIX"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey";
+			ALTER TABLE "user" ALTER id TYPE text COLLATE "C"`, "u1", "token1", "now()", true},
 		// Without createdAt the cap cannot be computed.
 		"createdAt is NULL": {"plugins", `ALTER TABLE session ALTER "createdAt" DROP NOT NULL`, "u1", "token1", "NULL", false},
 	} {

@@ -21,7 +21,9 @@ const (
 	noForeignKeys = `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; `
 	uuid1         = "0b54a2b4-6f0c-4c3e-9b1d-8c1f7e6d5a4b"
 	uuid2         = "5f2c1d3e-0a1b-4c2d-8e3f-9a8b7c6d5e4f"
-	longID        = "1234567890123456789" // 19 digits
+	// domains, one of them over another one
+	domains = `CREATE DOMAIN inner_text AS text; CREATE DOMAIN txt AS inner_text; CREATE DOMAIN flag AS boolean; CREATE DOMAIN ts AS timestamptz; CREATE DOMAIN uid AS uuid; `
+	longID  = "1234567890123456789" // 19 digits
 )
 
 var oddSchemas = map[string]oddSchema{
@@ -43,7 +45,15 @@ var oddSchemas = map[string]oddSchema{
 	"ipAddress is inet":                 {"plugins", `ALTER TABLE session ALTER "ipAddress" TYPE inet USING "ipAddress"::inet`, "u1", "token1", "s1"},
 	"emailVerified is a time":           {"plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE timestamptz USING now()`, "u1", "token1", "s1"},
 	"emailVerified and banned are ints": {"plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE smallint USING 1, ALTER banned TYPE integer USING 0`, "u1", "token1", "s1"},
-	"the id column is called ID":        {"plugins", `ALTER TABLE "user" RENAME id TO "ID"; ALTER TABLE session RENAME id TO "ID"`, "u1", "token1", "s1"},
+	"columns of domains": {"plugins", noForeignKeys + domains + `ALTER TABLE "user" ALTER id TYPE txt, ALTER email TYPE txt, ALTER username TYPE txt, ALTER banned TYPE flag, ALTER "emailVerified" TYPE flag, ALTER "createdAt" TYPE ts, ALTER "banExpires" TYPE ts;
+		ALTER TABLE session ALTER id TYPE txt, ALTER token TYPE txt, ALTER "userId" TYPE txt, ALTER "ipAddress" TYPE txt, ALTER "userAgent" TYPE txt, ALTER "impersonatedBy" TYPE txt, ALTER "expiresAt" TYPE ts, ALTER "createdAt" TYPE ts`, "u1", "token1", "s1"},
+	"ids are a domain over uuid": {"uuid", noForeignKeys + domains + `ALTER TABLE "user" ALTER id TYPE uid; ALTER TABLE session ALTER id TYPE uid, ALTER "userId" TYPE uid`, uuid1, "token1", uuid2},
+	"collation C": {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C", ALTER email TYPE text COLLATE "C", ALTER username TYPE text COLLATE "C";
+		ALTER TABLE session ALTER id TYPE text COLLATE "C", ALTER token TYPE text COLLATE "C", ALTER "userId" TYPE text COLLATE "C"`, "u1", "token1", "s1"},
+	"ids of two collations": {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C"; ALTER TABLE session ALTER "userId" TYPE text COLLATE "POSIX"`, "u1", "token1", "s1"},
+	"a collation without case": {"plugins", `CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+		ALTER TABLE "user" ALTER email TYPE text COLLATE ci, ALTER username TYPE varchar(30) COLLATE ci; ALTER TABLE session ALTER id TYPE text COLLATE ci, ALTER token TYPE text COLLATE ci`, "u1", "token1", "s1"},
+	"the id column is called ID": {"plugins", `ALTER TABLE "user" RENAME id TO "ID"; ALTER TABLE session RENAME id TO "ID"`, "u1", "token1", "s1"},
 }
 
 // open migrates a database with the odd schema, and adds the user and the session.
@@ -130,5 +140,18 @@ func TestLargestID(t *testing.T) {
 	for _, id := range []string{"9223372036854775808", "99999999999999999999", "09223372036854775807"} {
 		_, err := c.GetUser(t.Context(), &databasev1.GetUserRequest{UserId: id})
 		wantCode(t, "GetUser("+id+")", err, twirp.NotFound, "USER_NOT_FOUND")
+	}
+}
+
+// TestNameOfCollationC looks a name up that stands in for the username. PostgreSQL's locale C makes only ASCII letters lower case.
+func TestNameOfCollationC(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "core")
+	d.OwnerExec(t, `ALTER TABLE "user" ALTER name TYPE text COLLATE "C"; CREATE INDEX ON "user" (lower(name));
+		INSERT INTO "user" (id, name, email, "emailVerified") VALUES ('u1', 'ÄRGER', 'player@example.com', true)`)
+	migrate(t, d)
+	c := client(t, testenv.NewOn(t, d, "miniredis").Program)
+	if got, err := byUsername(t.Context(), c, "ÄRGER"); err != nil || got.Id != "u1" {
+		t.Errorf("GetUserByUsername(ÄRGER) = %v, %v; want u1", got, err)
 	}
 }

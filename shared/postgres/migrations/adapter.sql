@@ -77,20 +77,20 @@ RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(banne
 -- These compare in the type of the column, so that its index serves the lookup. PostgreSQL inlines them. The standard body
 -- binds the operator now: it may be in the schema of an extension.
 CREATE OR REPLACE FUNCTION game.login_is(login_key {{.LoginType.SQL}}, login text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN {{.LoginType.Equals "login_key" "login"}};
+	RETURN {{.LoginType.Equals .LoginCollated "login"}};
 -- The same, for a caller who does not know the setting: of the name as it came, in lower and in upper case, it takes the form
 -- that better-auth stores.
 CREATE OR REPLACE FUNCTION game.login_matches(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginType.Equals "login_key" .LoginArgument}};
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginType.Equals .LoginCollated .LoginArgument}};
 -- Whether a login or an e-mail address begins with a text. An index serves the range, whatever its collation is: U+10FFFF sorts after
 -- every other character. starts_with leaves out what a collation sorts between.
 CREATE OR REPLACE FUNCTION game.login_starts(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN login_key >= {{.LoginArgument}}::{{.LoginType.SQL}}
-	AND login_key <= ({{.LoginArgument}} || chr(1114111))::{{.LoginType.SQL}} AND starts_with(login_key::text, {{.LoginArgument}});
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginCollated}} >= {{.LoginArgument}}::{{.LoginType.SQL}}
+	AND {{.LoginCollated}} <= ({{.LoginArgument}} || chr(1114111))::{{.LoginType.SQL}} AND starts_with(login_key::text, {{.LoginArgument}});
 CREATE OR REPLACE FUNCTION game.email_starts(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN email_key >= email::{{.EmailType.SQL}} AND email_key <= (email || chr(1114111))::{{.EmailType.SQL}} AND starts_with(email_key::text, email);
+	RETURN {{.EmailCollated}} >= email::{{.EmailType.SQL}} AND {{.EmailCollated}} <= (email || chr(1114111))::{{.EmailType.SQL}} AND starts_with(email_key::text, email);
 CREATE OR REPLACE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
-	RETURN {{.EmailType.Equals "email_key" "email"}};
+	RETURN {{.EmailType.Equals .EmailCollated "email"}};
 
 -- The only access to the session table. It is in plpgsql, because PostgreSQL plans a SECURITY DEFINER function in SQL anew
 -- at each call. It is STABLE, so that it reads with the snapshot of the calling statement. No row: no such session. The caller

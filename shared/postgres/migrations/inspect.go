@@ -29,8 +29,12 @@ type table struct {
 }
 
 type column struct {
-	name string
-	typ  sqlType
+	name   string
+	typ    sqlType
+	domain bool // over typ
+	// collation is the quoted name of a collation that is not the default of the type, or "". loose: different texts are equal in it.
+	collation string
+	loose     bool
 }
 
 // userFields and sessionFields are the fields that the adapter reads. The first ones are in better-auth's core schema;
@@ -43,16 +47,27 @@ var (
 )
 
 // catalogSQL reads only catalogs that every role can read, including for tables that the role cannot read. The type of a
-// domain is its base type. Types of extensions have their schema, because search_path differs between roles.
+// domain is its base type, also if that is of a domain again. Types of extensions have their schema, because search_path differs
+// between roles.
 const catalogSQL = `
+WITH RECURSIVE base (type, oid) AS (
+	SELECT t.oid, t.oid FROM pg_type AS t
+	UNION ALL
+	SELECT base.type, t.typbasetype FROM base JOIN pg_type AS t ON t.oid = base.oid AND t.typtype = 'd'
+)
 SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attname AS column,
-       CASE WHEN bn.nspname = 'pg_catalog' THEN format_type(b.oid, NULL) ELSE format('%I.%I', bn.nspname, b.typname) END AS type
+       CASE WHEN bn.nspname = 'pg_catalog' THEN format_type(b.oid, NULL) ELSE format('%I.%I', bn.nspname, b.typname) END AS type,
+       b.oid <> a.atttypid AS domain,
+       CASE WHEN a.attcollation <> b.typcollation THEN format('%I.%I', ln.nspname, l.collname) ELSE '' END AS collation,
+       NOT coalesce(l.collisdeterministic, true) AS loose
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-  JOIN pg_type AS t ON t.oid = a.atttypid
-  JOIN pg_type AS b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END
+  JOIN base ON base.type = a.atttypid
+  JOIN pg_type AS b ON b.oid = base.oid AND b.typtype <> 'd'
   JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
+  LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
+  LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace
  WHERE c.relkind IN ('r', 'p', 'v')
    AND ($1::text[] IS NULL OR lower(c.relname) IN ('user', 'users', 'session', 'sessions') OR c.relname = ANY ($1))
    AND ($2 = '' OR n.nspname = $2)
@@ -71,8 +86,9 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 	}
 	type row struct {
 		Schema, Table, Column string
-		View                  bool
+		View, Domain, Loose   bool
 		Type                  sqlType
+		Collation             string
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
@@ -84,7 +100,7 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 			found = append(found, &table{schema: r.Schema, name: r.Table, view: r.View, columns: map[string]column{}})
 			last++
 		}
-		c := column{r.Column, r.Type}
+		c := column{r.Column, r.Type, r.Domain, r.Collation, r.Loose}
 		found[last].columns[plain(r.Column)], found[last].all = c, append(found[last].all, c)
 	}
 	return found, nil

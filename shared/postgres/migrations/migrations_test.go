@@ -154,6 +154,9 @@ func TestRefusals(t *testing.T) {
 			`"public"."session" has several columns that could be better-auth's expiresat: "expiresAt" and "expires_at"; pass -column session.expiresat=NAME`},
 		{"two candidates", "plugins", `CREATE SCHEMA other; CREATE TABLE other."user" (LIKE public."user"); CREATE TABLE other.session (LIKE public.session)`, utc, "-auth-schema (other or public)"},
 		{"ids of an unknown type", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE numeric USING 1`, utc, "numeric"},
+		{"ids of a collation without case", "core", `CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+			ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE text COLLATE ci`, utc,
+			`"public"."user"."id" has the collation public.ci, in which different ids are equal`},
 		{"emailVerified is text", "plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE text`, utc, `"public"."user"."emailVerified" is of type text; boolean,`},
 		{"times are numbers", "plugins", `ALTER TABLE session ALTER "expiresAt" TYPE bigint USING 0`, utc, `"public"."session"."expiresAt" is of type bigint; timestamptz`},
 		{"a token that is no text", "plugins", `ALTER TABLE session ALTER token TYPE bytea USING token::bytea`, utc, `"public"."session"."token" is of type bytea; text,`},

@@ -1,6 +1,7 @@
 package migrations
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -19,13 +20,21 @@ func (t table) Name(field string) string { return pgx.Identifier{t.columns[field
 
 func (t table) ref(field string) string { return t.alias + "." + t.Name(field) }
 
+// base returns the expression of a column in its base type: a function that returns text cannot return a domain over it.
+func (t table) base(field string) string {
+	if c := t.columns[field]; c.domain {
+		return t.ref(field) + "::" + c.typ.SQL()
+	}
+	return t.ref(field)
+}
+
 // Text returns the expression of a column as text; NULL if the column is missing.
 func (t table) Text(field string) string {
 	c, ok := t.columns[field]
 	switch {
 	case !ok:
 		return "NULL::text"
-	case c.typ == "text":
+	case c.typ == "text" && !c.domain:
 		return t.ref(field)
 	case c.typ == "inet":
 		return "host(" + t.ref(field) + ")" // ::text appends the length of the network
@@ -41,7 +50,7 @@ func (t table) Bool(field string) string {
 	case !ok:
 		return "NULL::boolean"
 	case c.typ == "boolean":
-		return t.ref(field)
+		return t.base(field)
 	case c.typ.time():
 		return "(" + t.ref(field) + " IS NOT NULL)"
 	}
@@ -57,7 +66,7 @@ func (t table) Time(field string) string {
 	case c.typ == "timestamp without time zone":
 		return "(" + t.ref(field) + " AT TIME ZONE " + literal(t.zone) + ")"
 	}
-	return t.ref(field)
+	return t.base(field)
 }
 
 // bounded returns a time as a caller can get it: the years 1 to 9999. expression is not NULL. The literals take its type: if
@@ -111,10 +120,19 @@ func (a adapter) UserIDCast(expression string) string { return a.UserIDType().fr
 // SessionUserID returns the expression of a session's user id in the type of user ids: the two columns may differ. It is
 // NULL for a value that is no user id.
 func (a adapter) SessionUserID() string {
-	if a.Session.columns["userid"].typ == a.UserIDType() {
-		return a.Session.ref("userid")
+	c, id := a.Session.columns["userid"], a.User.columns["id"]
+	e := a.Session.base("userid")
+	if c.typ != id.typ {
+		text := a.Session.Text("userid")
+		if c.loose {
+			text = "(" + text + ` COLLATE "C")` // patterns need one in which equal texts are the same
+		}
+		e = a.UserIDCast(text)
 	}
-	return a.UserIDCast(a.Session.Text("userid"))
+	if id.typ.text() && c.collation != id.collation { // PostgreSQL cannot compare two collations
+		e = "(" + e + " COLLATE " + cmp.Or(id.collation, `pg_catalog."default"`) + ")"
+	}
+	return e
 }
 
 // Equals returns the condition that a column equals a text expression. It compares in the column's type, so that an index
@@ -161,6 +179,24 @@ func (a adapter) LoginType() sqlType {
 	return "text"
 }
 
+// LoginCollated and EmailCollated return the argument of a lookup in the collation of the column: the body of a function in SQL
+// has the collations of its arguments' types, and an index serves only its own.
+func (a adapter) LoginCollated() string {
+	return collated("login_key", a.User.columns[a.loginField()].collation)
+}
+
+// EmailCollated is LoginCollated for e-mails.
+func (a adapter) EmailCollated() string {
+	return collated("email_key", a.User.columns["email"].collation)
+}
+
+func collated(expression, collation string) string {
+	if collation == "" {
+		return expression
+	}
+	return "(" + expression + " COLLATE " + collation + ")"
+}
+
 // LoginForm is the form in which the service must give a login. A name that stands in for the username is compared in
 // lower case.
 func (a adapter) LoginForm() string {
@@ -170,8 +206,12 @@ func (a adapter) LoginForm() string {
 	return lower
 }
 
-// LoginArgument is the argument of game.login_matches with that form.
+// LoginArgument is the argument of game.login_matches with that form. For a name that stands in for the username, the database
+// makes both sides lower case: in the locales C and tr it does not do what a program does.
 func (a adapter) LoginArgument() string {
+	if a.loginField() == "name" {
+		return "lower(" + collated("as_typed", a.User.columns["name"].collation) + ")"
+	}
 	return map[string]string{lower: "in_lower", upper: "in_upper", asTyped: "as_typed"}[a.LoginForm()]
 }
 

@@ -123,7 +123,7 @@ func (a adapter) compareTokens(ctx context.Context, q Querier, chosen Settings) 
 	if typ := a.Session.columns["token"].typ; a.TokensHashed() && !slices.Contains(textTypes, typ) && !typ.citext() {
 		return fmt.Errorf("-session-token sha256: %s is of type %s, which cannot hold a hash", column, typ)
 	}
-	n, err := a.Session.count(ctx, q, "token", a.Session.Text("token")+" ~ '^[0-9a-f]{64}$'", "false")
+	n, err := a.Session.count(ctx, q, "token", a.Session.Text("token")+` COLLATE "C" ~ '^[0-9a-f]{64}$'`, "false")
 	switch hashes := n.first; {
 	case err != nil:
 		return err
@@ -139,7 +139,7 @@ func (a adapter) compareTokens(ctx context.Context, q Querier, chosen Settings) 
 
 // compareUsernames tells of usernames that cannot be found. ASCII letters suffice to see how they are stored.
 func (a adapter) compareUsernames(ctx context.Context, q Querier) (note string, err error) {
-	if a.loginField() != "username" || a.LoginType().citext() {
+	if a.loginField() != "username" || a.LoginType().citext() || a.User.columns["username"].loose {
 		return "", nil
 	}
 	name := a.User.Text("username") + ` COLLATE "C"`

@@ -24,6 +24,8 @@ func (t sqlType) time() bool {
 	return t == "timestamp with time zone" || t == "timestamp without time zone" || t == "date"
 }
 
+func (t sqlType) text() bool { return t.citext() || slices.Contains(textTypes, t) }
+
 func (t sqlType) number() bool { return t == "integer" || t == "bigint" || t == "smallint" }
 
 // Equals returns the condition that two expressions are equal: key of this type, and a text expression. The operator has
@@ -60,7 +62,7 @@ var (
 func (a adapter) checkTypes() error {
 	isTime := func(t sqlType) bool { return t.time() && t != "date" }
 	isBool := func(t sqlType) bool { return t == "boolean" || t.number() || t.time() }
-	isText := func(t sqlType) bool { return t.citext() || slices.Contains(textTypes, t) }
+	isText := sqlType.text
 	isID := func(t sqlType) bool { return slices.Contains(idTypes, t) }
 	isToken := func(t sqlType) bool { return isText(t) || isID(t) }
 	const ids, times, texts = "text, varchar, uuid, integer and bigint are known", "timestamptz and timestamp are known", "text, varchar, char and citext are known"
@@ -84,6 +86,10 @@ func (a adapter) checkTypes() error {
 				return fmt.Errorf("%s.%s is of type %s; %s", c.t.Table(), c.t.Name(field), col.typ, c.known)
 			}
 		}
+	}
+	if c := a.User.columns["id"]; c.loose {
+		return fmt.Errorf("%s.%s has the collation %s, in which different ids are equal, but the cache keeps them apart; give it a deterministic one, for example COLLATE \"C\"",
+			a.User.Table(), a.User.Name("id"), c.collation)
 	}
 	return nil
 }
