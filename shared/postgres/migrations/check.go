@@ -101,6 +101,16 @@ func (at state) complete() error {
 	return nil
 }
 
+// newer is a note if a newer program has migrated the database: its processes need what this program would replace.
+func (at state) newer() string {
+	numbered, _ := numberedFiles() // embedded
+	if at.version <= len(numbered) && at.adapter <= adapterVersion {
+		return ""
+	}
+	return fmt.Sprintf("note: a newer program has migrated the schema %s, to version %d.%d, and this one knows %d.%d; so it changes nothing. "+
+		"Programs of this version run on it", at.own, at.version, at.adapter, len(numbered), adapterVersion)
+}
+
 // again is the advice to run the migration of a schema. It is [ErrSchema].
 func again(own postgres.Schema) error {
 	if own.IsDefault() {

@@ -158,6 +158,9 @@ func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step
 		return adapter{}, nil, "", err
 	}
 	steps, err = missingSteps(at, data, trusted && len(ours(lacks)) == 0)
+	if newer := at.newer(); newer != "" {
+		return data, nil, newer, nil
+	}
 	if len(steps) > 0 {
 		note = strings.Join(slices.DeleteFunc([]string{note, data.note(o.Schema.String(), o.Role)}, func(s string) bool { return s == "" }), "\n")
 		err = errors.Join(err, data.owns(at.owner))
