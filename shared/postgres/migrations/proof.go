@@ -47,59 +47,6 @@ func (a adapter) become(ctx context.Context, tx pgx.Tx) error {
 	return attempt.Commit(ctx)
 }
 
-// hiddenSQL tells whether row-level security applies to the owner of the view and no policy shows all rows. A policy that
-// shows only some rows cannot be told from one that hides rows, so only USING (true) counts. It reads only catalogs, so the
-// service's rights are enough for it.
-const hiddenSQL = `
-SELECT owner.rolname, c.relforcerowsecurity
-  FROM pg_class AS c
-  JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  JOIN pg_class AS v ON v.oid = 'game.users'::regclass
-  JOIN pg_roles AS owner ON owner.oid = v.relowner
- WHERE n.nspname = $1
-   AND c.relname = $2
-   AND c.relrowsecurity
-   AND NOT (owner.rolsuper OR owner.rolbypassrls)
-   AND (c.relforcerowsecurity OR NOT pg_has_role(owner.oid, c.relowner, 'USAGE'))
-   AND EXISTS (SELECT FROM unnest($3::text[]) AS needed (cmd)
-        WHERE NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive AND p.polcmd::text IN ('*', needed.cmd)
-                             AND pg_get_expr(p.polqual, c.oid) = 'true'
-                             AND (0 = ANY (p.polroles) OR EXISTS (SELECT FROM unnest(p.polroles) AS r (id) WHERE r.id <> 0 AND pg_has_role(owner.oid, r.id, 'USAGE'))))
-           OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND NOT p.polpermissive AND p.polcmd::text IN ('*', needed.cmd)))`
-
-// proveVisible returns an error if row-level security hides rows.
-func (a authTables) proveVisible(ctx context.Context, q Querier) error {
-	for _, part := range []struct {
-		t        table
-		commands []string // of pg_policy
-		policy   string
-	}{{a.User, []string{"r"}, "SELECT"}, {a.Session, []string{"r", "w"}, "ALL"}} {
-		rows, err := q.Query(ctx, a.own.In(hiddenSQL), part.t.schema, part.t.name, part.commands)
-		if err != nil {
-			return err
-		}
-		type hidden struct {
-			Owner  string `db:"rolname"`
-			Forced bool   `db:"relforcerowsecurity"`
-		}
-		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[hidden])
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 {
-			continue
-		}
-		owner, forced := found[0].Owner, found[0].Forced
-		name := pgx.Identifier{owner}.Sanitize()
-		advice := fmt.Sprintf("ALTER ROLE %s BYPASSRLS, or CREATE POLICY database_service ON %s FOR %s TO %s USING (true)", name, part.t.Table(), part.policy, name)
-		if !forced {
-			advice = "run the migration as the owner of the table, or: " + advice
-		}
-		return right(fmt.Sprintf("row-level security hides rows of %s from the role %s, with whose rights the service reads it; %s", part.t.Table(), name, advice))
-	}
-	return nil
-}
-
 // sampleSession returns the token and id of a session, or empty strings.
 func (a adapter) sampleSession(ctx context.Context, tx pgx.Tx) (token, id string, err error) {
 	s := a.Session

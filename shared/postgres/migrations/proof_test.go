@@ -113,13 +113,16 @@ func TestProof(t *testing.T) {
 		options migrations.Options
 		want    []string
 	}{
-		"row-level security":               {readmeRights + rowSecurity, migrations.Options{}, []string{fmt.Sprintf(hides, "user"), "as the owner of the table", "BYPASSRLS", "CREATE POLICY"}},
-		"row-level security of sessions":   {readmeRights + `ALTER TABLE session ENABLE ROW LEVEL SECURITY`, migrations.Options{}, []string{fmt.Sprintf(hides, "session")}},
-		"forced row-level security":        {`ALTER TABLE "user" OWNER TO ME; ALTER TABLE session OWNER TO ME; ALTER TABLE "user" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
-		"a policy that shows some rows":    {readmeRights + rowSecurity + `CREATE POLICY p ON "user" USING (banned); CREATE POLICY p ON session USING (true); `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
-		"a policy that restricts another":  {readmeRights + rowSecurity + `CREATE POLICY p ON "user" USING (true); CREATE POLICY q ON "user" AS RESTRICTIVE USING (banned); `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
-		"a policy for another role":        {readmeRights + rowSecurity + `CREATE POLICY p ON "user" TO web_application USING (true); `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
-		"a policy without updates":         {readmeRights + `ALTER TABLE session ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON session FOR SELECT USING (true)`, migrations.Options{}, []string{fmt.Sprintf(hides, "session")}},
+		"row-level security":              {readmeRights + rowSecurity, migrations.Options{}, []string{fmt.Sprintf(hides, "user"), "as the owner of the table", "BYPASSRLS", "CREATE POLICY"}},
+		"row-level security of sessions":  {readmeRights + `ALTER TABLE session ENABLE ROW LEVEL SECURITY`, migrations.Options{}, []string{fmt.Sprintf(hides, "session")}},
+		"forced row-level security":       {`ALTER TABLE "user" OWNER TO ME; ALTER TABLE session OWNER TO ME; ALTER TABLE "user" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
+		"a policy that shows some rows":   {readmeRights + rowSecurity + `CREATE POLICY p ON "user" USING (banned); CREATE POLICY p ON session USING (true); `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
+		"a policy that restricts another": {readmeRights + rowSecurity + `CREATE POLICY p ON "user" USING (true); CREATE POLICY q ON "user" AS RESTRICTIVE USING (banned); `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
+		"a policy for another role":       {readmeRights + rowSecurity + `CREATE POLICY p ON "user" TO web_application USING (true); `, migrations.Options{}, []string{fmt.Sprintf(hides, "user")}},
+		"a policy without updates":        {readmeRights + `ALTER TABLE session ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON session FOR SELECT USING (true)`, migrations.Options{}, []string{fmt.Sprintf(hides, "session")}},
+		"a policy that refuses updates":   {readmeRights + `ALTER TABLE session ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON session USING (true) WITH CHECK (false)`, migrations.Options{}, []string{fmt.Sprintf(hides, "session")}},
+		"row-level security behind views": {readmeRights + `CREATE TABLE people (LIKE "user"); DROP TABLE "user" CASCADE; CREATE VIEW between AS SELECT * FROM people; CREATE VIEW "user" AS SELECT * FROM between; ALTER VIEW between OWNER TO ME; ALTER VIEW "user" OWNER TO web_application;
+			GRANT SELECT ON people TO ME; GRANT SELECT ON between TO web_application; GRANT SELECT ON "user" TO ME; ALTER TABLE people ENABLE ROW LEVEL SECURITY; `, migrations.Options{}, []string{fmt.Sprintf(hides, "people"), "BYPASSRLS"}},
 		"the user table cannot be read":    {`GRANT SELECT, UPDATE ON session TO ME; `, migrations.Options{NoUserTrigger: true}, []string{"game.users cannot be read", "permission denied for table user", "SELECT on the user table"}},
 		"a column cannot be read":          {`GRANT SELECT, UPDATE ON session TO ME; GRANT SELECT (id, name, username, email, role) ON "user" TO ME`, migrations.Options{NoUserTrigger: true}, []string{`(column "emailVerified")`, "permission denied"}},
 		"the session table cannot be read": {`GRANT SELECT, TRIGGER ON "user" TO ME; `, migrations.Options{}, []string{"session table cannot be read", "permission denied for table session"}},
