@@ -43,6 +43,7 @@ var oddSchemas = map[string]oddSchema{
 	"e-mail and username are varchar":   {"plugins", `ALTER TABLE "user" ALTER email TYPE varchar(255), ALTER username TYPE varchar(30)`, "u1", "token1", "s1"},
 	"e-mail is a domain over citext":    {"plugins", `CREATE EXTENSION citext; CREATE DOMAIN address AS citext; ALTER TABLE "user" ALTER email TYPE address`, "u1", "token1", "s1"},
 	"ipAddress is inet":                 {"plugins", `ALTER TABLE session ALTER "ipAddress" TYPE inet USING "ipAddress"::inet`, "u1", "token1", "s1"},
+	"ipAddress is cidr":                 {"plugins", `ALTER TABLE session ALTER "ipAddress" TYPE cidr USING "ipAddress"::cidr`, "u1", "token1", "s1"},
 	"emailVerified is a time":           {"plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE timestamptz USING now()`, "u1", "token1", "s1"},
 	"emailVerified and banned are ints": {"plugins", `ALTER TABLE "user" ALTER "emailVerified" TYPE smallint USING 1, ALTER banned TYPE integer USING 0`, "u1", "token1", "s1"},
 	"columns of domains": {"plugins", noForeignKeys + domains + `ALTER TABLE "user" ALTER id TYPE txt, ALTER email TYPE txt, ALTER username TYPE txt, ALTER banned TYPE flag, ALTER "emailVerified" TYPE flag, ALTER "createdAt" TYPE ts, ALTER "banExpires" TYPE ts;

@@ -23,6 +23,8 @@ type Querier interface {
 type table struct {
 	schema, name string
 	view         bool
+	unusable     string // why it cannot be used, or ""
+	heir         string // a table that inherits from it, or ""
 	columns      map[string]column
 	all          []column // of any name
 	alias, zone  string
@@ -56,6 +58,10 @@ WITH RECURSIVE base (type, oid) AS (
 	SELECT base.type, t.typbasetype FROM base JOIN pg_type AS t ON t.oid = base.oid AND t.typtype = 'd'
 )
 SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attname AS column,
+       CASE c.relkind WHEN 'f' THEN 'a foreign table, which cannot tell the service of changes: let DATABASE_URL lead to the database that has the table itself'
+                      WHEN 'm' THEN 'a materialized view, which lacks every change since it was refreshed: use a table or a view' ELSE '' END AS unusable,
+       coalesce((SELECT min(format('%I.%I', hn.nspname, h.relname)) FROM pg_inherits AS i JOIN pg_class AS h ON h.oid = i.inhrelid
+                   JOIN pg_namespace AS hn ON hn.oid = h.relnamespace WHERE i.inhparent = c.oid AND c.relkind = 'r'), '') AS heir,
        CASE WHEN bn.nspname = 'pg_catalog' THEN format_type(b.oid, NULL) ELSE format('%I.%I', bn.nspname, b.typname) END AS type,
        b.oid <> a.atttypid AS domain,
        CASE WHEN a.attcollation <> b.typcollation THEN format('%I.%I', ln.nspname, l.collname) ELSE '' END AS collation,
@@ -68,7 +74,7 @@ SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attna
   JOIN pg_namespace AS bn ON bn.oid = b.typnamespace
   LEFT JOIN pg_collation AS l ON l.oid = a.attcollation
   LEFT JOIN pg_namespace AS ln ON ln.oid = l.collnamespace
- WHERE c.relkind IN ('r', 'p', 'v')
+ WHERE c.relkind IN ('r', 'p', 'v', 'f', 'm')
    AND ($1::text[] IS NULL OR lower(c.relname) IN ('user', 'users', 'session', 'sessions') OR c.relname = ANY ($1))
    AND ($2 = '' OR n.nspname = $2)
    AND n.nspname NOT IN ('game', 'information_schema')
@@ -86,6 +92,7 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 	}
 	type row struct {
 		Schema, Table, Column string
+		Unusable, Heir        string
 		View, Domain, Loose   bool
 		Type                  sqlType
 		Collation             string
@@ -97,7 +104,7 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 	for _, r := range all {
 		last := len(found) - 1
 		if last < 0 || found[last].schema != r.Schema || found[last].name != r.Table {
-			found = append(found, &table{schema: r.Schema, name: r.Table, view: r.View, columns: map[string]column{}})
+			found = append(found, &table{schema: r.Schema, name: r.Table, view: r.View, unusable: r.Unusable, heir: r.Heir, columns: map[string]column{}})
 			last++
 		}
 		c := column{r.Column, r.Type, r.Domain, r.Collation, r.Loose}
@@ -146,6 +153,7 @@ func notFound(ctx context.Context, q Querier, own postgres.Schema, authSchema st
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(t *table) bool { return t.unusable != "" })
 	const renamed = 2 // columns at most that may have other names as well
 	slices.SortStableFunc(all, func(a, b *table) int { return len(a.lacks(core)) - len(b.lacks(core)) })
 	if len(all) > 0 && len(all[0].lacks(core)) <= renamed {
@@ -200,7 +208,7 @@ func (a authTables) fingerprint() string {
 		t      table
 		fields []string
 	}{{a.User, userFields}, {a.Session, sessionFields}} {
-		fmt.Fprintln(h, part.t.Table())
+		fmt.Fprintln(h, part.t.Table()+part.t.heir)
 		for _, f := range part.fields {
 			fmt.Fprintln(h, f, part.t.columns[f].name, part.t.columns[f].typ)
 		}

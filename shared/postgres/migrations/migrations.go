@@ -239,6 +239,10 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	if auth.User.schema == auth.Session.schema {
 		data.AuthSchema = auth.User.schema // later runs ignore tables of the same name in other schemas
 	}
+	if data.UserTrigger && auth.User.heir != "" {
+		return adapter{}, fmt.Errorf("%s inherits from %s, and changes of its rows fire no trigger there; pass -no-user-trigger, which lets users be 10 s stale",
+			auth.User.heir, auth.User.Table())
+	}
 	data.Settings = o.Settings
 	if err := errors.Join(data.checkTypes(), data.check()); err != nil {
 		return adapter{}, err

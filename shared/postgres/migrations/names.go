@@ -47,10 +47,14 @@ func (n Names) pick(found []*table, kind, name string, core []string) (*table, e
 			}
 		}
 	}
-	if slices.ContainsFunc(fit, func(t *table) bool { return !t.view }) {
-		fit = slices.DeleteFunc(fit, func(t *table) bool { return t.view })
+	for _, second := range []func(*table) bool{func(t *table) bool { return t.unusable != "" }, func(t *table) bool { return t.view }} {
+		if slices.ContainsFunc(fit, func(t *table) bool { return !second(t) }) {
+			fit = slices.DeleteFunc(fit, second)
+		}
 	}
 	switch {
+	case len(fit) == 1 && fit[0].unusable != "":
+		return nil, missing(fmt.Sprintf("%s is %s", fit[0].Table(), fit[0].unusable))
 	case len(fit) == 1:
 		return fit[0], n.checkOne(*fit[0], kind)
 	case len(fit) > 1:

@@ -36,7 +36,7 @@ func (t table) Text(field string) string {
 		return "NULL::text"
 	case c.typ == "text" && !c.domain:
 		return t.ref(field)
-	case c.typ == "inet":
+	case c.typ == "inet" || c.typ == "cidr":
 		return "host(" + t.ref(field) + ")" // ::text appends the length of the network
 	}
 	return t.ref(field) + "::text"

@@ -211,3 +211,23 @@ func TestColumnMadeAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestRoleMadeBefore runs the migration by a role that cannot create roles, after another role has created the group
+// role.
+func TestRoleMadeBefore(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewEmptyDatabase(t, "plugins")
+	// The owner of better-auth's tables is an ordinary role.
+	d.OwnerExec(t, `DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO web_application', current_database()); END $$`)
+	conn, err := d.Web.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	if _, err := migrations.Apply(t.Context(), conn.Conn(), utc); err != nil {
+		t.Fatalf("Apply as the owner of the tables: %v", err)
+	}
+	if err := check(t, d); err != nil {
+		t.Error(err)
+	}
+}

@@ -64,6 +64,7 @@ func (a adapter) checkTypes() error {
 	isBool := func(t sqlType) bool { return t == "boolean" || t.number() || t.time() }
 	isText := sqlType.text
 	isID := func(t sqlType) bool { return slices.Contains(idTypes, t) }
+	isUserID := func(t sqlType) bool { return isText(t) || isID(t) || t.number() || t == "numeric" }
 	isToken := func(t sqlType) bool { return isText(t) || isID(t) }
 	const ids, times, texts = "text, varchar, uuid, integer and bigint are known", "timestamptz and timestamp are known", "text, varchar, char and citext are known"
 	const bools = "boolean, integers and timestamps (a time means true) are known"
@@ -75,6 +76,7 @@ func (a adapter) checkTypes() error {
 	}{
 		{a.User, []string{"id"}, isID, ids},
 		{a.Session, []string{"id"}, isID, ids},
+		{a.Session, []string{"userid"}, isUserID, "text, varchar, char, citext, uuid and integers are known"},
 		{a.Session, []string{"token"}, isToken, "text, varchar, char, citext and uuid are known"},
 		{a.User, []string{"email", "username"}, isText, texts},
 		{a.User, []string{"emailverified", "banned"}, isBool, bools},
