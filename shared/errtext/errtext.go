@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -38,6 +39,8 @@ func ForLog(err error) string {
 		return errno.Error()
 	}
 	switch {
+	case errors.Is(err, pgx.ErrTooManyRows):
+		return "several rows have one id or token: better-auth's tables need a unique index on each of them"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), pgconn.Timeout(err):
 		return "timeout"
 	case errors.Is(err, context.Canceled):
@@ -64,6 +67,7 @@ var advices = map[string]string{
 	"53300": ": the server has no free connection: raise its max_connections, lower pool_max_conns, or put a pooler in front of it",
 	"26000": ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL",
 	"42P05": ": a pooler in transaction mode loses prepared statements: add default_query_exec_mode=cache_describe to DATABASE_URL",
+	"P0001": ": a trigger of the web application refuses the change: see the server's log, and change the trigger",
 	"57P04": ": the database was dropped",
 }
 

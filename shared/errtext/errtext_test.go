@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/osirose-new/database-service/shared/errtext"
@@ -33,6 +34,8 @@ func TestForLog(t *testing.T) {
 		{&pgconn.PgError{Code: "42703", Message: secret}, "SQLSTATE 42703: the database's schema is not the one that this program knows: run database-service migrate"},
 		{fmt.Errorf("%s: %w", secret, postgres.ErrStandby), "the server is a standby, but the service needs the primary"},
 		{&pgconn.PgError{Code: "53300", Message: secret}, "SQLSTATE 53300: the server has no free connection: raise its max_connections, lower pool_max_conns, or put a pooler in front of it"},
+		{&pgconn.PgError{Code: "P0001", Message: secret}, "SQLSTATE P0001: a trigger of the web application refuses the change: see the server's log, and change the trigger"},
+		{fmt.Errorf("%s: %w", secret, pgx.ErrTooManyRows), "several rows have one id or token: better-auth's tables need a unique index on each of them"},
 		{errors.New(secret), "*errors.errorString"},
 	} {
 		if got := errtext.ForLog(test.err); got != test.want {

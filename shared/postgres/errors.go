@@ -41,8 +41,11 @@ func (e *classified) Unwrap() []error { return []error{e.class, e.err} }
 // classify adds ErrUnavailable, ErrRetry or ErrMisconfigured to err if one of them applies. ctx is the request's context: if it has
 // ended, the caller gave up, and the error is not the database's.
 func classify(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, ErrOverloaded) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, pgx.ErrTooManyRows) || ctx.Err() != nil {
+	if err == nil || errors.Is(err, errTooLate) || errors.Is(err, ErrOverloaded) || errors.Is(err, pgx.ErrNoRows) || ctx.Err() != nil {
 		return err
+	}
+	if errors.Is(err, pgx.ErrTooManyRows) { // better-auth's tables lack a unique index
+		return &classified{ErrMisconfigured, err}
 	}
 	if _, ok := errors.AsType[*LoginError](err); ok {
 		return &classified{ErrUnavailable, err}
@@ -78,7 +81,8 @@ func classOfState(code string) error {
 	case "42601": // a syntax error, which no operator can cause
 		return nil
 	case "3D000", "3F000", // no such database, as after it was renamed; no such schema
-		"26000": // no such prepared statement: a pooler in transaction mode
+		"26000", // no such prepared statement: a pooler in transaction mode
+		"P0001": // a trigger of the web application refuses a change
 		return ErrMisconfigured
 	}
 	if strings.HasPrefix(code, "42") { // a missing right; a table, column, function or type that is missing or another one

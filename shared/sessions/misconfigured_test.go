@@ -19,6 +19,7 @@ import (
 func TestMisconfigured(t *testing.T) {
 	t.Parallel()
 	const migrate = "run database-service migrate"
+	const trigger = `CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE TRIGGER mine BEFORE UPDATE ON public.session FOR EACH ROW EXECUTE FUNCTION mine(); CREATE OR REPLACE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN `
 	for _, test := range []struct{ what, sql, log string }{
 		{"a dropped session column", `ALTER TABLE public.session DROP COLUMN "userAgent"`, migrate},
 		{"a dropped function", `DROP FUNCTION game.session_by_token_as(text, boolean)`, migrate},
@@ -31,6 +32,12 @@ func TestMisconfigured(t *testing.T) {
 		{"a dropped view", `DROP VIEW game.users`, migrate},
 		{"another view", `DROP VIEW game.users; CREATE VIEW game.users AS SELECT 1 AS id; GRANT SELECT ON game.users TO database_service`, migrate},
 		{"a dropped schema", `DROP SCHEMA game CASCADE`, migrate},
+		{"a token in two rows", `ALTER TABLE public.session DROP CONSTRAINT session_token_key, DROP CONSTRAINT session_pkey; INSERT INTO public.session SELECT * FROM public.session`, "unique index"},
+		{"a user in two rows of the view", `ALTER TABLE public.session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE public.account DROP CONSTRAINT "account_userId_fkey";
+			ALTER TABLE public."user" DROP CONSTRAINT user_pkey, DROP CONSTRAINT user_email_key, DROP CONSTRAINT user_username_key; INSERT INTO public."user" SELECT * FROM public."user"`, "unique index"},
+		{"a trigger that raises, behind the view", trigger + `RAISE EXCEPTION 'no'; END $$`, "a trigger of the web application refuses"},
+		{"a trigger without a right, behind the view", `CREATE TABLE public.trail (id text); ` + trigger + `INSERT INTO public.trail VALUES (NEW.id); RETURN NEW; END $$`, "42501"},
+		{"a constraint, behind the view", `ALTER TABLE public.session ADD CONSTRAINT short CHECK ("expiresAt" < "createdAt" + interval '20 minutes')`, "23514 session short"},
 		{"a missing right of the functions' owner", `ALTER FUNCTION game.session_by_token_as(text, boolean) OWNER TO game_service`, "GRANT"},
 		{"a missing right", `REVOKE EXECUTE ON FUNCTION game.session_by_token_as(text, boolean) FROM database_service`, "GRANT"},
 		{"a missing right on the schema", `REVOKE USAGE ON SCHEMA game FROM database_service`, "GRANT"},
@@ -38,7 +45,7 @@ func TestMisconfigured(t *testing.T) {
 		t.Run(test.what, func(t *testing.T) {
 			t.Parallel()
 			e := testenv.New(t, "plugins", "miniredis")
-			_, token := e.AddSession(t, e.AddUser(t, "alice"), time.Hour)
+			_, token := e.AddSession(t, e.AddUser(t, "alice"), 10*time.Minute) // a refresh extends it
 			var log bytes.Buffer
 			url := testenv.ServeLog(t, &log, testenv.RequestBudget, func(o twirp.ServerOption) []databasev1.TwirpServer {
 				s := sessions.NewService(sessions.NewRepository(e.Program.DB), sessions.Config{})

@@ -3,9 +3,12 @@ package sessions
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/postgres"
@@ -138,6 +141,9 @@ func (r *Repository) extend(ctx context.Context, row *sessionBanRow, window, lim
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return false, nil
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(e.Code, "23") { // a constraint of the web application
+		err = fmt.Errorf("%w: %w", postgres.ErrMisconfigured, err)
 	}
 	if err != nil {
 		return false, err

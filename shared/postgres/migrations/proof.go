@@ -16,6 +16,9 @@ func (a adapter) prove(ctx context.Context, tx pgx.Tx) error {
 	if err := a.proveVisible(ctx, tx); err != nil {
 		return err
 	}
+	if err := a.proveUpdate(ctx, tx); err != nil {
+		return err
+	}
 	token, id, err := a.sampleSession(ctx, tx)
 	if err != nil {
 		return err
@@ -25,7 +28,7 @@ func (a adapter) prove(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	defer func() { _ = use.Rollback(ctx) }()
-	if err := a.become(ctx, use); err != nil {
+	if err := become(ctx, use, a.Role); err != nil {
 		return err
 	}
 	if err := a.proveUsers(ctx, use); err != nil {
@@ -34,14 +37,14 @@ func (a adapter) prove(ctx context.Context, tx pgx.Tx) error {
 	return a.proveSessions(ctx, use, token, id)
 }
 
-// become takes the service's role. Without the right to do that, the proof runs as the current role. That proves almost
+// become takes a role. Without the right to do that, the proof runs as the current role. That proves almost
 // as much: the view and the functions read the tables with the rights of their owner.
-func (a adapter) become(ctx context.Context, tx pgx.Tx) error {
+func become(ctx context.Context, tx pgx.Tx, role string) error {
 	attempt, err := tx.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := attempt.Exec(ctx, "SET LOCAL ROLE "+a.Role); err != nil {
+	if _, err := attempt.Exec(ctx, "SET LOCAL ROLE "+role); err != nil {
 		return attempt.Rollback(ctx)
 	}
 	return attempt.Commit(ctx)
@@ -160,6 +163,8 @@ func reason(err error) error {
 		return errors.New(e.Message + ": grant the role that runs the migration SELECT on the user table, and SELECT and UPDATE on the session table")
 	case strings.HasPrefix(e.Code, "42"):
 		return errors.New(e.Message)
+	case e.Code == "0A000" || e.Code == "55000": // a view or a rule that cannot do it
+		return errors.New(e.Message + ": what stands in place of better-auth's table must be a table, or a view that can be locked and updated")
 	}
 	return fmt.Errorf("SQLSTATE %s", e.Code)
 }
