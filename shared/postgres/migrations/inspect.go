@@ -62,7 +62,7 @@ SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attna
                       WHEN 'm' THEN 'a materialized view, which lacks every change since it was refreshed: use a table or a view' ELSE '' END AS unusable,
        coalesce((SELECT min(format('%I.%I', hn.nspname, h.relname)) FROM pg_inherits AS i JOIN pg_class AS h ON h.oid = i.inhrelid
                    JOIN pg_namespace AS hn ON hn.oid = h.relnamespace WHERE i.inhparent = c.oid AND c.relkind = 'r'), '') AS heir,
-       CASE WHEN bn.nspname = 'pg_catalog' THEN format_type(b.oid, NULL) ELSE format('%I.%I', bn.nspname, b.typname) END AS type,
+       CASE WHEN bn.nspname = 'pg_catalog' THEN replace(format_type(b.oid, NULL), '"', '') ELSE format('%I.%I', bn.nspname, b.typname) END AS type,
        b.oid <> a.atttypid AS domain,
        CASE WHEN a.attcollation <> b.typcollation THEN format('%I.%I', ln.nspname, l.collname) ELSE '' END AS collation,
        NOT coalesce(l.collisdeterministic, true) AS loose

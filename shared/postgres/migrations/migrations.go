@@ -32,7 +32,11 @@ const (
 	// adapterVersion increases with every change of adapter.sql that the program needs.
 	adapterVersion = 6
 	hashMark       = "{{hash}}"
-	lockSQL        = "SELECT pg_advisory_xact_lock(7305419223680118015)"
+	// A role or a database may have other settings. In another isolation level a run that waited for the lock would not see what
+	// the one before it has made.
+	settingsSQL = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\nSET LOCAL statement_timeout = 0;\n" +
+		"SET LOCAL idle_in_transaction_session_timeout = 0;\nSET LOCAL standard_conforming_strings = on;\n"
+	lockSQL = settingsSQL + "SELECT pg_advisory_xact_lock(7305419223680118015)"
 	// While the migration waits for a lock, statements of the service and of the web application queue behind it. So it
 	// waits for less than the time that a statement of the service has, and then starts again, for about 10 s.
 	lockTimeoutSQL = "SET LOCAL lock_timeout = '200ms';\n"
@@ -93,7 +97,7 @@ func apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 	var done []string
 	for _, s := range steps {
 		if _, err := tx.Exec(ctx, s.sql); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
+			return nil, fmt.Errorf("%s: %w%s", s.name, err, readOnly(err))
 		}
 		done = append(done, s.name)
 	}
@@ -104,6 +108,14 @@ func apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 		done = append(done, note)
 	}
 	return done, tx.Commit(ctx)
+}
+
+// readOnly is the advice if the server refuses every change, or "".
+func readOnly(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != "25006" {
+		return ""
+	}
+	return ": DATABASE_URL must lead to the primary, and its default_transaction_read_only must be off"
 }
 
 // SQL returns the text that Apply would run, so that the owner of the database can read it and run it with psql. It is

@@ -29,7 +29,7 @@ type state struct {
 const (
 	hasSchemaSQL = `SELECT to_regclass('game.adapter') IS NOT NULL`
 	stateSQL     = `
-SELECT (SELECT max(version) FROM game.migration) AS version,
+SELECT coalesce((SELECT max(version) FROM game.migration), 0) AS version,
        coalesce(a.version, 0) AS adapter,
        coalesce(a.sql_hash, '') AS hash,
        coalesce(a.fingerprint, '') AS print,
