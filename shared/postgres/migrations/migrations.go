@@ -36,7 +36,7 @@ const (
 	// the one before it has made.
 	settingsSQL = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\nSET LOCAL statement_timeout = 0;\n" +
 		"SET LOCAL idle_in_transaction_session_timeout = 0;\nSET LOCAL standard_conforming_strings = on;\n"
-	lockSQL = settingsSQL + "SELECT pg_advisory_xact_lock(7305419223680118015)"
+	lockSQL = "SELECT pg_advisory_xact_lock(7305419223680118015)"
 	// While the migration waits for a lock, statements of the service and of the web application queue behind it. So it
 	// waits for less than the time that a statement of the service has, and then starts again, for about 10 s.
 	lockTimeoutSQL = "SET LOCAL lock_timeout = '200ms';\n"
@@ -87,8 +87,10 @@ func apply(ctx context.Context, conn Conn, o Options) ([]string, error) {
 		return nil, err
 	}
 	defer tx.Rollback(ctx)
-	if _, err := tx.Exec(ctx, lockSQL); err != nil {
-		return nil, err
+	for _, sql := range []string{settingsSQL, lockSQL} { // one by one: an earlier statement_timeout holds for all that are sent at once
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return nil, err
+		}
 	}
 	data, steps, note, err := plan(ctx, tx, o)
 	if err != nil {
@@ -126,7 +128,7 @@ func SQL(ctx context.Context, q Querier, o Options) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("BEGIN;\n" + lockSQL + ";\n")
+	b.WriteString("BEGIN;\n" + settingsSQL + lockSQL + ";\n")
 	for _, s := range steps {
 		fmt.Fprintf(&b, "\n-- Step: %s\n\n%s", s.name, s.sql)
 	}
@@ -259,25 +261,11 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 	if err := errors.Join(data.checkTypes(), data.check()); err != nil {
 		return adapter{}, err
 	}
+	if err := data.checkIDType(ctx, q); err != nil {
+		return adapter{}, err
+	}
 	data.roles, err = data.inspectRoles(ctx, q)
 	return data, err
-}
-
-// checkTimezone accepts names only. In PostgreSQL "UTC+2" is two hours west of Greenwich, and a wrong zone changes how long
-// sessions live.
-func checkTimezone(ctx context.Context, q Querier, zone string) error {
-	if zone == "" || zone == "UTC" {
-		return nil
-	}
-	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower($1))`, zone)
-	if err != nil {
-		return err
-	}
-	known, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
-	if err == nil && !known {
-		err = fmt.Errorf("AUTH_TIMEZONE: PostgreSQL knows no time zone %q; write a name such as UTC or Europe/Berlin", zone)
-	}
-	return err
 }
 
 func numberedFiles() ([]string, error) {

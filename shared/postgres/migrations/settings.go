@@ -194,3 +194,20 @@ func (t table) count(ctx context.Context, q Querier, field, first, second string
 	}
 	return n, nil
 }
+
+// checkTimezone accepts names only. In PostgreSQL "UTC+2" is two hours west of Greenwich, and a wrong zone changes how long
+// sessions live.
+func checkTimezone(ctx context.Context, q Querier, zone string) error {
+	if zone == "" || zone == "UTC" {
+		return nil
+	}
+	rows, err := q.Query(ctx, `SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower($1))`, zone)
+	if err != nil {
+		return err
+	}
+	known, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool])
+	if err == nil && !known {
+		err = fmt.Errorf("AUTH_TIMEZONE: PostgreSQL knows no time zone %q; write a name such as UTC or Europe/Berlin", zone)
+	}
+	return err
+}
