@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/osirose-new/database-service/shared/config"
@@ -178,6 +179,10 @@ func openOwner(ctx context.Context) (*pgxpool.Pool, error) {
 	cfg, err := postgres.ParseURL(databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL %w", err)
+	}
+	// Behind a pooler in transaction mode another run may have prepared statements of the same names on the connection.
+	if mode := &cfg.ConnConfig.DefaultQueryExecMode; *mode == pgx.QueryExecModeCacheStatement {
+		*mode = pgx.QueryExecModeCacheDescribe
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
