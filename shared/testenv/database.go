@@ -70,11 +70,17 @@ func NewDatabase(t testing.TB, variant string) *Database {
 // NewEmptyDatabase creates a database without the migrations. schema names a file of better-auth's tables, or is empty.
 func NewEmptyDatabase(t testing.TB, schema string) *Database {
 	t.Helper()
+	return NewOddDatabase(t, schema, "")
+}
+
+// NewOddDatabase is NewEmptyDatabase with more options of CREATE DATABASE.
+func NewOddDatabase(t testing.TB, schema, options string) *Database {
+	t.Helper()
 	Postgres(t)
 	if err := makeRoles(); err != nil {
 		t.Fatal(err)
 	}
-	d := newDatabase(t, "OWNER "+webRole)
+	d := newDatabase(t, "OWNER "+webRole+" "+options)
 	d.Variant = schema
 	if schema != "" {
 		if err := loadSchema(t.Context(), server.started, d.Name, schema); err != nil {

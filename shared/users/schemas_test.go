@@ -156,3 +156,18 @@ func TestNameOfCollationC(t *testing.T) {
 		t.Errorf("GetUserByUsername(ÄRGER) = %v, %v; want u1", got, err)
 	}
 }
+
+// TestClientEncoding has a login whose setting is for other programs.
+func TestClientEncoding(t *testing.T) {
+	t.Parallel()
+	d := testenv.NewDatabase(t, "plugins")
+	d.OwnerExec(t, `INSERT INTO "user" (id, name, email, username, "emailVerified") VALUES ('u1', 'Ärger 日本', 'player@example.com', 'ärger', true);
+		DO $$ BEGIN EXECUTE format('ALTER ROLE game_service IN DATABASE %I SET client_encoding = LATIN1', current_database()); END $$`)
+	c := client(t, testenv.NewOn(t, d, "miniredis").Program)
+	if got := getUser(t, c, "u1"); got.Name != "Ärger 日本" {
+		t.Errorf("GetUser(u1) = %v, want the name Ärger 日本", got)
+	}
+	if got, err := byUsername(t.Context(), c, "Ärger"); err != nil || got.Id != "u1" {
+		t.Errorf("GetUserByUsername(Ärger) = %v, %v; want u1", got, err)
+	}
+}

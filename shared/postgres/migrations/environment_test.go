@@ -68,3 +68,16 @@ func TestReadOnly(t *testing.T) {
 		t.Errorf("Apply = %v, want what to do", err)
 	}
 }
+
+func TestEncoding(t *testing.T) {
+	t.Parallel()
+	sentences := testenv.CollectSentences(t, "Migrate: the database's encoding")
+	for _, encoding := range []string{"LATIN1", "SQL_ASCII"} {
+		d := testenv.NewOddDatabase(t, "plugins", "TEMPLATE template0 ENCODING '"+encoding+"' LOCALE 'C'")
+		_, err := migrations.Apply(t.Context(), connect(t, d), utc)
+		sentences.Add(fmt.Sprint(err))
+		if err == nil || !strings.Contains(err.Error(), "has the encoding "+encoding) {
+			t.Errorf("Apply = %v, want a refusal", err)
+		}
+	}
+}

@@ -245,7 +245,7 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 		return adapter{}, errors.New(c + " has no time zone: set AUTH_TIMEZONE to the zone that the web application writes in " +
 			"(UTC for Drizzle and Prisma; the web server's own zone for tables made by better-auth 1.3.10 and older)")
 	}
-	if err := checkTimezone(ctx, q, o.AuthTimezone); err != nil {
+	if err := errors.Join(checkTimezone(ctx, q, o.AuthTimezone), checkEncoding(ctx, q)); err != nil {
 		return adapter{}, err
 	}
 	auth.User.zone, auth.Session.zone = o.AuthTimezone, o.AuthTimezone

@@ -211,3 +211,17 @@ func checkTimezone(ctx context.Context, q Querier, zone string) error {
 	}
 	return err
 }
+
+// checkEncoding accepts UTF8 only: in another encoding there are usernames that no lookup can send, and in SQL_ASCII texts that no
+// answer can have.
+func checkEncoding(ctx context.Context, q Querier) error {
+	rows, err := q.Query(ctx, `SELECT getdatabaseencoding()`)
+	if err != nil {
+		return err
+	}
+	encoding, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+	if err == nil && encoding != "UTF8" {
+		err = fmt.Errorf("the database has the encoding %s, and the service needs UTF8: restore a dump of it into a database that is made with ENCODING 'UTF8' TEMPLATE template0", encoding)
+	}
+	return err
+}
