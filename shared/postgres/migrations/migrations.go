@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -176,7 +175,7 @@ func plan(ctx context.Context, q Querier, o Options) (data adapter, steps []step
 		return data, nil, newer, nil
 	}
 	if len(steps) > 0 {
-		note = strings.Join(slices.DeleteFunc([]string{note, data.note(o.Schema.String(), o.Role)}, func(s string) bool { return s == "" }), "\n")
+		note = lines(note, data.note(o.Schema.String(), o.Role))
 		err = errors.Join(err, data.owns(at.owner))
 	}
 	return data, steps, note, err

@@ -113,7 +113,17 @@ func (a adapter) compare(ctx context.Context, q Querier, chosen Settings) (note 
 	if err := a.compareTokens(ctx, q, chosen); err != nil {
 		return "", err
 	}
-	return a.compareUsernames(ctx, q)
+	names, err := a.compareUsernames(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	indexes, err := a.unindexed(ctx, q)
+	return lines(names, indexes), err
+}
+
+// lines joins notes, without empty ones.
+func lines(notes ...string) string {
+	return strings.Join(slices.DeleteFunc(notes, func(s string) bool { return s == "" }), "\n")
 }
 
 // compareTokens refuses a setting with which no session would be found. It also refuses rows that look like hashes, unless this
