@@ -257,7 +257,7 @@ func inspect(ctx context.Context, q Querier, o Options) (adapter, error) {
 			auth.User.heir, auth.User.Table())
 	}
 	data.Settings = o.Settings
-	if err := errors.Join(data.checkTypes(), data.check()); err != nil {
+	if err := errors.Join(data.checkNames(), data.checkTypes(), data.check()); err != nil {
 		return adapter{}, err
 	}
 	if err := data.checkIDType(ctx, q); err != nil {

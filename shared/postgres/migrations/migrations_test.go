@@ -157,6 +157,8 @@ func TestRefusals(t *testing.T) {
 		{"ids of a collation without case", "core", `CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 			ALTER TABLE session DROP CONSTRAINT "session_userId_fkey"; ALTER TABLE account DROP CONSTRAINT "account_userId_fkey"; ALTER TABLE "user" ALTER id TYPE text COLLATE ci`, utc,
 			`"public"."user"."id" has the collation public.ci, in which different ids are equal`},
+		{"a name with dollar signs", "plugins", `ALTER TABLE session RENAME "userAgent" TO "user$$agent"`, migrations.Options{Names: migrations.Names{Columns: map[string]string{"session.userAgent": "user$$agent"}}},
+			`the name "user$$agent" has two dollar signs`},
 		{"userId is JSON", "plugins", `ALTER TABLE session DROP CONSTRAINT "session_userId_fkey", ALTER "userId" TYPE jsonb USING '1'`, utc, `"public"."session"."userId" is of type jsonb; text,`},
 		{"a foreign table", "core", `CREATE EXTENSION file_fdw; CREATE SERVER f FOREIGN DATA WRAPPER file_fdw; DROP TABLE "user" CASCADE; CREATE FOREIGN TABLE "user" (id text, name text, email text, "emailVerified" boolean,
 			image text, "createdAt" timestamptz, "updatedAt" timestamptz) SERVER f OPTIONS (filename '/dev/null')`, utc, `"public"."user" is a foreign table`},

@@ -58,6 +58,18 @@ var (
 	idTypes   = []sqlType{"text", "character varying", "uuid", "integer", "bigint"}
 )
 
+// checkNames refuses names that would end a text of the adapter: its functions are quoted by dollar signs.
+func (a adapter) checkNames() error {
+	for _, t := range []table{a.User, a.Session} {
+		for _, name := range append(t.names(append(slices.Clone(userFields), sessionFields...)), t.schema, t.name) {
+			if strings.Contains(name, "$$") || strings.Contains(name, "$query$") || strings.Contains(name, "$adapter$") {
+				return fmt.Errorf("%s: the name %q has two dollar signs; put a view with another name in place of the table: see -user-table and -session-table", t.Table(), name)
+			}
+		}
+	}
+	return nil
+}
+
 // checkTypes returns an error if the adapter cannot read a column.
 func (a adapter) checkTypes() error {
 	isTime := func(t sqlType) bool { return t.time() && t != "date" }
