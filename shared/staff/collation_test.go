@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/postgres/migrations"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -47,4 +49,31 @@ func TestPrefixInEveryCollation(t *testing.T) {
 		}
 	}
 	t.Logf("%d collations", len(collations))
+}
+
+// TestPrefixWithoutCase finds users by the beginning of a name, in a column whose collation ignores case.
+func TestPrefixWithoutCase(t *testing.T) {
+	t.Parallel()
+	for variant, column := range map[string]string{"core": "name", "plugins": "username"} {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			d := testenv.NewEmptyDatabase(t, variant)
+			d.OwnerExec(t, `CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); ALTER TABLE "user" ALTER `+column+` TYPE text COLLATE ci`)
+			conn, err := d.Owner.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = migrations.Apply(t.Context(), conn.Conn(), migrations.Options{})
+			conn.Release()
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := d.AddUser(t, "Player1")
+			e := start(t, testenv.NewOn(t, d, "miniredis", testenv.AlsoStaff))
+			got, err := e.FindPlayers(t.Context(), &databasev1.FindPlayersRequest{Query: "Play", By: databasev1.PlayerField_PLAYER_FIELD_USERNAME, Match: databasev1.PlayerMatch_PLAYER_MATCH_PREFIX})
+			if err != nil || len(got.Players) != 1 || got.Players[0].UserId != id {
+				t.Errorf("FindPlayers(Play) = %v, %v; want %s", got, err, id)
+			}
+		})
+	}
 }

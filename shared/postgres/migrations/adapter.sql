@@ -86,7 +86,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginType.Equals .LoginCollated .
 -- every other character. starts_with leaves out what a collation sorts between.
 CREATE OR REPLACE FUNCTION game.login_starts(login_key {{.LoginType.SQL}}, as_typed text, in_lower text, in_upper text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {{.LoginCollated}} >= {{.LoginArgument}}::{{.LoginType.SQL}}
-	AND {{.LoginCollated}} <= ({{.LoginArgument}} || chr(1114111))::{{.LoginType.SQL}} AND starts_with(login_key::text, {{.LoginArgument}});
+	AND {{.LoginCollated}} <= ({{.LoginArgument}} || chr(1114111))::{{.LoginType.SQL}} AND {{.LoginStarts}};
 CREATE OR REPLACE FUNCTION game.email_starts(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 	RETURN {{.EmailCollated}} >= email::{{.EmailType.SQL}} AND {{.EmailCollated}} <= (email || chr(1114111))::{{.EmailType.SQL}} AND starts_with(email_key::text, email);
 CREATE OR REPLACE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE

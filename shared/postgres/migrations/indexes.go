@@ -8,11 +8,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// indexedSQL tells whether the table $1, $2 has a unique index on its column $3 alone. A view has none.
-const indexedSQL = `
-SELECT c.relkind = 'v'
-    OR EXISTS (SELECT FROM pg_index AS i
-                WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
+// unindexedSQL returns the kind of index that the table $1, $2 lacks on its column $3, or "". A view has none, and a partitioned table
+// can have few that are unique.
+const unindexedSQL = `
+SELECT CASE WHEN c.relkind = 'v' OR EXISTS (SELECT FROM pg_index AS i
+                WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum
+                  AND (i.indisunique AND i.indnkeyatts = 1 OR c.relkind = 'p')) THEN ''
+            WHEN c.relkind = 'p' THEN 'INDEX'
+            ELSE 'UNIQUE INDEX' END
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
   JOIN pg_attribute AS a ON a.attrelid = c.oid
@@ -30,19 +33,19 @@ func (a adapter) unindexed(ctx context.Context, q Querier) (note string, err err
 			if !ok {
 				continue
 			}
-			rows, err := q.Query(ctx, indexedSQL, lookup.t.schema, lookup.t.name, c.name)
+			rows, err := q.Query(ctx, unindexedSQL, lookup.t.schema, lookup.t.name, c.name)
 			if err != nil {
 				return "", err
 			}
-			if indexed, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil {
+			if kind, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string]); err != nil {
 				return "", err
-			} else if !indexed {
-				all = append(all, fmt.Sprintf("CREATE UNIQUE INDEX ON %s (%s)", lookup.t.Table(), lookup.t.Name(field)))
+			} else if kind != "" {
+				all = append(all, fmt.Sprintf("CREATE %s ON %s (%s)", kind, lookup.t.Table(), lookup.t.Name(field)))
 			}
 		}
 	}
 	if len(all) == 0 {
 		return "", nil
 	}
-	return "note: unique indexes that better-auth makes are missing, so lookups may read the whole table or find several rows: " + strings.Join(all, "; "), nil
+	return "note: indexes that better-auth makes are missing, so lookups may read the whole table or find several rows: " + strings.Join(all, "; "), nil
 }

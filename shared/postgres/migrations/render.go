@@ -185,6 +185,15 @@ func (a adapter) LoginCollated() string {
 	return collated("login_key", a.User.columns[a.loginField()].collation)
 }
 
+// LoginStarts returns the condition that a login begins with an argument. starts_with refuses a collation in which different texts
+// are equal.
+func (a adapter) LoginStarts() string {
+	if a.User.columns[a.loginField()].loose {
+		return `starts_with(login_key::text COLLATE "C", ` + a.LoginArgument() + ` COLLATE "C")`
+	}
+	return "starts_with(login_key::text, " + a.LoginArgument() + ")"
+}
+
 // EmailCollated is LoginCollated for e-mails.
 func (a adapter) EmailCollated() string {
 	return collated("email_key", a.User.columns["email"].collation)
