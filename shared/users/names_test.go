@@ -25,7 +25,7 @@ func TestOtherNames(t *testing.T) {
 			migrations.Names{UserTable: "auth_user", SessionTable: "Auth Session", Columns: map[string]string{"user.name": "full_name", "session.token": "secret"}}, false,
 		},
 		"a column beside one of better-auth's name": {
-			`ALTER TABLE "user" ADD handle text; UPDATE "user" SET handle = username, username = 'another'`,
+			`ALTER TABLE "user" ADD handle text UNIQUE; UPDATE "user" SET handle = username, username = 'another'`,
 			migrations.Names{Columns: map[string]string{"user.username": "handle"}}, false,
 		},
 		"a view with another name": {
