@@ -51,7 +51,8 @@ var oddSchemas = map[string]oddSchema{
 	"ids are a domain over uuid": {"uuid", noForeignKeys + domains + `ALTER TABLE "user" ALTER id TYPE uid; ALTER TABLE session ALTER id TYPE uid, ALTER "userId" TYPE uid`, uuid1, "token1", uuid2},
 	"collation C": {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C", ALTER email TYPE text COLLATE "C", ALTER username TYPE text COLLATE "C";
 		ALTER TABLE session ALTER id TYPE text COLLATE "C", ALTER token TYPE text COLLATE "C", ALTER "userId" TYPE text COLLATE "C"`, "u1", "token1", "s1"},
-	"ids of two collations": {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C"; ALTER TABLE session ALTER "userId" TYPE text COLLATE "POSIX"`, "u1", "token1", "s1"},
+	"ids of two collations":              {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C"; ALTER TABLE session ALTER "userId" TYPE text COLLATE "POSIX"`, "u1", "token1", "s1"},
+	"a collation in a schema of its own": {"plugins", noForeignKeys + `CREATE SCHEMA private; CREATE COLLATION private.german (provider = icu, locale = 'de'); ALTER TABLE "user" ALTER id TYPE text COLLATE private.german`, "u1", "token1", "s1"},
 	"a collation without case": {"plugins", `CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 		ALTER TABLE "user" ALTER email TYPE text COLLATE ci, ALTER username TYPE varchar(30) COLLATE ci; ALTER TABLE session ALTER id TYPE text COLLATE ci, ALTER token TYPE text COLLATE ci`, "u1", "token1", "s1"},
 	"the id column is called ID": {"plugins", `ALTER TABLE "user" RENAME id TO "ID"; ALTER TABLE session RENAME id TO "ID"`, "u1", "token1", "s1"},

@@ -34,9 +34,10 @@ type column struct {
 	name   string
 	typ    sqlType
 	domain bool // over typ
-	// collation is the quoted name of a collation that is not the default of the type, or "". loose: different texts are equal in it.
-	collation string
-	loose     bool
+	// collation is the quoted name of a collation that is not the default of the type, or "", and within is its schema. loose:
+	// different texts are equal in it.
+	collation, within string
+	loose             bool
 }
 
 // userFields and sessionFields are the fields that the adapter reads. The first ones are in better-auth's core schema;
@@ -65,6 +66,7 @@ SELECT n.nspname AS schema, c.relname AS table, c.relkind = 'v' AS view, a.attna
        CASE WHEN bn.nspname = 'pg_catalog' THEN replace(format_type(b.oid, NULL), '"', '') ELSE format('%I.%I', bn.nspname, b.typname) END AS type,
        b.oid <> a.atttypid AS domain,
        CASE WHEN a.attcollation <> b.typcollation THEN format('%I.%I', ln.nspname, l.collname) ELSE '' END AS collation,
+       coalesce(ln.nspname, '') AS within,
        NOT coalesce(l.collisdeterministic, true) AS loose
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -95,7 +97,7 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 		Unusable, Heir        string
 		View, Domain, Loose   bool
 		Type                  sqlType
-		Collation             string
+		Collation, Within     string
 	}
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[row])
 	if err != nil {
@@ -107,7 +109,7 @@ func readCatalog(ctx context.Context, q Querier, own postgres.Schema, authSchema
 			found = append(found, &table{schema: r.Schema, name: r.Table, view: r.View, unusable: r.Unusable, heir: r.Heir, columns: map[string]column{}})
 			last++
 		}
-		c := column{r.Column, r.Type, r.Domain, r.Collation, r.Loose}
+		c := column{r.Column, r.Type, r.Domain, r.Collation, r.Within, r.Loose}
 		found[last].columns[plain(r.Column)], found[last].all = c, append(found[last].all, c)
 	}
 	return found, nil

@@ -129,13 +129,16 @@ func (a adapter) inspectRoles(ctx context.Context, q Querier) (roles, error) {
 }
 
 // ownerSchemas are the schemas that the owner of the functions must use: those of the tables, and of the types of an
-// extension with which the functions compare.
+// extension and the collation with which the functions compare.
 func (a adapter) ownerSchemas() []string {
 	all := []string{a.User.schema, a.Session.schema}
 	for _, c := range a.Session.columns {
 		if schema, citext := strings.CutSuffix(string(c.typ), ".citext"); citext {
 			all = append(all, strings.ReplaceAll(strings.Trim(schema, `"`), `""`, `"`))
 		}
+	}
+	if id := a.User.columns["id"]; id.collation != "" && id.within != "pg_catalog" {
+		all = append(all, id.within)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
