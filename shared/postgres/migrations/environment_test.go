@@ -21,7 +21,7 @@ func set(t *testing.T, d *testenv.Database, setting string) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	for _, setting := range []string{
-		"statement_timeout = '2ms'", "idle_in_transaction_session_timeout = '100ms'", "lock_timeout = '1ms'", "standard_conforming_strings = off",
+		"statement_timeout = '100ms'", "idle_in_transaction_session_timeout = '100ms'", "lock_timeout = '1ms'", "standard_conforming_strings = off",
 		"default_transaction_isolation = 'serializable'", "default_transaction_isolation = 'repeatable read'", "quote_all_identifiers = on",
 		"search_path = 'nothing'", "DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", "TimeZone = 'Asia/Kathmandu'", "bytea_output = 'escape'",
 		"session_replication_role = 'replica'", "check_function_bodies = off", "row_security = off", "transform_null_equals = on",
