@@ -63,6 +63,8 @@ var wrongRedisURLs = []string{
 	"redis://h/x", "redis://h/-1", "redis://h/0/1", "redis://h?db=x", "redis://h/3?cluster=true", "redis://h?db=3&cluster=true", "redis://h?cluster=yes", "redis://h?cluster=True", "redis://h?hunter2canary", "redis://u:12?hunter2canary=1",
 	"redis://h?nonsense=1", "redis://h?nonsense=1&cluster=true", "redis://h?addr=a:1", "redis://h?read_only=true", "rediss://h?skip_verify=true&cluster=true", "redis://h?skip_verify=true", "redis://h?idle_timeout=5&cluster=true", "redis://h?password=hunter2canary", "redis://h?username=x", "redis://h?ssl=true",
 	"redis://h?tls=true", "redis://h?ssl_cert_reqs=none", "redis://h?ssl_ca_certs=x", "redis://h?family=6", "redis://h?database=3", "redis://h?socket_timeout=1", "redis://h?timeout=1", "redis://h?max_connections=1", "redis://h?pool_size=many", "redis://h?read_timeout=fast",
+	"redis://h?pool_size=-5", "redis://h?pool_size=99999999", "redis://h?pool_size=-5&cluster=true", "redis://h?min_idle_conns=1000000", "redis://h?pipeline_pool_size=-2", "redis://h?pipeline_read_buffer_size=2147483647", "redis://h?protocol=9",
+	"redis://h?read_timeout=-1", "redis://h?dial_timeout=-1s", "redis://h?client_name=a%20b", "redis://h?client_name=a%0Ab", "redis://h?dialer_retries=-1&cluster=true",
 	"redis://h?pool_fifo=yes", "redis://h?addr=a&cluster=true", "unix://", "unix://s", "unix:///s?cluster=true",
 }
 

@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"maps"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -45,18 +46,24 @@ var schemes = map[string]string{
 
 // both are the parameters that single nodes and clusters have.
 var both = map[string]func(string) string{
-	"protocol": number, "client_name": anyText, "max_retries": number, "min_retry_backoff": duration, "max_retry_backoff": duration,
-	"dial_timeout": duration, "read_timeout": duration, "write_timeout": duration, "pool_timeout": duration, "pool_fifo": boolean,
-	"pool_size": number, "min_idle_conns": number, "max_idle_conns": number, "max_active_conns": number, "max_concurrent_dials": number,
-	"pipeline_pool_size": number, "pipeline_read_buffer_size": number, "pipeline_write_buffer_size": number,
+	"protocol": number(2, 3), "client_name": oneWord, "max_retries": number(-1, 100), "min_retry_backoff": duration, "max_retry_backoff": duration,
+	"dial_timeout": timeout, "read_timeout": timeout, "write_timeout": timeout, "pool_timeout": timeout, "pool_fifo": boolean,
+	"pool_size": number(0, maxConns), "min_idle_conns": number(0, maxConns), "max_idle_conns": number(0, maxConns), "max_active_conns": number(0, maxConns),
+	"max_concurrent_dials": number(0, maxConns), "pipeline_pool_size": number(-1, maxConns),
+	"pipeline_read_buffer_size": number(0, maxBuffer), "pipeline_write_buffer_size": number(0, maxBuffer),
 	"conn_max_idle_time": duration, "conn_max_lifetime": duration, "conn_max_lifetime_jitter": duration, "cluster": boolean,
 }
+
+const (
+	maxConns  = 65535   // a Redis has as many ports for one client
+	maxBuffer = 1 << 24 // bytes of each connection
+)
 
 var (
 	singleOnly  = map[string]func(string) string{"db": database, "idle_timeout": duration, "max_conn_age": duration, "skip_verify": boolean}
 	clusterOnly = map[string]func(string) string{
-		"addr": address, "max_redirects": number, "read_only": boolean, "route_by_latency": boolean, "route_by_latency_tolerance": duration,
-		"route_randomly": boolean, "dialer_retries": number, "dialer_retry_timeout": duration, "failing_timeout_seconds": number,
+		"addr": address, "max_redirects": number(0, 100), "read_only": boolean, "route_by_latency": boolean, "route_by_latency_tolerance": duration,
+		"route_randomly": boolean, "dialer_retries": number(0, 100), "dialer_retry_timeout": duration, "failing_timeout_seconds": number(0, 86400),
 	}
 )
 
@@ -191,13 +198,21 @@ func checkPath(u *url.URL, cluster bool) error {
 	return nil
 }
 
-func anyText(string) string { return "" }
-
-func number(value string) string {
-	if _, err := strconv.ParseInt(value, 10, 32); err != nil {
-		return "it is a number"
+func oneWord(value string) string {
+	if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "it is one word of ASCII characters"
 	}
 	return ""
+}
+
+// number bounds what go-redis takes as it is: a negative size of a pool panics, and a huge one takes all memory.
+func number(least, most int64) func(string) string {
+	return func(value string) string {
+		if n, err := strconv.ParseInt(value, 10, 64); err != nil || n < least || n > most {
+			return "it is a number from " + strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10)
+		}
+		return ""
+	}
 }
 
 func database(value string) string {
@@ -215,10 +230,18 @@ func boolean(value string) string {
 }
 
 func duration(value string) string {
-	if _, err := time.ParseDuration(value); err != nil && number(value) != "" {
+	if _, err := time.ParseDuration(value); err != nil && number(math.MinInt32, math.MaxInt32)(value) != "" {
 		return "it is a number of seconds or a duration with a unit, for example 100ms"
 	}
 	return ""
+}
+
+// timeout refuses what go-redis takes as no limit: then a Redis that hangs would take a request's whole second.
+func timeout(value string) string {
+	if problem := duration(value); problem != "" || !strings.HasPrefix(value, "-") {
+		return problem
+	}
+	return "it must not be negative"
 }
 
 func address(value string) string {
