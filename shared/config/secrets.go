@@ -27,7 +27,7 @@ func Secret(getenv func(string) string, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s_FILE: %w", name, err)
 	}
-	return string(content), nil
+	return strings.TrimPrefix(string(content), "\ufeff"), nil // some editors of Windows begin a file with this mark
 }
 
 // authSecrets returns the secrets with which better-auth signs, by its own rules: BETTER_AUTH_SECRETS is a list such as

@@ -4,10 +4,27 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/config"
 )
+
+// TestSecretFile reads a secret from a file as editors write it.
+func TestSecretFile(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{"one": "one", "one\n": "one\n", "\ufeffone\r\n": "one\r\n", "": ""} {
+		file := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := config.Secret(environment(map[string]string{"REDIS_URL_FILE": file}), "REDIS_URL")
+		if err != nil || got != want {
+			t.Errorf("Secret of a file with %q = %q, %v, want %q", content, got, err, want)
+		}
+	}
+}
 
 // TestAuthSecrets checks with which secrets better-auth may have signed a session's cookie.
 func TestAuthSecrets(t *testing.T) {

@@ -14,26 +14,53 @@ const exampleURL = "postgres://user:password@host:5432/database" //nolint:gosec 
 
 // schemes says for each usual wrong scheme what to write instead.
 var schemes = map[string]string{ //nolint:gosec // advice, no credentials
-	"jdbc:postgresql":        "is a JDBC URL: write " + exampleURL + ", with the user and the password in front of the host",
-	"prisma":                 "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
-	"prisma+postgres":        "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
-	"postgresql+asyncpg":     "names a driver of SQLAlchemy: write postgresql://",
-	"postgresql+psycopg":     "names a driver of SQLAlchemy: write postgresql://",
-	"postgresql+psycopg2":    "names a driver of SQLAlchemy: write postgresql://",
-	"pgsql":                  "begins with pgsql://: write postgres://",
-	"pg":                     "begins with pg://: write postgres://",
-	"postgis":                "begins with postgis://: write postgres://",
-	"mysql":                  "is a MySQL URL; the service needs PostgreSQL, " + exampleURL,
-	"mariadb":                "is a MySQL URL; the service needs PostgreSQL, " + exampleURL,
-	"sqlite":                 "is an SQLite URL; the service needs PostgreSQL, " + exampleURL,
-	"redis":                  "is a Redis URL, which belongs into REDIS_URL; write " + exampleURL,
-	"rediss":                 "is a Redis URL, which belongs into REDIS_URL; write " + exampleURL,
-	"http":                   "is a web address; write " + exampleURL,
-	"https":                  "is a web address; write " + exampleURL,
-	"arn:aws:secretsmanager": "is the ARN of a secret, which belongs into DATABASE_SECRET_ARN",
+	"prisma":          "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
+	"prisma+postgres": "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
+	"pgsql":           "begins with pgsql://: write postgres://",
+	"pg":              "begins with pg://: write postgres://",
+	"postgis":         "begins with postgis://: write postgres://",
+	"mysql":           "is a MySQL URL; the service needs PostgreSQL, " + exampleURL,
+	"mariadb":         "is a MySQL URL; the service needs PostgreSQL, " + exampleURL,
+	"sqlite":          "is an SQLite URL; the service needs PostgreSQL, " + exampleURL,
+	"redis":           "is a Redis URL, which belongs into REDIS_URL; write " + exampleURL,
+	"rediss":          "is a Redis URL, which belongs into REDIS_URL; write " + exampleURL,
+	"http":            "is a web address; write " + exampleURL,
+	"https":           "is a web address; write " + exampleURL,
 }
 
-var errForm = errors.New("is neither a URL (" + exampleURL + ") nor host=NAME user=NAME dbname=NAME")
+// wrongScheme says for a scheme what to write instead.
+func wrongScheme(scheme string) string {
+	if problem, known := schemes[scheme]; known {
+		return problem
+	}
+	if strings.HasPrefix(scheme, "jdbc:") || strings.HasPrefix(scheme, "r2dbc:") {
+		return "is a JDBC URL: write " + exampleURL + ", with the user and the password in front of the host"
+	}
+	if front, _, driver := strings.Cut(scheme, "+"); driver && (front == "postgres" || front == "postgresql") {
+		return "names a driver of SQLAlchemy: write postgresql://"
+	}
+	return "does not begin with postgres:// or postgresql://: write " + exampleURL
+}
+
+var (
+	errForm    = errors.New("is neither a URL (" + exampleURL + ") nor host=NAME user=NAME dbname=NAME")
+	errSecret  = errors.New("is the ARN of a secret, which belongs into DATABASE_SECRET_ARN")
+	errService = errors.New("names a service, or PGSERVICE does, that no service file has: check PGSERVICEFILE, or write " + exampleURL)
+	errDriver  = errors.New("does not fit together for the driver: write as many ports as hosts, or one; or write " + exampleURL)
+)
+
+// explain returns why pgx refuses databaseURL, which has passed normalize.
+func explain(databaseURL string) error {
+	for _, v := range environment {
+		if problem := checkValue(v.param, os.Getenv(v.name)); problem != "" && os.Getenv(v.name) != "" {
+			return errors.New("is read together with " + v.name + ", which is wrong: " + problem)
+		}
+	}
+	if strings.Contains(databaseURL, "service=") || os.Getenv("PGSERVICE") != "" {
+		return errService
+	}
+	return errDriver
+}
 
 // CheckURL returns the error that Open would return for databaseURL. login means that Options.Login is set; token is
 // Options.Token.
@@ -59,7 +86,7 @@ func parse(databaseURL string, login, token bool) (*pgxpool.Config, *target, err
 	if !login {
 		cfg, err := pgxpool.ParseConfig(databaseURL)
 		if err != nil {
-			return nil, nil, errForm
+			return nil, nil, explain(databaseURL)
 		}
 		requireAuth(&cfg.ConnConfig.Config)
 		return cfg, nil, nil
@@ -84,10 +111,7 @@ func normalize(databaseURL string, login bool) (string, error) {
 		return raw, checkKeywords(raw)
 	}
 	if scheme = strings.ToLower(scheme); scheme != "postgres" && scheme != "postgresql" {
-		if problem, known := schemes[scheme]; known {
-			return "", errors.New(problem)
-		}
-		return "", errors.New("does not begin with postgres:// or postgresql://: write " + exampleURL)
+		return "", errors.New(wrongScheme(scheme))
 	}
 	u, err := splitURL(rest)
 	if err != nil {
@@ -143,6 +167,9 @@ func splitURL(rest string) (u parts, err error) {
 	if err := connurl.CheckEscapes(u.user + rest); err != nil {
 		return u, err
 	}
+	if strings.Contains(u.user, " ") {
+		return u, errors.New("has a space in front of its host: write %20 for a space in the user or the password")
+	}
 	end := strings.IndexAny(rest, "/?")
 	if end < 0 {
 		end = len(rest)
@@ -156,20 +183,33 @@ func splitURL(rest string) (u parts, err error) {
 		if err := connurl.CheckHost(hostPort); err != nil {
 			return u, err
 		}
+		if strings.Contains(u.hosts, ",") && (hostPort == "" || hostPort[0] == ':') {
+			return u, errors.New("has an empty name among its hosts, which would be a socket of this machine: remove the comma, or write the name")
+		}
 	}
-	if strings.Contains(strings.TrimPrefix(u.path, "/"), "/") {
-		return u, errors.New("has a path of several parts: behind the host stands the database's name alone, " + exampleURL)
+	if err := checkPath(u.path); err != nil {
+		return u, err
 	}
 	u.params, err = connurl.Params(rest)
 	return u, err
+}
+
+func checkPath(path string) error {
+	switch {
+	case strings.Contains(strings.TrimPrefix(path, "/"), "/"):
+		return errors.New("has a path of several parts: behind the host stands the database's name alone, " + exampleURL)
+	case strings.ContainsAny(path, "&;= $<>{}"):
+		return errors.New("has a character behind its host that must be escaped in a database's name: put ? in front of the first parameter and & between the others, replace a placeholder, and write %20 for a space, %3D for =")
+	}
+	return nil
 }
 
 // checkKeywords checks the form host=... user=... Unknown names are refused and not repeated: they may be parts of a
 // password with a space.
 func checkKeywords(raw string) error {
 	if name, _, _ := strings.Cut(raw, ":"); !strings.Contains(raw, "=") || strings.HasPrefix(raw, name+":/") {
-		if strings.HasPrefix(raw, "arn:aws:secretsmanager:") {
-			return errors.New(schemes["arn:aws:secretsmanager"])
+		if strings.HasPrefix(raw, "arn:aws") && strings.Contains(raw, ":secretsmanager:") {
+			return errSecret
 		}
 		return errForm
 	}

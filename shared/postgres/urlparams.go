@@ -3,6 +3,7 @@ package postgres
 import (
 	"crypto/x509"
 	"errors"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -15,8 +16,8 @@ import (
 // keywords are names that may stand in the form host=... user=..., in addition to those of values. Other names are
 // settings of the server, which a URL may have.
 var keywords = map[string]bool{
-	"host": true, "port": true, "database": true, "dbname": true, "user": true, "password": true, "passfile": true, "sslcert": true,
-	"sslpassword": true, "sslsni": true, "krbspn": true, "krbsrvname": true, "service": true, "servicefile": true, "require_auth": true,
+	"port": true, "database": true, "dbname": true, "user": true, "password": true, "passfile": true, "sslcert": true,
+	"sslpassword": true, "sslsni": true, "krbspn": true, "krbsrvname": true, "service": true, "servicefile": true,
 	"application_name": true, "options": true, "statement_timeout": true, "lock_timeout": true, "search_path": true, "timezone": true,
 	"client_encoding": true, "idle_in_transaction_session_timeout": true,
 }
@@ -34,6 +35,8 @@ var values = map[string]func(string) string{
 	"target_session_attrs": primary,
 	"connect_timeout":      number(0, "seconds"),
 	"port":                 ports,
+	"host":                 hosts,
+	"require_auth":         methods,
 	"gssencmode":           oneOf("disable", "prefer"),
 
 	// Not describe_exec: behind a pooler in transaction mode it can run another client's statement. Not simple_protocol: it writes
@@ -85,7 +88,17 @@ var foreign = map[string]string{ //nolint:gosec // advice, no credentials
 	"timeout":              "is not known: write connect_timeout",
 	"username":             "is not known: write user",
 	"pass":                 "is not known: write password",
+	"pwd":                  "is not known: write password",
+	"passwd":               "is not known: write password",
 	"name":                 "is not known: write dbname",
+}
+
+// environment has those of libpq's variables whose values pgx checks when it parses a URL.
+var environment = []struct{ name, param string }{
+	{"PGHOST", "host"}, {"PGPORT", "port"}, {"PGSSLMODE", "sslmode"}, {"PGSSLROOTCERT", "sslrootcert"}, {"PGSSLCERT", "sslcert"}, {"PGSSLKEY", "sslkey"},
+	{"PGSSLCERTMODE", "sslcertmode"}, {"PGSSLNEGOTIATION", "sslnegotiation"}, {"PGCONNECT_TIMEOUT", "connect_timeout"},
+	{"PGTARGETSESSIONATTRS", "target_session_attrs"}, {"PGMINPROTOCOLVERSION", "min_protocol_version"}, {"PGMAXPROTOCOLVERSION", "max_protocol_version"},
+	{"PGCHANNELBINDING", "channel_binding"}, {"PGREQUIREAUTH", "require_auth"},
 }
 
 // translate checks the parameters of a URL and replaces those of Prisma and node-postgres.
@@ -189,6 +202,34 @@ func ports(value string) string {
 	for port := range strings.SplitSeq(value, ",") {
 		if n, err := strconv.Atoi(port); port != "" && (err != nil || n < 1 || n > 65535) {
 			return "it is a number from 1 to 65535"
+		}
+	}
+	return ""
+}
+
+// hosts takes what stands alone as a host: in it brackets and a port are wrong.
+func hosts(value string) string {
+	for host := range strings.SplitSeq(value, ",") {
+		_, err := netip.ParseAddr(host)
+		socket := strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@")
+		empty := host == "" && value != "" // it would be this machine's socket
+		if empty || err != nil && !socket && (strings.ContainsAny(host, ":[%") || connurl.CheckHost(host) != nil) {
+			return "it is names or addresses with commas between them, or the folder of a socket; the port is the parameter port"
+		}
+	}
+	return ""
+}
+
+func methods(value string) string {
+	known := []string{"none", "password", "md5", "scram-sha-256", "gss", "sspi", "oauth"}
+	for method := range strings.SplitSeq(value, ",") {
+		method, negated := strings.CutPrefix(strings.TrimSpace(method), "!")
+		i := slices.Index(known, method)
+		if value != "" && (i < 0 || negated != strings.HasPrefix(value, "!")) {
+			return "it is scram-sha-256, md5, password, none, or several of them with commas, each once"
+		}
+		if value != "" {
+			known[i] = ""
 		}
 	}
 	return ""
