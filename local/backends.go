@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,9 +142,9 @@ func redisAddress(redisURL string) string {
 }
 
 // describeDatabase returns the server's message to a client that connects. It names the user and the database, but contains
-// no secret.
+// no secret. Messages about parameters are replaced: what stands behind an unescaped & in a password is such a parameter.
 func describeDatabase(err error) string {
-	if reply, ok := errors.AsType[*pgconn.PgError](err); ok {
+	if reply, ok := errors.AsType[*pgconn.PgError](err); ok && !slices.Contains([]string{"08", "22", "42"}, reply.Code[:min(2, len(reply.Code))]) {
 		return reply.Message
 	}
 	return errtext.ForLog(err)

@@ -208,6 +208,9 @@ func TestRefuseToStart(t *testing.T) {
 		{"database refuses", 1, []string{"DATABASE_URL=postgres://me:hidden@" + refused + "/game", rd}, nil, []string{"DATABASE_URL", refused + "/game", "refused"}},
 		{"database hangs", 1, []string{"DATABASE_URL=postgres://me:hidden@" + hung + "/game", rd}, nil, []string{"DATABASE_URL", hung + "/game", "timeout"}},
 		{"no such login", 1, []string{"DATABASE_URL=postgres://nobody_here:hidden@" + testenv.Postgres(t).Addr() + "/postgres", rd}, nil, []string{"/postgres", `"nobody_here" does not exist`}},
+		{"a password with an &", 1, []string{database + "&password=a&hidden=b", rd}, nil, []string{"DATABASE_URL", "does not know a parameter"}},
+		{"a value of a parameter", 1, []string{database + "&work_mem=hidden", rd}, nil, []string{"DATABASE_URL", "refuses the value of a parameter"}},
+		{"options that are none", 1, []string{database + "&options=hidden", rd}, nil, []string{"DATABASE_URL", "options"}},
 		{"redis refuses", 1, []string{database, "REDIS_URL=redis://:hidden@" + refused + "/0"}, nil, []string{"REDIS_URL", refused, "refused"}},
 		{"redis hangs", 1, []string{database, "REDIS_URL=redis://:hidden@" + hung + "/0"}, nil, []string{"REDIS_URL", hung, "timeout"}},
 		{

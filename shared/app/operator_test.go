@@ -68,3 +68,17 @@ func TestSearchPath(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEncoding reads a name with a letter outside of ASCII from a database that answers in another encoding if it is not asked.
+func TestEncoding(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	p := newPlayer(t, e, serveAll(t, io.Discard, e.Open(t)), "encoded")
+	e.OwnerExec(t, `UPDATE "user" SET name = 'Zoë' WHERE id = '`+p.id+`'`)
+	e.OwnerExec(t, `ALTER ROLE game_service IN DATABASE `+e.Name+` SET client_encoding = 'LATIN1'`)
+	p.users = newPlayer(t, e, serveAll(t, io.Discard, e.Open(t)), "encoded2").users
+	got, err := p.users.GetUser(t.Context(), &databasev1.GetUserRequest{UserId: p.id})
+	if err != nil || got.GetUser().GetName() != "Zoë" {
+		t.Errorf("GetUser = %v, %v, want the name Zoë", got, err)
+	}
+}

@@ -76,6 +76,7 @@ var whileConnecting = map[string]string{
 	"42501": ": the service's login may not connect to the database: GRANT CONNECT ON DATABASE to it",
 	"42704": ": the server does not know a parameter of DATABASE_URL, so remove it",
 	"22023": ": the server refuses the value of a parameter of DATABASE_URL",
+	"42601": ": the server does not understand the parameter options of DATABASE_URL",
 	"08P01": ": a pooler refuses a parameter of DATABASE_URL (PgBouncer accepts few: remove it, or list it in ignore_startup_parameters)",
 }
 

@@ -75,8 +75,16 @@ func ParseURL(databaseURL string) (*pgxpool.Config, error) {
 	return cfg, err
 }
 
-// parse also returns the target, if there is a login.
+// parse also returns the target, if there is a login. Without a client's encoding a server sends text in the database's own.
 func parse(databaseURL string, login, token bool) (*pgxpool.Config, *target, error) {
+	cfg, t, err := parseURL(databaseURL, login, token)
+	if err == nil {
+		cfg.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
+	}
+	return cfg, t, err
+}
+
+func parseURL(databaseURL string, login, token bool) (*pgxpool.Config, *target, error) {
 	if !login || strings.TrimSpace(databaseURL) != "" {
 		var err error
 		if databaseURL, err = normalize(databaseURL, login); err != nil {

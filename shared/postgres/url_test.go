@@ -40,8 +40,8 @@ func TestForeignParameters(t *testing.T) {
 			TLS: c.ConnConfig.TLSConfig != nil, Plain: len(c.ConnConfig.Fallbacks) > 0,
 		}
 		got.Verified = got.TLS && !c.ConnConfig.TLSConfig.InsecureSkipVerify
-		if len(c.ConnConfig.RuntimeParams) > 0 {
-			t.Errorf("ParseURL(%q): the server gets %v", url, c.ConnConfig.RuntimeParams)
+		if diff := cmp.Diff(map[string]string{"client_encoding": "UTF8"}, c.ConnConfig.RuntimeParams); diff != "" {
+			t.Errorf("ParseURL(%q): the server gets (-want +got):\n%s", url, diff)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("ParseURL(%q) (-want +got):\n%s", url, diff)

@@ -19,7 +19,7 @@ var keywords = map[string]bool{
 	"port": true, "database": true, "dbname": true, "user": true, "password": true, "passfile": true, "sslcert": true,
 	"sslpassword": true, "sslsni": true, "krbspn": true, "krbsrvname": true, "service": true, "servicefile": true,
 	"application_name": true, "options": true, "statement_timeout": true, "lock_timeout": true, "search_path": true, "timezone": true,
-	"client_encoding": true, "idle_in_transaction_session_timeout": true,
+	"idle_in_transaction_session_timeout": true,
 }
 
 // values checks the values of parameters. A check returns what is wrong, or "".
@@ -38,6 +38,7 @@ var values = map[string]func(string) string{
 	"host":                 hosts,
 	"require_auth":         methods,
 	"gssencmode":           oneOf("disable", "prefer"),
+	"client_encoding":      oneOf("UTF8", "utf8", "UTF-8", "utf-8", "auto"), // the service sets it to UTF8
 
 	// Not describe_exec: behind a pooler in transaction mode it can run another client's statement. Not simple_protocol: it writes
 	// session tokens into the text of statements, which pg_stat_activity and the server's log show.
