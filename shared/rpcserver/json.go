@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,9 +15,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// checkJSON refuses a JSON request with a value of the wrong type, an unknown enum name or, if the rpc writes, an unknown
-// field. Twirp would not name the first, would read the second as the enum's zero value, and would drop the third. The
-// error names the field and repeats no value. Twirp refuses what is not JSON at all.
+// checkJSON refuses a JSON request with a value of the wrong type, a field that is there twice, an unknown enum name or, if the
+// rpc writes, an unknown field. Twirp would not name the first two, would read the third as the enum's zero value, and would
+// drop the last. The error names the field and repeats no value. Twirp refuses what is not JSON at all.
 func (c *call) checkJSON(ctx context.Context) twirp.Error {
 	m := requestOf(ctx)
 	var body json.RawMessage
@@ -27,7 +26,7 @@ func (c *call) checkJSON(ctx context.Context) twirp.Error {
 		return nil
 	}
 	method, _ := twirp.MethodName(ctx)
-	j := jsonFields{writes: !strings.HasPrefix(method, "Get")}
+	j := jsonFields{writes: !slices.ContainsFunc([]string{"Get", "Find", "List"}, func(read string) bool { return strings.HasPrefix(method, read) })}
 	tolerant := protojson.UnmarshalOptions{DiscardUnknown: true}
 	if tolerant.Unmarshal(body, m.Interface()) != nil {
 		j = jsonFields{UnmarshalOptions: tolerant, wrongTypes: true}
@@ -66,29 +65,72 @@ type jsonFields struct {
 	wrongTypes bool // look for values of the wrong type only
 }
 
-// object checks an object that is to become m. path is the object's field, empty for the request itself.
-func (j jsonFields) object(m protoreflect.Message, object json.RawMessage, path string) twirp.Error {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(object, &fields) != nil {
+// entry is a name and a value of an object.
+type entry struct {
+	name  string
+	value json.RawMessage
+}
+
+// entriesOf returns the entries of an object in the order of names. A name may be there more than once.
+func entriesOf(object json.RawMessage) (all []entry) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		f := m.Descriptor().Fields().ByJSONName(name)
+	for d.More() {
+		var e entry
+		name, err := d.Token()
+		if err != nil || d.Decode(&e.value) != nil {
+			return nil
+		}
+		e.name, _ = name.(string)
+		all = append(all, e)
+	}
+	slices.SortStableFunc(all, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// object checks an object that is to become m. path is the object's field, empty for the request itself.
+func (j jsonFields) object(m protoreflect.Message, object json.RawMessage, path string) twirp.Error {
+	seen := map[protoreflect.FullName]protoreflect.FieldDescriptor{} // by the name of the field, or of its oneof
+	for _, e := range entriesOf(object) {
+		f := m.Descriptor().Fields().ByJSONName(e.name)
 		if f == nil {
-			f = m.Descriptor().Fields().ByTextName(name)
+			f = m.Descriptor().Fields().ByTextName(e.name)
 		}
 		var err twirp.Error
 		switch {
 		case f == nil && j.writes:
-			err = unknownField(path, name)
-		case f != nil && !j.fits(m, f, fields[name]):
-			err = j.field(m, f, fields[name], join(path, string(f.Name())))
+			err = unknownField(path, e.name)
+		case f == nil:
+		case !j.fits(m, f, e.value):
+			err = j.field(m, f, e.value, join(path, string(f.Name())))
+		default:
+			err = excluded(seen, f, e.value, path)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// excluded refuses a field that is there twice, and the second of two that exclude each other.
+func excluded(seen map[protoreflect.FullName]protoreflect.FieldDescriptor, f protoreflect.FieldDescriptor, value json.RawMessage, path string) twirp.Error {
+	name := f.FullName()
+	if o := f.ContainingOneof(); o != nil && !o.IsSynthetic() && string(value) != "null" {
+		name = o.FullName()
+	}
+	first := seen[name]
+	seen[name] = f
+	argument, problem := join(path, string(f.Name())), " is there twice"
+	switch {
+	case first == nil:
+		return nil
+	case first != f:
+		problem = " and " + join(path, string(first.Name())) + " exclude each other: send one of them"
+	}
+	return Error(twirp.Malformed, "ARGUMENT", argument+problem).WithMeta("argument", argument)
 }
 
 // field checks the value of a field that does not fit.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -53,6 +54,15 @@ func TestJSONFields(t *testing.T) {
 		{"SaveCharacter", `"stats":{"hp":2147483648}`, twirp.Malformed, "stats.hp"},
 		{"SaveCharacter", `"position":{"reviveX":"canary"}`, twirp.Malformed, "position.revive_x"},
 		{"SaveCharacter", `"extra":{"any":{"thing":["canary"]}}`, "", ""},
+		{"GetCharacter", `"view":0,"view":"CHARACTER_VIEW_FULL"`, twirp.Malformed, "view"},
+		{"GetCharacter", `"userId":"canary"`, twirp.Malformed, "user_id"},
+		{"GetCharacter", `"userId":null`, twirp.Malformed, "user_id"},
+		{"GetCharacter", `"later":1,"later":2`, "", ""},
+		{"GetSession", `"sessionId":"canary"`, twirp.Malformed, "token"},
+		{"GetSession", `"sessionId":null`, "", ""},
+		{"SaveCharacter", `"inventory":{"items":[{},{"count":1,"count":2}]}`, twirp.Malformed, "inventory.items[1].count"},
+		{"SaveCharacter", `"stats":{"hp":1},"stats":{"hp":2}`, twirp.Malformed, "stats"},
+		{"SaveCharacter", `"extra":{"a":1,"a":2}`, twirp.Malformed, "extra"},
 		{"SaveCharacter", `"extra":"canary"`, twirp.Malformed, "extra"},
 	} {
 		m := all[test.rpc]
@@ -72,4 +82,19 @@ func TestJSONFields(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestJSONReadsStayTolerant sends a field of a newer client to reads whose names do not begin with Get.
+func TestJSONReadsStayTolerant(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, testenv.Variants[0], "miniredis")
+	url := testenv.ServeLog(t, io.Discard, testenv.RequestBudget, services.New(e.Program).Twirp)
+	for _, rpc := range []string{"FindPlayers", "ListNotes", "ListAudit", "GetPlayer"} {
+		a := post(t, url+"/twirp/osirose.database.v1.StaffService/"+rpc, asJSON, `{"later":1}`)
+		if a.Meta["argument"] == "later" {
+			t.Errorf("%s with an unknown field = %v, want it ignored", rpc, a)
+		}
+	}
+	a := post(t, url+"/twirp/osirose.database.v1.StaffService/AddNote", asJSON, `{"later":1}`)
+	wantAnswer(t, "AddNote with an unknown field", a, twirp.InvalidArgument, "ARGUMENT", "later")
 }
