@@ -7,7 +7,6 @@ import (
 
 	"github.com/twitchtv/twirp"
 
-	"github.com/osirose-new/database-service/shared/services"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -88,7 +87,7 @@ func TestJSONFields(t *testing.T) {
 func TestJSONReadsStayTolerant(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, testenv.Variants[0], "miniredis")
-	url := testenv.ServeLog(t, io.Discard, testenv.RequestBudget, services.New(e.Program).Twirp)
+	url := serveAll(t, io.Discard, e.Program)
 	for _, rpc := range []string{"FindPlayers", "ListNotes", "ListAudit", "GetPlayer"} {
 		a := post(t, url+"/twirp/osirose.database.v1.StaffService/"+rpc, asJSON, `{"later":1}`)
 		if a.Meta["argument"] == "later" {
