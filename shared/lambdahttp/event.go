@@ -1,6 +1,7 @@
 package lambdahttp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,7 +18,7 @@ type kind int
 
 const (
 	nothing  kind = iota // a warm-up event
-	v2                   // HTTP API with payload 2.0, Function URL
+	v2                   // HTTP API with payload 2.0, Function URL, VPC Lattice
 	v1                   // REST API, HTTP API with payload 1.0
 	alb                  // load balancer that sends one value for each header
 	albMulti             // load balancer that sends all values
@@ -45,7 +46,7 @@ func decode(payload []byte) (*event, error) {
 		return nil, errNoObject
 	}
 	raw := strings.TrimSpace(string(payload)) // the only copy: the runtime reuses the payload's buffer
-	if raw == "" || raw == "null" {
+	if raw == "" || raw == "null" || strings.HasPrefix(raw, `"#warmup`) {
 		return &event{}, nil
 	}
 	var t top
@@ -59,6 +60,7 @@ func decode(payload []byte) (*event, error) {
 type top struct {
 	version, source, detailType, kind     string
 	method, path, rawPath, rawQuery, body string
+	latticeMethod, latticePath            string
 
 	headers, multiHeaders, query, multiQuery, cookies, context string // JSON
 
@@ -75,12 +77,16 @@ func (t *top) member(name, value string) {
 		t.detailType = text(value)
 	case "type":
 		t.kind = text(value)
-	case "warmer", "warmup":
+	case "warmer", "warmup", "warmUp":
 		t.warmUp = t.warmUp || value == "true"
 	case "httpMethod":
 		t.method = text(value)
 	case "path":
 		t.path = text(value)
+	case "method":
+		t.latticeMethod = text(value)
+	case "raw_path":
+		t.latticePath = text(value)
 	case "rawPath":
 		t.rawPath = text(value)
 	case "rawQueryString":
@@ -99,7 +105,7 @@ func (t *top) member(name, value string) {
 		t.cookies = value
 	case "requestContext":
 		t.context = value
-	case "isBase64Encoded":
+	case "isBase64Encoded", "is_base64_encoded":
 		t.base64 = value == "true"
 	}
 }
@@ -110,6 +116,10 @@ func (t *top) event(raw string) (*event, error) {
 	elb := false
 	members(t.context, func(name, value string) { elb = elb || name == "elb" && isObject(value) })
 	switch {
+	case t.latticeMethod != "" && t.rawPath == "" && t.method == "" && (t.latticePath != "" || t.version == "2.0"):
+		e.kind, e.method = v2, t.latticeMethod
+		e.path, e.query, _ = strings.Cut(cmp.Or(t.latticePath, t.path), "?")
+		return e, nil
 	case t.version == "2.0":
 		e.kind, e.path, e.query, e.cookies = v2, t.rawPath, t.rawQuery, t.cookies
 		members(t.context, e.context)
@@ -134,6 +144,7 @@ func (t *top) event(raw string) (*event, error) {
 }
 
 // isWarmUp reports whether the event is a schedule's, or a warm-up event of serverless-plugin-warmup, lambda-warmer or OpenNext.
+// Thundra's is a text: see decode.
 func (t *top) isWarmUp() bool {
 	switch t.source {
 	case "aws.events", "aws.scheduler", "serverless-plugin-warmup":

@@ -53,6 +53,8 @@ func TestRule01Kinds(t *testing.T) {
 		"lambda-warmer":            `{"warmer":true,"concurrency":3,"__WARMER_INVOCATION__":1,"__WARMER_CORRELATIONID__":"x"}`,
 		"OpenNext's warmer":        `{"type":"warmer","warmerId":"x","index":0,"concurrency":1,"delay":75}`,
 		"a schedule's constant":    `{"warmup":true}`,
+		"another constant":         `{"warmUp":true}`,
+		"Thundra's warm-up":        `"#warmup wait=200"`,
 	} {
 		a, saw := invoke(t, []byte(event), nil)
 		if saw != nil || a.StatusCode != http.StatusOK || len(a.Body) > 0 || a.Headers == nil {
