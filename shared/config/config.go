@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/osirose-new/database-service/shared/cache"
+	"github.com/osirose-new/database-service/shared/connurl"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/sessiontoken"
 )
@@ -173,8 +175,8 @@ func (e *env) redisPrefix() string {
 
 func (e *env) listen() string {
 	host, port := e.text("LISTEN_ADDR", "0.0.0.0"), e.number("SERVICE_PORT", 50052, 1, 65535)
-	if strings.Contains(host, ":") && net.ParseIP(host) == nil {
-		e.wrong("LISTEN_ADDR", "is not a host alone; the port is SERVICE_PORT")
+	if _, err := netip.ParseAddr(host); err != nil && (strings.Contains(host, ":") || connurl.CheckHost(host) != nil) {
+		e.wrong("LISTEN_ADDR", "is not a host alone, such as 0.0.0.0 or ::1; the port is SERVICE_PORT")
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }

@@ -65,6 +65,7 @@ func TestRead(t *testing.T) {
 		"an IPv6 address":  {map[string]string{"LISTEN_ADDR": "::1"}, func(c config.Config) config.Config { c.Listen = "[::1]:50052"; return c }(defaults)},
 		"no admin address": {map[string]string{"ADMIN_ADDR": "off"}, func(c config.Config) config.Config { c.Admin = ""; return c }(defaults)},
 		"no cache":         {map[string]string{"REDIS_URL": " off\n"}, func(c config.Config) config.Config { c.RedisURL = config.RedisOff; return c }(defaults)},
+		"a link's address": {map[string]string{"LISTEN_ADDR": "fe80::1%eth0"}, func(c config.Config) config.Config { c.Listen = "[fe80::1%eth0]:50052"; return c }(defaults)},
 		"a host's name":    {map[string]string{"LISTEN_ADDR": "localhost"}, func(c config.Config) config.Config { c.Listen = "localhost:50052"; return c }(defaults)},
 	} {
 		got, err := config.Read(environment(test.environment))
@@ -88,7 +89,7 @@ func TestReadWrong(t *testing.T) {
 		t.Parallel()
 		sentences := testenv.CollectSentences(t, "Environment variables")
 		for name, values := range map[string][]string{
-			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]"},
+			"LISTEN_ADDR":            {"0.0.0.0:50052", ":50052", "[::1]", `"0.0.0.0"`, "*", "http://0.0.0.0", "$HOST", "a b"},
 			"ADMIN_ADDR":             {"50053", "localhost", "localhost:", "localhost:0", "localhost:http", "::1:50053", "OFF", "h:65536"},
 			"DATABASE_SCHEMA":        {"Game", "9a", "a b", "pg_game", "public", "information_schema", strings.Repeat("x", 64)},
 			"SERVICE_PORT":           {"0", "65536", "-1", "http", "5e4", "99999999999999999999"},
@@ -101,8 +102,8 @@ func TestReadWrong(t *testing.T) {
 			"SESSION_ID_LOOKUP":      {"yes", "REFUSE"},
 			"SESSION_WINDOW":         {"59", "-1h", "366d", "9000h"},
 			"SESSION_CAP":            {"0", "1s", "x"},
-			"BETTER_AUTH_SECRET":     {"\n", "\r\n"},
-			"AUTH_SECRET":            {"\n"},
+			"BETTER_AUTH_SECRET":     {"\n", "\r\n", " ", "\t\n"},
+			"AUTH_SECRET":            {"\n", " "},
 			"BETTER_AUTH_SECRETS":    {"secret", "1:", "x:secret", "-1:secret", "1:a,1:b", "1:a,", ","},
 			"CHARACTER_SLOTS":        {"0", "33", "five"},
 			"CHARACTER_DELETE_DELAY": {"0", "0s", "9000h"},

@@ -55,7 +55,7 @@ func (e *env) authSecrets() (secrets []string) {
 	}
 	// A newline at the end is mostly an accident of this program's deployment. If better-auth has it too, it signs with it.
 	stripped := strings.TrimRight(secret, "\r\n")
-	if secret != "" && stripped == "" {
+	if secret != "" && strings.TrimSpace(stripped) == "" { // with a blank secret everyone could sign
 		e.wrong(name, "is empty")
 	}
 	secrets = append(secrets, stripped)

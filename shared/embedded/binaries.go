@@ -43,12 +43,16 @@ func (l locator) find(ctx context.Context) (string, error) {
 		}
 	}
 	err := errors.New("POSTGRES_FETCH=never forbids to fetch it")
-	if l.getenv("POSTGRES_FETCH") != "never" {
+	switch strings.TrimSpace(l.getenv("POSTGRES_FETCH")) {
+	case "never":
+	case "":
 		bin, fetchErr := fetch(ctx)
 		if fetchErr == nil {
 			return bin, nil
 		}
 		err = fmt.Errorf("it cannot be fetched: %w", fetchErr)
+	default: // who writes false or off does not want it either
+		err = errors.New("POSTGRES_FETCH has a value that is not known (write never, or unset it)")
 	}
 	return "", fmt.Errorf("PostgreSQL is neither in PATH nor in %s, and %w: install it (apt install postgresql, dnf install postgresql-server, brew install postgresql@18), or set POSTGRES_BIN to the folder of postgres and initdb",
 		strings.Join(l.folders, ", "), err)

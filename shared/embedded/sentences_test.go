@@ -37,6 +37,8 @@ func TestSentences(t *testing.T) {
 	add(err, "POSTGRES_BIN")
 	_, err = embedded.FindServer(t.Context(), map[string]string{"POSTGRES_FETCH": "never"}, "/usr/lib/postgresql-of-nobody/*/bin")
 	add(err, "POSTGRES_FETCH=never", "install")
+	_, err = embedded.FindServer(t.Context(), map[string]string{"POSTGRES_FETCH": "off"}, "/usr/lib/postgresql-of-nobody/*/bin")
+	add(err, "write never", "install")
 
 	closed, open := filepath.Join(dir, "closed"), filepath.Join(dir, "open")
 	for folder, mode := range map[string]os.FileMode{closed: 0o700, open: 0o777} {
