@@ -13,7 +13,7 @@ import (
 const exampleURL = "postgres://user:password@host:5432/database" //nolint:gosec // the example names no real password
 
 // schemes says for each usual wrong scheme what to write instead.
-var schemes = map[string]string{ //nolint:gosec // advice, no credentials
+var schemes = map[string]string{
 	"prisma":          "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
 	"prisma+postgres": "is a URL of Prisma Accelerate, which only Prisma's client speaks: write the database's own URL, " + exampleURL,
 	"pgsql":           "begins with pgsql://: write postgres://",

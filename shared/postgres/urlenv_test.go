@@ -8,7 +8,7 @@ import (
 )
 
 // TestWrongEnvironment sets libpq's variables, which pgx reads with the URL: the error names the variable that is wrong, not the URL.
-func TestWrongEnvironment(t *testing.T) { //nolint:paralleltest // it sets variables of the process
+func TestWrongEnvironment(t *testing.T) {
 	for _, test := range []struct{ name, value, want string }{
 		{"PGSSLMODE", "hunter2canary", "PGSSLMODE, which is wrong: it is one of"},
 		{"PGPORT", "hunter2canary", "PGPORT, which is wrong: it is a number"},
@@ -17,7 +17,7 @@ func TestWrongEnvironment(t *testing.T) { //nolint:paralleltest // it sets varia
 		{"PGSERVICE", "hunter2canary", "PGSERVICE does, that no service file has"},
 		{"PGTARGETSESSIONATTRS", "hunter2canary", "PGTARGETSESSIONATTRS, which is wrong"},
 	} {
-		t.Run(test.name, func(t *testing.T) { //nolint:paralleltest // it sets a variable of the process
+		t.Run(test.name, func(t *testing.T) {
 			t.Setenv(test.name, test.value)
 			err := postgres.CheckURL("postgres://u:hunter2canary@h/d", false, false)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2canary") {

@@ -12,14 +12,16 @@ const (
 	maxDiscard = 16 << 20
 	// discardTime bounds the time of discard.
 	discardTime = 3 * time.Second
-	// netHTTPDiscards is the size in bytes of an unread body that net/http reads itself before it answers.
+	// netHTTPDiscards is the size in bytes of an unread body that net/http reads itself before it answers. By HTTP/2 it reads
+	// none: it resets the stream, and some clients then lose the answer.
 	netHTTPDiscards = 256 << 10
 )
 
 // discard sends the answer, and then reads the rest of a large body. Most clients send a whole request before they read the
 // answer. If the server closed the connection with a part unread, TCP would reset it, and the client would lose the answer.
 func discard(w http.ResponseWriter, r *http.Request, body io.Reader) {
-	if size := r.ContentLength; size >= 0 && size <= netHTTPDiscards || r.Header["Expect"] != nil {
+	size := r.ContentLength
+	if size == 0 || size > 0 && size <= netHTTPDiscards && r.ProtoMajor == 1 || r.Header["Expect"] != nil {
 		return // a client that expects 100 Continue has not sent the body
 	}
 	c := http.NewResponseController(w)

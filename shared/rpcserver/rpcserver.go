@@ -91,7 +91,9 @@ func (s *Server) Handler(next http.Handler, urgent ...string) http.Handler {
 			_ = twirp.WriteError(c, err) // fails if the caller has gone
 		}
 		c.finish(start)
-		discard(w, r, body)
+		if c.body == nil { // else it has been read
+			discard(w, r, body)
+		}
 	})
 }
 

@@ -86,7 +86,7 @@ func TestTransport(t *testing.T) {
 				}
 			}
 			a := post(t, m.path, asJSON, fmt.Sprintf(`{%q:null,%q:null}`, fields.Get(0).Name(), fields.Get(0).Name()))
-			wantAnswer(t, name+" with a field twice", a, twirp.Malformed, "", "")
+			wantAnswer(t, name+" with a field twice", a, twirp.Malformed, "ARGUMENT", string(fields.Get(0).Name()))
 		})
 	}
 }
