@@ -138,8 +138,12 @@ func (n *notices) works() {
 	}
 }
 
-// reply takes a reply to a lookup that is an error.
+// reply takes the replies to a lookup that cannot be read. The first or the last of them may be an error.
 func (n *notices) reply(raw []byte, cluster bool) {
+	lines := bytes.TrimSuffix(raw, []byte("\r\n"))
+	if last := lines[bytes.LastIndexByte(lines, '\n')+1:]; bytes.HasPrefix(last, []byte("-")) {
+		raw = last
+	}
 	if text, is := bytes.CutPrefix(raw, []byte("-")); is && n.report != nil {
 		line, _, _ := bytes.Cut(text, []byte("\r\n"))
 		n.found(diagnose(errorReply(line), cluster))
