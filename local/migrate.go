@@ -184,7 +184,6 @@ func openOwner(ctx context.Context) (*pgxpool.Pool, error) {
 	if mode := &cfg.ConnConfig.DefaultQueryExecMode; *mode == pgx.QueryExecModeCacheStatement {
 		*mode = pgx.QueryExecModeCacheDescribe
 	}
-	cfg.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, err

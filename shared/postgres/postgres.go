@@ -111,7 +111,6 @@ func Open(databaseURL string, o Options) (*DB, error) {
 	// acquireLive.
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	cfg.ConnConfig.RuntimeParams["application_name"] = "database-service"
-	cfg.ConnConfig.RuntimeParams["client_encoding"] = "UTF8" // a role or a database may have another default, and Go has this one
 	if db.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
 		return nil, errors.New("cannot make a pool of connections")
 	}
