@@ -94,7 +94,9 @@ CREATE OR REPLACE FUNCTION game.email_is(email_key {{.EmailType.SQL}}, email tex
 
 -- The only access to the session table. It is in plpgsql, because PostgreSQL plans a SECURITY DEFINER function in SQL anew
 -- at each call. It is STABLE, so that it reads with the snapshot of the calling statement. No row: no such session. The caller
--- says whether p_token is a hash, which must be as the tokens are stored.
+-- says whether p_token is a hash, which must be as the tokens are stored. A session of a removed user is none: better-auth
+-- says the same, and a foreign key need not be there.
+{{define "has user"}}EXISTS (SELECT FROM {{.User.Table}} AS u WHERE u.{{.User.Name "id"}} = {{.SessionUserID}}){{end}}
 CREATE OR REPLACE FUNCTION game.session_by_token_as(p_token text, p_hashed boolean)
 RETURNS TABLE (id text, user_id {{.UserIDType.SQL}}, created_at timestamptz, updated_at timestamptz, expires_at timestamptz,
 	live boolean, expires_in_seconds bigint, ip_address text, user_agent text, impersonated boolean)
@@ -104,7 +106,7 @@ BEGIN
 		RAISE EXCEPTION 'session tokens are {{if not .TokensHashed}}not {{end}}stored as hashes here' USING ERRCODE = 'OS002';
 	END IF;
 	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
-	 WHERE {{.Session.Equals "token" "p_token"}} AND {{.SessionUserID}} IS NOT NULL;
+	 WHERE {{.Session.Equals "token" "p_token"}} AND {{template "has user" .}};
 END $$;
 
 -- For programs from before session_by_token_as. They send the token as it came.
@@ -126,7 +128,7 @@ BEGIN
 	RAISE EXCEPTION 'session ids are serial numbers here' USING ERRCODE = 'OS001';
 {{- else}}
 	RETURN QUERY SELECT {{.SessionColumns}} FROM {{.Session.Table}} AS s
-	 WHERE {{.Session.Equals "id" "p_id"}} AND {{.SessionUserID}} IS NOT NULL;
+	 WHERE {{.Session.Equals "id" "p_id"}} AND {{template "has user" .}};
 {{- end}}
 END $$;
 

@@ -50,7 +50,7 @@ type SessionService interface {
 	// Errors: invalid_argument ARGUMENT (session: neither token nor session_id is set; token: empty, over 512 bytes, or with a
 	// NUL; session_id: empty, over 256 bytes, or with a NUL), invalid_argument SESSION_ID_REFUSED (this deployment does not
 	// accept session_id: ids are serial numbers, or a setting refuses them), not_found SESSION_NOT_FOUND (unknown, revoked,
-	// or with a wrong signature), not_found SESSION_EXPIRED (the row still exists, its expiry has passed).
+	// of a removed user, or with a wrong signature), not_found SESSION_EXPIRED (the row still exists, its expiry has passed).
 	GetSession(context.Context, *GetSessionRequest) (*GetSessionResponse, error)
 
 	// Moves the expiry of a live session to now + window (1 h, configurable), at most to 30 days (configurable) after its
