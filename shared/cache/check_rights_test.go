@@ -122,6 +122,7 @@ func TestRefusedReadsAreLogged(t *testing.T) {
 	for want, change := range map[string][]any{
 		"lacks +eval":      {"acl", "setuser", "default", "-eval", "-evalsha"},
 		"lacks +hmget":     {"acl", "setuser", "default", "-hmget"},
+		"lacks +hget":      {"acl", "setuser", "default", "-hget"},
 		"lacks +time":      {"acl", "setuser", "default", "-time"},
 		"maxmemory-policy": {"config", "set", "maxmemory", "1"},
 		"must lead to the": {"replicaof", "127.0.0.1", "1"},

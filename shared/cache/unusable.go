@@ -138,15 +138,15 @@ func (n *notices) works() {
 	}
 }
 
-// reply takes the replies to a lookup that cannot be read. The first or the last of them may be an error.
+// reply takes the replies to a lookup that cannot be read. Each of them may be an error.
 func (n *notices) reply(raw []byte, cluster bool) {
-	lines := bytes.TrimSuffix(raw, []byte("\r\n"))
-	if last := lines[bytes.LastIndexByte(lines, '\n')+1:]; bytes.HasPrefix(last, []byte("-")) {
-		raw = last
+	if n.report == nil {
+		return
 	}
-	if text, is := bytes.CutPrefix(raw, []byte("-")); is && n.report != nil {
-		line, _, _ := bytes.Cut(text, []byte("\r\n"))
-		n.found(diagnose(errorReply(line), cluster))
+	for line := range bytes.Lines(raw) {
+		if text, is := bytes.CutPrefix(bytes.TrimRight(line, "\r\n"), []byte("-")); is {
+			n.found(diagnose(errorReply(text), cluster))
+		}
 	}
 }
 

@@ -101,25 +101,24 @@ func parseURL(redisURL string) (u *url.URL, cluster bool, err error) {
 		}
 		return nil, false, errors.New("does not begin with redis://, rediss://, valkey:// or valkeys://: write " + exampleURL)
 	}
-	params, named, err := splitURL(rest)
+	params, err := splitURL(rest)
 	if err != nil {
 		return nil, false, err
 	}
 	if u, err = url.Parse(scheme + "://" + rest); err != nil {
 		return nil, false, errors.New("has a character that must be escaped: in user and password write %20 for a space, %22 for a quote, %23 for #, %2F for /, %3F for ?, %5B for [")
 	}
-	if params, cluster, err = checkParams(params, scheme, named); err != nil {
+	if params, cluster, err = checkParams(params, scheme); err != nil {
 		return nil, false, err
 	}
 	u.RawQuery = connurl.Query(params)
 	return u, cluster, checkPath(u, cluster)
 }
 
-// splitURL checks the part behind the scheme. The user ends at the last @ before a slash, as in net/url. named reports
-// that a name of a parameter can be repeated: without a user, user:1234?name=x may be a user and a password.
-func splitURL(rest string) (params []connurl.Param, named bool, err error) {
+// splitURL checks the part behind the scheme, and returns the parameters. The user ends at the last @ before a slash, as in net/url.
+func splitURL(rest string) ([]connurl.Param, error) {
 	if err := connurl.CheckEscapes(rest); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
@@ -127,21 +126,20 @@ func splitURL(rest string) (params []connurl.Param, named bool, err error) {
 	}
 	host := rest[strings.LastIndexByte(rest[:end], '@')+1 : end]
 	if strings.ContainsAny(rest[end:], "@#") {
-		return nil, false, errors.New("has an @ or # behind its host: write %2F for a / in the user or the password, %3F for a ?, %23 for a #, and elsewhere %40 for an @")
+		return nil, errors.New("has an @ or # behind its host: write %2F for a / in the user or the password, %3F for a ?, %23 for a #, and elsewhere %40 for an @")
 	}
 	if strings.Contains(host, ",") {
-		return nil, false, errors.New(manyHosts)
+		return nil, errors.New(manyHosts)
 	}
 	if err := connurl.CheckHost(host); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	_, query, _ := strings.Cut(rest[end:], "?")
-	params, err = connurl.Params(query)
-	return params, strings.Contains(rest, "@") || !strings.Contains(host, ":"), err
+	return connurl.Params(query)
 }
 
 // checkParams also removes the parameter cluster.
-func checkParams(params []connurl.Param, scheme string, named bool) (_ []connurl.Param, cluster bool, err error) {
+func checkParams(params []connurl.Param, scheme string) (_ []connurl.Param, cluster bool, err error) {
 	for _, p := range params {
 		cluster = cluster || p.Name == "cluster" && (p.Value == "true" || p.Value == "1")
 	}
@@ -163,9 +161,7 @@ func checkParams(params []connurl.Param, scheme string, named bool) (_ []connurl
 			return nil, false, errors.New("has the parameter " + p.Name + ", which a cluster does not have")
 		case others[p.Name] != nil:
 			return nil, false, errors.New("has the parameter " + p.Name + ", which only a cluster has (is ?cluster=true missing?)")
-		case !is && named:
-			return nil, false, errors.New("has the unknown parameter " + p.Name + " (supported: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ") + ")")
-		case !is:
+		case !is: // not repeated: it may be a part of a password
 			return nil, false, errors.New("has an unknown parameter (supported: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ") + ")")
 		case p.Name == "skip_verify" && scheme != "rediss":
 			return nil, false, errors.New("has skip_verify without TLS: write rediss://")

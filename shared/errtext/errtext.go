@@ -58,7 +58,7 @@ const (
 
 // advices say what the operator can do about a SQLSTATE.
 var advices = map[string]string{
-	"25006": ": the server is read-only (a standby, or the old primary after a failover), but DATABASE_URL must lead to the primary",
+	"25006": ": the server is read-only (a standby, or the old primary after a failover, or default_transaction_read_only is on), but DATABASE_URL must lead to the primary",
 	"28P01": ": the server refuses the user or the password of DATABASE_URL",
 	"28000": ": the server refuses the user or the password of DATABASE_URL",
 	"3D000": ": the server has no database of the name in DATABASE_URL",
