@@ -52,7 +52,7 @@ func TestConsoleCalls(t *testing.T) {
 	for _, filter := range [][]string{{"code", "ok"}, {"rpc", "SaveCharacter"}, {"caller", "other"}, {"protocol", "grpc"}, {"ms", "100000"}} {
 		p.want(p.get(query("calls", filter...)), http.StatusOK, "No call matches yet.")
 	}
-	call := p.want(p.get(query("call", "number", "1")), http.StatusOK, "unknown, revoked, or with a wrong signature", `"token": "no-such-token"`,
+	call := p.want(p.get(query("call", "number", "1")), http.StatusOK, "unknown, revoked, of a removed user, or with a wrong signature", `"token": "no-such-token"`,
 		"curl -sS", "grpcurl -plaintext", `"rawPath": "/twirp/osirose.database.v1.SessionService/GetSession"`, "Send it again")
 	p.want(p.get(query("call", "number", "2")), http.StatusOK, "The body is not a message", `{"token":`)
 	p.want(p.get(query("call", "number", "999")), http.StatusUnprocessableEntity, "not kept any more")
