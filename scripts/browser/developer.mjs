@@ -24,7 +24,7 @@ async function explain(tab) {
   await tab.getByRole("link", { name: "All calls" }).click();
   await tab.getByLabel("the console's own").check();
   await tab.getByRole("link", { name: "1", exact: true }).click();
-  await tab.getByText("unknown, revoked, or with a wrong signature").waitFor();
+  await tab.getByText("unknown, revoked, of a removed user, or with a wrong signature").waitFor();
   await check(tab, "the call");
   await tab.getByRole("button", { name: "Copy" }).first().click();
   await tab.getByRole("button", { name: "Copied" }).waitFor();

@@ -65,7 +65,7 @@ type UserService interface {
 	// Errors: invalid_argument ARGUMENT (session: neither token nor session_id is set; token: empty, over 512 bytes, or
 	// with a NUL; session_id),
 	// invalid_argument SESSION_ID_REFUSED (this deployment does not accept session_id), not_found
-	// SESSION_NOT_FOUND (unknown, revoked, or with a wrong signature), not_found SESSION_EXPIRED.
+	// SESSION_NOT_FOUND (unknown, revoked, of a removed user, or with a wrong signature), not_found SESSION_EXPIRED.
 	GetUserBySession(context.Context, *GetUserBySessionRequest) (*GetUserBySessionResponse, error)
 }
 
