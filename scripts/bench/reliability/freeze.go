@@ -16,6 +16,8 @@ import (
 const (
 	frozenFor   = 2 * time.Second
 	freezeTimes = 20
+
+	betweenFreezes = 2 * time.Second
 	normalAfter = 500 * time.Millisecond // after the process may run again
 	normalCall  = 250 * time.Millisecond // what a call may take then
 	freezeRate  = 200                    // calls a second
@@ -63,14 +65,14 @@ func (w *world) freeze(ctx context.Context, s *section, how string, times int, g
 		r, err := p.users.GetUser(ctx, &databasev1.GetUserRequest{UserId: w.users[n]})
 		return checked(err, func() bool { return r.User.Id == w.users[n] })
 	})
-	testbed.Pause(ctx, 2*time.Second)
+	testbed.Pause(ctx, betweenFreezes)
 	var again []time.Duration
 	for range times {
 		if err := stopFor(ctx, p, g); err != nil {
 			break
 		}
 		again = append(again, load.now())
-		testbed.Pause(ctx, 2*time.Second)
+		testbed.Pause(ctx, betweenFreezes)
 	}
 	all := load.finish()
 	stop()
@@ -95,7 +97,7 @@ func stopFor(ctx context.Context, p *process, g *quotaGroup) error {
 func judgeFreeze(s *section, how string, all timings, again []time.Duration) {
 	var late, normal timings
 	for _, at := range again {
-		calls := all.between(at+normalAfter, at+2*time.Second)
+		calls := all.between(at+normalAfter, at+betweenFreezes-normalCall) // a later one may meet the next freeze
 		normal = append(normal, calls...)
 		for _, t := range calls {
 			if t.code != "" || t.took > normalCall {
