@@ -18,11 +18,11 @@ const (
 	freezeTimes = 20
 
 	betweenFreezes = 2 * time.Second
-	normalAfter = 500 * time.Millisecond // after the process may run again
-	normalCall  = 250 * time.Millisecond // what a call may take then
-	freezeRate  = 200                    // calls a second
-	maxAge      = time.Second            // of an answer
-	takenQuota  = 0.01                   // CPUs while the CPU is taken: cgroup's smallest
+	normalAfter    = 500 * time.Millisecond // after the process may run again
+	normalCall     = 250 * time.Millisecond // what a call may take then
+	freezeRate     = 200                    // calls a second
+	maxAge         = time.Second            // of an answer
+	takenQuota     = 0.01                   // CPUs while the CPU is taken: cgroup's smallest
 )
 
 // runFreeze stops a process for 2 s, or takes its CPU, again and again. Meanwhile another process writes.
