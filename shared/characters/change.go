@@ -171,8 +171,8 @@ type saving struct {
 	level, job      *int32
 	money           *int64
 	documents       columns
-	half            string   // the only section with items that it carries, or empty
-	uids            []string // of half
+	section         string   // equipment or inventory, if it carries only one of them
+	uids            []string // of that section's items
 	addPlaySeconds  int32
 }
 
@@ -246,7 +246,7 @@ func (r *Repository) explainSave(ctx context.Context, n saving) error {
 		})
 		switch {
 		case err == nil && !free:
-			return rpcserver.InvalidArgument(n.half, "has an item whose uid another item of the character has")
+			return rpcserver.InvalidArgument(n.section, "has an item whose uid another item of the character has")
 		case err != nil && !errors.Is(err, pgx.ErrNoRows):
 			return err
 		}

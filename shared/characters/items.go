@@ -46,9 +46,8 @@ func (d documents) checkItems() error {
 	return nil
 }
 
-// half returns the section with items that the request carries without the other one, and its uids. Without such a section
-// both are empty.
-func (d documents) half() (field string, uids []string) {
+// onlySection returns which section the request carries, if it is only one of equipment and inventory, and the uids of its items.
+func (d documents) onlySection() (field string, uids []string) {
 	var all []*databasev1.Item
 	switch {
 	case d.equipment != nil && d.inventory == nil:

@@ -235,7 +235,7 @@ func checkSave(r *databasev1.SaveCharacterRequest) (saving, error) {
 	if saveID != nil {
 		n.saveHash = requestid.Hash(r, "user_id", "save_id")
 	}
-	n.half, n.uids = d.half()
+	n.section, n.uids = d.onlySection()
 	n.documents, err = d.columns()
 	return n, err
 }

@@ -35,9 +35,9 @@ func TestSentences(t *testing.T) {
 
 	_, err := embedded.FindServer(t.Context(), map[string]string{"POSTGRES_BIN": dir})
 	add(err, "POSTGRES_BIN")
-	_, err = embedded.FindServer(t.Context(), map[string]string{"POSTGRES_FETCH": "never"}, "/usr/lib/postgresql-of-nobody/*/bin")
+	_, err = embedded.FindServer(t.Context(), map[string]string{"POSTGRES_FETCH": "never"}, "/usr/lib/no-postgresql/*/bin")
 	add(err, "POSTGRES_FETCH=never", "install")
-	_, err = embedded.FindServer(t.Context(), map[string]string{"POSTGRES_FETCH": "off"}, "/usr/lib/postgresql-of-nobody/*/bin")
+	_, err = embedded.FindServer(t.Context(), map[string]string{"POSTGRES_FETCH": "off"}, "/usr/lib/no-postgresql/*/bin")
 	add(err, "write never", "install")
 
 	closed, open := filepath.Join(dir, "closed"), filepath.Join(dir, "open")

@@ -39,7 +39,7 @@ var oddSchemas = map[string]oddSchema{
 	"userId text, user.id bigint":       {"serial", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE bigint; ALTER TABLE session ALTER "userId" TYPE text`, longID, "token1", ""},
 	"ids of 19 digits":                  {"serial", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE bigint; ALTER TABLE session ALTER "userId" TYPE bigint`, longID, "token1", ""},
 	"e-mail and username are citext":    {"plugins", `CREATE EXTENSION citext; ALTER TABLE "user" ALTER email TYPE citext, ALTER username TYPE citext`, "u1", "token1", "s1"},
-	"citext is in a schema of its own":  {"plugins", `CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; ALTER TABLE "user" ALTER email TYPE extensions.citext, ALTER username TYPE extensions.citext`, "u1", "token1", "s1"},
+	"citext is in another schema":       {"plugins", `CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; ALTER TABLE "user" ALTER email TYPE extensions.citext, ALTER username TYPE extensions.citext`, "u1", "token1", "s1"},
 	"e-mail and username are varchar":   {"plugins", `ALTER TABLE "user" ALTER email TYPE varchar(255), ALTER username TYPE varchar(30)`, "u1", "token1", "s1"},
 	"e-mail is a domain over citext":    {"plugins", `CREATE EXTENSION citext; CREATE DOMAIN address AS citext; ALTER TABLE "user" ALTER email TYPE address`, "u1", "token1", "s1"},
 	"ipAddress is inet":                 {"plugins", `ALTER TABLE session ALTER "ipAddress" TYPE inet USING "ipAddress"::inet`, "u1", "token1", "s1"},
@@ -51,8 +51,8 @@ var oddSchemas = map[string]oddSchema{
 	"ids are a domain over uuid": {"uuid", noForeignKeys + domains + `ALTER TABLE "user" ALTER id TYPE uid; ALTER TABLE session ALTER id TYPE uid, ALTER "userId" TYPE uid`, uuid1, "token1", uuid2},
 	"collation C": {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C", ALTER email TYPE text COLLATE "C", ALTER username TYPE text COLLATE "C";
 		ALTER TABLE session ALTER id TYPE text COLLATE "C", ALTER token TYPE text COLLATE "C", ALTER "userId" TYPE text COLLATE "C"`, "u1", "token1", "s1"},
-	"ids of two collations":              {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C"; ALTER TABLE session ALTER "userId" TYPE text COLLATE "POSIX"`, "u1", "token1", "s1"},
-	"a collation in a schema of its own": {"plugins", noForeignKeys + `CREATE SCHEMA private; CREATE COLLATION private.german (provider = icu, locale = 'de'); ALTER TABLE "user" ALTER id TYPE text COLLATE private.german`, "u1", "token1", "s1"},
+	"ids of two collations":         {"plugins", noForeignKeys + `ALTER TABLE "user" ALTER id TYPE text COLLATE "C"; ALTER TABLE session ALTER "userId" TYPE text COLLATE "POSIX"`, "u1", "token1", "s1"},
+	"a collation in another schema": {"plugins", noForeignKeys + `CREATE SCHEMA private; CREATE COLLATION private.german (provider = icu, locale = 'de'); ALTER TABLE "user" ALTER id TYPE text COLLATE private.german`, "u1", "token1", "s1"},
 	"a collation without case": {"plugins", `CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 		ALTER TABLE "user" ALTER email TYPE text COLLATE ci, ALTER username TYPE varchar(30) COLLATE ci; ALTER TABLE session ALTER id TYPE text COLLATE ci, ALTER token TYPE text COLLATE ci`, "u1", "token1", "s1"},
 	"the id column is called ID": {"plugins", `ALTER TABLE "user" RENAME id TO "ID"; ALTER TABLE session RENAME id TO "ID"`, "u1", "token1", "s1"},

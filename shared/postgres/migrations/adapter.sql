@@ -3,7 +3,8 @@
 --
 -- The service calls all this while it is replaced. A dropped function can fail a call that has already looked it up, so
 -- functions are replaced and never dropped; a function with another signature gets another name. The order matters too:
--- first the lock on the user table, which may have to wait, and last the view, whose readers wait until the commit.
+-- first the lock on the user table, which may have to wait, and last the view, whose readers wait until the commit. Only to drop a
+-- trigger, the view is locked first.
 
 CREATE OR REPLACE FUNCTION game.log_user_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
