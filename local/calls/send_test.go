@@ -2,6 +2,7 @@ package calls_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
+
+// countdown is the field of a session that differs between two calls.
+var countdown = regexp.MustCompile(`"expires_in_seconds": "[0-9]+"`)
 
 // TestSend sends the same requests by each protocol: the results are the same, and the recorder has them.
 func TestSend(t *testing.T) {
@@ -53,6 +57,7 @@ func TestSend(t *testing.T) {
 			} else if d, _ := recorder.Get(newest.Number); d.Answer.Text != got.Answer || d.Message != got.Message || !cmp.Equal(d.Meta, got.Meta) || d.Request.Text == "" {
 				t.Errorf("recorded %+v for %+v", d, got)
 			}
+			got.Answer = countdown.ReplaceAllString(got.Answer, `"expires_in_seconds": "#"`)
 			if i == 0 {
 				first = got
 			}
