@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protorange"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
@@ -90,13 +91,23 @@ func anonymous(answer proto.Message) proto.Message {
 			at.Seconds, at.Nanos = 1, 0
 			return nil
 		}
+		if s, ok := m.Interface().(*structpb.Struct); ok {
+			for name := range s.Fields {
+				if strings.HasSuffix(name, "_id") {
+					s.Fields[name] = structpb.NewStringValue("#")
+				}
+			}
+		}
 		m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			isID := strings.HasSuffix(string(f.Name()), "id")
 			switch {
-			case f.Kind() == protoreflect.StringKind && strings.HasSuffix(string(f.Name()), "id"):
+			case isID && f.Kind() == protoreflect.StringKind:
 				m.Set(f, protoreflect.ValueOfString("#"))
+			case isID && f.Kind() == protoreflect.Int64Kind:
+				m.Set(f, protoreflect.ValueOfInt64(1))
 			case f.Kind() == protoreflect.StringKind && !f.IsList():
 				m.Set(f, protoreflect.ValueOfString(number.ReplaceAllString(v.String(), "#")))
-			case f.Name() == "id", strings.Contains(string(f.Name()), "seconds") && f.Name() != "play_seconds":
+			case strings.Contains(string(f.Name()), "seconds") && f.Name() != "play_seconds":
 				m.Set(f, protoreflect.ValueOfInt64(1))
 			}
 			return true
