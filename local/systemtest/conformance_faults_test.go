@@ -104,10 +104,7 @@ func (f *faulty) all(c *clients, want fault) {
 		if err := f.Redis.Client.FlushAll(f.Context()).Err(); err != nil {
 			f.Fatal(err)
 		}
-		err := call(c)
-		for got := faultOf(err); got != want && got.code == twirp.DeadlineExceeded; got = faultOf(err) {
-			err = call(c) // the machine is busy
-		}
+		err := persist(func() error { return call(c) }, func(err error) bool { return faultOf(err) == want })
 		wantFault(f, rpc, err, want)
 		if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
 			f.Errorf("%s shows internals to the caller: %v", rpc, err)

@@ -18,6 +18,9 @@ func (db *DB) Open() (open int, made int64) {
 // MaxConns is the pool's limit.
 func (db *DB) MaxConns() int { return int(db.pool.Config().MaxConns) }
 
+// Heavy returns how many statements of heavy requests have a place.
+func (db *DB) Heavy() int { return db.limiter.heavy.Stats().Inside }
+
 // IsPlaintext is for tests.
 var IsPlaintext = isPlaintext
 

@@ -19,6 +19,8 @@ const (
 	queueLength = 32
 	// One in reserve connections of the pool is reserved for urgent statements.
 	reserve = 4
+	// Statements of heavy requests get one in heavyShare connections. Their results are large, for the database and for this program.
+	heavyShare = 8
 )
 
 // ErrOverloaded is in every error of a statement that got no connection, because other statements used all of them and
@@ -31,20 +33,33 @@ var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExcee
 // so that sessions can be read under any load.
 type limiter struct {
 	slots *slots.Limiter
+	// heavy admits the statements of heavy requests before slots does. A statement leaves it when its request works again, so it
+	// also limits the results that wait in memory.
+	heavy *slots.Limiter
 	// answered is when the database last answered any statement, in unix ns. If statements wait in vain, it
 	// distinguishes overload from a database that hangs.
 	answered atomic.Int64
 }
 
 func newLimiter(conns, reserved int) *limiter {
-	return &limiter{slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: 2 * queueLength * conns})}
+	share := max(conns/heavyShare, 1)
+	return &limiter{
+		slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: 2 * queueLength * conns}),
+		heavy: slots.New(slots.Options{Slots: share, MaxWaiting: 2 * queueLength * share}),
+	}
+}
+
+// stats returns how many statements wait, and how many were refused.
+func (l *limiter) stats() (waiting int, refused uint64) {
+	all, heavy := l.slots.Stats(), l.heavy.Stats()
+	return all.Waiting + heavy.Waiting, all.Refused + heavy.Refused
 }
 
 // place is that of a running statement.
 type place struct {
-	of      *limiter
-	held    slots.Slot
-	request request.Slot // paused
+	of          *limiter
+	held, heavy slots.Slot
+	request     request.Slot // paused
 }
 
 // enter waits for a place, for the time of b at most, and not so long that too little of the time until deadline is left. The request
@@ -63,13 +78,11 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 	if p.request == nil {
 		p.request = noSlot{}
 	}
-	p.request.Queue()
-	var ok bool
-	if p.held, ok = l.slots.Enter(ctx, now, want); ok {
+	if p.wait(ctx, now, want) {
 		p.request.Pause()
 		return p, nil
 	}
-	p.request.Resume()
+	p.leave()
 	switch {
 	case ctx.Err() != nil:
 		return p, ctx.Err()
@@ -79,17 +92,32 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 	return p, &classified{ErrOverloaded, errQueue}
 }
 
+func (p *place) wait(ctx context.Context, now time.Time, want slots.Want) (ok bool) {
+	if p.request.Queue() {
+		if p.heavy, ok = p.of.heavy.Enter(ctx, now, want); !ok {
+			return false
+		}
+	}
+	p.held, ok = p.of.slots.Enter(ctx, now, want)
+	return ok
+}
+
 func (p place) leave() {
-	p.of.slots.Leave(p.held)
+	if p.held.Held() {
+		p.of.slots.Leave(p.held)
+	}
 	p.request.Resume()
+	if p.heavy.Held() {
+		p.of.heavy.Leave(p.heavy)
+	}
 }
 
 // noSlot is for work that belongs to no request.
 type noSlot struct{}
 
-func (noSlot) Queue()  {}
-func (noSlot) Pause()  {}
-func (noSlot) Resume() {}
+func (noSlot) Queue() bool { return false }
+func (noSlot) Pause()      {}
+func (noSlot) Resume()     {}
 
 // observe records when the database last answered. An error from the server is an answer too.
 func (l *limiter) observe(err error) {

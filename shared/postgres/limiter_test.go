@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -113,5 +114,47 @@ func TestRetryBudget(t *testing.T) {
 	again := tries.Load() - calls
 	if again < 32 || again > 32+calls/10+1 {
 		t.Errorf("%d of %d calls were retried, want the burst of 32 and one in ten", again, calls)
+	}
+}
+
+// heavySlot is the slot of a heavy request. Resume waits until free is closed, as if other heavy work ran.
+type heavySlot struct{ resuming, free chan struct{} }
+
+func (heavySlot) Queue() bool { return true }
+func (heavySlot) Pause()      {}
+func (s heavySlot) Resume() {
+	s.resuming <- struct{}{}
+	<-s.free
+}
+
+// TestHeavyStatements checks that heavy requests get an eighth of the connections. One whose result waits in memory keeps its share,
+// but no connection.
+func TestHeavyStatements(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
+	db := e.Program.DB
+	s := heavySlot{make(chan struct{}, 100), make(chan struct{})}
+	heavy := func() error {
+		return query(context.WithValue(context.Background(), request.Key{}, &request.Record{Principal: "a", Slot: s}), db, `SELECT 'x'`)
+	}
+	var all sync.WaitGroup
+	for range db.MaxConns() / 8 {
+		all.Go(func() { _ = heavy() }) // on a busy machine connecting may time out
+		<-s.resuming
+	}
+	all.Go(func() {
+		if err := heavy(); !errors.Is(err, postgres.ErrOverloaded) && !errors.Is(err, postgres.ErrUnavailable) {
+			t.Errorf("one heavy statement more = %v, want that it waits in vain", err)
+		}
+	})
+	<-s.resuming // it gave up
+	if n := db.Stats().InUse; n != 0 {
+		t.Errorf("%d connections are in use by results that wait in memory", n)
+	}
+	occupy(t, e, db, db.MaxConns()*3/4)()
+	close(s.free)
+	all.Wait()
+	if n := db.Heavy(); n != 0 {
+		t.Errorf("%d heavy statements have a place at the end", n)
 	}
 }

@@ -137,10 +137,11 @@ type Stats struct {
 
 // Stats returns the state of the pool.
 func (db *DB) Stats() Stats {
-	s, l := db.pool.Stat(), db.limiter.slots.Stats()
+	s := db.pool.Stat()
+	waiting, refused := db.limiter.stats()
 	return Stats{
 		InUse: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Connecting: int(s.ConstructingConns()), Max: int(s.MaxConns()),
-		Waiting: l.Waiting, Refused: l.Refused,
+		Waiting: waiting, Refused: refused,
 	}
 }
 

@@ -1,6 +1,7 @@
 package rpcserver
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/twitchtv/twirp"
@@ -37,6 +38,10 @@ const (
 func newSlots(least int) *limiter.Limiter {
 	return limiter.New(limiter.Options{Slots: MaxRequests, Least: least, Reserved: urgentReserve, MaxWaiting: maxWaiting})
 }
+
+// newTurns returns the turns of lists with all documents. The rows of a list with many items are milliseconds of CPU time, in which
+// nothing else runs on that CPU. So a list that the database has answered waits until half of the CPUs, at least one, make no other.
+func newTurns() chan struct{} { return make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)) }
 
 func newReaders() *limiter.Limiter {
 	return limiter.New(limiter.Options{Slots: MaxReaders, Reserved: urgentReserve, MostEach: MaxReaders / 2, MaxWaiting: maxWaiting})
@@ -117,10 +122,12 @@ func (c *call) leave() {
 
 // Queue implements request.Slot. Heavy requests have few slots. If they kept them while the database hangs, others would be refused as if
 // this program were overloaded.
-func (c *call) Queue() {
-	if c.slot.Kind() == limiter.Heavy {
-		c.Pause()
+func (c *call) Queue() (heavy bool) {
+	if c.slot.Kind() != limiter.Heavy {
+		return false
 	}
+	c.Pause()
+	return true
 }
 
 // Pause implements request.Slot.
@@ -128,18 +135,40 @@ func (c *call) Pause() {
 	if c.slot.Held() && !c.paused {
 		c.paused = true
 		c.server.slots.Pause(c.slot)
+		c.endTurn()
 	}
 }
 
 // Resume implements request.Slot.
 func (c *call) Resume() {
 	if c.slot.Held() && c.paused {
+		if c.list {
+			c.awaitTurn()
+		}
 		c.paused = false
 		c.server.slots.Resume(c.slot)
 	}
 }
 
+// awaitTurn waits until few enough other lists are made, or the request is over. Who has a turn waits for nothing, so it is a matter of
+// their CPU time.
+func (c *call) awaitTurn() {
+	select {
+	case c.server.turns <- struct{}{}:
+		c.turn = true
+	case <-c.Done():
+	}
+}
+
+func (c *call) endTurn() {
+	if c.turn {
+		c.turn = false
+		<-c.server.turns
+	}
+}
+
 func (c *call) leaveSlot() {
+	c.endTurn()
 	if c.slot.Held() {
 		c.server.slots.Leave(c.slot)
 		c.slot = limiter.Slot{}
@@ -160,5 +189,6 @@ func (c *call) weigh(message any) twirp.Error {
 		return nil
 	}
 	c.leaveSlot() // while it waited, it would hold what light requests need
+	c.list = true
 	return c.enter(limiter.Heavy, listWeight)
 }

@@ -40,6 +40,8 @@ type call struct {
 	kind    limiter.Kind
 	slot    limiter.Slot // while the answer is made
 	paused  bool         // the slot is free for others, for a moment
+	list    bool         // it asks for a list with all documents
+	turn    bool         // it has one of the turns of such lists
 	reading limiter.Slot // while the body is read
 	large   limiter.Slot // of MaxBytes, until the answer is made
 	body    []byte

@@ -19,3 +19,6 @@ func (s *Server) LargeBodies() int { return s.large.Used() * smallBody }
 
 // CallSize is the size in bytes of the state of a request.
 const CallSize = unsafe.Sizeof(call{})
+
+// Turns returns how many lists with all documents have a turn.
+func (s *Server) Turns() int { return len(s.turns) }

@@ -5,8 +5,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	"github.com/twitchtv/twirp"
 
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/request"
@@ -109,5 +113,62 @@ func TestFullListsThatWaitForTheDatabase(t *testing.T) {
 	all.Wait()
 	if n := edge.InFlight(); n != 0 {
 		t.Errorf("%d requests hold a slot at the end", n)
+	}
+}
+
+// busyLists is a CharacterDbService whose lists count how many of them work at once after the database has answered.
+type busyLists struct {
+	databasev1.CharacterDbService
+	now, most *atomic.Int64
+}
+
+func (l busyLists) GetCharacterList(ctx context.Context, r *databasev1.GetCharacterListRequest) (*databasev1.GetCharacterListResponse, error) {
+	slot := request.From(ctx).Slot
+	for range len(r.UserId) { // as many statements as the user's name has letters
+		heavy := slot.Queue()
+		slot.Pause()
+		slot.Resume()
+		if !heavy {
+			return nil, rpcserver.Error(twirp.Internal, "INTERNAL", "not heavy")
+		}
+		here := l.now.Add(1)
+		for most := l.most.Load(); here > most && !l.most.CompareAndSwap(most, here); most = l.most.Load() {
+			continue
+		}
+		for range 1000 {
+			runtime.Gosched() // others may begin
+		}
+		l.now.Add(-1)
+	}
+	return &databasev1.GetCharacterListResponse{}, nil
+}
+
+// TestFullListsAreMadeInTurn checks that few lists work at once after the database has answered, and that none keeps its turn.
+func TestFullListsAreMadeInTurn(t *testing.T) {
+	t.Parallel()
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge.SetBudget(patience)
+	edge.FixSlots()
+	l := busyLists{now: new(atomic.Int64), most: new(atomic.Int64)}
+	s := httptest.NewServer(edge.Handler(databasev1.NewCharacterDbServiceServer(l, edge.Options())))
+	t.Cleanup(s.Close)
+	client := databasev1.NewCharacterDbServiceProtobufClient(s.URL, http.DefaultClient)
+	list := func(user string) {
+		if _, err := client.GetCharacterList(t.Context(), &databasev1.GetCharacterListRequest{UserId: user, View: databasev1.CharacterView_CHARACTER_VIEW_FULL}); err != nil {
+			t.Errorf("a FULL list = %v", err)
+		}
+	}
+	list("a")
+	await(t, edge, func() bool { return edge.InFlight() == 0 })
+	if n := edge.Turns(); n != 0 {
+		t.Fatalf("%d lists have a turn, and none is left", n)
+	}
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() { list("ab") })
+	}
+	all.Wait()
+	if most, want := l.most.Load(), int64(max(runtime.GOMAXPROCS(0)/2, 1)); most > want {
+		t.Errorf("%d lists worked at once, want at most %d", most, want)
 	}
 }

@@ -50,6 +50,7 @@ type Server struct {
 	slots   *limiter.Limiter                             // of requests
 	readers *limiter.Limiter                             // of bodies
 	large   *limiter.Limiter                             // bytes of large bodies
+	turns   chan struct{}                                // of lists with all documents
 }
 
 // New returns a Server that logs to log.
@@ -57,7 +58,8 @@ func New(log *slog.Logger) *Server {
 	var b [4]byte
 	rand.Read(b[:])
 	return &Server{
-		budget: Budget, log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:]), slots: newSlots(minRequests), readers: newReaders(), large: newLarge(),
+		budget: Budget, log: requestLog{log: log.Handler()}, prefix: hex.EncodeToString(b[:]),
+		slots: newSlots(minRequests), readers: newReaders(), large: newLarge(), turns: newTurns(),
 	}
 }
 
