@@ -14,6 +14,13 @@ import (
 // SetNow gives the cache another clock. It must come before the first read.
 func (c *Cache) SetNow(now func() time.Time) { c.now = now }
 
+// Lookups returns how many calls with lookups are under way, and how many lookups wait.
+func (c *Cache) Lookups() (calls, waiting int) {
+	c.batches.mu.Lock()
+	defer c.batches.mu.Unlock()
+	return c.batches.calls, len(c.batches.waiting)
+}
+
 // Fail reports a failed call.
 func (c *Cache) Fail(err error) { _ = c.report(err) }
 

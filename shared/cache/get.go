@@ -13,8 +13,8 @@ const (
 	waitStep  = 5 * time.Millisecond
 	waitSteps = 30
 
-	// maxDirectLookups is how many readers of a process look into Redis on their own. More of them would all wait for a
-	// connection, so from then on the readers of one key share a lookup.
+	// maxDirectLookups is how many readers of a process look into Redis on their own, if each lookup is a call. More of them would all
+	// wait for a connection, so from then on the readers of one key share a lookup.
 	maxDirectLookups = poolSize / 2
 )
 
@@ -62,8 +62,11 @@ func (k *Kind) findInMemory(ctx context.Context, id string) (Entry, error) {
 // find looks into Redis. Many readers of one key share a look.
 func (k *Kind) find(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
+	if c.client == nil || c.batched() {
+		return k.fromServers(ctx, id, k.loads.do)
+	}
 	defer c.readers.Add(-1)
-	if c.readers.Add(1) <= maxDirectLookups || c.client == nil {
+	if c.readers.Add(1) <= maxDirectLookups {
 		return k.fromServers(ctx, id, k.loads.do)
 	}
 	note(ctx, Shared)

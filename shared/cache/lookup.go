@@ -5,6 +5,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -38,11 +39,13 @@ type lookup struct {
 	cmds  []redis.Cmder
 	reply bytes.Buffer
 	place []byte
+	turn  chan turn // if it waits for others
+	since time.Time // it waits
 }
 
 func (v *view) newLookup() *lookup {
 	ctx := context.Background() // of the commands; the call has its own
-	l := &lookup{pipe: v.cache.client.Pipeline(), place: make([]byte, 0, 256)}
+	l := &lookup{pipe: v.cache.client.Pipeline(), place: make([]byte, 0, 256), turn: make(chan turn, 1)}
 	hget := []any{"hget", "", v.field}
 	l.key = &hget[1]
 	l.cmds = []redis.Cmder{
@@ -53,17 +56,32 @@ func (v *view) newLookup() *lookup {
 	return l
 }
 
-// run looks up the key. The reply is valid until the next run. A call to Redis ends by its own timeouts, which are far
-// shorter than a request's, so the request's context would only cost time.
-func (l *lookup) run(ctx context.Context, key string) ([]byte, error) {
+// set makes l a lookup of the key. The reply is valid until the next set.
+func (l *lookup) set(key string) {
 	l.reply.Reset()
 	*l.key = key
 	for _, c := range l.cmds {
 		c.SetErr(nil)
 	}
+}
+
+// exec looks up l and others in one call. It ends by its own timeouts, which are far shorter than a request's, so the request's
+// context would only cost time.
+func (l *lookup) exec(ctx context.Context, others []*lookup) error {
 	_ = l.pipe.BatchProcess(ctx, l.cmds...) // only queues
+	for _, o := range others {
+		_ = l.pipe.BatchProcess(ctx, o.cmds...)
+	}
 	_, err := l.pipe.Exec(ctx)
-	return l.reply.Bytes(), err
+	return err
+}
+
+// outcome returns the error of the lookup in a call that ended with err: it may have its reply all the same.
+func (l *lookup) outcome(err error) error {
+	if last := l.cmds[len(l.cmds)-1]; err == nil || last.Err() == nil && l.reply.Len() > 0 {
+		return nil
+	}
+	return err
 }
 
 // resp reads replies in RESP2 one after another. After an unexpected one it is bad and reads nothing more.

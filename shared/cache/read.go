@@ -54,14 +54,11 @@ func (v *view) read(ctx context.Context, key string) (reading, error) {
 		return l.reading, err
 	}
 	l := v.lookups.Get().(*lookup)
-	call := context.Background()
-	if c.traced {
-		call = context.WithoutCancel(ctx)
-	}
-	reply, err := l.run(call, key)
-	if c.report(err) != nil {
+	l.set(key)
+	if err := c.look(ctx, l); err != nil {
 		return reading{}, err
 	}
+	reply := l.reply.Bytes()
 	r, err := v.decode(resp{rest: reply}, key, &l.place)
 	if err != nil { // an error reply, or garbage
 		c.stats.redisErrors.Add(1)
@@ -69,6 +66,16 @@ func (v *view) read(ctx context.Context, key string) (reading, error) {
 	}
 	v.lookups.Put(l)
 	return r, err
+}
+
+// batched reports whether lookups share calls. A script of a cluster has its own node, and a call that is traced belongs to one request.
+func (c *Cache) batched() bool { return !c.cluster && !c.traced }
+
+func (c *Cache) look(ctx context.Context, l *lookup) error {
+	if c.batched() {
+		return c.batches.run(l)
+	}
+	return c.report(l.exec(context.WithoutCancel(ctx), nil))
 }
 
 // decode reads the replies to HMGET wm t e d m, HGET key field and TIME. It ignores a watermark that no sync of this

@@ -31,14 +31,14 @@ func runOverload(ctx context.Context, w *world) (section, error) {
 
 // overloadDatabase offers ten times the load that a slow PostgreSQL can serve.
 func (w *world) overloadDatabase(ctx context.Context, s *section) error {
-	p, err := w.start(ctx)
+	p, err := w.start(ctx, "REDIS_URL=off")
 	if err != nil {
 		return err
 	}
 	p.postgres.Delay(databaseDelay)
 	addr := strings.TrimPrefix(p.url, "http://")
 	request := func(i int) []byte {
-		return wireRequest("CharacterDbService", "GetCharacterList", fullList(w.users[i*7919%len(w.users)]))
+		return wireRequest("UserService", "GetUser", &databasev1.GetUserRequest{UserId: w.users[i*7919%len(w.users)]})
 	}
 	step := time.Duration(w.count2(1000, 2000)) * time.Millisecond
 	var rows [][]string
@@ -53,7 +53,7 @@ func (w *world) overloadDatabase(ctx context.Context, s *section) error {
 	all := openLoad(ctx, addr, int(10*peak), openCallers, d, request)
 	asked := sessions.finish()
 	rows = append(rows, overloadRow(fmt.Sprintf("%.0f calls a second offered", 10*peak), all, step/2, d))
-	s.note("Overload of PostgreSQL, whose answers are delayed by %v: FULL lists of characters, which are never cached. The peak is the best closed loop. "+
+	s.note("Overload of PostgreSQL, whose answers are delayed by %v: GetUser without a cache. The peak is the best closed loop. "+
 		"Then callers send ten times as many calls a second, independently of the answers, on up to %d connections. Meanwhile another caller makes %d GetSession calls a second.",
 		databaseDelay, openCallers, sessionRate)
 	goal := overloadGoal{of: "PostgreSQL", peak: peak, share: goodputShare, p99: acceptedLimit}

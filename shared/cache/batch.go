@@ -1,0 +1,99 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxCalls is how many calls with lookups are under way at once. A second one, so that a connection that is dead does not stop all.
+	maxCalls = 2
+	// maxBatch is how many lookups share a call. Each has its reply when all have theirs.
+	maxBatch = 32
+)
+
+// batches sends lookups to Redis. While few calls are under way, each lookup is one. Further lookups wait, and those that wait when a
+// call ends are the next one together. For this process a call costs about as much as all else that a hit does, so a batch is far cheaper
+// than its lookups were. Batches grow with the load. Without load no lookup waits.
+type batches struct {
+	patience time.Duration     // of a lookup that waits, if Redis does not answer
+	report   func(error) error // of the outcome of a call
+
+	mu      sync.Mutex
+	calls   int
+	waiting []*lookup
+}
+
+func newBatches(b Budgets, report func(error) error) *batches {
+	return &batches{patience: b.Call / 2, report: report}
+}
+
+// turn is what a lookup that waited is told: its outcome, or that it leads a call.
+type turn struct {
+	leads  bool
+	others []*lookup
+	err    error
+}
+
+// run looks up l, alone or with others. A caller that gives up is not noticed: the wait is as short as a call.
+func (b *batches) run(l *lookup) error {
+	b.mu.Lock()
+	if b.calls < maxCalls {
+		b.calls++
+		b.mu.Unlock()
+		return b.lead(l, nil)
+	}
+	l.since = time.Now()
+	b.waiting = append(b.waiting, l)
+	b.mu.Unlock()
+	t := <-l.turn
+	if t.leads {
+		return b.lead(l, t.others)
+	}
+	return t.err
+}
+
+// lead makes a call for l and others. Its outcome is reported once: one dead connection is one failure.
+func (b *batches) lead(l *lookup, others []*lookup) error {
+	err := errPanicked
+	defer func() {
+		for _, o := range others {
+			o.turn <- turn{err: o.outcome(err)}
+		}
+		b.next(err)
+	}()
+	err = l.exec(context.Background(), others)
+	_ = b.report(err)
+	return l.outcome(err)
+}
+
+// next starts the call after one that ended with err. After a timeout who has waited for long fails, too: it would wait for a second
+// one.
+func (b *batches) next(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
+		late := time.Now().Add(-b.patience)
+		b.waiting = slices.DeleteFunc(b.waiting, func(l *lookup) bool {
+			if l.since.After(late) {
+				return false
+			}
+			l.turn <- turn{err: err}
+			return true
+		})
+	}
+	if len(b.waiting) == 0 {
+		b.calls--
+		return
+	}
+	batch := b.waiting
+	b.waiting = nil
+	if len(batch) > maxBatch {
+		batch, b.waiting = batch[:maxBatch:maxBatch], batch[maxBatch:]
+	}
+	batch[0].turn <- turn{leads: true, others: batch[1:]}
+}
