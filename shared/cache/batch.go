@@ -12,8 +12,9 @@ import (
 const (
 	// maxCalls is how many calls with lookups are under way at once. A second one, so that a connection that is dead does not stop all.
 	maxCalls = 2
-	// maxBatch is how many lookups share a call. Each has its reply when all have theirs.
-	maxBatch = 32
+	// maxBatch is how many lookups share a call. Each has its reply when all have theirs. No more lookups can wait than requests are
+	// served at once (512), and so none waits for more than four calls.
+	maxBatch = 64
 )
 
 // batches sends lookups to Redis. While few calls are under way, each lookup is one. Further lookups wait, and those that wait when a

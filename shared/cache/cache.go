@@ -95,7 +95,7 @@ type Cache struct {
 	breaker breaker
 	batches *batches
 	bypass  bypass
-	readers atomic.Int32 // calls of Get under way
+	readers atomic.Int32 // calls of Get under way, if each makes its own call to Redis
 	// noSyncUntil holds, for each bucket, the time before which this process starts no sync: another one has the lock.
 	noSyncUntil [buckets]atomic.Pointer[time.Time]
 	// noWaitUntil is the time before which no reader waits for another's fill: the last one that waited got none.

@@ -42,10 +42,10 @@ type limiter struct {
 }
 
 func newLimiter(conns, reserved int) *limiter {
-	share := max(conns/heavyShare, 1)
+	queue := 2 * queueLength * conns
 	return &limiter{
-		slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: 2 * queueLength * conns}),
-		heavy: slots.New(slots.Options{Slots: share, MaxWaiting: 2 * queueLength * share}),
+		slots: slots.New(slots.Options{Slots: conns, Reserved: reserved, MaxWaiting: queue}),
+		heavy: slots.New(slots.Options{Slots: max(conns/heavyShare, 1), MaxWaiting: queue}),
 	}
 }
 
