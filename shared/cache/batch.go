@@ -4,33 +4,26 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"sync"
-	"time"
 )
 
 const (
-	// maxCalls is how many calls with lookups are under way at once. A second one, so that a connection that is dead does not stop all.
+	// maxCalls is how many calls with lookups are under way at once. With one, a connection that is dead would stop all lookups.
 	maxCalls = 2
 	// maxBatch is how many lookups share a call. Each has its reply when all have theirs. No more lookups can wait than requests are
 	// served at once (512), and so none waits for more than four calls.
 	maxBatch = 64
 )
 
-// batches sends lookups to Redis. While few calls are under way, each lookup is one. Further lookups wait, and those that wait when a
-// call ends are the next one together. For this process a call costs about as much as all else that a hit does, so a batch is far cheaper
-// than its lookups were. Batches grow with the load. Without load no lookup waits.
+// batches sends lookups to Redis. While few calls are under way, each lookup is a call. Further lookups wait, and those that wait when a
+// call ends share the next one. A call costs this process about as much as the rest of a hit, so a batch is far cheaper than a call for each.
+// Batches grow with the load. Without load no lookup waits.
 type batches struct {
-	patience time.Duration     // of a lookup that waits, if Redis does not answer
-	report   func(error) error // of the outcome of a call
+	report func(error) error // of the outcome of a call
 
 	mu      sync.Mutex
 	calls   int
 	waiting []*lookup
-}
-
-func newBatches(b Budgets, report func(error) error) *batches {
-	return &batches{patience: b.Call / 2, report: report}
 }
 
 // turn is what a lookup that waited is told: its outcome, or that it leads a call.
@@ -48,7 +41,6 @@ func (b *batches) run(l *lookup) error {
 		b.mu.Unlock()
 		return b.lead(l, nil)
 	}
-	l.since = time.Now()
 	b.waiting = append(b.waiting, l)
 	b.mu.Unlock()
 	t := <-l.turn
@@ -72,20 +64,15 @@ func (b *batches) lead(l *lookup, others []*lookup) error {
 	return l.outcome(err)
 }
 
-// next starts the call after one that ended with err. After a timeout who has waited for long fails, too: it would wait for a second
-// one.
+// next starts the call after one that ended with err. After a timeout all lookups that wait fail, too: they would wait for another one.
 func (b *batches) next(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
-		late := time.Now().Add(-b.patience)
-		b.waiting = slices.DeleteFunc(b.waiting, func(l *lookup) bool {
-			if l.since.After(late) {
-				return false
-			}
+		for _, l := range b.waiting {
 			l.turn <- turn{err: err}
-			return true
-		})
+		}
+		b.waiting = nil
 	}
 	if len(b.waiting) == 0 {
 		b.calls--

@@ -113,8 +113,8 @@ func TestBatchIsCut(t *testing.T) {
 	})
 }
 
-// TestBatchesOfARedisThatHangs checks that a call that gets no reply is one failure, whoever shares it, and that nobody waits for a
-// second one. The connections of the first calls break, and those of the next ones hang.
+// TestBatchesOfARedisThatHangs checks that a call that gets no reply is one failure, however many readers share it, and that no reader
+// waits for a second one. The connections of the first calls break, and those of the next ones hang.
 func TestBatchesOfARedisThatHangs(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis")

@@ -93,7 +93,7 @@ type Cache struct {
 	kinds    kinds
 
 	breaker breaker
-	batches *batches
+	batches batches
 	bypass  bypass
 	readers atomic.Int32 // calls of Get under way, if each makes its own call to Redis
 	// noSyncUntil holds, for each bucket, the time before which this process starts no sync: another one has the lock.
@@ -115,7 +115,7 @@ func New(client redis.UniversalClient, db *postgres.DB, o Options) *Cache {
 		shared: shared{report: o.OnShared}, notices: notices{report: o.OnUnusable}, outage: outage{report: o.OnOutage},
 		tokenPrefix: randomHex(epochLen / 2),
 	}
-	c.batches = newBatches(c.budgets, c.report)
+	c.batches.report = c.report
 	if o.Memory != nil {
 		c.memory = newMemory(c, o.Memory)
 	}

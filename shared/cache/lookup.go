@@ -5,7 +5,6 @@ import (
 	"context"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -40,7 +39,6 @@ type lookup struct {
 	reply bytes.Buffer
 	place []byte
 	turn  chan turn // if it waits for others
-	since time.Time // it waits
 }
 
 func (v *view) newLookup() *lookup {

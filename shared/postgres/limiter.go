@@ -33,7 +33,7 @@ var errQueue = fmt.Errorf("no connection became free: %w", context.DeadlineExcee
 // so that sessions can be read under any load.
 type limiter struct {
 	slots *slots.Limiter
-	// heavy admits the statements of heavy requests before slots does. A statement leaves it when its request works again, so it
+	// heavy admits the statements of heavy requests before slots does. A statement leaves it when its request works again. So heavy
 	// also limits the results that wait in memory.
 	heavy *slots.Limiter
 	// answered is when the database last answered any statement, in unix ns. If statements wait in vain, it

@@ -39,8 +39,8 @@ func newSlots(least int) *limiter.Limiter {
 	return limiter.New(limiter.Options{Slots: MaxRequests, Least: least, Reserved: urgentReserve, MaxWaiting: maxWaiting})
 }
 
-// newTurns returns the turns of lists with all documents. The rows of a list with many items are milliseconds of CPU time, in which
-// nothing else runs on that CPU. So a list that the database has answered waits until half of the CPUs, at least one, make no other.
+// newTurns returns the turns of lists with all documents. To decode a list with many items takes milliseconds of CPU time, and other requests
+// wait for that CPU. So at most half of the CPUs, and at least one, decode lists. Another list that the database has answered waits.
 func newTurns() chan struct{} { return make(chan struct{}, max(runtime.GOMAXPROCS(0)/2, 1)) }
 
 func newReaders() *limiter.Limiter {
@@ -150,8 +150,8 @@ func (c *call) Resume() {
 	}
 }
 
-// awaitTurn waits until few enough other lists are made, or the request is over. Who has a turn waits for nothing, so it is a matter of
-// their CPU time.
+// awaitTurn waits until few enough other lists are made, or the request is over. A list that has a turn waits for nothing, so this is a
+// matter of CPU time.
 func (c *call) awaitTurn() {
 	select {
 	case c.server.turns <- struct{}{}:

@@ -93,7 +93,7 @@ func (w *world) overloadOneCPU(ctx context.Context, s *section, name string, con
 	rows := [][]string{overloadRow(fmt.Sprintf("%s, %d callers", name, peakCallers), before, step/2, step)}
 	for i, share := range cpuGoals {
 		callers := 10 * peakCallers << (2 * i)
-		goal := overloadGoal{of: fmt.Sprintf("the CPU, %d times the callers", callers/peakCallers), peak: peak, share: share, p99: waitLimit}
+		goal := overloadGoal{of: fmt.Sprintf("the CPU, %d times the callers", callers/peakCallers), peak: peak, share: share}
 		var load timings
 		if constant == nil {
 			load = closedLoad(ctx, addr, callers, step, request)

@@ -13,7 +13,7 @@ import (
 // protocolFiles are the code that the model describes, relative to this folder.
 var protocolFiles = []string{
 	"../cache.go", "../get.go", "../identity.go", "../invalidate.go", "../sync.go", "../faults.go", "../coalesce.go", "../keys.go",
-	"../lookup.go", "../memory.go", "../read.go", "../scripts.go",
+	"../batch.go", "../lookup.go", "../memory.go", "../read.go", "../scripts.go",
 	"../../postgres/changelog.go",
 }
 
