@@ -234,8 +234,8 @@ func TestConcurrentRequests(t *testing.T) {
 			t.Errorf("the sum of %s is %v, want %d", name, sums[name], total)
 		}
 	}
-	if sums["Statements"] < callers*each || sums["RedisCalls"] < float64(c.Hits) {
-		t.Errorf("sums: %v, want a statement of each GetSession, and a call of each hit", sums)
+	if sums["Statements"] < callers*each || sums["RedisCalls"] == 0 { // hits share calls
+		t.Errorf("sums: %v, want a statement of each GetSession, and calls to Redis", sums)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/osirose-new/database-service/shared/app"
+	"github.com/osirose-new/database-service/shared/cache/memory"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -57,7 +59,7 @@ func TestLogCacheStatus(t *testing.T) {
 // TestLogShared makes concurrent requests for uncached values, until one request waits for another.
 func TestLogShared(t *testing.T) {
 	t.Parallel()
-	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets)
+	e := testenv.New(t, testenv.Variants[0], "miniredis", testenv.RealBudgets, func(o *app.Options) { o.Memory = memory.New(1 << 20) })
 	log := make(lines, 1000)
 	url := serveAll(t, log, e.Program)
 	for round := range 100 {
