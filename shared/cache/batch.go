@@ -33,7 +33,7 @@ type turn struct {
 	err    error
 }
 
-// run looks up l, alone or with others. A caller that gives up is not noticed: the wait is as short as a call.
+// run looks up l, alone or with others. A caller that gives up is not noticed: the wait is short.
 func (b *batches) run(l *lookup) error {
 	b.mu.Lock()
 	if b.calls < maxCalls {

@@ -59,7 +59,7 @@ func (k *Kind) findInMemory(ctx context.Context, id string) (Entry, error) {
 	})
 }
 
-// find looks into Redis. Many readers of one key share a look.
+// find looks into Redis. If each lookup is a call, many readers of one key share one.
 func (k *Kind) find(ctx context.Context, id string) (Entry, error) {
 	c := k.cache
 	if c.client == nil || c.batched() {
