@@ -90,7 +90,7 @@ func TestBatches(t *testing.T) {
 			if n.cache.Stats().Hits-before < readersAtOnce {
 				continue
 			}
-			if more := e.RDProxy.Accepted() - connections; more > 2 {
+			if more := e.RDProxy.Accepted() - connections; more > 10 { // a sync needs some
 				t.Errorf("%d readers needed %d connections more", readersAtOnce, more)
 			}
 			return
