@@ -104,7 +104,7 @@ func (f *faulty) all(c *clients, want fault) {
 		if err := f.Redis.Client.FlushAll(f.Context()).Err(); err != nil {
 			f.Fatal(err)
 		}
-		err := persist(func() error { return call(c) }, func(err error) bool { return faultOf(err) == want })
+		err := repeatIfBusy(func() error { return call(c) }, func(err error) bool { return faultOf(err) == want })
 		wantFault(f, rpc, err, want)
 		if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
 			f.Errorf("%s shows internals to the caller: %v", rpc, err)

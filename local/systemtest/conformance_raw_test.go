@@ -21,7 +21,7 @@ func (f *faulty) raw(rpc, called string, bodies map[request.Protocol]string, wan
 	f.Helper()
 	send := func(c *clients) reply { return reply{err: c.raw(f.Context(), pathOf(rpc, called), bodies[c.protocol])} }
 	start := time.Now()
-	own := reply{err: persist(func() error { return send(f.clients).err }, func(err error) bool { return faultOf(err).code == want })}
+	own := reply{err: repeatIfBusy(func() error { return send(f.clients).err }, func(err error) bool { return faultOf(err).code == want })}
 	f.seen.note(rpc, own)
 	if faultOf(own.err).code != want {
 		f.Errorf("%s with %.9q = %v, want %s", called, bodies[f.seen.protocol], own.err, want)
@@ -54,7 +54,7 @@ func (f *faulty) rawHTTP(rpc, method, contentType string) {
 	if f.transport == nil {
 		return // gRPC has no such request
 	}
-	err := persist(func() error { return f.post(f.Context(), method, pathOf(rpc, rpc), contentType, "{}") },
+	err := repeatIfBusy(func() error { return f.post(f.Context(), method, pathOf(rpc, rpc), contentType, "{}") },
 		func(err error) bool { return faultOf(err).code == twirp.BadRoute })
 	f.seen.note(rpc, reply{err: err})
 	if faultOf(err).code != twirp.BadRoute {

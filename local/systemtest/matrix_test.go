@@ -97,8 +97,8 @@ func transient(err error) bool {
 	return false
 }
 
-// persist repeats a call until its error is the right one, or one that no busy machine causes.
-func persist(call func() error, right func(error) bool) error {
+// repeatIfBusy repeats a call until its error is the right one, or one that no busy machine causes.
+func repeatIfBusy(call func() error, right func(error) bool) error {
 	err := call()
 	for i := 1; i < patience && !right(err) && transient(err); i++ {
 		time.Sleep(10 * time.Millisecond)

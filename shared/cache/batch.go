@@ -10,8 +10,8 @@ import (
 const (
 	// maxCalls is how many calls with lookups are under way at once. With one, a connection that is dead would stop all lookups.
 	maxCalls = 2
-	// maxBatch is how many lookups share a call. Each has its reply when all have theirs. No more lookups can wait than requests are
-	// served at once (512), and so none waits for more than four calls.
+	// maxBatch is how many lookups share a call. Each has its reply when all have theirs. About 512 requests are served at once, so a
+	// lookup waits for about four calls at most.
 	maxBatch = 64
 )
 
@@ -19,18 +19,18 @@ const (
 // call ends share the next one. A call costs this process about as much as the rest of a hit, so a batch is far cheaper than a call for each.
 // Batches grow with the load. Without load no lookup waits.
 type batches struct {
-	report func(error) error // of the outcome of a call
+	report func(error) error // is called once for each call, with its error
 
 	mu      sync.Mutex
 	calls   int
 	waiting []*lookup
 }
 
-// turn is what a lookup that waited is told: its outcome, or that it leads a call.
+// turn ends the wait of a lookup. Either it leads a call for itself and others, or its call is over.
 type turn struct {
 	leads  bool
 	others []*lookup
-	err    error
+	err    error // of the call
 }
 
 // run looks up l, alone or with others. A caller that gives up is not noticed: the wait is short.
@@ -50,18 +50,18 @@ func (b *batches) run(l *lookup) error {
 	return t.err
 }
 
-// lead makes a call for l and others. Its outcome is reported once: one dead connection is one failure.
+// lead makes a call for l and others. Its error is reported once: one dead connection is one failure.
 func (b *batches) lead(l *lookup, others []*lookup) error {
 	err := errPanicked
 	defer func() {
 		for _, o := range others {
-			o.turn <- turn{err: o.outcome(err)}
+			o.turn <- turn{err: o.errAfter(err)}
 		}
 		b.next(err)
 	}()
 	err = l.exec(context.Background(), others)
 	_ = b.report(err)
-	return l.outcome(err)
+	return l.errAfter(err)
 }
 
 // next starts the call after one that ended with err. After a timeout all lookups that wait fail, too: they would wait for another one.

@@ -3,10 +3,15 @@ package cache_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/cache"
@@ -17,16 +22,17 @@ import (
 // numbers is a kind of entities whose value is their id, so that a reply that reaches the wrong reader is seen.
 type numbers struct {
 	*testenv.Env
-	cache *cache.Cache
-	kind  *cache.Kind
+	program *app.Program
+	cache   *cache.Cache
+	kind    *cache.Kind
 }
 
 const readersAtOnce = 100 // more than two calls take
 
-func newNumbers(t *testing.T, e *testenv.Env, call time.Duration) *numbers {
+func newNumbers(t *testing.T, e *testenv.Env) *numbers {
 	t.Helper()
-	c := e.Open(t, func(o *app.Options) { o.Budgets.Redis.Call = call }).Cache
-	n := &numbers{e, c, c.Kind("number:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
+	p := e.Open(t, func(o *app.Options) { o.Budgets.Redis.Call = testenv.Patience })
+	n := &numbers{e, p, p.Cache, p.Cache.Kind("number:", format("v1"), func(_ context.Context, id string) (cache.Entry, error) {
 		return cache.Entry{Bytes: []byte(id), Now: time.Now()}, nil
 	})}
 	for i := range readersAtOnce {
@@ -44,32 +50,35 @@ func (n *numbers) read(t *testing.T, i int) {
 	}
 }
 
-// together has all readers look into Redis at once. It calls release when two calls are under way and all others wait, or when the first
-// reader of a Redis that hangs has given up.
+// together has all readers look into Redis at once. It calls release when two calls are under way and all others wait.
 func (n *numbers) together(t *testing.T, release func()) {
 	t.Helper()
 	n.RDProxy.Hold()
-	var all sync.WaitGroup
-	var done atomic.Int64
-	for i := range readersAtOnce {
-		all.Go(func() {
-			n.read(t, i)
-			done.Add(1)
-		})
-	}
-	await := func() bool {
-		calls, waiting := n.cache.Lookups()
-		return calls == 2 && waiting == readersAtOnce-calls || done.Load() > 0
-	}
-	for end := time.Now().Add(testenv.Patience); !await(); {
-		if time.Now().After(end) {
-			t.Fatal("the readers do not share two calls")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	all := n.begin(t, func() {})
 	release()
 	all.Wait()
 	n.wantIdle(t)
+}
+
+// begin starts all readers, and returns when two calls are under way and the others wait. Each reader calls done at its end.
+func (n *numbers) begin(t *testing.T, done func()) *sync.WaitGroup {
+	t.Helper()
+	var all sync.WaitGroup
+	for i := range readersAtOnce {
+		all.Go(func() {
+			n.read(t, i)
+			done()
+		})
+	}
+	for end := time.Now().Add(testenv.Patience); ; runtime.Gosched() {
+		calls, waiting := n.cache.Lookups()
+		switch {
+		case calls == 2 && waiting == readersAtOnce-calls:
+			return &all
+		case calls > 2, time.Now().After(end):
+			t.Fatalf("%d calls, and %d lookups that wait; want two calls, and that the others wait", calls, waiting)
+		}
+	}
 }
 
 func (n *numbers) wantIdle(t *testing.T) {
@@ -83,7 +92,7 @@ func (n *numbers) wantIdle(t *testing.T) {
 func TestBatches(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
-		n := newNumbers(t, e, testenv.Patience)
+		n := newNumbers(t, e)
 		for range 20 { // on a busy machine a watermark may be too old for a hit
 			before, connections := n.cache.Stats().Hits, e.RDProxy.Accepted()
 			n.together(t, e.RDProxy.Release)
@@ -103,7 +112,7 @@ func TestBatches(t *testing.T) {
 func TestBatchIsCut(t *testing.T) {
 	t.Parallel()
 	testenv.EachRedis(t, func(t *testing.T, e *testenv.Env) {
-		n := newNumbers(t, e, testenv.Patience)
+		n := newNumbers(t, e)
 		for _, after := range []int{1, 50, 200, 700, 1500, 3000, 5000} {
 			n.together(t, func() {
 				e.RDProxy.CutAfter(faultproxy.Received, after)
@@ -113,18 +122,60 @@ func TestBatchIsCut(t *testing.T) {
 	})
 }
 
-// TestBatchesOfARedisThatHangs checks that a call that gets no reply is one failure, however many readers share it, and that no reader
-// waits for a second one. The connections of the first calls break, and those of the next ones hang.
-func TestBatchesOfARedisThatHangs(t *testing.T) {
-	t.Parallel()
-	e := testenv.New(t, "plugins", "miniredis")
-	n := newNumbers(t, e, time.Second)
-	before := n.cache.Stats().RedisErrors
-	n.together(t, e.RDProxy.Reset)
-	if failed := n.cache.Stats().RedisErrors - before; failed > readersAtOnce/4 {
-		t.Errorf("%d readers of a Redis that hangs counted as %d failures, want one for each call", readersAtOnce, failed)
+// failing is a hook of go-redis. While it is on, each call with lookups waits until the test sends an error, and ends with it.
+type failing struct {
+	on    atomic.Bool
+	calls chan chan error
+}
+
+// DialHook implements redis.Hook.
+func (*failing) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+// ProcessHook implements redis.Hook.
+func (*failing) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// ProcessPipelineHook implements redis.Hook.
+func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if !f.on.Load() {
+			return next(ctx, commands)
+		}
+		end := make(chan error)
+		f.calls <- end
+		err := <-end
+		for _, c := range commands {
+			c.SetErr(err)
+		}
+		return err
 	}
-	e.RDProxy.Reset()
-	e.RDProxy.Release()
-	n.read(t, 1)
+}
+
+// TestBatchesWithoutReplies checks that a call that gets no reply is one failure, however many readers share it, and that no reader waits
+// for a second one.
+func TestBatchesWithoutReplies(t *testing.T) {
+	t.Parallel()
+	n := newNumbers(t, testenv.New(t, "plugins", "miniredis"))
+	hook := &failing{calls: make(chan chan error, readersAtOnce)}
+	n.program.Redis.AddHook(hook)
+	before := n.cache.Stats().RedisErrors
+	hook.on.Store(true)
+	done := make(chan struct{}, readersAtOnce)
+	all := n.begin(t, func() { done <- struct{}{} })
+	first, last := <-hook.calls, <-hook.calls
+	first <- syscall.ECONNRESET
+	shared := <-hook.calls
+	shared <- os.ErrDeadlineExceeded
+	for range readersAtOnce - 1 { // all but the one of the last call
+		select {
+		case <-done:
+		case <-hook.calls:
+			t.Fatal("readers that waited for a call without a reply wait for another one")
+		}
+	}
+	if failed := n.cache.Stats().RedisErrors - before; failed != 2 {
+		t.Errorf("%d failures, want 2", failed)
+	}
+	last <- syscall.ECONNRESET
+	all.Wait()
+	n.wantIdle(t)
 }

@@ -74,8 +74,8 @@ func (l *lookup) exec(ctx context.Context, others []*lookup) error {
 	return err
 }
 
-// outcome returns the error of the lookup in a call that ended with err: it may have its reply all the same.
-func (l *lookup) outcome(err error) error {
+// errAfter returns the error of the lookup after a call that ended with err: the lookup may have its reply all the same.
+func (l *lookup) errAfter(err error) error {
 	if last := l.cmds[len(l.cmds)-1]; err == nil || last.Err() == nil && l.reply.Len() > 0 {
 		return nil
 	}

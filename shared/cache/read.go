@@ -55,7 +55,7 @@ func (v *view) read(ctx context.Context, key string) (reading, error) {
 	}
 	l := v.lookups.Get().(*lookup)
 	l.set(key)
-	if err := c.look(ctx, l); err != nil {
+	if err := c.lookUp(ctx, l); err != nil {
 		return reading{}, err
 	}
 	reply := l.reply.Bytes()
@@ -71,7 +71,7 @@ func (v *view) read(ctx context.Context, key string) (reading, error) {
 // batched reports whether lookups share calls. A script of a cluster has its own node, and a call that is traced belongs to one request.
 func (c *Cache) batched() bool { return !c.cluster && !c.traced }
 
-func (c *Cache) look(ctx context.Context, l *lookup) error {
+func (c *Cache) lookUp(ctx context.Context, l *lookup) error {
 	if c.batched() {
 		return c.batches.run(l)
 	}

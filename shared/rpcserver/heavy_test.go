@@ -38,17 +38,23 @@ func (l lists) GetCharacterList(ctx context.Context, r *databasev1.GetCharacterL
 	return &databasev1.GetCharacterListResponse{}, nil
 }
 
+// serveLists returns a server with the full number of slots, and a client of its lists.
+func serveLists(t *testing.T, of databasev1.CharacterDbService) (*rpcserver.Server, databasev1.CharacterDbService) {
+	t.Helper()
+	edge := rpcserver.New(slog.New(slog.DiscardHandler))
+	edge.SetBudget(patience)
+	edge.FixSlots()
+	s := httptest.NewServer(edge.Handler(databasev1.NewCharacterDbServiceServer(of, edge.Options())))
+	t.Cleanup(s.Close)
+	return edge, databasev1.NewCharacterDbServiceProtobufClient(s.URL, http.DefaultClient)
+}
+
 // TestFullLists reproduces A6 of the security review: FULL lists leave the other slots to other requests, also to those of the same
 // caller.
 func TestFullLists(t *testing.T) {
 	t.Parallel()
-	edge := rpcserver.New(slog.New(slog.DiscardHandler))
-	edge.SetBudget(patience)
-	edge.FixSlots()
 	l := lists{inside: make(chan struct{}, 100), free: make(chan struct{})}
-	s := httptest.NewServer(edge.Handler(databasev1.NewCharacterDbServiceServer(l, edge.Options())))
-	t.Cleanup(s.Close)
-	client := databasev1.NewCharacterDbServiceProtobufClient(s.URL, http.DefaultClient)
+	edge, client := serveLists(t, l)
 	full := &databasev1.GetCharacterListRequest{UserId: "x", View: databasev1.CharacterView_CHARACTER_VIEW_FULL}
 	const atOnce = rpcserver.MaxRequests / 4 / 8
 	var all sync.WaitGroup
@@ -90,13 +96,8 @@ func TestFullLists(t *testing.T) {
 // TestFullListsThatWaitForTheDatabase checks that they take no slots meanwhile: a database that hangs is no overload.
 func TestFullListsThatWaitForTheDatabase(t *testing.T) {
 	t.Parallel()
-	edge := rpcserver.New(slog.New(slog.DiscardHandler))
-	edge.SetBudget(patience)
-	edge.FixSlots()
 	l := lists{inside: make(chan struct{}, 100), free: make(chan struct{}), queue: true}
-	s := httptest.NewServer(edge.Handler(databasev1.NewCharacterDbServiceServer(l, edge.Options())))
-	t.Cleanup(s.Close)
-	client := databasev1.NewCharacterDbServiceProtobufClient(s.URL, http.DefaultClient)
+	edge, client := serveLists(t, l)
 	var all sync.WaitGroup
 	for range 3 * rpcserver.MaxRequests / 4 / 8 {
 		all.Go(func() {
@@ -146,13 +147,8 @@ func (l busyLists) GetCharacterList(ctx context.Context, r *databasev1.GetCharac
 // TestFullListsAreMadeInTurn checks that few lists work at once after the database has answered, and that none keeps its turn.
 func TestFullListsAreMadeInTurn(t *testing.T) {
 	t.Parallel()
-	edge := rpcserver.New(slog.New(slog.DiscardHandler))
-	edge.SetBudget(patience)
-	edge.FixSlots()
 	l := busyLists{now: new(atomic.Int64), most: new(atomic.Int64)}
-	s := httptest.NewServer(edge.Handler(databasev1.NewCharacterDbServiceServer(l, edge.Options())))
-	t.Cleanup(s.Close)
-	client := databasev1.NewCharacterDbServiceProtobufClient(s.URL, http.DefaultClient)
+	edge, client := serveLists(t, l)
 	list := func(user string) {
 		if _, err := client.GetCharacterList(t.Context(), &databasev1.GetCharacterListRequest{UserId: user, View: databasev1.CharacterView_CHARACTER_VIEW_FULL}); err != nil {
 			t.Errorf("a FULL list = %v", err)
