@@ -19,13 +19,15 @@ import (
 )
 
 const (
+	// Starved is how late a deadline must be noticed for this process to be starved.
+	Starved = 5 * time.Millisecond
+	// Again is the time that the other side gets if this process was starved.
+	Again = 50 * time.Millisecond
+
+	// tries is how often it gets it.
+	tries = 4
 	// look is the time of the second look. The bytes are there or not.
 	look = time.Millisecond
-	// starved is how late a deadline must be noticed for this process to be starved.
-	starved = 5 * time.Millisecond
-	// again is the time that the other side gets if this process was starved, and tries is how often it gets it.
-	again = 50 * time.Millisecond
-	tries = 4
 	// A deadline that passed longer ago than tooLate, the time of a whole request, ends the call.
 	tooLate = time.Second
 )
@@ -71,8 +73,8 @@ func (d *deadline) extend(now time.Time) (next time.Time, last, ok bool) {
 	switch {
 	case at == 0, late < 0, late > tooLate: // it was changed, or set to long ago to end the call
 		return time.Time{}, true, false
-	case late >= starved:
-		return now.Add(again), false, true
+	case late >= Starved:
+		return now.Add(Again), false, true
 	}
 	return now.Add(look), true, true
 }

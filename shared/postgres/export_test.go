@@ -21,6 +21,9 @@ func (db *DB) MaxConns() int { return int(db.pool.Config().MaxConns) }
 // Heavy returns how many statements of heavy requests have a place.
 func (db *DB) Heavy() int { return db.limiter.heavy.Stats().Inside }
 
+// Answer records that the database has just answered a statement.
+func (db *DB) Answer() { db.limiter.observe(nil) }
+
 // IsPlaintext is for tests.
 var IsPlaintext = isPlaintext
 

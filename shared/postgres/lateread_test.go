@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // TestLateReplies checks that a reply of PostgreSQL is used although this process reads it after its time.
@@ -41,4 +43,18 @@ func TestLateReplies(t *testing.T) {
 		}
 	}
 	t.Error("Read never got the reply")
+}
+
+// TestLateConnections checks that a statement gets a connection although this process notices the end of its wait late.
+func TestLateConnections(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	db := e.Open(t, func(c *app.Options) { c.Budgets.Database.Acquire = -20 * time.Millisecond }).DB
+	var err error
+	for range 100 { // the server may be starved, too
+		if err = query(t.Context(), db, `SELECT 'x'`); err == nil {
+			return
+		}
+	}
+	t.Errorf("no statement got a connection: %v", err)
 }

@@ -70,7 +70,8 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 	if urgent {
 		kind, patience = slots.Urgent, b.UrgentQueue
 	}
-	want := slots.Want{Kind: kind, Until: now.Add(patience), Latest: deadline.Add(-minLeft)}
+	latest := deadline.Add(-minLeft)
+	want := slots.Want{Kind: kind, Until: now.Add(min(patience, latest.Sub(now))), Latest: latest}
 	p, r := place{of: l}, request.From(ctx)
 	if r != nil {
 		want.Principal, p.request = r.Principal, r.Slot
@@ -83,13 +84,18 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 		return p, nil
 	}
 	p.leave()
-	switch {
-	case ctx.Err() != nil:
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return p, ctx.Err()
-	case time.Since(time.Unix(0, l.answered.Load())) > b.Queue:
-		return p, errQueue
 	}
-	return p, &classified{ErrOverloaded, errQueue}
+	return p, l.refusal(max(time.Since(now), b.Queue))
+}
+
+// refusal is the error of a statement that got no place. If the database has answered none for that long, it hangs.
+func (l *limiter) refusal(recent time.Duration) error {
+	if time.Since(time.Unix(0, l.answered.Load())) > recent {
+		return errQueue
+	}
+	return &classified{ErrOverloaded, errQueue}
 }
 
 func (p *place) wait(ctx context.Context, now time.Time, want slots.Want) (ok bool) {

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/request"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 	"github.com/osirose-new/database-service/shared/testenv"
 )
 
@@ -77,6 +80,41 @@ func TestReservedShare(t *testing.T) {
 		}
 	}
 	t.Error("a statement that waited while the database answered none is not ErrUnavailable")
+}
+
+// TestLongWait checks that a statement that waits longer than others, or until too little of its request's time is left, gets
+// ErrOverloaded if the database answers another one meanwhile, however long before the end of the wait.
+func TestLongWait(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
+	db := e.Program.DB
+	defer occupy(t, e, db, db.MaxConns()*3/4)()
+	defer occupy(t, e, db.Urgent(), db.MaxConns()/4)()
+	const little = 300 * time.Millisecond // less than an urgent statement may wait
+	for _, left := range []time.Duration{rpcserver.Budget, little} {
+		waited, err := false, error(nil)
+		for !waited { // on a busy machine the time may end before the statement waits
+			waited, err = waitAndAnswer(t, db.Urgent(), left)
+		}
+		if !errors.Is(err, postgres.ErrOverloaded) {
+			t.Errorf("a statement of a request with %v left = %v, want ErrOverloaded", left, err)
+		}
+	}
+}
+
+// waitAndAnswer runs a statement, and records an answer of the database while it waits. waited is false if it did not wait.
+func waitAndAnswer(t *testing.T, db *postgres.DB, left time.Duration) (waited bool, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), left)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() { result <- query(ctx, db, `SELECT 'x'`) }()
+	for !waited && ctx.Err() == nil {
+		waited = db.Stats().Waiting > 0
+		runtime.Gosched()
+	}
+	db.Answer()
+	return waited, <-result
 }
 
 func TestConnectionsAreFreed(t *testing.T) {

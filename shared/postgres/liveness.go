@@ -2,11 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/osirose-new/database-service/shared/lateread"
 )
 
 // A Lambda process is frozen between requests. During a freeze, connections can die unnoticed, and the monotonic clock
@@ -62,6 +65,33 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 		l.silent.Store(now.UnixNano())
 	}
 	return err == nil
+}
+
+// acquire returns a connection within the budget. If its end is noticed late, this process got no CPU, and the connection gets another while,
+// until the statement must end: a new connection takes several replies, and CPU time to log in.
+func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) {
+	for now := time.Now(); ; {
+		end := now.Add(min(budget, s.deadline.Sub(now)))
+		conn, err := db.acquireBy(s, end)
+		if !errors.Is(err, errNoConnection) {
+			return conn, err
+		}
+		now = time.Now()
+		if now.Sub(end) < lateread.Starved || !now.Before(s.deadline) {
+			return nil, err
+		}
+		budget = lateread.Again
+	}
+}
+
+func (db *DB) acquireBy(s statement, end time.Time) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithDeadline(s, end)
+	defer cancel()
+	conn, err := db.acquireLive(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil, errNoConnection
+	}
+	return conn, err
 }
 
 // acquireLive returns a connection that is new, was used within the last second, or has just answered a ping.

@@ -255,21 +255,6 @@ func (statement) Done() <-chan struct{} { return nil }
 // Err implements context.Context.
 func (statement) Err() error { return nil }
 
-// acquire returns a connection within the budget.
-func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) {
-	end := time.Now().Add(budget)
-	if s.deadline.Before(end) {
-		end = s.deadline
-	}
-	ctx, cancel := context.WithDeadline(s, end)
-	defer cancel()
-	conn, err := db.acquireLive(ctx)
-	if err != nil && ctx.Err() != nil {
-		return nil, errNoConnection
-	}
-	return conn, err
-}
-
 // QueryOne runs one reading statement and collects its only row with fn, for example pgx.RowToStructByName. If there is
 // no row, it returns pgx.ErrNoRows.
 func QueryOne[T any](ctx context.Context, db *DB, fn pgx.RowToFunc[T], sql string, args ...any) (T, error) {
