@@ -81,7 +81,7 @@ func (f *faulty) overloaded() *clients {
 	var others sync.WaitGroup
 	for range places {
 		others.Go(func() {
-			for !room.isFree() { // a busy machine may be too slow to read the request
+			for !room.isFree() && f.Context().Err() == nil { // a busy machine may be too slow to read the request
 				_, _ = load.sessions.GetSession(f.Context(), holdingRequest)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,19 +98,23 @@ func (f *faulty) prepare(c *conform) {
 
 func errorOf[A any](_ A, err error) error { return err }
 
-// all makes every call with an empty Redis, and checks that each fails with want.
+// all makes every call with an empty Redis, all at once, and checks that each fails with want.
 func (f *faulty) all(c *clients, want fault) {
 	f.Helper()
-	for rpc, call := range f.calls {
-		if err := f.Redis.Client.FlushAll(f.Context()).Err(); err != nil {
-			f.Fatal(err)
-		}
-		err := repeatIfBusy(func() error { return call(c) }, func(err error) bool { return faultOf(err) == want })
-		wantFault(f, rpc, err, want)
-		if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
-			f.Errorf("%s shows internals to the caller: %v", rpc, err)
-		}
+	if err := f.Redis.Client.FlushAll(f.Context()).Err(); err != nil {
+		f.Fatal(err)
 	}
+	var calls sync.WaitGroup
+	for rpc, call := range f.calls {
+		calls.Go(func() {
+			err := repeatIfBusy(func() error { return call(c) }, func(err error) bool { return faultOf(err) == want })
+			wantFault(f, rpc, err, want)
+			if err != nil && strings.ContainsAny(err.Error(), "/\"{") {
+				f.Errorf("%s shows internals to the caller: %v", rpc, err)
+			}
+		})
+	}
+	calls.Wait()
 }
 
 // under runs play with t.

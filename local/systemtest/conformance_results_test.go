@@ -46,11 +46,15 @@ func (o *results) note(rpc string, r reply) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, one := range resultsOf(rpc, r) {
-		if one.fault == (fault{code: twirp.DeadlineExceeded}) || one.fault == (fault{code: twirp.Canceled}) {
-			continue // not an answer: gRPC's client gave up on its own
+		if !one.isOfTheClient() {
+			o.seen[one] = true
 		}
-		o.seen[one] = true
 	}
+}
+
+// isOfTheClient reports whether f is not an answer: gRPC's client gave up by itself.
+func (f fault) isOfTheClient() bool {
+	return f == fault{code: twirp.DeadlineExceeded} || f == fault{code: twirp.Canceled}
 }
 
 // begin sets the scenario of the next calls.

@@ -65,6 +65,9 @@ const patience = 100
 
 // repeat makes the call of r by the other protocols and compares the replies.
 func (m *matrix) repeat(r repeated, others map[request.Protocol]*clients, again func(*clients) reply) {
+	if faultOf(r.first.err).isOfTheClient() {
+		return
+	}
 	for protocol, c := range others {
 		var d string
 		var isOther bool
