@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/config"
 	"github.com/osirose-new/database-service/shared/embedded"
@@ -39,6 +41,7 @@ func Main(m *testing.M) {
 	runAtLeast(4)
 	code := m.Run()
 	if s := server.started; s != nil {
+		server.admin.Close()
 		if err := s.Stop(); err != nil {
 			log.Print("stop PostgreSQL: ", err)
 			code = 1
@@ -63,6 +66,7 @@ func runAtLeast(n int) {
 var server struct {
 	once    sync.Once
 	started *embedded.Postgres
+	admin   *pgxpool.Pool // creates and drops databases: a connection for each would take as much CPU as the database
 	err     error
 }
 
@@ -81,6 +85,9 @@ func Postgres(t testing.TB) *embedded.Postgres {
 				"shared_buffers": "128MB", "max_wal_size": "128MB",
 			},
 		})
+		if server.err == nil {
+			server.admin, server.err = pgxpool.New(context.Background(), server.started.URL("postgres"))
+		}
 	})
 	if server.err != nil {
 		t.Fatalf("start PostgreSQL: %v", server.err)
