@@ -47,7 +47,10 @@ func (c *call) receive(r *http.Request) ([]byte, twirp.Error) {
 	if r.ContentLength > 0 {
 		size = min(size, int(r.ContentLength))
 	}
-	body := make([]byte, 0, size)
+	body := c.small[:0]
+	if size > len(c.small) {
+		body = make([]byte, 0, size)
+	}
 	for {
 		n, err := r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]

@@ -44,6 +44,7 @@ type call struct {
 	turn    bool         // it has one of the turns of such lists
 	reading limiter.Slot // while the body is read
 	large   limiter.Slot // of MaxBytes, until the answer is made
+	small   [64]byte     // has the body of most requests, so that it costs no allocation
 	body    []byte
 	isJSON  bool
 	cut     bool         // the caller did not take the answer
