@@ -83,7 +83,7 @@ func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline ti
 		p.request.Pause()
 		return p, nil
 	}
-	p.leave()
+	p.leave(false)
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return p, ctx.Err()
 	}
@@ -108,11 +108,12 @@ func (p *place) wait(ctx context.Context, now time.Time, want slots.Want) (ok bo
 	return ok
 }
 
-func (p place) leave() {
+// leave ends the statement.
+func (p place) leave(hasResult bool) {
 	if p.held.Held() {
 		p.of.slots.Leave(p.held)
 	}
-	p.request.Resume()
+	p.request.Resume(hasResult)
 	if p.heavy.Held() {
 		p.of.heavy.Leave(p.heavy)
 	}
@@ -123,7 +124,7 @@ type noSlot struct{}
 
 func (noSlot) Queue() bool { return false }
 func (noSlot) Pause()      {}
-func (noSlot) Resume()     {}
+func (noSlot) Resume(bool) {}
 
 // observe records when the database last answered. An error from the server is an answer too.
 func (l *limiter) observe(err error) {

@@ -160,7 +160,7 @@ type heavySlot struct{ resuming, free chan struct{} }
 
 func (heavySlot) Queue() bool { return true }
 func (heavySlot) Pause()      {}
-func (s heavySlot) Resume() {
+func (s heavySlot) Resume(bool) {
 	s.resuming <- struct{}{}
 	<-s.free
 }

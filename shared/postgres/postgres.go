@@ -211,7 +211,7 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	if err != nil {
 		return err
 	}
-	defer place.leave()
+	defer func() { place.leave(err == nil) }()
 	conn, err := db.acquire(s, db.budgets.Acquire)
 	if err != nil {
 		if db.observe != nil {

@@ -140,9 +140,9 @@ func (c *call) Pause() {
 }
 
 // Resume implements request.Slot.
-func (c *call) Resume() {
+func (c *call) Resume(hasResult bool) {
 	if c.slot.Held() && c.paused {
-		if c.list {
+		if c.list && hasResult {
 			c.awaitTurn()
 		}
 		c.paused = false

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/rpcserver"
+	"github.com/osirose-new/database-service/shared/testenv"
 )
 
 // lists is a CharacterDbService whose FULL lists wait until free is closed.
@@ -30,7 +33,7 @@ func (l lists) GetCharacterList(ctx context.Context, r *databasev1.GetCharacterL
 		slot := request.From(ctx).Slot
 		if l.queue {
 			slot.Queue()
-			defer slot.Resume()
+			defer slot.Resume(true)
 		}
 		l.inside <- struct{}{}
 		<-l.free
@@ -128,7 +131,7 @@ func (l busyLists) GetCharacterList(ctx context.Context, r *databasev1.GetCharac
 	for range len(r.UserId) { // as many statements as the user's name has letters
 		heavy := slot.Queue()
 		slot.Pause()
-		slot.Resume()
+		slot.Resume(true)
 		if !heavy {
 			return nil, rpcserver.Error(twirp.Internal, "INTERNAL", "not heavy")
 		}
@@ -166,5 +169,47 @@ func TestFullListsAreMadeInTurn(t *testing.T) {
 	all.Wait()
 	if most, want := l.most.Load(), int64(max(runtime.GOMAXPROCS(0)/2, 1)); most > want {
 		t.Errorf("%d lists worked at once, want at most %d", most, want)
+	}
+}
+
+// refusedLists is a CharacterDbService whose database refuses the lists of the user "refused". Other lists keep their turn until free is
+// closed.
+type refusedLists struct {
+	databasev1.CharacterDbService
+	inside, free chan struct{}
+}
+
+func (l refusedLists) GetCharacterList(ctx context.Context, r *databasev1.GetCharacterListRequest) (*databasev1.GetCharacterListResponse, error) {
+	slot := request.From(ctx).Slot
+	slot.Queue()
+	if r.UserId == "refused" {
+		slot.Resume(false)
+		return nil, rpcserver.Error(twirp.ResourceExhausted, "OVERLOADED", "in time: "+strconv.FormatBool(ctx.Err() == nil))
+	}
+	slot.Resume(true)
+	l.inside <- struct{}{}
+	<-l.free
+	return &databasev1.GetCharacterListResponse{}, nil
+}
+
+// TestRefusedListsWaitForNoTurn checks that a list without a result ends while others have all turns.
+func TestRefusedListsWaitForNoTurn(t *testing.T) {
+	t.Parallel()
+	l := refusedLists{inside: make(chan struct{}), free: make(chan struct{})}
+	edge, client := serveLists(t, l)
+	edge.SetBudget(testenv.RequestBudget)
+	list := func(user string) error {
+		_, err := client.GetCharacterList(context.Background(), &databasev1.GetCharacterListRequest{UserId: user, View: databasev1.CharacterView_CHARACTER_VIEW_FULL})
+		return err
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for range max(runtime.GOMAXPROCS(0)/2, 1) {
+		all.Go(func() { _ = list("x") })
+		<-l.inside
+	}
+	defer close(l.free)
+	if err := list("refused"); err == nil || !strings.Contains(err.Error(), "in time: true") {
+		t.Errorf("a list without a result, while others have all turns = %v", err)
 	}
 }
