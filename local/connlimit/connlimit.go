@@ -6,6 +6,7 @@ package connlimit
 import (
 	"cmp"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -74,6 +75,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	runtime.Gosched() // requests on open connections come before the next connection
 	c := &conn{Conn: accepted, listener: l, address: callers.HostOf(accepted.RemoteAddr())}
 	c.heard.Store(time.Now().UnixNano())
 	for _, longestIdle := range l.add(c) {

@@ -157,7 +157,7 @@ func (db *DB) Address() string {
 
 // Read runs f on a connection, without a transaction. The time limits, which an earlier deadline of ctx shortens:
 //   - 500 ms for everything.
-//   - 250 ms of them until there is a connection.
+//   - 250 ms of them until there is a connection, and more if this process gets no CPU meanwhile.
 //   - 100 ms of these until a connection becomes free, if all are in use.
 //
 // If the connection is dead, f runs once more on another one, so f must only read. f also runs once more if a migration
