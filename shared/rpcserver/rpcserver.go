@@ -181,7 +181,7 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 		}
 		c.route(ctx)
 		var public twirp.Error
-		response, public = c.answer(ctx, in, next)
+		response, public = c.answer(ctx, in, func(ctx context.Context) (any, error) { return next(ctx, in) })
 		if public != nil {
 			return nil, public
 		}
@@ -191,7 +191,7 @@ func (s *Server) intercept(next twirp.Method) twirp.Method {
 
 // answer runs a method of a service, if the caller has the rights that the message needs. Panics and internal errors never reach
 // the caller.
-func (c *call) answer(ctx context.Context, message any, method twirp.Method) (response any, public twirp.Error) {
+func (c *call) answer(ctx context.Context, message any, method func(context.Context) (any, error)) (response any, public twirp.Error) {
 	c.keepMessages(message, nil)
 	if c.caller != nil && message != nil { // an unknown gRPC method has none
 		if err := c.allow(callers.Needed(message)); err != nil {
@@ -208,7 +208,7 @@ func (c *call) answer(ctx context.Context, message any, method twirp.Method) (re
 			response, public = nil, c.public(ctx, errPanic)
 		}
 	}()
-	response, err := method(ctx, message)
+	response, err := method(ctx)
 	if m, ok := response.(proto.Message); err == nil && (!ok || !m.ProtoReflect().IsValid()) {
 		err = errNil // Twirp would send the names of internal types to the caller
 	}

@@ -67,7 +67,7 @@ func (s *Server) take(c *call, in Incoming, now time.Time) (any, twirp.Error) {
 	if err := c.enter(c.kindOf(size)); err != nil {
 		return nil, err
 	}
-	return c.answer(c, in.Message(), func(ctx context.Context, _ any) (any, error) { return in.Call(ctx) })
+	return c.answer(c, in.Message(), in.Call)
 }
 
 // readMessage reads the message before the request takes a slot.
