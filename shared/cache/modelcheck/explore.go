@@ -33,9 +33,9 @@ func explore(w world, b bug) result {
 	x := &explorer{world: w, bug: b}
 	x.grow(1 << 16)
 	x.add(initial(w), stepStart)
+	var level []state
 	for len(x.next) > 0 && x.violation == "" {
-		level := x.next
-		x.next = nil
+		level, x.next = x.next, level[:0]
 		for i := range level {
 			x.at, _ = x.find(hash(&level[i]))
 			x.successors(&level[i])

@@ -5,7 +5,7 @@
 //	go run ./shared/cache/modelcheck            all worlds; fails on a violation, and if a mutant is not found
 //	go run ./shared/cache/modelcheck -bug NAME  the shortest way to what that mutant does
 //
-// It takes about three minutes and 7 GB on two cores. A step of the model is one atomic act of the code: a command or a
+// It takes about two minutes and 7 GB on two cores. A step of the model is one atomic act of the code: a command or a
 // script of Redis, or a statement of PostgreSQL. A process that dies takes no further step. The clock has ticks: see the
 // constants in model.go, which a test compares with those of package cache. Each world has one or two kinds of fault, and
 // one fault in a run. A read must see an own write unless a failover may have lost the write or its deletion.
