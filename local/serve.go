@@ -209,14 +209,21 @@ func listen(p *app.Program, all services.Services, h *health, admin string, demo
 	}, nil
 }
 
-// routes returns the handlers of the port that are not gRPC's. Health checks and the front page are neither limited nor logged.
+// routes returns the handlers of the port that are not gRPC's. Health checks and the front page are neither limited nor logged. Calls pass
+// by the ServeMux, which would cost each of them three allocations.
 func routes(edge *rpcserver.Server, s services.Services, h *health, front http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", front)
-	mux.Handle("/", s.Handler(edge, grpcserver.Urgent...))
-	mux.HandleFunc("GET /healthz", h.serveAlive)
-	mux.HandleFunc("GET /readyz", h.serveReady)
-	return mux
+	calls, others := s.Handler(edge, grpcserver.Urgent...), http.NewServeMux()
+	others.Handle("GET /{$}", front)
+	others.Handle("/", calls) // an unknown path gets an error of Twirp
+	others.HandleFunc("GET /healthz", h.serveAlive)
+	others.HandleFunc("GET /readyz", h.serveReady)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/twirp/") {
+			calls.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // serve returns at once. The channel gets an error when one of the two servers ends.
