@@ -55,39 +55,39 @@ func (l *limiter) stats() (waiting int, refused uint64) {
 	return all.Waiting + heavy.Waiting, all.Refused + heavy.Refused
 }
 
-// place is that of a running statement.
+// place is that of a statement in a limiter.
 type place struct {
 	of          *limiter
 	held, heavy slots.Slot
 	request     request.Slot // paused
 }
 
-// enter waits for a place, for the time of b at most, and not so long that too little of the time until deadline is left. The request
+// enter waits for the place, for the time of b at most, and not so long that too little of the time until deadline is left. The request
 // keeps its slot while it waits, so that the requests that wait here are not more than can be served; heavy ones do not, see
 // [request.Slot]. Then its slot is free for others, until the statement ends.
-func (l *limiter) enter(ctx context.Context, b Budgets, urgent bool, deadline time.Time) (place, error) {
+func (p *place) enter(ctx context.Context, b *Budgets, urgent bool, deadline time.Time) error {
 	kind, patience, now := slots.Ordinary, b.Queue, time.Now()
 	if urgent {
 		kind, patience = slots.Urgent, b.UrgentQueue
 	}
 	latest := deadline.Add(-minLeft)
 	want := slots.Want{Kind: kind, Until: now.Add(min(patience, latest.Sub(now))), Latest: latest}
-	p, r := place{of: l}, request.From(ctx)
-	if r != nil {
-		want.Principal, p.request = r.Principal, r.Slot
-	}
-	if p.request == nil {
-		p.request = noSlot{}
+	p.request = noSlot{}
+	if r := request.From(ctx); r != nil {
+		want.Principal = r.Principal
+		if r.Slot != nil {
+			p.request = r.Slot
+		}
 	}
 	if p.wait(ctx, now, want) {
 		p.request.Pause()
-		return p, nil
+		return nil
 	}
 	p.leave(false)
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return p, ctx.Err()
+		return ctx.Err()
 	}
-	return p, l.refusal(max(time.Since(now), b.Queue))
+	return p.of.refusal(max(time.Since(now), b.Queue))
 }
 
 // refusal is the error of a statement that got no place. If the database has answered none for that long, it hangs.
@@ -109,7 +109,7 @@ func (p *place) wait(ctx context.Context, now time.Time, want slots.Want) (ok bo
 }
 
 // leave ends the statement.
-func (p place) leave(hasResult bool) {
+func (p *place) leave(hasResult bool) {
 	if p.held.Held() {
 		p.of.slots.Leave(p.held)
 	}

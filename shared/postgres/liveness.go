@@ -59,7 +59,7 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	if wire.SetDeadline(end) != nil {
 		return false
 	}
-	err := conn.Ping(statement{ctx, end})
+	err := conn.Ping(&statement{ctx, end})
 	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	if isSlow(err) {
 		l.silent.Store(now.UnixNano())
@@ -69,7 +69,7 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 
 // acquire returns a connection within the budget. If its end is noticed late, this process got no CPU, and the connection gets another while,
 // until the statement must end: a new connection takes several replies, and CPU time to log in.
-func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) {
+func (db *DB) acquire(s *statement, budget time.Duration) (*pgxpool.Conn, error) {
 	for now := time.Now(); ; {
 		end := now.Add(min(budget, s.deadline.Sub(now)))
 		conn, err := db.acquireBy(s, end)
@@ -84,7 +84,7 @@ func (db *DB) acquire(s statement, budget time.Duration) (*pgxpool.Conn, error) 
 	}
 }
 
-func (db *DB) acquireBy(s statement, end time.Time) (*pgxpool.Conn, error) {
+func (db *DB) acquireBy(s *statement, end time.Time) (*pgxpool.Conn, error) {
 	ctx, cancel := context.WithDeadline(s, end)
 	defer cancel()
 	conn, err := db.acquireLive(ctx)

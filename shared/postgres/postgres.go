@@ -206,9 +206,8 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 			return errTooLate
 		}
 	}
-	s := statement{ctx, start.Add(left)}
-	place, err := db.limiter.enter(ctx, db.budgets, db.urgent, s.deadline)
-	if err != nil {
+	s, place := &statement{ctx, start.Add(left)}, place{of: db.limiter}
+	if err := place.enter(ctx, &db.budgets, db.urgent, s.deadline); err != nil {
 		return err
 	}
 	defer func() { place.leave(err == nil) }()
@@ -247,13 +246,13 @@ type statement struct {
 }
 
 // Deadline implements context.Context.
-func (s statement) Deadline() (time.Time, bool) { return s.deadline, true }
+func (s *statement) Deadline() (time.Time, bool) { return s.deadline, true }
 
 // Done implements context.Context.
-func (statement) Done() <-chan struct{} { return nil }
+func (*statement) Done() <-chan struct{} { return nil }
 
 // Err implements context.Context.
-func (statement) Err() error { return nil }
+func (*statement) Err() error { return nil }
 
 // QueryOne runs one reading statement and collects its only row with fn, for example pgx.RowToStructByName. If there is
 // no row, it returns pgx.ErrNoRows.
