@@ -26,42 +26,42 @@ type batches struct {
 	waiting []*lookup
 }
 
-// turn ends the wait of a lookup. Either it leads a call for itself and others, or its call is over.
-type turn struct {
-	leads  bool
-	others []*lookup
-	err    error // of the call
-}
-
 // run looks up l, alone or with others. A caller that gives up is not noticed: the wait is short.
 func (b *batches) run(l *lookup) error {
 	b.mu.Lock()
 	if b.calls < maxCalls {
 		b.calls++
 		b.mu.Unlock()
-		return b.lead(l, nil)
+		return b.call(l, nil)
 	}
 	b.waiting = append(b.waiting, l)
 	b.mu.Unlock()
-	t := <-l.turn
-	if t.leads {
-		return b.lead(l, t.others)
-	}
-	return t.err
+	return <-l.done
 }
 
-// lead makes a call for l and others. Its error is reported once: one dead connection is one failure.
-func (b *batches) lead(l *lookup, others []*lookup) error {
+// call makes a call for l and others, and starts the next one. Its error is reported once: one dead connection is one failure.
+func (b *batches) call(l *lookup, others []*lookup) error {
 	err := errPanicked
 	defer func() {
+		_ = b.report(err)
 		for _, o := range others {
-			o.turn <- turn{err: o.errAfter(err)}
+			o.done <- o.errAfter(err)
 		}
 		b.next(err)
 	}()
 	err = l.exec(context.Background(), others)
-	_ = b.report(err)
 	return l.errAfter(err)
+}
+
+// callFor makes a call for lookups that wait. It has a goroutine for the sake of memory: go-redis needs 3 kB of stack, and each request
+// whose stack had to grow for that would keep 16 kB.
+func (b *batches) callFor(batch []*lookup) {
+	err := errPanicked
+	defer func() {
+		_ = recover() // the caller's request goes on without Redis
+		batch[0].done <- err
+	}()
+	err = b.call(batch[0], batch[1:])
 }
 
 // next starts the call after one that ended with err. After a timeout all lookups that wait fail, too: they would wait for another one.
@@ -70,7 +70,7 @@ func (b *batches) next(err error) {
 	defer b.mu.Unlock()
 	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
 		for _, l := range b.waiting {
-			l.turn <- turn{err: err}
+			l.done <- err
 		}
 		b.waiting = nil
 	}
@@ -83,5 +83,5 @@ func (b *batches) next(err error) {
 	if len(batch) > maxBatch {
 		batch, b.waiting = batch[:maxBatch:maxBatch], batch[maxBatch:]
 	}
-	batch[0].turn <- turn{leads: true, others: batch[1:]}
+	go b.callFor(batch)
 }

@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -122,6 +123,8 @@ func TestBatchIsCut(t *testing.T) {
 	})
 }
 
+var errHookPanics = errors.New("the call panics")
+
 // failing is a hook of go-redis. While it is on, each call with lookups waits until the test sends an error, and ends with it.
 type failing struct {
 	on    atomic.Bool
@@ -143,6 +146,9 @@ func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		end := make(chan error)
 		f.calls <- end
 		err := <-end
+		if errors.Is(err, errHookPanics) {
+			panic(err)
+		}
 		for _, c := range commands {
 			c.SetErr(err)
 		}
@@ -178,4 +184,25 @@ func TestBatchesWithoutReplies(t *testing.T) {
 	last <- syscall.ECONNRESET
 	all.Wait()
 	n.wantIdle(t)
+}
+
+// TestBatchPanics checks that a call that panics is a failed call for all readers that wait for it.
+func TestBatchPanics(t *testing.T) {
+	t.Parallel()
+	n := newNumbers(t, testenv.New(t, "plugins", "miniredis"))
+	hook := &failing{calls: make(chan chan error, readersAtOnce)}
+	n.program.Redis.AddHook(hook)
+	before := n.cache.Stats().RedisErrors
+	hook.on.Store(true)
+	all := n.begin(t, func() {})
+	first, last := <-hook.calls, <-hook.calls
+	first <- syscall.ECONNRESET
+	(<-hook.calls) <- errHookPanics
+	(<-hook.calls) <- syscall.ECONNRESET
+	last <- syscall.ECONNRESET
+	all.Wait()
+	n.wantIdle(t)
+	if failed := n.cache.Stats().RedisErrors - before; failed != 4 {
+		t.Errorf("%d failures, want 4", failed)
+	}
 }

@@ -171,6 +171,9 @@ func (c *Cache) Kind(prefix string, format func() string, load Load) *Kind {
 // service never writes: a process must see another process's acknowledged write at once. A hit there has the decoded Value. It must
 // come before the first read.
 func (k *Kind) InProcess(decode func([]byte) (any, error)) *Kind {
+	if n := nameOf(k.prefix); n.Prefix == "" || n.ID != "" {
+		panic("the prefix of a Kind in the process must end with its first colon: syncs take keys apart there")
+	}
 	k.memory, k.decode = k.cache.memory, decode
 	return k
 }

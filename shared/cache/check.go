@@ -241,7 +241,8 @@ func (p *probe) scripts(ctx context.Context) error {
 	if l.granted {
 		v.fill(ctx, key, token, l, Entry{Bytes: value})
 	}
-	r, err := v.read(ctx, key)
+	var r reading
+	err = v.read(ctx, key, &r)
 	if err == nil && !bytes.Equal(r.value, value) {
 		err = errForgets
 	}

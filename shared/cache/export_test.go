@@ -92,7 +92,8 @@ func (v *Vault) Hit(w Watermark, key, value string, now int64) (served string, h
 // Reply returns what a lookup serves that gets this reply.
 func (v *Vault) Reply(reply []byte, key string) (served string, hit bool) {
 	buffer := make([]byte, 0, 256)
-	r, err := v.view.decode(resp{rest: reply}, key, &buffer)
+	var r reading
+	err := v.view.decode(reply, key, &buffer, &r)
 	if err != nil || !r.within(MaxStaleness) || r.value == nil {
 		return "", false
 	}
@@ -144,9 +145,9 @@ func (t *Tier) Advance(boot, wall time.Duration) {
 // Sync syncs.
 func (t *Tier) Sync() { t.m.sync() }
 
-// Serves reports what the process would serve under the name.
-func (t *Tier) Serves(name string) (string, bool) {
-	e, ok := t.m.get(name)
+// Serves reports what the process would serve of the entity with the key.
+func (t *Tier) Serves(key string) (string, bool) {
+	e, ok := t.m.get(nameOf(key))
 	return fmt.Sprint(e.Value), ok
 }
 

@@ -106,7 +106,7 @@ type stamp struct {
 
 // authentic reports whether a process of this database wrote the stamp. The last one is remembered: a stamp lives for
 // 250 ms or longer, and many hits read it.
-func (id *identity) authentic(s stamp) bool {
+func (id *identity) authentic(s *stamp) bool {
 	if last := id.verified.Load(); last != nil && last.name == s.name && bytes.Equal(last.mac, s.mac) &&
 		bytes.Equal(last.t, s.t) && bytes.Equal(last.epoch, s.epoch) && bytes.Equal(last.d, s.d) {
 		return true

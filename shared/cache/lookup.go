@@ -38,12 +38,12 @@ type lookup struct {
 	cmds  []redis.Cmder
 	reply bytes.Buffer
 	place []byte
-	turn  chan turn // if it waits for others
+	done  chan error // the end of its wait for a call
 }
 
 func (v *view) newLookup() *lookup {
 	ctx := context.Background() // of the commands; the call has its own
-	l := &lookup{pipe: v.cache.client.Pipeline(), place: make([]byte, 0, 256), turn: make(chan turn, 1)}
+	l := &lookup{pipe: v.cache.client.Pipeline(), place: make([]byte, 0, 256), done: make(chan error, 1)}
 	hget := []any{"hget", "", v.field}
 	l.key = &hget[1]
 	l.cmds = []redis.Cmder{

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,11 +17,20 @@ const NamesKept = 2 * MaxStaleness
 // Store keeps values in the process. Package memory has one. A store may lose a value at any time, and its methods may be
 // called concurrently.
 type Store interface {
-	Get(key string) (Kept, bool)
-	Set(key string, value Kept)
-	Delete(key string)
+	Get(name Name) (Kept, bool)
+	Set(name Name, value Kept)
+	Delete(name Name)
 	Clear()
 	Bytes() uint64 // about how much memory it takes
+}
+
+// Name names a value in a [Store]. The key of an entity is in two parts, because to join them would cost each read an allocation.
+type Name struct{ Prefix, ID string }
+
+// nameOf takes a key of the change log apart. [Kind.InProcess] checks that a prefix ends at the first colon.
+func nameOf(key string) Name {
+	i := strings.IndexByte(key, ':') + 1
+	return Name{key[:i], key[i:]}
 }
 
 // Kept is a value in a [Store].
@@ -66,13 +76,13 @@ type position struct {
 // era is the time in which every change was applied. A new one begins without values.
 type era struct {
 	id    *identity
-	names map[string]naming // what syncs have named lately
+	names map[Name]naming // what syncs have named lately
 	// gaps is the time by the database's clock up to which names may be missing, and lost the last sync that may miss one.
 	gaps int64
 	lost uint64
 }
 
-// naming is the last sync that named a key.
+// naming is the last sync that named an entity.
 type naming struct {
 	sync uint64
 	now  int64 // the database's clock, later than the change
@@ -93,9 +103,9 @@ func newMemory(c *Cache, store Store) *memory {
 
 // get returns a value that is at most MaxStaleness old. The position comes before the value, and the clock last: a value that
 // was found under a position is at least as new as that.
-func (m *memory) get(key string) (Entry, bool) {
+func (m *memory) get(name Name) (Entry, bool) {
 	p := m.position.Load()
-	value, found := m.store.Get(key)
+	value, found := m.store.Get(name)
 	now := m.clock()
 	age := p.age(now)
 	if age > SyncAge {
@@ -117,25 +127,25 @@ func (m *memory) ticket() ticket {
 }
 
 // fill keeps value, the decoded bytes of e, which was read after t was taken, unless the entity may have changed since it was read.
-func (m *memory) fill(key string, t ticket, e Entry, value any) {
+func (m *memory) fill(name Name, t ticket, e Entry, value any) {
 	if t.era == nil || e.TTL > 0 { // of e.TTL, changes are not logged
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.position.Load()
-	if p == nil || p.era != t.era || !t.era.allows(key, t.sync, e.source) {
+	if p == nil || p.era != t.era || !t.era.allows(name, t.sync, e.source) {
 		m.stats.refusedFills.Add(1)
 		return
 	}
-	m.store.Set(key, Kept{value, len(e.Bytes), m.clock().boot + m.ttl - e.source.age})
+	m.store.Set(name, Kept{value, len(e.Bytes), m.clock().boot + m.ttl - e.source.age})
 	m.stats.fills.Add(1)
 }
 
-// allows reports whether what was read of a key after that sync lacks no change that the era's syncs have named. What the
+// allows reports whether what was read of an entity after that sync lacks no change that the era's syncs have named. What the
 // database said is as new as that sync. What Redis said is only as new as its watermark.
-func (e *era) allows(key string, sync uint64, from source) bool {
-	n := e.names[key]
+func (e *era) allows(name Name, sync uint64, from source) bool {
+	n := e.names[name]
 	if sync < e.lost || n.sync > sync {
 		return false
 	}
@@ -182,15 +192,16 @@ func (m *memory) sync() {
 			m.store.Clear()
 		}
 	case last == nil || !last.knowsAll(id, changes):
-		next.era = &era{id: id, names: map[string]naming{}, gaps: changes.NowMS}
+		next.era = &era{id: id, names: map[Name]naming{}, gaps: changes.NowMS}
 		m.stats.eras.Add(1)
 		m.store.Clear()
 		m.position.Store(next)
 	default:
 		next.era, next.sync = last.era, last.sync+1
 		for _, key := range changes.Keys {
-			m.store.Delete(key)
-			last.era.names[key] = naming{next.sync, changes.NowMS}
+			name := nameOf(key)
+			m.store.Delete(name)
+			last.era.names[name] = naming{next.sync, changes.NowMS}
 		}
 		last.era.forgetNames(changes.NowMS - m.namesKept.Milliseconds())
 		m.position.Store(next)
@@ -206,10 +217,10 @@ func (p *position) knowsAll(id *identity, changes postgres.Changes) bool {
 // forgetNames forgets what was named until then, by the database's clock.
 func (e *era) forgetNames(until int64) {
 	e.gaps = max(e.gaps, until)
-	for key, n := range e.names {
+	for name, n := range e.names {
 		if n.now <= until {
 			e.lost = max(e.lost, n.sync)
-			delete(e.names, key)
+			delete(e.names, name)
 		}
 	}
 }

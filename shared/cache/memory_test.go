@@ -25,17 +25,17 @@ func once(at *atomic.Pointer[func()]) {
 	}
 }
 
-func (s *watchedStore) Get(key string) (cache.Kept, bool) {
-	k, ok := s.Store.Get(key)
+func (s *watchedStore) Get(name cache.Name) (cache.Kept, bool) {
+	k, ok := s.Store.Get(name)
 	if ok {
 		once(&s.afterGet)
 	}
 	return k, ok
 }
 
-func (s *watchedStore) Delete(key string) {
+func (s *watchedStore) Delete(name cache.Name) {
 	once(&s.beforeDelete)
-	s.Store.Delete(key)
+	s.Store.Delete(name)
 }
 
 // kept is an entity that is also kept in the process.
@@ -283,4 +283,36 @@ func TestMemoryPointer(t *testing.T) {
 		x.Sync()
 		pointer("of another database", "")
 	})
+}
+
+// A sync forgets an entity whose id has a colon, too.
+func TestMemoryColon(t *testing.T) {
+	t.Parallel()
+	onMiniredis(t, func(t *testing.T, x *kept) {
+		x.key = "thing:a:b"
+		x.Sync()
+		if _, err := x.kind.Get(t.Context(), "a:b"); err != nil {
+			t.Fatal(err)
+		}
+		x.wantServed(t, "kept", true)
+		x.log(t, x.key)
+		x.Sync()
+		x.wantServed(t, "after a change", false)
+	})
+}
+
+// A sync takes keys apart at their first colon.
+func TestMemoryPrefix(t *testing.T) {
+	t.Parallel()
+	c := testenv.New(t, testenv.Variants[0], "miniredis", func(o *app.Options) { o.Memory = memory.New(1 << 20) }).Program.Cache
+	for prefix, want := range map[string]bool{"a:": true, "a": false, "a:b": false, "a:b:": false, "": false} {
+		func() {
+			defer func() {
+				if refused := recover() != nil; refused == want {
+					t.Errorf("prefix %q: refused %v, want %v", prefix, refused, !want)
+				}
+			}()
+			c.Kind(prefix, format("v1"), nil).InProcess(nil)
+		}()
+	}
 }

@@ -9,12 +9,8 @@ import (
 // A pointer leads from a name to an id. It is a hint, and nothing invalidates it: its reader must check that the entity
 // still has that name.
 
-// pointerMark begins the names of pointers in the process, so that none is the name of an entity. endless is their time: a
-// pointer is never too old, because its reader checks it.
-const (
-	pointerMark = "pointer:"
-	endless     = 1<<63 - 1
-)
+// endless is the time of a pointer in the process: it is never too old, because its reader checks it.
+const endless = 1<<63 - 1
 
 // Pointer returns the id that the name led to when it was set, or "". An error says only that this request should not ask
 // Redis again.
@@ -23,9 +19,9 @@ func (c *Cache) Pointer(ctx context.Context, prefix, name string) (id string, er
 		id, _, err = c.pointerInRedis(ctx, prefix, name)
 		return id, err
 	}
-	kept := pointerMark + prefix + name
+	kept := Name{prefix, name}
 	if e, ok := c.memory.get(kept); ok {
-		return e.Value.(string), nil //nolint:forcetypeassert // only a pointer has such a name
+		return e.Value.(string), nil //nolint:forcetypeassert // no entity has the prefix of a pointer
 	}
 	t := c.memory.ticket()
 	id, database, err := c.pointerInRedis(ctx, prefix, name)

@@ -27,9 +27,9 @@ func (r *reading) within(age time.Duration) bool {
 // databaseNow is the database's clock at the lookup, or a little before (see [Entry]).
 func (r *reading) databaseNow() time.Time { return time.UnixMilli(r.d + r.ms - r.t) }
 
-// entry is what the reading serves, in the database of id.
-func (r *reading) entry(id *identity) Entry {
-	return Entry{Bytes: r.value, Now: r.databaseNow(), source: source{id, r.d, time.Duration(r.age) * time.Millisecond}}
+// serve makes e what the reading serves, in the database of id.
+func (r *reading) serve(e *Entry, id *identity) {
+	e.Bytes, e.Now, e.source = r.value, r.databaseNow(), source{id, r.d, time.Duration(r.age) * time.Millisecond}
 }
 
 // setWatermark takes the clocks of the watermark. It returns false if they are no numbers.
@@ -47,25 +47,32 @@ var errReply = errors.New("unexpected reply from redis")
 
 // read is the lookup of a hit: one round trip, with the watermark before the value and both before the clock. If the value
 // came first, a sync between the two would vouch for a value that it has just deleted.
-func (v *view) read(ctx context.Context, key string) (reading, error) {
+func (v *view) read(ctx context.Context, key string, r *reading) error {
 	c := v.cache
 	if c.cluster {
-		l, err := v.script(ctx, key, "")
-		return l.reading, err
+		return v.readInCluster(ctx, key, r)
 	}
 	l := v.lookups.Get().(*lookup)
 	l.set(key)
 	if err := c.lookUp(ctx, l); err != nil {
-		return reading{}, err
+		return err
 	}
-	reply := l.reply.Bytes()
-	r, err := v.decode(resp{rest: reply}, key, &l.place)
+	err := v.decode(l.reply.Bytes(), key, &l.place, r)
 	if err != nil { // an error reply, or garbage
 		c.stats.redisErrors.Add(1)
-		c.notices.reply(reply, c.cluster)
+		c.notices.reply(l.reply.Bytes(), c.cluster)
 	}
 	v.lookups.Put(l)
-	return r, err
+	return err
+}
+
+// readInCluster is read with a script. Inlined, it would make the frame of each hit larger.
+//
+//go:noinline
+func (v *view) readInCluster(ctx context.Context, key string, r *reading) error {
+	l, err := v.script(ctx, key, "")
+	*r = l.reading
+	return err
 }
 
 // batched reports whether lookups share calls. A script of a cluster has its own node, and a call that is traced belongs to one request.
@@ -80,11 +87,13 @@ func (c *Cache) lookUp(ctx context.Context, l *lookup) error {
 
 // decode reads the replies to HMGET wm t e d m, HGET key field and TIME. It ignores a watermark that no sync of this
 // database has written.
-func (v *view) decode(in resp, key string, buffer *[]byte) (reading, error) {
-	var s stamp
+func (v *view) decode(reply []byte, key string, buffer *[]byte, r *reading) error {
+	*r = reading{}
+	in := resp{rest: reply}
+	s := stamp{name: v.watermark}
 	if !in.wrongType() {
 		in.array(4)
-		s = stamp{v.watermark, in.text(), in.text(), in.text(), in.text()}
+		s.t, s.epoch, s.d, s.mac = in.text(), in.text(), in.text(), in.text()
 	}
 	foreign := in.wrongType()
 	var value []byte
@@ -92,18 +101,19 @@ func (v *view) decode(in resp, key string, buffer *[]byte) (reading, error) {
 		value = in.text()
 	}
 	in.array(2)
-	r := reading{ms: in.number()*1000 + in.number()/1000, bad: foreign}
+	now := in.number()*1000 + in.number()/1000
 	if in.bad {
-		return reading{}, errReply
+		return errReply
 	}
-	if len(s.epoch) != epochLen || !v.id.authentic(s) || !r.setWatermark(string(s.t), string(s.d)) {
-		return r, nil
+	r.ms, r.bad = now, foreign
+	if len(s.epoch) != epochLen || !v.id.authentic(&s) || !r.setWatermark(string(s.t), string(s.d)) {
+		return nil
 	}
 	if sealed, ok := bytes.CutPrefix(value, s.epoch); ok {
 		*buffer = place((*buffer)[:0], key, v.field, s.epoch)
-		v.open(&r, sealed, *buffer)
+		v.open(r, sealed, *buffer)
 	}
-	return r, nil
+	return nil
 }
 
 // open puts the value into r. It refuses one that is older than the cache keeps values, so that an old value cannot be put
@@ -146,7 +156,7 @@ func (v *view) script(ctx context.Context, key, token string) (lease, error) {
 	}
 	t, d := text(reply[4]), text(reply[5])
 	l := lease{reading: reading{ms: ms}, epoch: epoch}
-	if !v.id.authentic(stamp{name, []byte(t), []byte(epoch), []byte(d), []byte(text(reply[6]))}) || !l.setWatermark(t, d) {
+	if !v.id.authentic(&stamp{name, []byte(t), []byte(epoch), []byte(d), []byte(text(reply[6]))}) || !l.setWatermark(t, d) {
 		return l, nil
 	}
 	l.granted = state == leaseGranted

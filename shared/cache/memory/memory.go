@@ -12,25 +12,25 @@ const overhead = 256
 
 // Store implements [cache.Store].
 type Store struct {
-	entries *otter.Cache[string, cache.Kept]
+	entries *otter.Cache[cache.Name, cache.Kept]
 }
 
 // New returns a Store that takes about that many bytes at most.
 func New(bytes uint64) *Store {
-	return &Store{otter.Must(&otter.Options[string, cache.Kept]{
+	return &Store{otter.Must(&otter.Options[cache.Name, cache.Kept]{
 		MaximumWeight: bytes,
-		Weigher:       func(key string, value cache.Kept) uint32 { return uint32(len(key) + value.Size() + overhead) },
+		Weigher:       func(name cache.Name, value cache.Kept) uint32 { return uint32(len(name.ID) + value.Size() + overhead) },
 	})}
 }
 
 // Get implements [cache.Store].
-func (s *Store) Get(key string) (cache.Kept, bool) { return s.entries.GetIfPresent(key) }
+func (s *Store) Get(name cache.Name) (cache.Kept, bool) { return s.entries.GetIfPresent(name) }
 
 // Set implements [cache.Store].
-func (s *Store) Set(key string, value cache.Kept) { s.entries.Set(key, value) }
+func (s *Store) Set(name cache.Name, value cache.Kept) { s.entries.Set(name, value) }
 
 // Delete implements [cache.Store].
-func (s *Store) Delete(key string) { s.entries.Invalidate(key) }
+func (s *Store) Delete(name cache.Name) { s.entries.Invalidate(name) }
 
 // Clear implements [cache.Store].
 func (s *Store) Clear() { s.entries.InvalidateAll() }

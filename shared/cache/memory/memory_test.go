@@ -18,7 +18,7 @@ func TestBound(t *testing.T) { //nolint:paralleltest // see above
 	runtime.ReadMemStats(&before)
 	s := memory.New(bound)
 	for i := range 200_000 {
-		s.Set("user:"+strconv.Itoa(1_000_000+i), cache.Kept{})
+		s.Set(cache.Name{Prefix: "user:", ID: strconv.Itoa(1_000_000 + i)}, cache.Kept{})
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -34,16 +34,17 @@ func TestBound(t *testing.T) { //nolint:paralleltest // see above
 func TestStore(t *testing.T) {
 	t.Parallel()
 	s := memory.New(1 << 20)
-	has := func(key string) bool { _, ok := s.Get(key); return ok }
-	s.Set("a", cache.Kept{})
-	s.Set("b", cache.Kept{})
-	s.Set("c", cache.Kept{})
-	s.Delete("a")
-	if has("a") || !has("b") || !has("c") {
+	a, b, c := cache.Name{Prefix: "x:", ID: "1"}, cache.Name{Prefix: "x:", ID: "2"}, cache.Name{Prefix: "y:", ID: "1"}
+	has := func(name cache.Name) bool { _, ok := s.Get(name); return ok }
+	s.Set(a, cache.Kept{})
+	s.Set(b, cache.Kept{})
+	s.Set(c, cache.Kept{})
+	s.Delete(a)
+	if has(a) || !has(b) || !has(c) {
 		t.Error("Delete deletes other than its key")
 	}
 	s.Clear()
-	if has("b") || has("c") || s.Bytes() != 0 {
+	if has(b) || has(c) || s.Bytes() != 0 {
 		t.Error("Clear leaves values")
 	}
 }
