@@ -109,4 +109,4 @@ func (c *coalescer) drop(key string, s *slot) {
 	}
 }
 
-var errPanicked = errors.New("the load panicked")
+var errPanicked = errors.New("a load or a lookup panicked")

@@ -24,8 +24,8 @@ type standby struct {
 }
 
 // newStandby starts a standby from a base backup. It does without pg_basebackup, which some packages of PostgreSQL lack.
-func (w *world) newStandby(ctx context.Context) (s *standby, err error) {
-	s = &standby{}
+func (w *world) newStandby(ctx context.Context) (_ *standby, err error) {
+	s := &standby{}
 	if s.dir, err = os.MkdirTemp("", "reliability-standby-"); err != nil {
 		return nil, err
 	}
