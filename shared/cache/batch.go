@@ -53,8 +53,8 @@ func (b *batches) call(l *lookup, others []*lookup) error {
 	return l.errAfter(err)
 }
 
-// callFor makes a call for lookups that wait. It has a goroutine for the sake of memory: go-redis needs 3 kB of stack, and each request
-// whose stack had to grow for that would keep 16 kB.
+// callFor makes a call for lookups that wait. It has a goroutine, because go-redis needs 2 kB of stack and more: a request that made the
+// call would need 16 kB, and the others need 8.
 func (b *batches) callFor(batch []*lookup) {
 	err := errPanicked
 	defer func() {

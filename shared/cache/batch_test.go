@@ -131,6 +131,16 @@ type failing struct {
 	calls chan chan error
 }
 
+// newFailing returns numbers that Redis has, with a hook that is on.
+func newFailing(t *testing.T) (*numbers, *failing) {
+	t.Helper()
+	n := newNumbers(t, testenv.New(t, "plugins", "miniredis"))
+	hook := &failing{calls: make(chan chan error, readersAtOnce)}
+	n.program.Redis.AddHook(hook)
+	hook.on.Store(true)
+	return n, hook
+}
+
 // DialHook implements redis.Hook.
 func (*failing) DialHook(next redis.DialHook) redis.DialHook { return next }
 
@@ -160,11 +170,8 @@ func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 // for a second one.
 func TestBatchesWithoutReplies(t *testing.T) {
 	t.Parallel()
-	n := newNumbers(t, testenv.New(t, "plugins", "miniredis"))
-	hook := &failing{calls: make(chan chan error, readersAtOnce)}
-	n.program.Redis.AddHook(hook)
+	n, hook := newFailing(t)
 	before := n.cache.Stats().RedisErrors
-	hook.on.Store(true)
 	done := make(chan struct{}, readersAtOnce)
 	all := n.begin(t, func() { done <- struct{}{} })
 	first, last := <-hook.calls, <-hook.calls
@@ -189,11 +196,8 @@ func TestBatchesWithoutReplies(t *testing.T) {
 // TestBatchPanics checks that a call that panics is a failed call for all readers that wait for it.
 func TestBatchPanics(t *testing.T) {
 	t.Parallel()
-	n := newNumbers(t, testenv.New(t, "plugins", "miniredis"))
-	hook := &failing{calls: make(chan chan error, readersAtOnce)}
-	n.program.Redis.AddHook(hook)
+	n, hook := newFailing(t)
 	before := n.cache.Stats().RedisErrors
-	hook.on.Store(true)
 	all := n.begin(t, func() {})
 	first, last := <-hook.calls, <-hook.calls
 	first <- syscall.ECONNRESET

@@ -21,7 +21,7 @@ func (c *Cache) Pointer(ctx context.Context, prefix, name string) (id string, er
 	}
 	kept := Name{prefix, name}
 	if e, ok := c.memory.get(kept); ok {
-		return e.Value.(string), nil //nolint:forcetypeassert // no entity has the prefix of a pointer
+		return e.Value.(string), nil //nolint:forcetypeassert // only a pointer has such a prefix
 	}
 	t := c.memory.ticket()
 	id, database, err := c.pointerInRedis(ctx, prefix, name)

@@ -7,7 +7,7 @@ import (
 	"github.com/osirose-new/database-service/shared/cache"
 )
 
-// overhead is what an entry takes beside its key and its value, in bytes: measured by TestBound.
+// overhead is what an entry takes beside its id and its value, in bytes: measured by TestBound.
 const overhead = 256
 
 // Store implements [cache.Store].

@@ -41,7 +41,7 @@ func TestStore(t *testing.T) {
 	s.Set(c, cache.Kept{})
 	s.Delete(a)
 	if has(a) || !has(b) || !has(c) {
-		t.Error("Delete deletes other than its key")
+		t.Error("Delete deletes other than its name")
 	}
 	s.Clear()
 	if has(b) || has(c) || s.Bytes() != 0 {
