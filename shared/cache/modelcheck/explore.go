@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/bits"
 	"unsafe"
 )
@@ -8,11 +9,12 @@ import (
 // result is what an exploration found.
 type result struct {
 	states    int
+	cut       bool // there were states that were not followed
 	violation string
-	trace     []string // the shortest way there
+	trace     []string // the way there
 }
 
-// explorer walks all states, breadth first. Of each state it keeps a hash of 63 bits, and how it was reached. The chance
+// explorer walks states, breadth first. Of each state it keeps a hash of 63 bits, and how it was reached. The chance
 // that any two of 30 million states share a hash is one in 20,000. Such a pair would hide only what follows from one state.
 type explorer struct {
 	world world
@@ -29,13 +31,33 @@ type explorer struct {
 	violated  step
 }
 
-func explore(w world, b bug) result {
+// explore walks all states. Its way to a violation is a shortest one.
+func explore(w world, b bug) result { return exploreSome(w, b, math.MaxInt) }
+
+// search walks more and more states until there is a violation, or there are no more states: of a mutant any violation will do.
+func search(w world, b bug) result {
+	for width := 1000; ; width *= 4 {
+		if r := exploreSome(w, b, width); r.violation != "" || !r.cut {
+			return r
+		}
+	}
+}
+
+// exploreSome follows at most width of the states that are equally many steps away.
+func exploreSome(w world, b bug, width int) result {
 	x := &explorer{world: w, bug: b}
 	x.grow(1 << 16)
 	x.add(initial(w), stepStart)
 	var level []state
+	cut := false
 	for len(x.next) > 0 && x.violation == "" {
 		level, x.next = x.next, level[:0]
+		if n := len(level); n > width {
+			for i := range width {
+				level[i] = level[i*n/width]
+			}
+			level, cut = level[:width], true
+		}
 		for i := range level {
 			x.at, _ = x.find(hash(&level[i]))
 			x.successors(&level[i])
@@ -44,7 +66,7 @@ func explore(w world, b bug) result {
 			}
 		}
 	}
-	r := result{states: x.used, violation: x.violation}
+	r := result{states: x.used, cut: cut, violation: x.violation}
 	if x.violation != "" {
 		r.trace = append(x.way(x.at), x.violated.String())
 	}
