@@ -32,40 +32,43 @@ func (b *batches) run(l *lookup) error {
 	if b.calls < maxCalls {
 		b.calls++
 		b.mu.Unlock()
-		return b.call(l, nil)
+		if next := b.call([]*lookup{l}); next != nil {
+			go b.lead(next)
+		}
+	} else {
+		b.waiting = append(b.waiting, l)
+		b.mu.Unlock()
 	}
-	b.waiting = append(b.waiting, l)
-	b.mu.Unlock()
 	return <-l.done
 }
 
-// call makes a call for l and others, and starts the next one. Its error is reported once: one dead connection is one failure.
-func (b *batches) call(l *lookup, others []*lookup) error {
+// lead makes calls until no lookup waits. It has a goroutine, because go-redis needs 2 kB of stack and more: a request that made such
+// calls would need 16 kB, and the others need 8.
+func (b *batches) lead(batch []*lookup) {
+	for batch != nil {
+		batch = b.call(batch)
+	}
+}
+
+// call makes a call for a batch, and returns the batch of the next call. Its error is reported once: one dead connection is one failure.
+// If it panics, the requests go on without Redis.
+func (b *batches) call(batch []*lookup) (next []*lookup) {
 	err := errPanicked
 	defer func() {
+		_ = recover()
 		_ = b.report(err)
-		for _, o := range others {
-			o.done <- o.errAfter(err)
+		for _, l := range batch {
+			l.done <- l.errAfter(err)
 		}
-		b.next(err)
+		next = b.next(err)
 	}()
-	err = l.exec(context.Background(), others)
-	return l.errAfter(err)
+	err = batch[0].exec(context.Background(), batch[1:])
+	return nil
 }
 
-// callFor makes a call for lookups that wait. It has a goroutine, because go-redis needs 2 kB of stack and more: a request that made the
-// call would need 16 kB, and the others need 8.
-func (b *batches) callFor(batch []*lookup) {
-	err := errPanicked
-	defer func() {
-		_ = recover() // the caller's request goes on without Redis
-		batch[0].done <- err
-	}()
-	err = b.call(batch[0], batch[1:])
-}
-
-// next starts the call after one that ended with err. After a timeout all lookups that wait fail, too: they would wait for another one.
-func (b *batches) next(err error) {
+// next returns the lookups of the call after one that ended with err. After a timeout all lookups that wait fail, too: they would wait for
+// another one.
+func (b *batches) next(err error) []*lookup {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() {
@@ -74,14 +77,14 @@ func (b *batches) next(err error) {
 		}
 		b.waiting = nil
 	}
-	if len(b.waiting) == 0 {
-		b.calls--
-		return
-	}
 	batch := b.waiting
+	if len(batch) == 0 {
+		b.calls--
+		return nil
+	}
 	b.waiting = nil
 	if len(batch) > maxBatch {
 		batch, b.waiting = batch[:maxBatch:maxBatch], batch[maxBatch:]
 	}
-	go b.callFor(batch)
+	return batch
 }
