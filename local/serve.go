@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -33,9 +34,11 @@ const (
 	shutdownTimeout = 5 * time.Second
 	// farewell is how long callers can send one more request on an open connection.
 	farewell = 250 * time.Millisecond
-	// ballast is memory that is never used, in bytes. The garbage collector runs whenever the heap has doubled, and counts the
-	// ballast: so it waits for 32 MiB of garbage, not for 4. The system gives the program no page of it.
-	ballast = 32 << 20
+	// garbagePercent is how much the heap may grow, in percent, until the garbage collector runs. GOGC sets another number.
+	garbagePercent = 35
+	// ballast is memory that is never used, in bytes. The collector counts it: so the heap may grow by 40 MiB more. The system gives the
+	// program no page of it.
+	ballast = 40 << 20 * 100 / garbagePercent
 )
 
 // runServe serves until ctx ends.
@@ -51,6 +54,9 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 		return err
 	}
 	defer runtime.KeepAlive(make([]byte, ballast))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	c.Budgets, c.Memory = b, store(c.CacheMemory)
 	if err := prepareCallers(&c); err != nil {
 		return err
