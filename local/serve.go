@@ -11,8 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -34,11 +32,6 @@ const (
 	shutdownTimeout = 5 * time.Second
 	// farewell is how long callers can send one more request on an open connection.
 	farewell = 250 * time.Millisecond
-	// garbagePercent is how much the heap may grow, in percent, until the garbage collector runs. GOGC sets another number.
-	garbagePercent = 35
-	// ballast is memory that is never used, in bytes. The collector counts it: so the heap may grow by 40 MiB more. The system gives the
-	// program no page of it.
-	ballast = 40 << 20 * 100 / garbagePercent
 )
 
 // runServe serves until ctx ends.
@@ -53,10 +46,7 @@ func runServe(ctx context.Context, args []string, b app.Budgets) error {
 	if err != nil {
 		return err
 	}
-	defer runtime.KeepAlive(make([]byte, ballast))
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
+	tuneCollector()
 	c.Budgets, c.Memory = b, store(c.CacheMemory)
 	if err := prepareCallers(&c); err != nil {
 		return err
