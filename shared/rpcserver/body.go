@@ -15,6 +15,7 @@ import (
 var (
 	errBody   = Error(twirp.Malformed, "BODY_TOO_LARGE", fmt.Sprintf("the body is larger than %d bytes", MaxBody))
 	errBroken = Error(twirp.Malformed, "BODY", "the body could not be read")
+	errMore   = Error(twirp.Malformed, "BODY", "more than one JSON value came: send one request in a body")
 )
 
 // readBody reads the body before the request takes a slot. A body that does not come takes one of the readers, as many bytes as have

@@ -37,6 +37,10 @@ func TestBody(t *testing.T) {
 			if a.Code != twirp.InvalidArgument || a.Meta["argument"] == "" {
 				t.Errorf("%s with a body of 1 MiB = %v, want the body read and an error for a missing field", name, a)
 			}
+			for _, more := range []string{"{}", "\n[1", " x"} {
+				a = post(t, m.path, asJSON, encode(t, m.valid(t))[asJSON]+more)
+				wantAnswer(t, name+" with "+more+" behind its request", a, twirp.Malformed, "BODY", "")
+			}
 			// net/http sends a reader of unknown length in chunks.
 			a = send(t, http.MethodPost, m.path, asProtobuf, io.MultiReader(bytes.NewReader([]byte(encode(t, m.valid(t))[asProtobuf]))))
 			if a.Code == twirp.Malformed || a.Code == twirp.Internal {

@@ -17,12 +17,19 @@ import (
 
 // checkJSON refuses a JSON request with a value of the wrong type, a field that is there twice, an unknown enum name or, if the
 // rpc writes, an unknown field. Twirp would not name the first two, would read the third as the enum's zero value, and would
-// drop the last. The error names the field and repeats no value. Twirp refuses what is not JSON at all.
+// drop the last. The error names the field and repeats no value. It also refuses what follows the request, which Twirp would drop.
+// Twirp refuses what is not JSON at all.
 func (c *call) checkJSON(ctx context.Context) twirp.Error {
 	m := requestOf(ctx)
 	var body json.RawMessage
-	// Like Twirp, this ignores what follows the first JSON value.
-	if m == nil || json.NewDecoder(bytes.NewReader(c.body)).Decode(&body) != nil || protojson.Unmarshal(body, m.Interface()) == nil {
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	if m == nil || d.Decode(&body) != nil {
+		return nil
+	}
+	if len(bytes.TrimSpace(c.body[d.InputOffset():])) > 0 {
+		return errMore
+	}
+	if protojson.Unmarshal(body, m.Interface()) == nil {
 		return nil
 	}
 	method, _ := twirp.MethodName(ctx)
