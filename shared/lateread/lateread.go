@@ -3,7 +3,7 @@
 // A deadline of a connection bounds how long the other side may take. But the clock also runs while this process gets no CPU: it is
 // starved. A reply that is read late is then taken for a reply that did not come, and a server that is well for one that is down. So
 // after a deadline has passed, a connection of this package looks once more. If the deadline was noticed late, the other side gets
-// another while to answer, because this process may have sent its request late, too.
+// another while to answer, because this process may have sent its request late, too. It has that while in any case after the last write.
 //
 // Put it below TLS, which reads and writes more than the program does.
 package lateread
@@ -21,7 +21,7 @@ import (
 const (
 	// Starved is how late a deadline must be noticed for this process to be starved.
 	Starved = 5 * time.Millisecond
-	// Again is the time that the other side gets if this process was starved.
+	// Again is the time that the other side gets if this process was starved, and the least it has after a write.
 	Again = 50 * time.Millisecond
 
 	// tries is how often it gets it.
@@ -50,6 +50,7 @@ func Dial(dial Dialer) Dialer {
 type Conn struct {
 	net.Conn
 	reading, writing deadline
+	written          atomic.Int64 // when the last write ended, in unix ns
 }
 
 // New returns a connection over c.
@@ -66,8 +67,8 @@ func (d *deadline) set(t time.Time) {
 	d.at.Store(t.UnixNano())
 }
 
-// extend returns the next deadline after one that has passed. If last is set, it is the last one.
-func (d *deadline) extend(now time.Time) (next time.Time, last, ok bool) {
+// extend returns the next deadline after one that has passed. If last is set, it is the last one. written is when the last write ended.
+func (d *deadline) extend(now, written time.Time) (next time.Time, last, ok bool) {
 	at := d.at.Load()
 	late := now.Sub(time.Unix(0, at))
 	switch {
@@ -75,6 +76,8 @@ func (d *deadline) extend(now time.Time) (next time.Time, last, ok bool) {
 		return time.Time{}, true, false
 	case late >= Starved:
 		return now.Add(Again), false, true
+	case now.Sub(written) < Again:
+		return written.Add(Again), false, true
 	}
 	return now.Add(look), true, true
 }
@@ -105,7 +108,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}
-		next, last, ok := c.reading.extend(time.Now())
+		next, last, ok := c.reading.extend(time.Now(), time.Unix(0, c.written.Load()))
 		if !ok || c.SetReadDeadline(next) != nil {
 			break
 		}
@@ -123,7 +126,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}
-		next, last, ok := c.writing.extend(time.Now())
+		next, last, ok := c.writing.extend(time.Now(), time.Time{})
 		if !ok || c.SetWriteDeadline(next) != nil {
 			break
 		}
@@ -133,6 +136,7 @@ func (c *Conn) Write(b []byte) (int, error) {
 			break
 		}
 	}
+	c.written.Store(time.Now().UnixNano())
 	return n, err
 }
 

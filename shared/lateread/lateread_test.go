@@ -98,6 +98,39 @@ func TestReplyAfterADelay(t *testing.T) {
 	t.Error("Read never got the reply")
 }
 
+// hung is a connection to a server that does not answer. It keeps the deadlines that it gets.
+type hung struct {
+	net.Conn
+	deadlines []time.Time
+}
+
+func (*hung) Write(b []byte) (int, error) { return len(b), nil }
+func (*hung) Read([]byte) (int, error)    { return 0, os.ErrDeadlineExceeded }
+
+func (h *hung) SetReadDeadline(t time.Time) error {
+	h.deadlines = append(h.deadlines, t)
+	return nil
+}
+
+// TestLateRequest checks that a server has time to answer a request that was sent shortly before the deadline.
+func TestLateRequest(t *testing.T) {
+	t.Parallel()
+	server := &hung{}
+	c, sent := lateread.New(server), time.Now()
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read = %d, %v, want a timeout", n, err)
+	}
+	if len(server.deadlines) < 2 || server.deadlines[1].Sub(sent) < lateread.Again {
+		t.Errorf("the deadlines were %v, and the request was sent after %v; want %v for the server", server.deadlines, sent, lateread.Again)
+	}
+}
+
 // TestNoReply checks that a server that does not answer is an error, however late that is noticed.
 func TestNoReply(t *testing.T) {
 	t.Parallel()

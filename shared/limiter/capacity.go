@@ -31,6 +31,7 @@ const (
 type capacity struct {
 	slots, most, least int
 	next               time.Time
+	starved            time.Time                   // when goroutines last waited too long
 	read               func() (waits, long uint64) // since the process started
 	waits, long        uint64
 }
@@ -57,7 +58,7 @@ func (c *capacity) adapt(now time.Time, used int) {
 	}
 	c.waits, c.long = waits, long
 	if newLong*maxShare > newWaits {
-		c.slots = c.least
+		c.slots, c.starved = c.least, now
 	} else if used > c.slots/2 {
 		c.slots = min(c.slots+c.slots/4, c.most)
 	}

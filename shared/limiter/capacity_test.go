@@ -25,8 +25,12 @@ func TestCapacityFollowsTheCPU(t *testing.T) {
 	adapt(1000, 100, 100, 160) // one in ten may be long
 	adapt(10, 10, 100, 160)    // too few to judge
 	adapt(1000, 900, 2, 160)   // with so few in use the number does not matter
+	if at := c.Starved(); !at.IsZero() {
+		t.Errorf("the process was starved at %v", at)
+	}
 	adapt(1000, 101, 100, 32)
 	adapt(1000, 900, 100, 32)
+	starved := now
 	adapt(1000, 0, 100, 40)
 	adapt(1000, 0, 100, 50)
 	for range 20 {
@@ -34,6 +38,9 @@ func TestCapacityFollowsTheCPU(t *testing.T) {
 		c.Adapt(now, 500)
 	}
 	adapt(1000, 0, 500, 512)
+	if at := c.Starved(); !at.Equal(starved) {
+		t.Errorf("the process was last starved at %v, want %v", at, starved)
+	}
 }
 
 // TestRuntimeReportsWaits checks that the Go runtime has the histogram, and that goroutines that wait for a CPU are in it.

@@ -28,5 +28,8 @@ func (c *Capacity) Adapt(now time.Time, used int) int {
 	return c.c.slots
 }
 
+// Starved returns when goroutines last waited too long.
+func (c *Capacity) Starved() time.Time { return c.c.starved }
+
 // ReadLatencies reads the Go runtime's histogram.
 func ReadLatencies() (waits, long uint64) { return newLatencies().read() }

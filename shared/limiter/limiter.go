@@ -109,6 +109,13 @@ func (l *Limiter) Stats() Stats {
 	return Stats{Inside: l.inside, Waiting: l.waiting, Capacity: l.capacity.slots, Refused: l.refused}
 }
 
+// Starved reports whether goroutines waited too long for a CPU within the last second. With few of them inside, that is not known.
+func (l *Limiter) Starved() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.capacity.starved) < time.Second
+}
+
 // Used returns the number of slots in use, heavy work excluded.
 func (l *Limiter) Used() int {
 	l.mu.Lock()

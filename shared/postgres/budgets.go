@@ -4,7 +4,7 @@ import "time"
 
 // Budgets are the time limits of one statement.
 type Budgets struct {
-	// Statement bounds a statement, including the wait for a connection.
+	// Statement bounds a statement, including the wait for a connection. If the wait ended late, the statement has 100 ms all the same.
 	Statement time.Duration
 	// Acquire bounds the wait for a connection. It is a part of Statement.
 	Acquire time.Duration

@@ -87,15 +87,25 @@ func (p *place) enter(ctx context.Context, b *Budgets, urgent bool, deadline tim
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	return p.of.refusal(max(time.Since(now), b.Queue))
+	return p.of.refusal(ctx, max(time.Since(now), b.Queue))
 }
 
-// refusal is the error of a statement that got no place. If the database has answered none for that long, it hangs.
-func (l *limiter) refusal(recent time.Duration) error {
+// refusal is the error of a statement that was not started. If the database has answered none for that long, it hangs, or this process
+// gets no CPU and has not read the answers.
+func (l *limiter) refusal(ctx context.Context, recent time.Duration) error {
 	if time.Since(time.Unix(0, l.answered.Load())) > recent {
-		return errQueue
+		return late(ctx, errQueue)
 	}
 	return &classified{ErrOverloaded, errQueue}
+}
+
+// late adds ErrOverloaded to the error of a statement whose time was over before it was started, if that is because this process gets too
+// little CPU for its requests.
+func late(ctx context.Context, err error) error {
+	if r := request.From(ctx); r != nil && r.Slot != nil && r.Slot.Starved() {
+		return &classified{ErrOverloaded, err}
+	}
+	return err
 }
 
 func (p *place) wait(ctx context.Context, now time.Time, want slots.Want) (ok bool) {
@@ -122,9 +132,10 @@ func (p *place) leave(hasResult bool) {
 // noSlot is for work that belongs to no request.
 type noSlot struct{}
 
-func (noSlot) Queue() bool { return false }
-func (noSlot) Pause()      {}
-func (noSlot) Resume(bool) {}
+func (noSlot) Queue() bool   { return false }
+func (noSlot) Starved() bool { return false }
+func (noSlot) Pause()        {}
+func (noSlot) Resume(bool)   {}
 
 // observe records when the database last answered. An error from the server is an answer too.
 func (l *limiter) observe(err error) {

@@ -158,8 +158,9 @@ func TestRetryBudget(t *testing.T) {
 // heavySlot is the slot of a heavy request. Resume waits until free is closed, as if other heavy work ran.
 type heavySlot struct{ resuming, free chan struct{} }
 
-func (heavySlot) Queue() bool { return true }
-func (heavySlot) Pause()      {}
+func (heavySlot) Queue() bool   { return true }
+func (heavySlot) Starved() bool { return false }
+func (heavySlot) Pause()        {}
 func (s heavySlot) Resume(bool) {
 	s.resuming <- struct{}{}
 	<-s.free

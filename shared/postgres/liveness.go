@@ -20,6 +20,9 @@ import (
 // trusted is how long after its last use a connection needs no ping.
 const trusted = time.Second
 
+// mostTries is how often the wait for a connection is longer.
+const mostTries = 4
+
 type liveness struct {
 	now  func() time.Time
 	ping time.Duration // Budgets.Ping
@@ -59,7 +62,7 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	if wire.SetDeadline(end) != nil {
 		return false
 	}
-	err := conn.Ping(&statement{ctx, end})
+	err := conn.Ping(&statement{Context: ctx, deadline: end})
 	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	if isSlow(err) {
 		l.silent.Store(now.UnixNano())
@@ -67,21 +70,27 @@ func (l *liveness) answers(ctx context.Context, conn *pgx.Conn) bool {
 	return err == nil
 }
 
-// acquire returns a connection within the budget. If its end is noticed late, this process got no CPU, and the connection gets another while,
-// until the statement must end: a new connection takes several replies, and CPU time to log in.
-func (db *DB) acquire(s *statement, budget time.Duration) (*pgxpool.Conn, error) {
-	for now := time.Now(); ; {
+// acquire returns a connection within the budget, and the time. If the end of the wait is noticed late, this process got no CPU, and the
+// connection gets another while: a new one takes several replies, and CPU time to log in.
+func (db *DB) acquire(s *statement) (conn *pgxpool.Conn, now time.Time, err error) {
+	now = time.Now()
+	budget, tries := db.budgets.Acquire, 0
+	for s.allow(now) {
 		end := now.Add(min(budget, s.deadline.Sub(now)))
-		conn, err := db.acquireBy(s, end)
-		if !errors.Is(err, errNoConnection) {
-			return conn, err
-		}
+		conn, err = db.acquireBy(s, end)
 		now = time.Now()
-		if now.Sub(end) < lateread.Starved || !now.Before(s.deadline) {
-			return nil, err
+		switch {
+		case err == nil && s.allow(now):
+			return conn, now, nil
+		case err == nil:
+			conn.Release()
+		case !errors.Is(err, errNoConnection), now.Sub(end) < lateread.Starved, tries == mostTries:
+			return nil, now, err
 		}
 		budget = lateread.Again
+		tries++
 	}
+	return nil, now, db.limiter.refusal(s.Context, max(now.Sub(s.start), db.budgets.Queue))
 }
 
 func (db *DB) acquireBy(s *statement, end time.Time) (*pgxpool.Conn, error) {
@@ -89,7 +98,7 @@ func (db *DB) acquireBy(s *statement, end time.Time) (*pgxpool.Conn, error) {
 	defer cancel()
 	conn, err := db.acquireLive(ctx)
 	if err != nil && ctx.Err() != nil {
-		return nil, errNoConnection
+		return nil, late(s.Context, errNoConnection)
 	}
 	return conn, err
 }

@@ -156,7 +156,7 @@ func (db *DB) Address() string {
 }
 
 // Read runs f on a connection, without a transaction. The time limits, which an earlier deadline of ctx shortens:
-//   - 500 ms for everything.
+//   - 500 ms for everything, and up to 200 more if this process gets no CPU meanwhile.
 //   - 250 ms of them until there is a connection, and more if this process gets no CPU meanwhile.
 //   - 100 ms of these until a connection becomes free, if all are in use.
 //
@@ -199,39 +199,43 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	start, left := time.Now(), db.budgets.Statement
+	start := time.Now()
+	s, place := &statement{Context: ctx, start: start, deadline: start.Add(db.budgets.Statement)}, place{of: db.limiter}
 	if deadline, ok := ctx.Deadline(); ok {
-		left = min(left, deadline.Sub(start)-replyShare)
-		if left < minLeft {
-			return errTooLate
+		s.end = deadline.Add(-replyShare)
+		if s.end.Before(s.deadline) {
+			s.deadline = s.end
 		}
 	}
-	s, place := &statement{ctx, start.Add(left)}, place{of: db.limiter}
+	if !s.allow(start) {
+		return late(ctx, errTooLate)
+	}
 	if err := place.enter(ctx, &db.budgets, db.urgent, s.deadline); err != nil {
 		return err
 	}
 	defer func() { place.leave(err == nil) }()
-	conn, err := db.acquire(s, db.budgets.Acquire)
+	return db.run(s, f)
+}
+
+// run runs f on a connection.
+func (db *DB) run(s *statement, f func(context.Context, Querier) error) (err error) {
+	conn, ready, err := db.acquire(s)
 	if err != nil {
-		if db.observe != nil {
-			db.observe(time.Since(start), 0, err)
+		if db.observe != nil && !errors.Is(err, ErrOverloaded) {
+			db.observe(ready.Sub(s.start), 0, err)
 		}
 		return fmt.Errorf("get a connection: %w", err)
 	}
-	defer func() { release(ctx, conn, err) }()
+	defer func() { release(s.Context, conn, err) }()
 	wire := conn.Conn().PgConn().Conn()
 	if err := wire.SetDeadline(s.deadline); err != nil {
 		return err
-	}
-	ready := start
-	if db.observe != nil {
-		ready = time.Now()
 	}
 	err = db.prepare.run(s, db.inSchema.on(conn), f)
 	_ = wire.SetDeadline(time.Time{}) // fails on a broken connection, which is not used again
 	db.limiter.observe(err)
 	if db.observe != nil {
-		db.observe(ready.Sub(start), time.Since(ready), err)
+		db.observe(ready.Sub(s.start), time.Since(ready), err)
 	}
 	return err
 }
@@ -242,7 +246,17 @@ func (db *DB) try(ctx context.Context, f func(context.Context, Querier) error) (
 // is known.
 type statement struct {
 	context.Context
-	deadline time.Time
+	start, deadline time.Time
+	end             time.Time // of the request's time for it; zero: none
+}
+
+// allow gives s enough time from now on: a process that gets no CPU may notice the end of a wait when the time of s is over. It reports
+// false if the request has not as much time.
+func (s *statement) allow(now time.Time) bool {
+	if enough := now.Add(minLeft); s.deadline.Before(enough) {
+		s.deadline = enough
+	}
+	return s.end.IsZero() || !s.deadline.After(s.end)
 }
 
 // Deadline implements context.Context.

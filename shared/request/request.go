@@ -33,8 +33,10 @@ type Record struct {
 // Slot is one of the slots of this program, which are as many as its CPUs can do. Code that waits for the database calls Queue before it waits
 // for a connection, Pause before its statement and Resume afterwards, in the goroutine that serves the request. Queue reports whether the
 // work is heavy. Resume of heavy work that has a result may wait for other heavy work, so its caller must have returned the connection.
+// Starved reports whether this process got too little CPU within the last second.
 type Slot interface {
 	Queue() (heavy bool)
+	Starved() bool
 	Pause()
 	Resume(hasResult bool)
 }

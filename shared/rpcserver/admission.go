@@ -130,6 +130,9 @@ func (c *call) Queue() (heavy bool) {
 	return true
 }
 
+// Starved implements request.Slot.
+func (c *call) Starved() bool { return c.server.slots.Starved() }
+
 // Pause implements request.Slot.
 func (c *call) Pause() {
 	if c.slot.Held() && !c.paused {
