@@ -11,7 +11,7 @@ const (
 	// The heap may grow by garbageRoom bytes, and by garbageShare percent of what is live, until garbage is collected. By Go's usual rule,
 	// 100 percent, a small heap is collected 40 times a second under load, and thousands of connections leave garbage as large as all they use.
 	garbageRoom  = 40 << 20
-	garbageShare = 35
+	garbageShare = 30
 	// leastLive is the least that counts as live, in bytes: the percentage has a limit.
 	leastLive = 4 << 20
 )

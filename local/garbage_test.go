@@ -9,7 +9,7 @@ import (
 
 func TestGarbagePercent(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[uint64]int{0: 1035, 1 << 20: 1035, 40 << 20: 135, 400 << 20: 45, 1 << 40: 35} {
+	for live, want := range map[uint64]int{0: 1030, 1 << 20: 1030, 40 << 20: 130, 400 << 20: 40, 1 << 40: 30} {
 		if got := garbagePercent(live); got != want {
 			t.Errorf("with %d live bytes the heap may grow by %d %%, want %d", live, got, want)
 		}
