@@ -20,7 +20,7 @@ import (
 // trusted is how long after its last use a connection needs no ping.
 const trusted = time.Second
 
-// mostTries is how often the wait for a connection is longer.
+// mostTries is how often the wait for a connection may be extended.
 const mostTries = 4
 
 type liveness struct {

@@ -156,7 +156,7 @@ func (db *DB) Address() string {
 }
 
 // Read runs f on a connection, without a transaction. The time limits, which an earlier deadline of ctx shortens:
-//   - 500 ms for everything, and up to 200 more if this process gets no CPU meanwhile.
+//   - 500 ms for everything. After a wait whose end was noticed late, because this process got no CPU, at least 100 ms.
 //   - 250 ms of them until there is a connection, and more if this process gets no CPU meanwhile.
 //   - 100 ms of these until a connection becomes free, if all are in use.
 //
