@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/osirose-new/database-service/shared/app"
 	"github.com/osirose-new/database-service/shared/postgres"
 	"github.com/osirose-new/database-service/shared/request"
 	"github.com/osirose-new/database-service/shared/testenv"
@@ -19,16 +20,42 @@ func (starvedSlot) Starved() bool { return true }
 func (starvedSlot) Pause()        {}
 func (starvedSlot) Resume(bool)   {}
 
+// starved returns the context of a request in such a process.
+func starved(ctx context.Context) context.Context {
+	return context.WithValue(ctx, request.Key{}, &request.Record{Principal: "a", Slot: starvedSlot{}})
+}
+
+// soon is a context that is always about to end.
+type soon struct{ context.Context }
+
+func (soon) Deadline() (time.Time, bool) { return time.Now().Add(50 * time.Millisecond), true }
+
 // TestStarvedWait checks that a process without CPU, which has read no answer, does not take the database for one that hangs.
 func TestStarvedWait(t *testing.T) {
 	t.Parallel()
 	e := testenv.New(t, "plugins", "miniredis", testenv.RealBudgets)
 	db := e.Program.DB
 	defer occupy(t, e, db, db.MaxConns()*3/4)()
-	ctx := context.WithValue(t.Context(), request.Key{}, &request.Record{Principal: "a", Slot: starvedSlot{}})
 	for range 2 { // at the first try an answer may still be recent
-		if err := query(ctx, db, `SELECT 'x'`); !errors.Is(err, postgres.ErrOverloaded) {
+		if err := query(starved(t.Context()), db, `SELECT 'x'`); !errors.Is(err, postgres.ErrOverloaded) {
 			t.Errorf("a statement that waited in vain in a starved process = %v, want ErrOverloaded", err)
+		}
+	}
+}
+
+// TestStarvedStart checks that a statement that could not be started is the fault of a process without CPU, and of no other.
+func TestStarvedStart(t *testing.T) {
+	t.Parallel()
+	e := testenv.New(t, "plugins", "miniredis")
+	db := e.Open(t, func(c *app.Options) { c.Budgets.Database.Acquire = 10 * time.Millisecond }).DB
+	e.PGProxy.Hold()
+	defer e.PGProxy.Release()
+	for what, ctx := range map[string]context.Context{"no connection": t.Context(), "little time": soon{t.Context()}} {
+		if err := query(starved(ctx), db, `SELECT 'x'`); !errors.Is(err, postgres.ErrOverloaded) {
+			t.Errorf("%s in a starved process = %v, want ErrOverloaded", what, err)
+		}
+		if err := query(ctx, db, `SELECT 'x'`); err == nil || errors.Is(err, postgres.ErrOverloaded) {
+			t.Errorf("%s = %v, want another error than ErrOverloaded", what, err)
 		}
 	}
 }
