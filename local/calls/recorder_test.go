@@ -63,6 +63,7 @@ func TestGet(t *testing.T) {
 	adaJSON := `{
   "user_id": "ada"
 }`
+	message := map[string]string{"reason": "MESSAGE"}
 	for name, test := range map[string]struct {
 		contentType, body string
 		code              twirp.ErrorCode
@@ -80,11 +81,11 @@ func TestGet(t *testing.T) {
 			Request: calls.Payload{Text: "{\n  \"user_id\": \"bob-4711\"\n}", Bytes: 10},
 		}},
 		"no JSON": {"application/json", "{4711", twirp.Malformed, getUser, calls.Detail{
-			Message: "the json request could not be decoded", Body: calls.Payload{Text: "{4711", Bytes: 5},
+			Message: "the json request could not be decoded", Meta: message, Body: calls.Payload{Text: "{4711", Bytes: 5},
 		}},
 		"no protobuf": {"application/protobuf", "\xff4711", twirp.Malformed, getUser, calls.Detail{
-			Message: "the protobuf request could not be decoded",
-			Body:    calls.Payload{Text: "00000000  ff 34 37 31 31                                    |.4711|\n", Bytes: 5},
+			Message: "the protobuf request could not be decoded", Meta: message,
+			Body: calls.Payload{Text: "00000000  ff 34 37 31 31                                    |.4711|\n", Bytes: 5},
 		}},
 		"too large": {"application/json", `{"user_id":"` + strings.Repeat("x", calls.MaxPayload) + `"}`, twirp.NotFound, getUser, calls.Detail{
 			Message: "no user " + strings.Repeat("x", 4<<10-len("no user ")) + "...", Meta: map[string]string{"reason": "USER_NOT_FOUND"},

@@ -1,8 +1,6 @@
 package grpcserver
 
 import (
-	"errors"
-
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/gzip"  // clients may compress; a dependency of the program registers it, too
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec "proto"
@@ -28,28 +26,14 @@ var protobuf = encoding.GetCodecV2("proto")
 // Name implements encoding.CodecV2.
 func (codec) Name() string { return protobuf.Name() }
 
-// Marshal implements encoding.CodecV2. An answer of this package's services is an incoming request with its response. It counts until
-// the client has taken it. Its buffer has its size: one of grpc-go's pool may have four times as much.
+// Marshal implements encoding.CodecV2. An answer of this package's services is an incoming request, which has encoded it.
 func (codec) Marshal(v any) (mem.BufferSlice, error) {
 	in, ok := v.(*incoming)
 	if !ok {
 		return protobuf.Marshal(v)
 	}
-	message, ok := in.response.(proto.Message)
-	if !ok {
-		return nil, errNoMessage // a mistake in the program: rpcserver permits only messages
-	}
-	data, err := proto.Marshal(message)
-	if err != nil || mem.IsBelowBufferPoolingThreshold(len(data)) {
-		return mem.BufferSlice{mem.SliceBuffer(data)}, err
-	}
-	if c := connectionOf(in.ctx); c != nil {
-		return mem.BufferSlice{c.outbox.add(data, c)}, nil
-	}
-	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
+	return mem.BufferSlice{in.encoded}, nil
 }
-
-var errNoMessage = errors.New("the response is no message")
 
 // Unmarshal implements encoding.CodecV2.
 func (codec) Unmarshal(data mem.BufferSlice, v any) error {

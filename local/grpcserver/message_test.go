@@ -2,6 +2,7 @@ package grpcserver_test
 
 import (
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -43,15 +45,21 @@ func post(t testing.TB, d *protocol, path, contentType, body string, header ...s
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		t.Fatalf("POST %s: %v", path, err)
 	}
-	code, message := response.Trailer.Get("Grpc-Status"), response.Trailer.Get("Grpc-Message")
-	if code == "" { // a trailers-only answer
-		code, message = response.Header.Get("Grpc-Status"), response.Header.Get("Grpc-Message")
+	end := response.Trailer
+	if end.Get("Grpc-Status") == "" { // a trailers-only answer
+		end = response.Header
 	}
-	n, err := strconv.Atoi(code)
+	n, err := strconv.Atoi(end.Get("Grpc-Status"))
 	if err != nil {
-		t.Fatalf("POST %s: %s with Grpc-Status %q", path, response.Status, code)
+		t.Fatalf("POST %s: %s with Grpc-Status %q", path, response.Status, end.Get("Grpc-Status"))
 	}
-	return response, answer{Status: status.New(codes.Code(n), message)}
+	details, err := base64.RawStdEncoding.DecodeString(end.Get("Grpc-Status-Details-Bin"))
+	s := &spb.Status{}
+	if err := errors.Join(err, proto.Unmarshal(details, s)); err != nil {
+		t.Fatalf("POST %s: Grpc-Status-Details-Bin: %v", path, err)
+	}
+	s.Code, s.Message = int32(n), end.Get("Grpc-Message")
+	return response, answerOf(status.ErrorProto(s))
 }
 
 // framed returns a message with gRPC's length prefix.
@@ -75,7 +83,7 @@ func TestMalformed(t *testing.T) {
 		} {
 			_, a := post(t, d, pathOf(m), "application/grpc", framed(0, body))
 			call := pathOf(m) + " with " + what
-			wantAnswer(t, call, a, codes.InvalidArgument, "")
+			wantAnswer(t, call, a, codes.InvalidArgument, "MESSAGE")
 			if a.Message() != malformed {
 				t.Errorf("%s = %v, want %q", call, a, malformed)
 			}
@@ -204,7 +212,7 @@ func TestContentType(t *testing.T) {
 		}
 	}
 	_, a := post(t, d, getUser, "application/grpc+json", framed(0, `{"userId":"x"}`))
-	wantAnswer(t, "GetUser as JSON", a, codes.InvalidArgument, "")
+	wantAnswer(t, "GetUser as JSON", a, codes.InvalidArgument, "MESSAGE")
 	wantLine(t, "GetUser", log.next(t), "INFO", "UserService/GetUser", "malformed")
 }
 
@@ -216,7 +224,7 @@ func TestUnknownRoute(t *testing.T) {
 		"/twirp/osirose.database.v1.UserService/GetUser", pkg + "UserService/" + canary, "/" + canary + "/GetUser", "/grpc.health.v1.Health/" + canary,
 	} {
 		_, a := post(t, d, path, "application/grpc", framed(0, ""))
-		wantAnswer(t, path, a, codes.Unimplemented, "")
+		wantAnswer(t, path, a, codes.Unimplemented, "ROUTE")
 		wantNoLeak(t, path, a, canary)
 		got := log.next(t)
 		wantLine(t, path, got, "INFO", "", "bad_route")

@@ -2,9 +2,12 @@ package grpcserver_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 
 	"github.com/osirose-new/database-service/local/grpcserver"
 	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
+	"github.com/osirose-new/database-service/shared/rpcserver"
 )
 
 const (
@@ -147,6 +151,50 @@ func TestAnswersOfOneConnection(t *testing.T) {
 	})
 	wantUnsent(t, d, 3)
 	wantAnswer(t, "GetUser on another connection", get(t.Context(), d.conn, ""), codes.OK, "")
+}
+
+// A request that waited for a slot meets answers that were made meanwhile. No answer is made that could not be sent.
+func TestUnsentAnswersOfEarlierRequests(t *testing.T) {
+	t.Parallel()
+	c := blocking{inside: new(sync.WaitGroup), free: make(chan struct{})}
+	edge, reached, first := fixed(edgeTo(io.Discard)), make(chan struct{}, 1), make(chan struct{})
+	holds := fake{c, func(ctx context.Context, r *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		if r.UserId != "" {
+			return c.GetUser(ctx, r)
+		}
+		select {
+		case reached <- struct{}{}:
+			<-first
+			return largeAnswer(ctx, r)
+		default:
+			t.Error("a request of a full connection was served")
+			return nil, errors.New("served") // so that its stream ends
+		}
+	}}
+	d := serveServer(t, grpcserver.NewTaking(edge, hour, huge, large/2, grpcserver.Users(holds)))
+	r, slots := closedWindow(t, d), rpcserver.MaxRequests*7/8
+	var done sync.WaitGroup
+	var conns []*grpc.ClientConn
+	for range slots/grpcserver.MaxStreams + 1 {
+		conns = append(conns, d.dial(t))
+	}
+	c.fill(t, &done, conns, slots-1, "GetUser", &databasev1.GetUserRequest{UserId: "x"})
+	r.ask(t, 1)
+	for len(reached) == 0 {
+		runtime.Gosched()
+	}
+	r.ask(t, 3)
+	for edge.Limits().Waiting == 0 {
+		runtime.Gosched()
+	}
+	close(first)
+	r.await(t, func(f http2.Frame) bool {
+		h, ok := f.(*http2.HeadersFrame)
+		return ok && h.StreamID == 3 && h.StreamEnded() // an error without an answer
+	})
+	close(c.free)
+	done.Wait()
+	wantUnsent(t, d, 1)
 }
 
 // The answers that wait are bounded for all connections: the one that lets its answer wait longest is closed, and the others are

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -49,8 +50,7 @@ func method[S, Q, A any, PQ interface {
 				in := &withMessage[Q]{incoming: incoming{ctx: ctx, class: class, urgent: urgent, decode: decode}}
 				in.frame.message = PQ(&in.message)
 				in.call = func(ctx context.Context) (any, error) { return call(of, ctx, PQ(&in.message)) }
-				var err twirp.Error
-				if in.response, err = s.edge.Serve(ctx, &in.incoming); err != nil {
+				if _, err := s.edge.Serve(ctx, &in.incoming); err != nil {
 					return nil, in.fail(err)
 				}
 				withoutCompression(ctx)
@@ -100,7 +100,7 @@ type incoming struct {
 	frame  frame
 	call   func(context.Context) (any, error)
 
-	response any // after the call
+	encoded mem.Buffer // the answer
 }
 
 // withMessage is an incoming request with its message: both are one allocation.
@@ -138,7 +138,7 @@ func (in *incoming) SetHeader(name, value string) {
 
 // Read implements rpcserver.Incoming.
 func (in *incoming) Read(context.Context) (int64, twirp.Error) {
-	if c := connectionOf(in.ctx); c != nil && c.outbox.isFull(c) {
+	if in.hasUnsent() {
 		return 0, errUnsent
 	}
 	if err := in.decode(&in.frame); err != nil {
@@ -150,13 +150,35 @@ func (in *incoming) Read(context.Context) (int64, twirp.Error) {
 	return in.frame.size, nil
 }
 
-// Call implements rpcserver.Incoming. A read whose caller has left is canceled, so that the log counts it with those, however fast it was.
+// hasUnsent reports whether too many bytes wait for the client.
+func (in *incoming) hasUnsent() bool {
+	c := connectionOf(in.ctx)
+	return c != nil && c.outbox.isFull(c)
+}
+
+// Call implements rpcserver.Incoming. It looks for unsent answers again, because others may have been made while this request waited for its
+// slot. A read whose caller has left is canceled, so that the log counts it with those, however fast it was.
 func (in *incoming) Call(ctx context.Context) (any, error) {
+	if in.hasUnsent() {
+		return nil, errUnsent
+	}
 	response, err := in.call(ctx)
 	if err == nil && strings.HasPrefix(in.class.Method, "Get") && errors.Is(in.ctx.Err(), context.Canceled) {
 		return nil, in.ctx.Err()
 	}
 	return response, err
+}
+
+// Encode implements rpcserver.Incoming. The answer counts until the client has taken it. Its buffer has its size: one of grpc-go's pool may
+// have four times as much.
+func (in *incoming) Encode(response any) error {
+	data, err := proto.Marshal(response.(proto.Message)) // rpcserver permits only messages
+	if c := connectionOf(in.ctx); c != nil && !mem.IsBelowBufferPoolingThreshold(len(data)) {
+		in.encoded = c.outbox.add(data, c)
+	} else {
+		in.encoded = mem.SliceBuffer(data)
+	}
+	return err
 }
 
 // unknown answers a method that no service has.

@@ -21,8 +21,8 @@ const (
 )
 
 var (
-	errMessage  = twirp.NewError(twirp.Malformed, "the protobuf request could not be decoded") // Twirp's text
-	errRoute    = twirp.NewError(twirp.BadRoute, "no such service or method")
+	errMessage  = rpcserver.Error(twirp.Malformed, "MESSAGE", "the protobuf request could not be decoded") // Twirp's text
+	errRoute    = rpcserver.Error(twirp.BadRoute, "ROUTE", "no such service or method")
 	errDeadline = rpcserver.Error(twirp.DeadlineExceeded, "DEADLINE_EXCEEDED", "not done within the time of a request")
 	errCanceled = rpcserver.Error(twirp.Canceled, "CANCELED", "the caller gave up")
 	errUnsent   = rpcserver.Error(twirp.ResourceExhausted, "OVERLOADED", "this connection has not taken its earlier answers; read them first")

@@ -105,7 +105,7 @@ func TestReasonTrailer(t *testing.T) {
 		{getUser, "RETRY", "RETRY", codes.Aborted},
 		{getUser, "", "", codes.OK},
 		{getUser, strings.Repeat("x", rpcserver.MaxBody), "BODY_TOO_LARGE", codes.InvalidArgument},
-		{getUser + "x", "", "", codes.Unimplemented},
+		{getUser + "x", "", "ROUTE", codes.Unimplemented},
 	} {
 		var trailer metadata.MD
 		request := &databasev1.GetUserRequest{UserId: test.user}
@@ -124,6 +124,20 @@ func TestErrorsWithoutReason(t *testing.T) {
 	})
 	wantAnswer(t, "without a reason", get(t.Context(), d.conn, string(twirp.NotFound)), codes.NotFound, "")
 	log.next(t)
+}
+
+// TestAnswerThatCannotBeEncoded sends a text that is not UTF-8. protobuf permits none.
+func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
+	d, log := serveFake(t, func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		return &databasev1.GetUserResponse{User: &databasev1.User{Name: canary + "\xff"}}, nil
+	})
+	a := get(t.Context(), d.conn, "x")
+	wantAnswer(t, "GetUser", a, codes.Internal, "INTERNAL")
+	wantNoLeak(t, "GetUser", a, canary)
+	got := log.next(t)
+	wantLine(t, "GetUser", got, "ERROR", "UserService/GetUser", "internal")
+	wantNoneIn(t, "logged", got.raw, canary)
 }
 
 type customError struct{ secret string }

@@ -71,7 +71,7 @@ func TestConformanceCanFail(t *testing.T) {
 	for _, want := range []result{
 		{"GetUserByUsername", fault{twirp.FailedPrecondition, "AMBIGUOUS_USERNAME"}, ""},
 		{"GetUserBySession", argumentFault, "session_id"},
-		{"GetUser", fault{twirp.BadRoute, ""}, ""},
+		{"GetUser", fault{twirp.BadRoute, "ROUTE"}, ""},
 		{"CreateCharacter", fault{twirp.InvalidArgument, "REQUEST_ID_REUSED"}, ""},
 		{"CreateCharacter", fault{twirp.FailedPrecondition, "CREATION_BLOCKED"}, ""},
 		{"DeleteCharacter", fault{twirp.NotFound, "CHARACTER_NOT_FOUND"}, ""},

@@ -52,13 +52,14 @@ func (t publicError) error() twirp.Error {
 }
 
 // asProtobuf returns an error of the protocol as Twirp's protobuf reports it. The message of a decoding error names the format.
-// For an unknown route only the code is the same in each protocol.
+// For an unknown route only the code and the reason are the same in each protocol.
 func (t publicError) asProtobuf() publicError {
 	switch t.Code {
 	case twirp.Malformed:
 		t.Msg = strings.Replace(t.Msg, "the json request", "the protobuf request", 1)
 	case twirp.BadRoute:
-		t.Msg, t.Meta = "", nil
+		t.Msg = ""
+		delete(t.Meta, "twirp_invalid_route")
 	}
 	return t
 }

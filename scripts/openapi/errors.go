@@ -14,7 +14,7 @@ import (
 // problem is one error that an rpc may answer.
 type problem struct {
 	code   twirp.ErrorCode
-	reason string // empty: Twirp's own
+	reason string // empty: one of several
 	when   string
 }
 
@@ -108,7 +108,7 @@ var errorSchema = object{
 		"code": object{"type": "string", "description": "Twirp's code of the error. Stable."},
 		"msg":  object{"type": "string", "description": "A text for people. It may change."},
 		"meta": object{"type": "object", "additionalProperties": object{"type": "string"}, "properties": object{
-			"reason":   object{"type": "string", "description": "Why, in capitals. Stable. Only Twirp's own errors have none."},
+			"reason":   object{"type": "string", "description": "Why, in capitals. Stable."},
 			"argument": object{"type": "string", "description": "The path of the wrong field."},
 		}},
 	},

@@ -39,7 +39,7 @@ func TestRule07PathThatDoesNotParse(t *testing.T) {
 		v2.RawPath, v1.Path, alb.Path = sent, sent, sent
 		for kind, event := range map[string]any{"v2": v2, "v1": v1, "alb": alb} {
 			a, _ := invoke(t, event, handler.ServeHTTP)
-			wantTwirp(t, kind+" "+sent, a, http.StatusNotFound, "bad_route", "")
+			wantTwirp(t, kind+" "+sent, a, http.StatusNotFound, "bad_route", "ROUTE")
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	databasev1 "github.com/osirose-new/database-service/rpc/osirose/database/v1"
 	"github.com/osirose-new/database-service/shared/callers"
 	"github.com/osirose-new/database-service/shared/rpcserver"
 )
@@ -206,6 +207,27 @@ func TestCallerGivesUp(t *testing.T) {
 		t.Error("a caller that gave up was served")
 	}
 	e.await(t, func() bool { return e.Limits().Waiting == 0 })
+}
+
+// encoding is a request whose answer is work to encode.
+type encoding struct {
+	direct
+	encode func()
+}
+
+func (e encoding) Encode(any) error {
+	e.encode()
+	return nil
+}
+
+// TestAnswerIsEncodedInItsSlot checks that the work on an answer counts, also if another protocol encodes it.
+func TestAnswerIsEncodedInItsSlot(t *testing.T) {
+	t.Parallel()
+	e, inside := rpcserver.New(slog.New(slog.DiscardHandler)), 0
+	in := direct{t.Context(), &databasev1.GetUserRequest{UserId: "ada"}}
+	if _, err := e.Serve(t.Context(), encoding{in, func() { inside = e.InFlight() }}); err != nil || inside != 1 || e.InFlight() != 0 {
+		t.Errorf("%v; %d slots are held while the answer is encoded, and %d after it; want 1 and 0", err, inside, e.InFlight())
+	}
 }
 
 // TestSlowCallerHoldsNoSlot checks that a slot is free once the answer is made, however slowly its caller takes it.

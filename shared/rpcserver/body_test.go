@@ -77,9 +77,9 @@ func TestWholeBodyFirst(t *testing.T) {
 	}{
 		"1 MiB and a byte":                   {getUserPath, asJSON, rpcserver.MaxBody + 1, twirp.Malformed, "BODY_TOO_LARGE"},
 		"15 MiB":                             {getUserPath, asJSON, 15 << 20, twirp.Malformed, "BODY_TOO_LARGE"},
-		"1 MiB of a wrong type":              {getUserPath, "text/plain", rpcserver.MaxBody, twirp.BadRoute, ""},
-		"1 MiB for an unknown method":        {getUserPath + "x", asJSON, rpcserver.MaxBody, twirp.BadRoute, ""},
-		"1 MiB for a path without a service": {"/x", asJSON, rpcserver.MaxBody, twirp.BadRoute, ""},
+		"1 MiB of a wrong type":              {getUserPath, "text/plain", rpcserver.MaxBody, twirp.BadRoute, "ROUTE"},
+		"1 MiB for an unknown method":        {getUserPath + "x", asJSON, rpcserver.MaxBody, twirp.BadRoute, "ROUTE"},
+		"1 MiB for a path without a service": {"/x", asJSON, rpcserver.MaxBody, twirp.BadRoute, "ROUTE"},
 	} {
 		head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", test.path, test.contentType)
 		body := strings.Repeat(" ", test.size)

@@ -42,12 +42,13 @@ type call struct {
 	paused  bool         // the slot is free for others, for a moment
 	list    bool         // it asks for a list with all documents
 	turn    bool         // it has one of the turns of such lists
+	isJSON  bool
+	cut     bool         // the caller did not take the answer
 	reading limiter.Slot // while the body is read
 	large   limiter.Slot // of MaxBytes, until the answer is made
 	small   [64]byte     // has the body of most requests, so that it costs no allocation
 	body    []byte
-	isJSON  bool
-	cut     bool         // the caller did not take the answer
+	instead *twirp.Error // nil, or an error of Twirp with a reason
 	reader  bytes.Reader // of body
 }
 
@@ -127,8 +128,9 @@ func (c *call) refused(err twirp.Error) {
 	}
 }
 
-// WriteHeader implements http.ResponseWriter. It records the mux's answer to an unknown path, which passes no service. To an
-// overload it adds Retry-After, which proxies understand, and to a missing identity WWW-Authenticate (RFC 9110, section 11.6.1).
+// WriteHeader implements http.ResponseWriter. It records the mux's answer to an unknown path, which passes no service, and adds the
+// reason to Twirp's errors. To an overload it adds Retry-After, which proxies understand, and to a missing identity WWW-Authenticate
+// (RFC 9110, section 11.6.1).
 func (c *call) WriteHeader(status int) {
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -137,14 +139,21 @@ func (c *call) WriteHeader(status int) {
 		c.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if c.record.Class.Code == twirp.NoError && status == http.StatusNotFound {
-		c.record.Class.Code = twirp.BadRoute
+		c.record.Class.Code, c.reason = twirp.BadRoute, twirpReasons[twirp.BadRoute]
 	}
 	c.leave()
+	if c.instead != nil {
+		_ = twirp.WriteError(c.ResponseWriter, *c.instead) // fails if the caller has gone
+		return
+	}
 	c.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (c *call) Write(b []byte) (int, error) {
+	if c.instead != nil {
+		return len(b), nil
+	}
 	if c.server.sending != nil && len(b) > largeAnswer {
 		defer c.server.sending(c.ResponseWriter, len(b))()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/twitchtv/twirp"
 
+	"github.com/osirose-new/database-service/shared/errtext"
 	"github.com/osirose-new/database-service/shared/postgres"
 )
 
@@ -31,6 +32,9 @@ var (
 	errCanceled = Error(twirp.Canceled, "CANCELED", "the caller gave up")
 )
 
+// twirpReasons are the reasons of the errors that Twirp itself makes, without one.
+var twirpReasons = map[twirp.ErrorCode]string{twirp.Malformed: "MESSAGE", twirp.BadRoute: "ROUTE"}
+
 // public returns the error that the caller sees for err. Only a twirp.Error that a service declared passes unchanged: the
 // text of any other error may contain SQL, addresses or data.
 func (c *call) public(ctx context.Context, err error) twirp.Error {
@@ -51,7 +55,29 @@ func (c *call) public(ctx context.Context, err error) twirp.Error {
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		return errDeadline
 	}
+	return c.internal()
+}
+
+// internal returns the error for a bug.
+func (c *call) internal() twirp.Error {
 	return twirp.InternalError("internal error").WithMeta("reason", "INTERNAL").WithMeta("request_id", c.id())
+}
+
+// ofTwirp returns an error that Twirp itself made, and gave no reason, as the caller sees it.
+func (c *call) ofTwirp(err twirp.Error) twirp.Error {
+	switch reason := twirpReasons[err.Code()]; {
+	case reason != "":
+		return err.WithMeta("reason", reason)
+	case err.Code() == twirp.Internal:
+		return c.unencoded(err)
+	}
+	return err
+}
+
+// unencoded returns the error for an answer that could not be encoded.
+func (c *call) unencoded(err error) twirp.Error {
+	c.cause = errtext.ForLog(err)
+	return c.internal()
 }
 
 // CheckText refuses a required string that is empty, longer than limit bytes, or contains a NUL, which PostgreSQL's text type

@@ -143,7 +143,7 @@ var (
 
 // NotFound answers a path that no service has, with a Twirp error.
 func NotFound(w http.ResponseWriter, r *http.Request) {
-	_ = twirp.WriteError(w, twirp.NewError(twirp.BadRoute, "no such service")) // fails if the caller has gone
+	_ = twirp.WriteError(w, Error(twirp.BadRoute, "ROUTE", "no such service")) // fails if the caller has gone
 }
 
 // Options returns the server options of a generated Twirp handler.
@@ -162,6 +162,10 @@ func (s *Server) Options() twirp.ServerOption {
 			if c := callOf(ctx); c != nil {
 				if c.cut { // Twirp reports the failed write as unknown
 					err, c.cause = errCanceled, "the caller did not take the answer"
+				}
+				if err.Meta("reason") == "" {
+					instead := c.ofTwirp(err)
+					c.instead, err = &instead, instead
 				}
 				c.refused(err)
 				c.route(ctx)

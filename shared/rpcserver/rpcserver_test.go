@@ -196,6 +196,24 @@ func TestLog(t *testing.T) {
 	})
 }
 
+// TestAnswerThatCannotBeEncoded sends a text that is not UTF-8. protobuf permits none.
+func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
+	url, log := serveFake(t, func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		return &databasev1.GetUserResponse{User: &databasev1.User{Name: canary + "\xff"}}, nil
+	})
+	for contentType, body := range map[string]string{asProtobuf: "", asJSON: "{}"} {
+		a := postOnce(t, url, contentType, body)
+		wantAnswer(t, contentType, a, twirp.Internal, "INTERNAL", "")
+		wantNoLeak(t, contentType, a, canary)
+		got := log.next(t)
+		wantLine(t, contentType, got, "ERROR", "UserService/GetUser", twirp.Internal)
+		if a.Meta["request_id"] == "" || a.Meta["request_id"] != got.Request || strings.Contains(got.raw, canary) {
+			t.Errorf("by %s: %v, and logged %s; want the id of the line, and no text of the answer", contentType, a, got.raw)
+		}
+	}
+}
+
 func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	const callers, each = 8, 20

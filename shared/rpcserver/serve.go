@@ -28,6 +28,8 @@ type Incoming interface {
 	Message() any
 	// Call calls the method of the service.
 	Call(context.Context) (any, error)
+	// Encode encodes the response. It is work, so the request still has its slot.
+	Encode(response any) error
 }
 
 // Serve bounds, logs and traces a request of another protocol, as [Server.Handler] does for Twirp. The error is for the
@@ -67,7 +69,14 @@ func (s *Server) take(c *call, in Incoming, now time.Time) (any, twirp.Error) {
 	if err := c.enter(c.kindOf(size)); err != nil {
 		return nil, err
 	}
-	return c.answer(c, in.Message(), in.Call)
+	response, err := c.answer(c, in.Message(), in.Call)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Encode(response); err != nil {
+		return nil, c.unencoded(err)
+	}
+	return response, nil
 }
 
 // readMessage reads the message before the request takes a slot.

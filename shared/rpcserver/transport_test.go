@@ -30,13 +30,13 @@ func TestTransport(t *testing.T) {
 				"no Content-Type": "", "text": "text/plain", "gRPC": "application/grpc", "gRPC-Web": "application/grpc-web+proto",
 				"Connect": "application/proto", "form": "application/x-www-form-urlencoded", "a longer name": "application/json5", "wildcard": "*/*",
 			} {
-				wantAnswer(t, name+" with "+what, post(t, m.path, contentType, valid[asJSON]), twirp.BadRoute, "", "")
+				wantAnswer(t, name+" with "+what, post(t, m.path, contentType, valid[asJSON]), twirp.BadRoute, "ROUTE", "")
 			}
 			for _, verb := range []string{"GET", "PUT", "PATCH", "DELETE", "OPTIONS"} {
-				wantAnswer(t, verb+" "+name, send(t, verb, m.path, asJSON, strings.NewReader(valid[asJSON])), twirp.BadRoute, "", "")
+				wantAnswer(t, verb+" "+name, send(t, verb, m.path, asJSON, strings.NewReader(valid[asJSON])), twirp.BadRoute, "ROUTE", "")
 			}
 			for _, path := range []string{m.path + "/", m.path + "x", strings.TrimSuffix(m.path, name) + strings.ToLower(name), m.path + "/" + name} {
-				wantAnswer(t, "POST "+path, post(t, path, asJSON, valid[asJSON]), twirp.BadRoute, "", "")
+				wantAnswer(t, "POST "+path, post(t, path, asJSON, valid[asJSON]), twirp.BadRoute, "ROUTE", "")
 			}
 			if a := post(t, m.path+"?user_id=x#y", "Application/JSON; charset=utf-8", valid[asJSON]); a.Code == twirp.BadRoute || a.Code == twirp.Malformed {
 				t.Errorf("%s with a query and a charset = %v, want the request read", name, a)
@@ -50,14 +50,14 @@ func TestTransport(t *testing.T) {
 				"deep, in an unknown field": `{"unknown":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "}",
 			} {
 				a := post(t, m.path, asJSON, body)
-				wantAnswer(t, fmt.Sprintf("%s with %s as JSON", name, what), a, twirp.Malformed, "", "")
+				wantAnswer(t, fmt.Sprintf("%s with %s as JSON", name, what), a, twirp.Malformed, "MESSAGE", "")
 			}
 			for what, body := range map[string]string{
 				"half a field": "\x0a\x05x", "text": "hello world", "JSON": "{}", "field 0": "\x00\x00", "an endless number": strings.Repeat("\xff", 20),
 				"a group that does not end": "\x0b", "a length of 2 GiB": "\x0a\xff\xff\xff\xff\x07", "wire type 7": "\x0f", "a megabyte of noise": strings.Repeat("\xa7", 1<<20),
 			} {
 				a := post(t, m.path, asProtobuf, body)
-				wantAnswer(t, fmt.Sprintf("%s with %s as protobuf", name, what), a, twirp.Malformed, "", "")
+				wantAnswer(t, fmt.Sprintf("%s with %s as protobuf", name, what), a, twirp.Malformed, "MESSAGE", "")
 			}
 
 			// An empty body is a valid protobuf message, and {} a valid JSON message. But each rpc requires a field.
@@ -75,7 +75,7 @@ func TestTransport(t *testing.T) {
 				f := fields.Get(i)
 				for _, value := range wrongJSON(f) {
 					a := post(t, m.path, asJSON, fmt.Sprintf(`{%q:%s}`, f.Name(), value))
-					reason, argument := "", ""
+					reason, argument := "MESSAGE", ""
 					if json.Valid([]byte(value)) {
 						reason, argument = "ARGUMENT", string(f.Name())
 						if f.IsList() && value[0] == '[' {

@@ -64,6 +64,7 @@ func (direct) SetHeader(string, string)                          {}
 func (direct) Read(context.Context) (int64, twirp.Error)         { return 0, nil }
 func (d direct) Message() any                                    { return d.message }
 func (d direct) Call(ctx context.Context) (any, error)           { return getAda(ctx, d.message) }
+func (d direct) Encode(any) error                                { return nil }
 func (d direct) serve(edge *rpcserver.Server) (any, twirp.Error) { return edge.Serve(d.ctx, d) }
 
 // watchOne returns what the watcher sees of the one request that send makes.
@@ -114,7 +115,7 @@ func TestWatch(t *testing.T) {
 			Class: of(request.GRPC, twirp.NotFound, ""), Reason: "USER_NOT_FOUND", Request: &databasev1.GetUserRequest{UserId: "bob"},
 		}, "no such user"},
 		"no JSON": {getUserPath, asJSON, "{", rpcserver.Finished{
-			Class: of(request.JSON, twirp.Malformed, ""), Body: []byte("{"),
+			Class: of(request.JSON, twirp.Malformed, ""), Reason: "MESSAGE", Body: []byte("{"),
 		}, "the json request could not be decoded"},
 		"a wrong field": {getUserPath, asJSON, `{"user_id":1}`, rpcserver.Finished{
 			Class: of(request.JSON, twirp.Malformed, ""), Reason: "ARGUMENT", Body: []byte(`{"user_id":1}`),
@@ -123,7 +124,7 @@ func TestWatch(t *testing.T) {
 			Class: request.Class{Protocol: request.JSON, Code: twirp.Malformed}, Reason: "BODY_TOO_LARGE",
 		}, "the body is larger than 1048576 bytes"},
 		"no such service": {"/twirp/x", asJSON, "{}", rpcserver.Finished{
-			Class: request.Class{Protocol: request.JSON, Code: twirp.BadRoute}, Body: []byte("{}"),
+			Class: request.Class{Protocol: request.JSON, Code: twirp.BadRoute}, Reason: "ROUTE", Body: []byte("{}"),
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

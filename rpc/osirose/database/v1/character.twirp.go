@@ -42,9 +42,9 @@ const _ = twirp.TwirpPackageMinVersion_8_1_0
 // Every rpc may also answer: unavailable DATABASE_UNAVAILABLE (retry) or DATABASE_MISCONFIGURED (the operator must act), resource_exhausted OVERLOADED (too many requests
 // at once; nothing was changed: retry after a pause), aborted RETRY (a concurrent change won: retry),
 // deadline_exceeded DEADLINE_EXCEEDED (after 1 s), canceled CANCELED (the caller gave up), internal INTERNAL (meta.request_id names
-// the log line), malformed (the reason is BODY, or BODY_TOO_LARGE over 1 MiB, or ARGUMENT if a JSON value has the wrong type; Twirp's own has none),
-// and Twirp's own bad_route (no such service or method). meta.reason is stable; messages are for people. An invalid_argument without another reason has the
-// reason ARGUMENT, and meta.argument names the field.
+// the log line), malformed (the reason is BODY, BODY_TOO_LARGE over 1 MiB, MESSAGE if it does not decode, or ARGUMENT if a JSON value has the
+// wrong type), and bad_route ROUTE (no such service or method). meta.reason is stable; messages are for people. An invalid_argument without another
+// reason has the reason ARGUMENT, and meta.argument names the field.
 //
 // If the deployment names its callers, every rpc may refuse one: unauthenticated NO_IDENTITY (no credential came), IDENTITY_REFUSED
 // (the credential is unknown, wrong, expired or removed), TWO_IDENTITIES (more than one credential came) or
