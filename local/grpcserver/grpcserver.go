@@ -85,7 +85,7 @@ func New(edge *rpcserver.Server, ready func() bool, services ...Service) *Server
 }
 
 func newServer(edge *rpcserver.Server, ready func() bool, l limits, services ...Service) *Server {
-	s := &Server{edge: edge, health: newHealth(ready), outbox: &outbox{limits: l, now: time.Now}}
+	s := &Server{edge: edge, health: newHealth(ready), outbox: &outbox{limits: l, now: time.Now, count: edge.Unsent}}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.Creds(alreadySecure(s.outbox)),

@@ -16,7 +16,8 @@ import (
 type outbox struct {
 	limits
 	now     func() time.Time
-	bytes   atomic.Int64 // of all answers; changed with mu locked
+	bytes   atomic.Int64                  // of all answers; changed with mu locked
+	count   func(principal string, n int) // counts them by principal, too
 	stalled atomic.Uint64
 
 	mu      sync.Mutex
@@ -27,6 +28,7 @@ type outbox struct {
 type unsent struct {
 	outbox  *outbox
 	conn    *connection
+	of      string // the principal
 	size    int64
 	since   time.Time
 	element *list.Element // nil: it is counted no longer
@@ -34,8 +36,8 @@ type unsent struct {
 
 // add counts an answer of one connection. If there are too many bytes, it closes the connections that have let theirs wait longest:
 // those of other connections are sent within milliseconds.
-func (o *outbox) add(answer []byte, to *connection) mem.Buffer {
-	u := &unsent{outbox: o, conn: to, size: int64(len(answer)), since: o.now()}
+func (o *outbox) add(answer []byte, to *connection, principal string) mem.Buffer {
+	u := &unsent{outbox: o, conn: to, of: principal, size: int64(len(answer)), since: o.now()}
 	o.mu.Lock()
 	if !to.gone {
 		u.element = o.answers.PushBack(u)
@@ -45,6 +47,7 @@ func (o *outbox) add(answer []byte, to *connection) mem.Buffer {
 		to.answers[u] = struct{}{}
 		to.bytes += u.size
 		o.bytes.Add(u.size)
+		o.count(u.of, int(u.size))
 	}
 	o.mu.Unlock()
 	o.closeWhile(func(*unsent) bool { return o.bytes.Load() > o.maxUnsent })
@@ -115,6 +118,7 @@ func (o *outbox) remove(u *unsent) {
 	delete(u.conn.answers, u)
 	u.conn.bytes -= u.size
 	o.bytes.Add(-u.size)
+	o.count(u.of, -int(u.size))
 }
 
 // Put implements mem.BufferPool: the answer was written, or its request was reset.

@@ -197,6 +197,35 @@ func TestUnsentAnswersOfEarlierRequests(t *testing.T) {
 	wantUnsent(t, d, 1)
 }
 
+// A caller that leaves too many answers gets no FULL lists on another connection either. Package rpcserver refuses them.
+func TestUnsentAnswersOfOneCaller(t *testing.T) {
+	t.Parallel()
+	const many = 17 << 20 // bytes, more than rpcserver permits one caller
+	users := fake{getUser: func(context.Context, *databasev1.GetUserRequest) (*databasev1.GetUserResponse, error) {
+		return &databasev1.GetUserResponse{User: &databasev1.User{Id: strings.Repeat("x", many)}}, nil
+	}}
+	d := serveServer(t, grpcserver.NewTaking(edgeTo(io.Discard), hour, huge, huge, grpcserver.Users(users), grpcserver.Characters(noCharacters{})))
+	fullList := func() answer {
+		return answerOf(d.conn.Invoke(t.Context(), pkg+"CharacterDbService/GetCharacterList",
+			&databasev1.GetCharacterListRequest{UserId: "x", View: databasev1.CharacterView_CHARACTER_VIEW_FULL}, &databasev1.GetCharacterListResponse{}))
+	}
+	wantAnswer(t, "a FULL list", fullList(), codes.OK, "")
+	r := closedWindow(t, d)
+	r.ask(t, 1)
+	wantUnsent(t, d, many/large)
+	wantAnswer(t, "a FULL list on another connection", fullList(), codes.ResourceExhausted, "OVERLOADED")
+	r.conn.Close()
+	wantUnsent(t, d, 0)
+	wantAnswer(t, "a FULL list afterwards", fullList(), codes.OK, "")
+}
+
+// noCharacters is a CharacterDbService of users without characters.
+type noCharacters struct{ databasev1.CharacterDbService }
+
+func (noCharacters) GetCharacterList(context.Context, *databasev1.GetCharacterListRequest) (*databasev1.GetCharacterListResponse, error) {
+	return &databasev1.GetCharacterListResponse{}, nil
+}
+
 // The answers that wait are bounded for all connections: the one that lets its answer wait longest is closed, and the others are
 // served.
 func TestAnswersOfAllConnections(t *testing.T) {

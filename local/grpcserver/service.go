@@ -100,7 +100,8 @@ type incoming struct {
 	frame  frame
 	call   func(context.Context) (any, error)
 
-	encoded mem.Buffer // the answer
+	principal string
+	encoded   mem.Buffer // the answer
 }
 
 // withMessage is an incoming request with its message: both are one allocation.
@@ -162,6 +163,7 @@ func (in *incoming) Call(ctx context.Context) (any, error) {
 	if in.hasUnsent() {
 		return nil, errUnsent
 	}
+	in.principal = request.From(ctx).Principal
 	response, err := in.call(ctx)
 	if err == nil && strings.HasPrefix(in.class.Method, "Get") && errors.Is(in.ctx.Err(), context.Canceled) {
 		return nil, in.ctx.Err()
@@ -174,7 +176,7 @@ func (in *incoming) Call(ctx context.Context) (any, error) {
 func (in *incoming) Encode(response any) error {
 	data, err := proto.Marshal(response.(proto.Message)) // rpcserver permits only messages
 	if c := connectionOf(in.ctx); c != nil && !mem.IsBelowBufferPoolingThreshold(len(data)) {
-		in.encoded = c.outbox.add(data, c)
+		in.encoded = c.outbox.add(data, c, in.principal)
 	} else {
 		in.encoded = mem.SliceBuffer(data)
 	}

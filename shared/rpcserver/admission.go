@@ -193,5 +193,11 @@ func (c *call) weigh(message any) twirp.Error {
 	}
 	c.leaveSlot() // while it waited, it would hold what light requests need
 	c.list = true
-	return c.enter(limiter.Heavy, listWeight)
+	if err := c.enter(limiter.Heavy, listWeight); err != nil {
+		return err
+	}
+	if c.server.unsent.full(c.record.Principal) {
+		return errUnsent
+	}
+	return nil
 }

@@ -155,6 +155,8 @@ func (c *call) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	if c.server.sending != nil && len(b) > largeAnswer {
+		c.server.unsent.add(c.record.Principal, len(b))
+		defer c.server.unsent.add(c.record.Principal, -len(b))
 		defer c.server.sending(c.ResponseWriter, len(b))()
 	}
 	n, err := c.ResponseWriter.Write(b)

@@ -22,3 +22,13 @@ const CallSize = unsafe.Sizeof(call{})
 
 // Turns returns how many lists with all documents have a turn.
 func (s *Server) Turns() int { return len(s.turns) }
+
+// MaxUnsent is how many bytes of answers one caller may leave waiting.
+const MaxUnsent = maxUnsent
+
+// UnsentOf returns the bytes of answers that a caller has not taken.
+func (s *Server) UnsentOf(principal string) int {
+	s.unsent.mu.Lock()
+	defer s.unsent.mu.Unlock()
+	return s.unsent.bytes[principal]
+}
