@@ -85,14 +85,19 @@ type overloadGoal struct {
 	of    string
 	peak  float64 // successes a second without overload
 	share float64 // of the peak that must remain
-	// beside is what else to compare the goodput with.
-	beside string
+	// constant is the share of its peak that a constant answer keeps. If it is set, share is of that.
+	constant float64
 }
 
 func (g overloadGoal) judge(s *section, all, sessions timings, goodput float64, p *process) {
 	name := "Overload of " + g.of + ": "
-	s.add(name+"goodput", fmt.Sprintf("at least %.0f a second, %.0f %% of the peak", g.share*g.peak, 100*g.share),
-		fmt.Sprintf("%.0f a second, %.0f %%%s", goodput, 100*goodput/g.peak, g.beside), goodput >= g.share*g.peak)
+	least, why := g.share*g.peak, ""
+	if g.constant > 0 {
+		least *= g.constant
+		why = fmt.Sprintf(": %.0f %% of what a constant answer keeps (%.0f %%)", 100*g.share, 100*g.constant)
+	}
+	s.add(name+"goodput", fmt.Sprintf("at least %.0f a second, %.0f %% of the peak%s", least, 100*least/g.peak, why),
+		fmt.Sprintf("%.0f a second, %.0f %%", goodput, 100*goodput/g.peak), goodput >= least)
 	p99 := all.succeeded().quantile(0.99)
 	s.add(name+"p99 of accepted calls", inMS(waitLimit)+" ms", inMS(p99)+" ms", p99 <= waitLimit)
 	used := memory(p.PID())

@@ -21,7 +21,7 @@ const (
 	constantMode = "RELIABILITY_CONSTANT"
 )
 
-// cpuGoals are the shares of the peak that remain with 10, 40 and 160 times the callers.
+// cpuGoals are the shares of the peak that remain with 10, 40 and 160 times the callers, to those of a constant answer.
 var cpuGoals = []float64{0.9, 0.8, 0.7}
 
 // constant answers each GetUser with the same user. What it loses with many callers is the price of their connections.
@@ -61,7 +61,7 @@ func (w *world) overloadCPU(ctx context.Context, s *section) error {
 	}
 	s.note("Overload of a process that has one CPU (the callers and Redis use the others): cached reads. Each caller has one connection. It sends the next call as soon as it has an answer, or about %v after a refusal. "+
 		"The peak is that of %d callers. The second half of each run counts, because the connections are made in the first. Ten times the peak at a fixed rate is not measured: this machine cannot send that many calls, "+
-		"and a refusal, in net/http, costs about half as much as a hit. The same callers call a Twirp handler with a constant answer: what it keeps is what net/http keeps.", refusedPause, peakCallers)
+		"and a refusal, in net/http, costs about half as much as a hit. The same callers call a Twirp handler with a constant answer: what it keeps is what net/http keeps, and the goals are shares of that.", refusedPause, peakCallers)
 	kept, err := w.overloadOneCPU(ctx, s, "constant", nil, &program{path: self}, constantMode+"=1")
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (w *world) overloadOneCPU(ctx context.Context, s *section, name string, con
 			sessions := w.streamSessions(ctx, p)
 			load = closedLoad(ctx, addr, callers, step, request)
 			asked := sessions.finish()
-			goal.beside = fmt.Sprintf(" (a constant answer: %.0f %%)", 100*constant[i])
+			goal.constant = min(constant[i], 1)
 			goal.judge(s, load.between(step/2, step), asked, load.goodput(step/2, step), p)
 		}
 		kept = append(kept, load.goodput(step/2, step)/max(peak, 1))

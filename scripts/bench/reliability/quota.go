@@ -19,6 +19,7 @@ const (
 	quotaPeriod   = 100 * time.Millisecond
 	quotaShare    = 0.8      // of the goodput with the fewest connections
 	quotaWeight   = 16 << 10 // of the group, 16 times that of another program: the quota must be what limits it
+	quotaTurns    = 2        // with each number of connections, one number after the other
 )
 
 var (
@@ -43,7 +44,8 @@ func runQuota(ctx context.Context, w *world) (s section, err error) {
 	reads := w.cachedUsers()
 	sessions := w.sessionRequests()
 	s.note("The process has a CPU quota (cgroup v1, in CPUs, period %v). Each caller has one connection and sends the next call as soon as it has an answer, or about %v after a failure. "+
-		"A cell has the successes a second, their share of those with %d connections, their p99, and the failures.", quotaPeriod, refusedPause, quotaConnections[0])
+		"A cell is the mean of %d turns. It has the successes a second, their share of those with %d connections, their p99, and the failures.",
+		quotaPeriod, refusedPause, quotaTurns, quotaConnections[0])
 	for _, of := range []struct {
 		name     string
 		requests [][]byte
@@ -59,7 +61,7 @@ func runQuota(ctx context.Context, w *world) (s section, err error) {
 func (w *world) quotaTable(ctx context.Context, s *section, p *process, g *quotaGroup, name string, requests [][]byte) error {
 	addr := strings.TrimPrefix(p.url, "http://")
 	request := func(i int) []byte { return requests[i%len(requests)] }
-	step := time.Duration(w.count2(2000, 4000)) * time.Millisecond
+	step := time.Duration(w.count2(2000, 3000)) * time.Millisecond
 	head := []string{name + ", quota"}
 	for _, n := range quotaConnections {
 		head = append(head, strconv.Itoa(n)+" connections")
@@ -70,19 +72,22 @@ func (w *world) quotaTable(ctx context.Context, s *section, p *process, g *quota
 			return err
 		}
 		closedLoad(ctx, addr, quotaConnections[0], step/2, request) // fills the cache
-		row, least, late, base := []string{fmt.Sprintf("%.2f", quota)}, 1.0, 0, 0.0
+		goodputs, answers := make([]float64, len(quotaConnections)), make([]timings, len(quotaConnections))
+		for range quotaTurns {
+			for i, n := range quotaConnections {
+				all := closedLoad(ctx, addr, n, step, request)
+				goodputs[i] += all.goodput(step/2, step) / quotaTurns
+				answers[i] = append(answers[i], all.between(0, step)...)
+			}
+		}
+		row, least, late := []string{fmt.Sprintf("%.2f", quota)}, 1.0, 0
 		for i, n := range quotaConnections {
-			all := closedLoad(ctx, addr, n, step, request)
-			goodput, in := all.goodput(step/2, step), all.between(0, step)
-			if i == 0 {
-				base = goodput
-			}
+			share, codes := goodputs[i]/max(goodputs[0], 1), answers[i].codes()
 			if n >= 256 {
-				least = min(least, goodput/max(base, 1))
+				least = min(least, share)
 			}
-			codes := in.codes()
 			late += codes["unavailable"] + codes["deadline_exceeded"]
-			row = append(row, fmt.Sprintf("%.0f (%.0f %%), p99 %s ms, %s", goodput, 100*goodput/max(base, 1), inMS(in.succeeded().quantile(0.99)), listCodes(codes)))
+			row = append(row, fmt.Sprintf("%.0f (%.0f %%), p99 %s ms, %s", goodputs[i], 100*share, inMS(answers[i].succeeded().quantile(0.99)), listCodes(codes)))
 		}
 		rows = append(rows, row)
 		s.add(fmt.Sprintf("%s, CPU quota %.2f: goodput with 256 and 1,024 connections", name, quota), fmt.Sprintf("at least %.0f %% of that with 8", 100*quotaShare),
