@@ -15,8 +15,7 @@ async function call(tab) {
   await tab.getByLabel("Protocol").selectOption("protobuf");
   await tab.getByLabel("Gateway").selectOption("v1");
   await tab.getByRole("button", { name: "Send" }).click();
-  await tab.getByRole("status").filter({ hasText: "SESSION_NOT_FOUND" }).waitFor();
-  await check(tab, "the form with its answer");
+  await check(tab, "the form with its answer", tab.getByRole("status").filter({ hasText: "SESSION_NOT_FOUND" }));
 }
 
 /** Finds the call in the list, which shows it without a click, and learns why it was refused. */
@@ -24,8 +23,7 @@ async function explain(tab) {
   await tab.getByRole("link", { name: "All calls" }).click();
   await tab.getByLabel("the console's own").check();
   await tab.getByRole("link", { name: "1", exact: true }).click();
-  await tab.getByText("unknown, revoked, of a removed user, or with a wrong signature").waitFor();
-  await check(tab, "the call");
+  await check(tab, "the call", tab.getByText("unknown, revoked, of a removed user, or with a wrong signature"));
   await tab.getByRole("button", { name: "Copy" }).first().click();
   await tab.getByRole("button", { name: "Copied" }).waitFor();
   const copied = await tab.evaluate(() => navigator.clipboard.readText());
@@ -40,12 +38,12 @@ async function replay(tab) {
   await tab.getByRole("link", { name: "Emulator", exact: true }).click();
   const row = tab.getByRole("row").filter({ hasText: "SESSION_NOT_FOUND" }).first();
   await row.getByRole("link").click();
-  await check(tab, "the event");
-  await tab.getByRole("button", { name: "Replay the event" }).click();
+  const again = tab.getByRole("button", { name: "Replay the event" });
+  await check(tab, "the event", again);
+  await again.click();
   await tab.getByText(/replay of/).waitFor();
   await tab.getByRole("link", { name: "SessionFunction" }).click();
-  await tab.getByRole("heading", { name: "Environment" }).waitFor();
-  await check(tab, "the function");
+  await check(tab, "the function", tab.getByRole("heading", { name: "Environment" }));
 }
 
 /** The list of calls changes by itself, until a person stops it. */

@@ -37,7 +37,7 @@ async function openAll(browser, screen) {
     where.now = `${name}, ${screen}`;
     await open(tab, url, where.now);
     if (screen === "light" || (screen !== "zoomed" && url === pages[0][1])) await picture(tab, `${name}-${screen}`);
-    await check(tab, where.now);
+    await check(tab, where.now, tab.locator("body"), screen);
     if (screen === "light") await keyboard(tab, where.now);
   }
 }

@@ -15,5 +15,5 @@ await withBrowser(chromium, async (browser) => {
   await tab.locator("#charts li", { hasText: /Requests per second\s*[\d.]+/ }).waitFor(); // a rate needs two samples
   const first = await tab.locator("#rpcs tr").first().innerText();
   if (!first.startsWith(slowest)) wrong("the slowest rpc", first);
-  await check(tab, "state, with figures");
+  await check(tab, "state, with figures", tab.locator("#charts"));
 });

@@ -7,13 +7,13 @@ const [chromium, url, byMouse, byKeyboard] = process.argv.slice(2);
 
 async function logIn(tab) {
   await tab.goto(url);
-  await check(tab, "the login");
+  await check(tab, "the login", tab.locator("#key"));
   await tab.fill("#key", process.env.KEY);
   await tab.getByRole("button", { name: "Log in" }).click();
   await tab.waitForURL(/players/);
 }
 
-const back = (tab) => tab.getByRole("status").filter({ hasText: "The character is back." }).waitFor();
+const back = (tab) => tab.getByRole("status").filter({ hasText: "The character is back." });
 
 /** From the search to a character that is back there are three clicks. */
 async function restore(tab) {
@@ -21,13 +21,13 @@ async function restore(tab) {
   const click = (what) => (clicks++, what.click());
   await tab.fill("#q", byMouse.slice(0, 5));
   await click(tab.getByRole("button", { name: "Search" }));
-  await check(tab, "players");
-  await click(tab.getByRole("link", { name: `Bring ${byMouse} back` }));
-  await check(tab, "the change");
+  const link = tab.getByRole("link", { name: `Bring ${byMouse} back` });
+  await check(tab, "players", link);
+  await click(link);
+  await check(tab, "the change", tab.locator("#reason"));
   await tab.fill("#reason", "ticket 4711");
   await click(tab.getByRole("button", { name: "Bring back" }));
-  await back(tab);
-  await check(tab, "the player");
+  await check(tab, "the player", back(tab));
   if (clicks > 3) wrong("bring back", `${clicks} clicks`);
 }
 
@@ -43,7 +43,7 @@ async function restoreByKeyboard(tab) {
   while (!(await tab.locator("#reason").evaluate((e) => e === document.activeElement))) await tab.keyboard.press("Tab");
   await tab.keyboard.type("ticket 4712");
   await tab.keyboard.press("Enter");
-  await back(tab);
+  await back(tab).waitFor();
 }
 
 /** A change of the name is shown before it is made. */
@@ -55,8 +55,7 @@ async function rename(tab) {
   await tab.fill("#reason", "ticket 4713");
   await tab.getByRole("button", { name: "Rename" }).click();
   await tab.getByRole("link", { name: `${byMouse}X`, exact: true }).click();
-  await tab.getByRole("heading", { name: "Inventory" }).waitFor();
-  await check(tab, "the character");
+  await check(tab, "the character", tab.getByRole("heading", { name: "Inventory" }));
 }
 
 async function note(tab) {
