@@ -6,8 +6,8 @@ import (
 	"github.com/twitchtv/twirp"
 )
 
-// maxUnsent is how many bytes of large answers one caller may leave waiting and still get lists with all documents. It is half of what
-// all callers may: then connections are closed, and a caller that connects again would get as many lists as the CPU can make.
+// maxUnsent is how many bytes of large answers a caller may leave waiting and still get lists with all documents. With twice as many in all,
+// connections are closed. A caller could connect again, and get as many lists as the CPU can make.
 const maxUnsent = 16 << 20
 
 var errUnsent = Error(twirp.ResourceExhausted, "OVERLOADED", "this caller has not taken its earlier answers; read them first")
