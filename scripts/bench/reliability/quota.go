@@ -61,7 +61,7 @@ func runQuota(ctx context.Context, w *world) (s section, err error) {
 func (w *world) quotaTable(ctx context.Context, s *section, p *process, g *quotaGroup, name string, requests [][]byte) error {
 	addr := strings.TrimPrefix(p.url, "http://")
 	request := func(i int) []byte { return requests[i%len(requests)] }
-	step := time.Duration(w.count2(2000, 3000)) * time.Millisecond
+	step := time.Duration(w.count2(2000, 4000)) * time.Millisecond
 	head := []string{name + ", quota"}
 	for _, n := range quotaConnections {
 		head = append(head, strconv.Itoa(n)+" connections")
