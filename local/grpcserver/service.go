@@ -50,7 +50,7 @@ func method[S, Q, A any, PQ interface {
 				in := &withMessage[Q]{incoming: incoming{ctx: ctx, class: class, urgent: urgent, decode: decode}}
 				in.frame.message = PQ(&in.message)
 				in.call = func(ctx context.Context) (any, error) { return call(of, ctx, PQ(&in.message)) }
-				if _, err := s.edge.Serve(ctx, &in.incoming); err != nil {
+				if err := s.edge.Serve(ctx, &in.incoming); err != nil {
 					return nil, in.fail(err)
 				}
 				withoutCompression(ctx)
@@ -100,8 +100,7 @@ type incoming struct {
 	frame  frame
 	call   func(context.Context) (any, error)
 
-	principal string
-	encoded   mem.Buffer // the answer
+	encoded mem.Buffer // the answer
 }
 
 // withMessage is an incoming request with its message: both are one allocation.
@@ -163,7 +162,6 @@ func (in *incoming) Call(ctx context.Context) (any, error) {
 	if in.hasUnsent() {
 		return nil, errUnsent
 	}
-	in.principal = request.From(ctx).Principal
 	response, err := in.call(ctx)
 	if err == nil && strings.HasPrefix(in.class.Method, "Get") && errors.Is(in.ctx.Err(), context.Canceled) {
 		return nil, in.ctx.Err()
@@ -173,10 +171,10 @@ func (in *incoming) Call(ctx context.Context) (any, error) {
 
 // Encode implements rpcserver.Incoming. The answer counts until the client has taken it. Its buffer has its size: one of grpc-go's pool may
 // have four times as much.
-func (in *incoming) Encode(response any) error {
+func (in *incoming) Encode(ctx context.Context, response any) error {
 	data, err := proto.Marshal(response.(proto.Message)) // rpcserver permits only messages
 	if c := connectionOf(in.ctx); c != nil && !mem.IsBelowBufferPoolingThreshold(len(data)) {
-		in.encoded = c.outbox.add(data, c, in.principal)
+		in.encoded = c.outbox.add(data, c, request.From(ctx).Principal)
 	} else {
 		in.encoded = mem.SliceBuffer(data)
 	}
@@ -187,8 +185,7 @@ func (in *incoming) Encode(response any) error {
 func (s *Server) unknown(_ any, stream grpc.ServerStream) error {
 	in := &incoming{ctx: stream.Context(), class: request.Class{Protocol: request.GRPC}, decode: func(any) error { return nil }}
 	in.call = func(context.Context) (any, error) { return nil, errRoute }
-	_, err := s.edge.Serve(in.ctx, in)
-	return in.fail(err)
+	return in.fail(s.edge.Serve(in.ctx, in))
 }
 
 // fail returns an error as a gRPC status, and puts its reason into a trailer.

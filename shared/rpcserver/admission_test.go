@@ -215,7 +215,7 @@ type encoding struct {
 	encode func()
 }
 
-func (e encoding) Encode(any) error {
+func (e encoding) Encode(context.Context, any) error {
 	e.encode()
 	return nil
 }
@@ -225,7 +225,7 @@ func TestAnswerIsEncodedInItsSlot(t *testing.T) {
 	t.Parallel()
 	e, inside := rpcserver.New(slog.New(slog.DiscardHandler)), 0
 	in := direct{t.Context(), &databasev1.GetUserRequest{UserId: "ada"}}
-	if _, err := e.Serve(t.Context(), encoding{in, func() { inside = e.InFlight() }}); err != nil || inside != 1 || e.InFlight() != 0 {
+	if err := e.Serve(t.Context(), encoding{in, func() { inside = e.InFlight() }}); err != nil || inside != 1 || e.InFlight() != 0 {
 		t.Errorf("%v; %d slots are held while the answer is encoded, and %d after it; want 1 and 0", err, inside, e.InFlight())
 	}
 }

@@ -51,7 +51,7 @@ type Server struct {
 	readers *limiter.Limiter                             // of bodies
 	large   *limiter.Limiter                             // bytes of large bodies
 	turns   chan struct{}                                // of lists with all documents
-	unsent  unsent
+	unsent  unsent                                       // answers
 }
 
 // New returns a Server that logs to log.

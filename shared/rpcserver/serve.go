@@ -28,13 +28,13 @@ type Incoming interface {
 	Message() any
 	// Call calls the method of the service.
 	Call(context.Context) (any, error)
-	// Encode encodes the response. It is work, so the request still has its slot.
-	Encode(response any) error
+	// Encode encodes the response, for the caller. It is work, so the request still has its slot.
+	Encode(ctx context.Context, response any) error
 }
 
 // Serve bounds, logs and traces a request of another protocol, as [Server.Handler] does for Twirp. The error is for the
 // caller.
-func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twirp.Error) {
+func (s *Server) Serve(ctx context.Context, in Incoming) twirp.Error {
 	start := time.Now()
 	c := s.begin(ctx, start)
 	c.record.Class, c.agent = in.Class(), in.Header("user-agent")
@@ -44,18 +44,19 @@ func (s *Server) Serve(ctx context.Context, in Incoming) (response any, err twir
 		}
 	}
 	defer c.end()
-	if response, err = s.take(c, in, start); err != nil {
+	err := s.take(c, in, start)
+	if err != nil {
 		c.refused(err)
 	}
 	c.finish(start)
-	return response, err
+	return err
 }
 
 // take answers the request, or refuses it.
-func (s *Server) take(c *call, in Incoming, now time.Time) (any, twirp.Error) {
+func (s *Server) take(c *call, in Incoming, now time.Time) twirp.Error {
 	if !s.gate.Any() {
 		if err := c.identify(in.Credentials(), c.record.Class.RPC(), now); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	c.charge(in.Credentials().Connection)
@@ -64,19 +65,19 @@ func (s *Server) take(c *call, in Incoming, now time.Time) (any, twirp.Error) {
 	}
 	size, err := c.readMessage(in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.enter(c.kindOf(size)); err != nil {
-		return nil, err
+		return err
 	}
 	response, err := c.answer(c, in.Message(), in.Call)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := in.Encode(response); err != nil {
-		return nil, c.unencoded(err)
+	if err := in.Encode(c, response); err != nil {
+		return c.unencoded(err)
 	}
-	return response, nil
+	return nil
 }
 
 // readMessage reads the message before the request takes a slot.

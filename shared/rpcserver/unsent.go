@@ -7,7 +7,7 @@ import (
 )
 
 // maxUnsent is how many bytes of large answers a caller may leave waiting and still get lists with all documents. With twice as many in all,
-// connections are closed. A caller could connect again, and get as many lists as the CPU can make.
+// connections are closed. Without this limit a caller would connect again, and get as many lists as the CPU can make.
 const maxUnsent = 16 << 20
 
 var errUnsent = Error(twirp.ResourceExhausted, "OVERLOADED", "this caller has not taken its earlier answers; read them first")
@@ -18,7 +18,7 @@ type unsent struct {
 	bytes map[string]int
 }
 
-// add counts n bytes more, or less. What was added is removed again.
+// add counts n bytes more. A negative n removes what was added.
 func (u *unsent) add(principal string, n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -36,5 +36,6 @@ func (u *unsent) full(principal string) bool {
 	return u.bytes[principal] > maxUnsent
 }
 
-// Unsent counts n bytes more, or less, of large answers that a caller has not taken. It is for other protocols than Twirp.
+// Unsent counts n bytes more of large answers that a caller has not taken. A negative n removes what was added. It is for other protocols
+// than Twirp.
 func (s *Server) Unsent(principal string, n int) { s.unsent.add(principal, n) }

@@ -57,15 +57,15 @@ type direct struct {
 func (d direct) Class() request.Class {
 	return request.Class{Service: "UserService", Method: "GetUser", Protocol: request.GRPC}
 }
-func (direct) Urgent() bool                                      { return false }
-func (direct) Credentials() callers.Credentials                  { return callers.Credentials{} }
-func (direct) Header(string) string                              { return "" }
-func (direct) SetHeader(string, string)                          {}
-func (direct) Read(context.Context) (int64, twirp.Error)         { return 0, nil }
-func (d direct) Message() any                                    { return d.message }
-func (d direct) Call(ctx context.Context) (any, error)           { return getAda(ctx, d.message) }
-func (d direct) Encode(any) error                                { return nil }
-func (d direct) serve(edge *rpcserver.Server) (any, twirp.Error) { return edge.Serve(d.ctx, d) }
+func (direct) Urgent() bool                               { return false }
+func (direct) Credentials() callers.Credentials           { return callers.Credentials{} }
+func (direct) Header(string) string                       { return "" }
+func (direct) SetHeader(string, string)                   {}
+func (direct) Read(context.Context) (int64, twirp.Error)  { return 0, nil }
+func (d direct) Message() any                             { return d.message }
+func (d direct) Call(ctx context.Context) (any, error)    { return getAda(ctx, d.message) }
+func (d direct) Encode(context.Context, any) error        { return nil }
+func (d direct) serve(edge *rpcserver.Server) twirp.Error { return edge.Serve(d.ctx, d) }
 
 // watchOne returns what the watcher sees of the one request that send makes.
 func watchOne(t *testing.T, send func(*rpcserver.Server, http.Handler)) rpcserver.Finished {
@@ -131,7 +131,7 @@ func TestWatch(t *testing.T) {
 			t.Parallel()
 			got := watchOne(t, func(edge *rpcserver.Server, h http.Handler) {
 				if test.path == "" {
-					_, _ = direct{t.Context(), &databasev1.GetUserRequest{UserId: test.body}}.serve(edge)
+					_ = direct{t.Context(), &databasev1.GetUserRequest{UserId: test.body}}.serve(edge)
 					return
 				}
 				test.want.Caller, test.want.Agent = "curl/8.0", "curl/8.0"
@@ -202,7 +202,7 @@ func TestUnwatchedAllocations(t *testing.T) { //nolint:paralleltest // AllocsPer
 	)
 	edge, _ := quiet()
 	in := direct{t.Context(), &databasev1.GetUserRequest{UserId: "ada"}}
-	serve := func() { _, _ = in.serve(edge) }
+	serve := func() { _ = in.serve(edge) }
 	never := testing.AllocsPerRun(1000, serve)
 	if rpcserver.CallSize > sizeClass {
 		t.Errorf("the state of a request has %d bytes, want at most %d", rpcserver.CallSize, sizeClass)
@@ -227,7 +227,7 @@ func BenchmarkWatch(b *testing.B) {
 			in := direct{b.Context(), &databasev1.GetUserRequest{UserId: "ada"}}
 			b.ReportAllocs()
 			for b.Loop() {
-				_, _ = in.serve(edge)
+				_ = in.serve(edge)
 			}
 		})
 	}
